@@ -1,0 +1,6 @@
+"""From YAML to Dagster: components, and the assets, schedules and resources they build."""
+
+from m3sync_dagster.components.credentials import M3terCredential, SalesforceCredential
+from m3sync_dagster.components.salesforce_sync import SalesforceSync
+
+__all__ = ["M3terCredential", "SalesforceCredential", "SalesforceSync"]

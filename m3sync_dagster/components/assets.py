@@ -1,0 +1,117 @@
+"""An integration's assets: one for each entity type, and m3ter's side of them in the lineage."""
+
+from collections.abc import Mapping as Dict
+
+import dagster as dg
+
+from m3sync_dagster.components.integration import Integration
+from m3sync_dagster.components.materialize import NO_REJECTED_RECORDS, STATE, materialize_entity
+from m3sync_dagster.components.schedule import build_schedule
+from m3sync_dagster.entities import ENTITIES, EntityType
+
+OWNERS = ["team:revenue-operations"]
+"""Who answers for the assets; ``post_processing`` in a ``defs.yaml`` names others."""
+
+
+def source_specs(m3ter_credential: str) -> list[dg.AssetSpec]:
+    """An m3ter organization's records, as external assets that the lineage begins with."""
+    return [
+        dg.AssetSpec(
+            _source_key(m3ter_credential, entity),
+            description=f"The {entity.label} records of the m3ter organization that the "
+            f"credential `{m3ter_credential}` opens.",
+            group_name=m3ter_credential,
+            kinds={"m3ter"},
+            owners=OWNERS,
+        )
+        for entity in ENTITIES.values()
+    ]
+
+
+def build_integration_definitions(integration: Integration) -> dg.Definitions:
+    """Build an integration's assets and its schedule."""
+    partitions = dg.HourlyPartitionsDefinition(start_date=integration.start, timezone="UTC")
+    assets = [
+        _entity_asset(integration, ENTITIES[name], partitions)
+        for name in ENTITIES
+        if name in integration.entities
+    ]
+    return dg.Definitions(
+        assets=assets,
+        schedules=[build_schedule(integration, partitions, [asset.key for asset in assets])],
+    )
+
+
+def asset_key(integration: str, entity: str) -> dg.AssetKey:
+    """The asset of an integration's entity. The UI shows a node by its last part alone."""
+    return dg.AssetKey([integration, f"salesforce_{entity}"])
+
+
+def _source_key(m3ter_credential: str, entity: EntityType) -> dg.AssetKey:
+    return dg.AssetKey([m3ter_credential, f"m3ter_{entity.name}"])
+
+
+def _entity_asset(
+    integration: Integration, entity: EntityType, partitions: dg.PartitionsDefinition
+) -> dg.AssetsDefinition:
+    key = asset_key(integration.name, entity.name)
+    parents = sorted(entity.parents & integration.entities.keys())
+
+    @dg.asset(
+        key=key,
+        deps=[
+            _source_key(integration.m3ter_credential, entity),
+            *(asset_key(integration.name, parent) for parent in parents),
+        ],
+        partitions_def=partitions,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        group_name=integration.name,
+        description=_description(integration, entity),
+        kinds={"m3ter", "salesforce"},
+        owners=OWNERS,
+        tags=_tags(integration, entity),
+        metadata=_metadata(integration, entity),
+        check_specs=[
+            dg.AssetCheckSpec(
+                NO_REJECTED_RECORDS,
+                asset=key,
+                description="Every record that was read is in Salesforce as it is in m3ter.",
+            )
+        ],
+        required_resource_keys=_resource_keys(integration),
+    )
+    def salesforce_entity(context: dg.AssetExecutionContext) -> dg.MaterializeResult:  # type: ignore[type-arg] # Dagster wants the bare class
+        return materialize_entity(context, integration, entity)
+
+    return salesforce_entity
+
+
+def _resource_keys(integration: Integration) -> set[str]:
+    if integration.salesforce_credential is None:
+        return {STATE}
+    return {STATE, integration.m3ter_credential, integration.salesforce_credential}
+
+
+def _description(integration: Integration, entity: EntityType) -> str:
+    state = (
+        f"through the credential `{integration.salesforce_credential}`"
+        if integration.connected
+        else f"**NOT CONNECTED**: run `m3sync connect {integration.name} CREDENTIAL`"
+    )
+    return (
+        f"m3ter's {entity.label} records as Salesforce records, {state}.\n\n"
+        "A partition means that this hour's sync has succeeded. A sync always brings Salesforce "
+        "to what m3ter holds at that moment, so one run can stand for many hours."
+    )
+
+
+def _tags(integration: Integration, entity: EntityType) -> Dict[str, str]:
+    return {"m3sync/integration": integration.name, "m3sync/entity": entity.name}
+
+
+def _metadata(integration: Integration, entity: EntityType) -> Dict[str, object]:
+    own = integration.entities[entity.name]
+    return {
+        "salesforce_object": own.object or f"{entity.object} ({integration.namespace})",
+        "m3ter_endpoint": f"GET /organizations/{{orgId}}/{entity.path}",
+    }

@@ -1,0 +1,152 @@
+"""An integration as the program sees it: what its YAML says, checked and made exact."""
+
+import re
+from collections.abc import Mapping as Dict
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+
+import xxhash
+
+from m3sync_dagster.entities import ENTITIES
+from m3sync_dagster.sync.errors import ConfigurationError
+from m3sync_dagster.sync.mapping import EntityOptions, Mapping, build_mapping
+
+NAME = re.compile(r"[a-z][a-z0-9_]*")
+"""What an integration or a credential may be called: it becomes part of asset keys and tags."""
+PARTITION_FORMAT = "%Y-%m-%d-%H:%M"
+"""How Dagster writes the key of an hourly partition."""
+NAMESPACES = ("custom_objects", "m3ter_connector", "m3ter_connector_testing")
+"""Whose Salesforce objects records go to: ours, or those of m3ter's managed package."""
+
+
+@dataclass(frozen=True)
+class Integration:
+    """One integration.
+
+    Args:
+        name: unique among all integrations.
+        m3ter_credential, salesforce_credential: names of credentials; no Salesforce credential
+            means that the integration is not connected.
+        namespace: one of ``NAMESPACES``.
+        namespace_prefix: the managed package's prefix, with or without its two underscores.
+        minute_of_hour: 0 to 9 by the name when it is left out.
+        start: key of the first hourly partition, UTC.
+        notify_users_if_disabled: m3ter user ids.
+        entities: what the YAML says of each entity type that is carried, by name.
+
+    Raises:
+        ConfigurationError: something in it cannot be; ``where`` says what.
+    """
+
+    name: str
+    m3ter_credential: str
+    salesforce_credential: str | None = None
+    namespace: str = "m3ter_connector"
+    namespace_prefix: str | None = None
+    minute_of_hour: int | None = None
+    start: str = "2026-01-01-00:00"
+    notify_users_if_disabled: tuple[str, ...] = ()
+    entities: Dict[str, EntityOptions] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_name(self.name)
+        _require(
+            bool(self.entities),
+            "no entity is carried",
+            f"List at least one of {', '.join(ENTITIES)} under entities.",
+            "entities",
+        )
+        _require(
+            self.namespace in NAMESPACES,
+            f"{self.namespace!r} is not a namespace",
+            f"Use one of {', '.join(NAMESPACES)}.",
+            "namespace",
+        )
+        _require(
+            self.minute_of_hour is None or 0 <= self.minute_of_hour <= 59,
+            f"{self.minute_of_hour} is not a minute of the hour",
+            "Use 0 to 59, or leave it out.",
+            "minute_of_hour",
+        )
+        _require(
+            self.namespace_prefix is None or self.namespace != "custom_objects",
+            "our custom objects have no namespace prefix",
+            "Take namespace_prefix out, or choose the namespace m3ter_connector.",
+            "namespace_prefix",
+        )
+        _require_partition(self.start)
+        # A mapping that contradicts itself does so under any prefix.
+        self.mappings_under(self.namespace_prefix or "")
+
+    @property
+    def connected(self) -> bool:
+        """Whether a Salesforce credential is set."""
+        return self.salesforce_credential is not None
+
+    @property
+    def minute(self) -> int:
+        """The minute at which the schedule ticks; the default spreads integrations out."""
+        if self.minute_of_hour is not None:
+            return self.minute_of_hour
+        return xxhash.xxh32_intdigest(self.name.encode()) % 10
+
+    @cached_property
+    def mappings(self) -> dict[str, Mapping]:
+        """Each entity's mapping, parents before their children.
+
+        Raises:
+            ConfigurationError: the managed package's prefix is not known.
+        """
+        if self.namespace == "custom_objects":
+            return self.mappings_under("")
+        if not self.namespace_prefix:
+            raise ConfigurationError(
+                f"the integration {self.name} uses the namespace {self.namespace}, "
+                "and the prefix of m3ter's managed package is not known",
+                "Set namespace_prefix to the one that Salesforce's Setup shows under Installed "
+                "Packages, or use namespace: custom_objects with our own objects.",
+                ("namespace",),
+            )
+        return self.mappings_under(self.namespace_prefix)
+
+    def mappings_under(self, prefix: str) -> dict[str, Mapping]:
+        """Each entity's mapping, with a namespace before every object and field of ours."""
+        full = f"{prefix.rstrip('_')}__" if prefix else ""
+        return {
+            name: build_mapping(entity, self.entities, full)
+            for name, entity in ENTITIES.items()
+            if name in self.entities
+        }
+
+
+def check_name(name: str) -> None:
+    """Make sure that a name can stand in asset keys, resource keys and tags.
+
+    Raises:
+        ConfigurationError: it cannot.
+    """
+    _require(
+        bool(NAME.fullmatch(name)),
+        f"{name!r} cannot be a name",
+        "Use small letters, digits and underscores, and begin with a letter.",
+        "name",
+    )
+
+
+def _require(holds: bool, cause: str, remedy: str, where: str) -> None:  # noqa: FBT001 - an assertion
+    if not holds:
+        raise ConfigurationError(cause, remedy, (where,))
+
+
+def _require_partition(start: str) -> None:
+    try:
+        first = datetime.strptime(start, PARTITION_FORMAT).replace(tzinfo=UTC)
+    except ValueError:
+        first = None
+    _require(
+        first is not None and first.minute == 0,
+        f"{start!r} is not the start of an hour",
+        "Write it as 2026-01-31-00:00, in UTC.",
+        "start",
+    )

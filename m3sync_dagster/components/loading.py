@@ -1,0 +1,148 @@
+"""Reading the ``defs.yaml`` files, each by itself, so that a broken one breaks nothing else.
+
+Dagster's own loader fails as a whole. Here every folder that holds a ``defs.yaml`` is a component
+tree of its own: Dagster parses, validates and builds it as it always does, code references and
+post-processing included, and what it refuses becomes a ``Problem`` of that file.
+"""
+
+import os
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+
+import dagster as dg
+from dagster.components.core.component_tree import ComponentTree
+from dagster.components.core.defs_module import find_defs_or_component_yaml
+from dagster_shared.record import replace
+
+from m3sync_dagster.components.credentials import M3terCredential, SalesforceCredential
+from m3sync_dagster.components.problems import Problem, explain
+from m3sync_dagster.components.salesforce_sync import SalesforceSync
+from m3sync_dagster.sync.errors import ConfigurationError
+
+DEFS = "M3SYNC_DEFS"
+"""Environment variable with a folder of ``defs.yaml`` folders outside the package."""
+PACKAGE_DEFS = Path(__file__).parent.parent / "defs"
+"""The folder of ``defs.yaml`` folders inside the package."""
+
+Ours = SalesforceSync | M3terCredential | SalesforceCredential
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One ``defs.yaml`` and what it defines."""
+
+    path: Path
+    components: list[Ours]
+    definitions: dg.Definitions
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """Everything that the ``defs.yaml`` files say.
+
+    Args:
+        units: the files that hold.
+        problems: why the others do not.
+    """
+
+    units: list[Unit] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+    def of_type(self, kind: type[dg.Component]) -> dict[str, Ours]:
+        """The components of one type, by name."""
+        return {
+            component.name: component
+            for unit in self.units
+            for component in unit.components
+            if isinstance(component, kind)
+        }
+
+
+def load_project() -> Project:
+    """Read every ``defs.yaml``, of the package and of ``M3SYNC_DEFS``."""
+    with warnings.catch_warnings():
+        # Owners, backfill policies and code references are beta in Dagster, and what we build on.
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        return _load_project()
+
+
+def _load_project() -> Project:
+    project = Project()
+    for path in _files():
+        try:
+            project.units.append(_load(path))
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with a file is that file's problem
+            project.problems.append(explain(path, error))
+    return _without_conflicts(project)
+
+
+def _files() -> Iterator[Path]:
+    folders = [PACKAGE_DEFS]
+    if outside := os.environ.get(DEFS):
+        folders.append(Path(outside))
+    for folder in folders:
+        for directory in sorted(path for path in folder.rglob("*") if path.is_dir()):
+            if found := find_defs_or_component_yaml(directory):
+                yield found
+
+
+def _load(path: Path) -> Unit:
+    module = ModuleType(f"m3sync_dagster.defs.{path.parent.name}")
+    module.__file__ = None
+    module.__path__ = [str(path.parent.absolute())]
+    tree = ComponentTree(defs_module=module, project_root=path.parent.parent.absolute())
+    # Definitions of many trees can be merged only without the trees.
+    definitions = replace(tree.build_defs(), component_tree=None)
+    components: list[Ours] = []
+    for kind in (SalesforceSync, M3terCredential, SalesforceCredential):
+        components.extend(tree.get_all_components(kind))
+    return Unit(path, components, definitions)
+
+
+def _without_conflicts(project: Project) -> Project:
+    """Leave out what contradicts another file, so that the rest can be put together."""
+    sound = Project(problems=list(project.problems))
+    names = Counter(_space(c) for unit in project.units for c in unit.components)
+    known = {_space(c) for unit in project.units for c in unit.components}
+    for unit in project.units:
+        found = [
+            explain(unit.path, error, component.name)
+            for component in unit.components
+            for error in _conflicts(component, names, known)
+        ]
+        if found:
+            sound.problems.extend(found)
+        else:
+            sound.units.append(unit)
+    return sound
+
+
+def _space(component: Ours) -> tuple[str, str]:
+    """Integrations have names of their own; credentials, as resources, share theirs."""
+    kind = "integration" if isinstance(component, SalesforceSync) else "credential"
+    return kind, component.name
+
+
+def _conflicts(
+    component: Ours, names: Counter[tuple[str, str]], known: Iterable[tuple[str, str]]
+) -> Iterator[ConfigurationError]:
+    kind, name = _space(component)
+    if names[kind, name] > 1:
+        yield ConfigurationError(
+            f"there is more than one {kind} of the name {name}",
+            "Give each a name of its own.",
+            ("name",),
+        )
+    if isinstance(component, SalesforceSync):
+        for attribute in ("m3ter_credential", "salesforce_credential"):
+            wanted = getattr(component, attribute)
+            if wanted is not None and ("credential", wanted) not in known:
+                yield ConfigurationError(
+                    f"there is no credential of the name {wanted}",
+                    "Define it in a defs.yaml, or name one that is defined.",
+                    (attribute,),
+                )

@@ -1,0 +1,197 @@
+"""What happens when an asset is materialized: one entity's sync, told in Dagster's words."""
+
+import time
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import TypeVar
+
+import dagster as dg
+
+from m3sync_dagster.components.integration import Integration
+from m3sync_dagster.components.resources import (
+    M3terResource,
+    OpenedOnce,
+    SalesforceResource,
+    StateResource,
+)
+from m3sync_dagster.entities import EntityType
+from m3sync_dagster.state import IntegrationState
+from m3sync_dagster.sync.engine import EntitySync, Progress
+from m3sync_dagster.sync.errors import ConfigurationError, MissingParentError, SyncError
+from m3sync_dagster.sync.outcome import Count, Counts, Refused
+
+STATE = "m3sync_state"
+"""Key of the resource that holds our own state."""
+NO_REJECTED_RECORDS = "no_rejected_records"
+"""The check that warns of records that are not in Salesforce as they are in m3ter."""
+INTEGRATION_TAG = "m3sync/integration"
+CREDENTIAL_TAG = "m3sync/salesforce_credential"
+STATUS_TAG = "m3sync/status"
+"""Run tag with m3ter's status word of a run that failed."""
+FULL_TAG = "m3sync/full"
+"""Run tag that asks for every row to be sent, whatever Salesforce has acknowledged."""
+LOG_EVERY = 10_000
+"""Records between two lines of a run's log."""
+
+Watcher = Callable[[str, Progress], None]
+"""Told an entity's name and how far its sync is."""
+watcher: ContextVar[Watcher | None] = ContextVar("watcher", default=None)
+"""Who watches the syncs of this process, such as a progress bar."""
+
+
+def run_tags(integration: Integration) -> dict[str, str]:
+    """The tags by which an integration's runs are found."""
+    tags = {INTEGRATION_TAG: integration.name}
+    if integration.salesforce_credential:
+        tags[CREDENTIAL_TAG] = integration.salesforce_credential
+    return tags
+
+
+def materialize_entity(
+    context: dg.AssetExecutionContext, integration: Integration, entity: EntityType
+) -> dg.MaterializeResult[None]:
+    """Sync one entity.
+
+    Raises:
+        dagster.Failure: the sync could not reach its end; the event and the run's status word
+            are on record.
+    """
+    # A run that a person launches carries no tags of ours; later it is found by them all the same.
+    context.instance.add_run_tags(context.run_id, run_tags(integration))
+    started = time.monotonic()
+    try:
+        require_connected(integration)
+        state = _resource(context, STATE, StateResource).writing(integration.name)
+        org = _resource(context, integration.salesforce_credential, SalesforceResource).org
+        calls_before = org.calls
+        sync = EntitySync(
+            integration.mappings[entity.name],
+            _resource(context, integration.m3ter_credential, M3terResource).organization,
+            state.ledger(entity.name, context.run_id),
+            org,
+            full=context.run.tags.get(FULL_TAG) == "true",
+        )
+        for progress in sync.run():
+            _tell(context, entity, progress)
+    except SyncError as error:
+        raise _failure(context, integration, entity, error) from None
+    measures = {
+        **sync.counts.as_dict(),
+        "salesforce_api_calls": org.calls - calls_before,
+        "duration_seconds": round(time.monotonic() - started, 3),
+    }
+    _record_refusals(context, state, entity, sync.counts)
+    return _result(integration, entity, sync, measures)
+
+
+def require_connected(integration: Integration) -> None:
+    """Make sure that there is a Salesforce org to send to.
+
+    Raises:
+        ConfigurationError: the integration is not connected.
+    """
+    if not integration.connected:
+        raise ConfigurationError(
+            f"the integration {integration.name} is NOT CONNECTED: it has no Salesforce credential",
+            f"Run: m3sync connect {integration.name} CREDENTIAL.",
+            ("salesforce_credential",),
+        )
+
+
+_Resource = TypeVar("_Resource", bound=OpenedOnce)
+
+
+def _resource(
+    context: dg.AssetExecutionContext, key: str | None, kind: type[_Resource]
+) -> _Resource:
+    found = getattr(context.resources, str(key))
+    if not isinstance(found, kind):
+        raise ConfigurationError(
+            f"the resource {key} is a {type(found).__name__}, not a {kind.__name__}",
+            "Give the integration the name of a credential of the right kind.",
+        )
+    return found
+
+
+def _tell(context: dg.AssetExecutionContext, entity: EntityType, progress: Progress) -> None:
+    if watch := watcher.get():
+        watch(entity.name, progress)
+    if progress.read % LOG_EVERY == 0 or progress.answered:
+        context.log.info(
+            "%s: %d read, %d answered by Salesforce",
+            entity.label,
+            progress.read,
+            progress.answered,
+        )
+
+
+def _failure(
+    context: dg.AssetExecutionContext,
+    integration: Integration,
+    entity: EntityType,
+    error: SyncError,
+) -> dg.Failure:
+    """Put a failed sync on record, and say it in Dagster's words."""
+    context.instance.add_run_tags(context.run_id, {STATUS_TAG: error.status})
+    text = f"{integration.name}, {entity.name}: {error}"
+    try:
+        _resource(context, STATE, StateResource).event(
+            integration.name, entity.name, context.run_id, error
+        )
+    except SyncError as unrecorded:
+        text += f" (The event could not be written down: {unrecorded})"
+    return dg.Failure(
+        description=text,
+        metadata={"status": error.status, "cause": error.cause, "remedy": error.remedy},
+        allow_retries=False,
+    )
+
+
+def _record_refusals(
+    context: dg.AssetExecutionContext, state: IntegrationState, entity: EntityType, counts: Counts
+) -> None:
+    """Rows that did not go through are one event for each of the two things to do about them."""
+    bad = counts[Count.INVALID] + counts[Count.REJECTED]
+    remedy = f"See m3sync rejects {state.integration}; put the records or the mapping right."
+    if bad:
+        cause = f"{bad} {entity.name} records are invalid or were rejected by Salesforce"
+        state.event(entity.name, context.run_id, ConfigurationError(cause, remedy))
+    if counts[Count.WAITING]:
+        waiting = counts[Count.WAITING]
+        cause = f"{waiting} {entity.name} records wait for a record that is not in Salesforce"
+        state.event(entity.name, context.run_id, MissingParentError(cause, remedy))
+
+
+def _result(
+    integration: Integration, entity: EntityType, sync: EntitySync, measures: dict[str, int | float]
+) -> dg.MaterializeResult[None]:
+    metadata: dict[str, dg.MetadataValue | int | float] = dict(measures)
+    if sync.refused:
+        metadata["rejects"] = dg.MetadataValue.table([_table_row(row) for row in sync.refused])
+    return dg.MaterializeResult(
+        asset_key=dg.AssetKey([integration.name, f"salesforce_{entity.name}"]),
+        metadata=metadata,
+        check_results=[
+            dg.AssetCheckResult(
+                check_name=NO_REJECTED_RECORDS,
+                passed=not sync.counts.failed,
+                severity=dg.AssetCheckSeverity.WARN,
+                metadata={
+                    count.value: sync.counts[count]
+                    for count in (Count.INVALID, Count.REJECTED, Count.WAITING)
+                },
+            )
+        ],
+    )
+
+
+def _table_row(row: Refused) -> dg.TableRecord:
+    return dg.TableRecord(
+        {
+            "m3ter_id": row.m3ter_id,
+            "class": row.error_class.value,
+            "code": row.code,
+            "message": row.message[:500],
+            "fields": ", ".join(row.fields),
+        }
+    )

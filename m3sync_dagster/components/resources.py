@@ -1,0 +1,186 @@
+"""The Dagster resources: what a run opens once, and closes at its end.
+
+Their configuration holds names of environment variables alone, so that no secret can reach run
+configuration, logs or the UI. A run uses the in-process executor, so all its steps share them.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+import dagster as dg
+from pydantic import PrivateAttr
+
+from m3sync_dagster.m3ter import M3terCredential, M3terOrganization
+from m3sync_dagster.salesforce import SalesforceCredential, SalesforceOrg
+from m3sync_dagster.state import (
+    IntegrationLock,
+    IntegrationState,
+    connect,
+    postgres_url,
+    record_event,
+    require_current_schema,
+)
+from m3sync_dagster.sync.errors import ConfigurationError, SyncError
+
+
+def read_env(credential: str, attribute: str, variable: str) -> str:
+    """Read what a credential's variable holds.
+
+    Raises:
+        ConfigurationError: it is unset or empty.
+    """
+    value = os.environ.get(variable, "")
+    if not value:
+        raise ConfigurationError(
+            f"the environment variable {variable}, {attribute} of the credential {credential}, "
+            "is not set",
+            "Set it where Dagster's daemon, webserver and runs see it, for example in .env.",
+            (attribute,),
+        )
+    return value
+
+
+class OpenedOnce(dg.ConfigurableResource[Any]):
+    """A resource that opens things at their first use, and closes them at the end of the run."""
+
+    _opened: ExitStack = PrivateAttr(default_factory=ExitStack)
+
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Self]:  # noqa: ARG002 - Dagster's signature
+        """Live for as long as a run does."""
+        with self.opened():
+            yield self
+
+    @contextmanager
+    def opened(self) -> Iterator[Self]:
+        """Live for as long as the block does."""
+        with self._opened:
+            yield self
+
+
+class M3terResource(OpenedOnce):
+    """An m3ter organization; see the component ``M3terCredential`` for each attribute."""
+
+    credential: str
+    organization_id_env: str
+    access_key_id_env: str
+    api_secret_env: str
+    base_url_env: str
+    requests_per_second: int
+
+    def read(self) -> M3terCredential:
+        """Read the environment.
+
+        Raises:
+            ConfigurationError: a variable is unset, or holds something that cannot be.
+        """
+        given = {"base_url": os.environ[self.base_url_env]} if self._base_url_given() else {}
+        return M3terCredential(
+            organization_id=self._env("organization_id_env"),
+            access_key_id=self._env("access_key_id_env"),
+            api_secret=self._env("api_secret_env"),
+            requests_per_second=self.requests_per_second,
+            **given,
+        )
+
+    @cached_property
+    def organization(self) -> M3terOrganization:
+        """The organization, opened once. Nothing is asked of m3ter before the first use.
+
+        Raises:
+            ConfigurationError: as for ``read``.
+        """
+        return self._opened.enter_context(M3terOrganization(self.read(), postgres_url()))
+
+    def _base_url_given(self) -> bool:
+        return bool(os.environ.get(self.base_url_env))
+
+    def _env(self, attribute: str) -> str:
+        return read_env(self.credential, attribute, getattr(self, attribute))
+
+
+class SalesforceResource(OpenedOnce):
+    """A Salesforce org; see the component ``SalesforceCredential`` for each attribute."""
+
+    credential: str
+    login_url_env: str
+    client_id_env: str
+    client_secret_env: str
+    username_env: str | None
+    private_key_file_env: str | None
+    api_version: str
+
+    def read(self) -> SalesforceCredential:
+        """Read the environment.
+
+        Raises:
+            ConfigurationError: a variable is unset, or holds something that cannot be.
+        """
+        flow = self._jwt() if self.username_env else self._client_secret()
+        return SalesforceCredential(
+            login_url=self._env("login_url_env"),
+            client_id=self._env("client_id_env"),
+            api_version=self.api_version,
+            **flow,
+        )
+
+    @cached_property
+    def org(self) -> SalesforceOrg:
+        """The org, opened once. Nothing is asked of Salesforce before the first use.
+
+        Raises:
+            ConfigurationError: as for ``read``.
+        """
+        return self._opened.enter_context(closing(SalesforceOrg(self.read())))
+
+    def _client_secret(self) -> dict[str, str]:
+        return {"client_secret": self._env("client_secret_env")}
+
+    def _jwt(self) -> dict[str, str]:
+        path = Path(self._env("private_key_file_env"))
+        try:
+            key = path.read_text()
+        except OSError as error:
+            raise ConfigurationError(
+                f"the private key file of the credential {self.credential} cannot be read "
+                f"({error.strerror})",
+                f"Correct the path in {self.private_key_file_env}, or the file's permissions.",
+                ("private_key_file_env",),
+            ) from None
+        return {"username": self._env("username_env"), "private_key": key}
+
+    def _env(self, attribute: str) -> str:
+        return read_env(self.credential, attribute, str(getattr(self, attribute)))
+
+
+class StateResource(OpenedOnce):
+    """Our state in PostgreSQL, and the lock on the integration that a run writes."""
+
+    def writing(self, integration: str) -> IntegrationState:
+        """Take an integration's lock until the end of the run, and give what may be written.
+
+        Raises:
+            SyncError: another run holds the lock, or the tables are not there.
+        """
+        if integration not in self._states:
+            require_current_schema(postgres_url())
+            connection = self._opened.enter_context(connect(postgres_url()))
+            self._opened.enter_context(IntegrationLock(connection, integration))
+            self._states[integration] = IntegrationState(postgres_url(), connection, integration)
+        return self._states[integration]
+
+    def event(self, integration: str, entity: str, run_id: str, error: SyncError) -> None:
+        """Write down what went wrong, whether or not the lock is held.
+
+        Raises:
+            SyncError: PostgreSQL cannot be reached, or the tables are not there.
+        """
+        require_current_schema(postgres_url())
+        with connect(postgres_url()) as connection:
+            record_event(connection, integration, entity, run_id, error)
+
+    _states: dict[str, IntegrationState] = PrivateAttr(default_factory=dict)

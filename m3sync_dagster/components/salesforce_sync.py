@@ -1,0 +1,200 @@
+"""The component ``m3sync_dagster.SalesforceSync``: one integration, as people write it."""
+
+from collections.abc import Mapping as Dict
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+import dagster as dg
+from pydantic import BaseModel, Field, create_model
+
+from m3sync_dagster.components.assets import build_integration_definitions
+from m3sync_dagster.components.integration import Integration
+from m3sync_dagster.entities import ENTITIES
+from m3sync_dagster.sync.mapping import EntityOptions
+from m3sync_dagster.sync.scope import Scope
+
+
+class EntityConfig(dg.Model):
+    """How one type of record is carried. Everything can be left out."""
+
+    object: str | None = Field(
+        default=None,
+        description="API name of the Salesforce object, where it is not the namespace's own.",
+    )
+    external_id_field: str | None = Field(
+        default=None,
+        description="API name of the field that holds m3ter's id. It has to be an External ID "
+        "and Unique.",
+    )
+    fields: dict[str, str | None] = Field(
+        default_factory=dict,
+        description="m3ter field to Salesforce field, beside or instead of the defaults; null "
+        "leaves a field out. A dot goes into a nested object: address.country.",
+    )
+    custom_field_mappings: dict[str, str] = Field(
+        default_factory=dict,
+        description="m3ter custom field to Salesforce field.",
+    )
+    constants: dict[str, str | bool | int | float] = Field(
+        default_factory=dict,
+        description="Salesforce field to the fixed value that it gets on every record.",
+    )
+    account_ids: list[str] | None = Field(
+        default=None,
+        description="m3ter account ids whose records are carried, instead of the integration's.",
+    )
+    restricted_account_ids: list[str] = Field(
+        default_factory=list,
+        description="m3ter account ids whose records are left out, beside the integration's.",
+    )
+
+
+EntitiesConfig = create_model(
+    "EntitiesConfig",
+    __base__=dg.Model,
+    **{
+        entity.name: (
+            EntityConfig | None,
+            Field(default=None, description=f"Carry {entity.label} records."),
+        )
+        for entity in ENTITIES.values()
+    },  # type: ignore[call-overload] # mypy does not see that the keys are field names
+)
+"""The entity types of an integration; one that is named is carried, even if it says nothing."""
+
+
+# Without this, Dagster would also take a template string here, and name the wrong line in errors.
+_AS_WRITTEN = dg.Resolver(
+    lambda _context, entities: entities,
+    model_field_type=EntitiesConfig,
+    inject_before_resolve=False,
+)
+
+
+class SalesforceSyncParams(BaseModel):
+    """What ``dg scaffold defs m3sync_dagster.SalesforceSync`` asks for."""
+
+    name: str = Field(default="acme_accounts", description="Name of the integration.")
+    m3ter_credential: str = Field(default="m3ter_production", description="m3ter credential.")
+    salesforce_credential: str = Field(
+        default="salesforce_production", description="Salesforce credential."
+    )
+    start: str = Field(
+        default="2026-01-01-00:00", description="First hourly partition, UTC: 2026-01-31-00:00."
+    )
+
+
+class SalesforceSyncScaffolder(dg.Scaffolder[SalesforceSyncParams]):
+    """Writes the ``defs.yaml`` of a new integration that carries all entity types."""
+
+    @classmethod
+    def get_scaffold_params(cls) -> type[SalesforceSyncParams]:
+        """The parameters, for ``dg``."""
+        return SalesforceSyncParams
+
+    def scaffold(self, request: dg.ScaffoldRequest[SalesforceSyncParams]) -> None:
+        """Write the file."""
+        attributes = request.params.model_dump() | {
+            "namespace": "custom_objects",
+            "entities": {name: {} for name in ENTITIES},
+        }
+        dg.scaffold_component(request, attributes)
+
+
+@dg.scaffold_with(SalesforceSyncScaffolder)
+class SalesforceSync(dg.Component, dg.Model, dg.Resolvable):
+    """Carries an m3ter organization's records into a Salesforce org, every hour.
+
+    Each entity type becomes an hourly partitioned asset. A record is sent when its Salesforce
+    row would differ from the one that Salesforce acknowledged last.
+    """
+
+    name: Annotated[str, Field(description="Unique name: small letters, digits and underscores.")]
+    m3ter_credential: Annotated[str, Field(description="Name of an M3terCredential.")]
+    salesforce_credential: Annotated[
+        str | None,
+        Field(description="Name of a SalesforceCredential. Without it, it is NOT CONNECTED."),
+    ] = None
+    namespace: Annotated[
+        Literal["custom_objects", "m3ter_connector", "m3ter_connector_testing"],
+        Field(
+            description="Whose Salesforce objects records go to: custom_objects for ours; "
+            "m3ter_connector or m3ter_connector_testing for m3ter's managed package."
+        ),
+    ] = "m3ter_connector"
+    namespace_prefix: Annotated[
+        str | None, Field(description="The managed package's prefix in this org.")
+    ] = None
+    account_ids: Annotated[
+        Sequence[str],
+        Field(description="m3ter account ids whose records are carried; empty: all accounts."),
+    ] = []
+    restricted_account_ids: Annotated[
+        Sequence[str],
+        Field(description="m3ter account ids whose records are left out; wins over account_ids."),
+    ] = []
+    notify_users_if_disabled: Annotated[
+        Sequence[str],
+        Field(description="m3ter user ids that get an e-mail when the integration is disabled."),
+    ] = []
+    minute_of_hour: Annotated[
+        int | None,
+        Field(description="Minute at which it runs, 0 to 59; left out: 0 to 9, by the name."),
+    ] = None
+    start: Annotated[
+        str, Field(description="The first hourly partition, UTC: 2026-01-31-00:00.")
+    ] = "2026-01-01-00:00"
+    entities: Annotated[
+        dg.Model,
+        _AS_WRITTEN,
+        Field(description="The record types that are carried, each with its options."),
+    ]
+
+    @classmethod
+    def get_spec(cls) -> dg.ComponentTypeSpec:
+        """What Dagster's component docs show."""
+        return dg.ComponentTypeSpec(
+            description="Keeps Salesforce objects true to m3ter's records, hourly.",
+            tags=["reverse-etl", "m3ter", "salesforce"],
+        )
+
+    def integration(self) -> Integration:
+        """Check what the YAML says.
+
+        Raises:
+            ConfigurationError: something in it cannot be.
+        """
+        return Integration(
+            name=self.name,
+            m3ter_credential=self.m3ter_credential,
+            salesforce_credential=self.salesforce_credential,
+            namespace=self.namespace,
+            namespace_prefix=self.namespace_prefix,
+            minute_of_hour=self.minute_of_hour,
+            start=self.start,
+            notify_users_if_disabled=tuple(self.notify_users_if_disabled),
+            entities=self._options(),
+        )
+
+    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:  # noqa: ARG002 - Dagster's signature
+        """Build the integration's assets, checks and schedule."""
+        return build_integration_definitions(self.integration())
+
+    def _options(self) -> Dict[str, EntityOptions]:
+        return {
+            name: self._entity_options(getattr(self.entities, name) or EntityConfig())
+            for name in ENTITIES
+            if name in self.entities.model_fields_set
+        }
+
+    def _entity_options(self, config: EntityConfig) -> EntityOptions:
+        allowed = self.account_ids if config.account_ids is None else config.account_ids
+        restricted = {*self.restricted_account_ids, *config.restricted_account_ids}
+        return EntityOptions(
+            object=config.object,
+            external_id_field=config.external_id_field,
+            fields=config.fields,
+            custom_field_mappings=config.custom_field_mappings,
+            constants=config.constants,
+            scope=Scope(frozenset(allowed), frozenset(restricted)),
+        )

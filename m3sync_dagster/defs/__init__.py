@@ -1,0 +1,1 @@
+"""Integrations and credentials: one folder with a defs.yaml each."""

@@ -1,0 +1,30 @@
+"""The record types that are carried from m3ter to Salesforce.
+
+An entity type is one file here and its Salesforce metadata; everything else reads ``ENTITIES``.
+"""
+
+from m3sync_dagster.entities._model import (
+    EXTERNAL_ID,
+    M3TER_ID_LENGTH,
+    EntityType,
+    Field,
+    Kind,
+)
+from m3sync_dagster.entities.account import ACCOUNT
+from m3sync_dagster.entities.balance import BALANCE
+from m3sync_dagster.entities.commitment import COMMITMENT
+from m3sync_dagster.entities.contract import CONTRACT
+
+ENTITIES: dict[str, EntityType] = {
+    entity.name: entity for entity in (ACCOUNT, CONTRACT, COMMITMENT, BALANCE)
+}
+"""Every entity type by name, parents before their children."""
+
+__all__ = [
+    "ENTITIES",
+    "EXTERNAL_ID",
+    "M3TER_ID_LENGTH",
+    "EntityType",
+    "Field",
+    "Kind",
+]

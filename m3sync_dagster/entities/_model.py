@@ -1,0 +1,121 @@
+"""What a record type is: the words in which the four entity files are written."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """The form of a value in m3ter's JSON, and so the rule that turns it into a Salesforce value.
+
+    - ``TEXT``: a string. An empty string is no value, as it is to Salesforce.
+    - ``NUMBER``, ``INTEGER``: a JSON number, kept as exact decimal digits.
+    - ``BOOLEAN``: ``true`` or ``false``.
+    - ``DATE``: an ISO 8601 calendar date, sent unchanged.
+    - ``DATETIME``: an ISO 8601 date-time, sent as UTC with milliseconds.
+    - ``LIST``: an array of plain strings, sent as one text joined with ``;``.
+    - ``JSON``: any array or object, sent as compact JSON text with sorted keys.
+    - ``LOOKUP``: the m3ter id of another record, sent as that record's external ID.
+    - ``ANY``: a field that we have no description of: a custom field, or one that is newer than
+      this code. Its form follows from the value itself.
+    - ``TITLE``: Salesforce's ``Name``: the first of several fields that has a value, cut to fit.
+    """
+
+    TEXT = "text"
+    NUMBER = "number"
+    INTEGER = "integer"
+    BOOLEAN = "boolean"
+    DATE = "date"
+    DATETIME = "datetime"
+    LIST = "list"
+    JSON = "json"
+    LOOKUP = "lookup"
+    ANY = "any"
+    TITLE = "title"
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One m3ter response field and the Salesforce field it goes to by default.
+
+    Args:
+        source: the field's path in m3ter's JSON; a dot goes into a nested object.
+        salesforce: the API name of the Salesforce field, without a namespace prefix.
+        kind: the form of the value.
+        length: the most characters our Salesforce field holds; over 255 it is a long text area.
+        precision, scale: digits in all, and after the decimal point, of a number field.
+        refers_to: for a ``LOOKUP``, the name of the entity type it points to.
+        sources: for a ``TITLE``, the m3ter fields to look at, in this order.
+    """
+
+    source: str
+    salesforce: str
+    kind: Kind = Kind.TEXT
+    length: int = 255
+    precision: int = 18
+    scale: int = 0
+    refers_to: str | None = None
+    sources: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EntityType:
+    """A type of m3ter record that is carried into Salesforce.
+
+    Args:
+        name: our word for it, as in the YAML and in asset keys: ``account``.
+        label: the same for people: ``Account``.
+        path: the list endpoint's last segment, under ``/organizations/{orgId}/``.
+        account_field: the field that holds the id of the account the record belongs to;
+            ``id`` for accounts themselves.
+        account_filter: the query parameter with which the list endpoint narrows to one account.
+        object: the API name of our Salesforce custom object, without a namespace prefix.
+        custom_fields: whether m3ter lets people add custom fields to this type.
+        fields: every documented response field, ``id`` and ``customFields`` apart.
+    """
+
+    name: str
+    label: str
+    path: str
+    account_field: str
+    account_filter: str
+    object: str
+    custom_fields: bool
+    fields: tuple[Field, ...]
+
+    @property
+    def lookups(self) -> Iterator[Field]:
+        """The fields that point to another record."""
+        return (field for field in self.fields if field.kind is Kind.LOOKUP)
+
+    @property
+    def parents(self) -> frozenset[str]:
+        """Names of the other entity types that must be in Salesforce before this one."""
+        return frozenset(f.refers_to for f in self.lookups if f.refers_to) - {self.name}
+
+
+EXTERNAL_ID = "m3ter_Id__c"
+"""The external ID field of each of our objects; it holds m3ter's ``id``."""
+
+M3TER_ID_LENGTH = 64
+"""m3ter's ids are UUIDs of 36 characters; the rest is room for other forms."""
+
+
+def identity(source: str, salesforce: str) -> Field:
+    """A field that holds the id of something that is not carried into Salesforce."""
+    return Field(source, salesforce, length=M3TER_ID_LENGTH)
+
+
+def money(source: str, salesforce: str) -> Field:
+    """An amount or percentage: 10 digits before the decimal point and 8 after it."""
+    return Field(source, salesforce, Kind.NUMBER, precision=18, scale=8)
+
+
+AUDIT_FIELDS: tuple[Field, ...] = (
+    Field("version", "Version__c", Kind.INTEGER),
+    Field("dtCreated", "Created_In_m3ter__c", Kind.DATETIME),
+    Field("dtLastModified", "Modified_In_m3ter__c", Kind.DATETIME),
+    identity("createdBy", "Created_By_In_m3ter__c"),
+    identity("lastModifiedBy", "Modified_By_In_m3ter__c"),
+)
+"""The fields that m3ter keeps on every record."""

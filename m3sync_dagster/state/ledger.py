@@ -1,0 +1,168 @@
+"""The ledger in PostgreSQL: acknowledged rows, rows on their way, rejects and ingest jobs.
+
+Every statement works on a batch at a time, and on one integration's one entity.
+"""
+
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+
+import msgspec
+import psycopg
+
+from m3sync_dagster.state import _ledger_sql as sql
+from m3sync_dagster.state.database import connect
+from m3sync_dagster.sync.outcome import Acknowledged, Refused, Row, RowResult
+from m3sync_dagster.sync.ports import Seen, Staged
+
+_ENCODE = msgspec.json.Encoder(decimal_format="number").encode
+_DECODE = msgspec.json.Decoder(float_hook=Decimal).decode
+
+LONGEST_MESSAGE = 2_000
+"""Salesforce repeats the offending value in its message; this much of it is kept."""
+
+
+class PostgresLedger:
+    """A ``Ledger`` in the schema ``m3sync``.
+
+    Args:
+        url: PostgreSQL's address; rows are read over a connection of their own, since a cursor
+            lives only as long as its transaction.
+        connection: the connection to write with, which holds the integration's lock.
+        integration, entity: whose state this is.
+        run_id: the Dagster run that writes.
+    """
+
+    def __init__(
+        self, url: str, connection: psycopg.Connection, integration: str, entity: str, run_id: str
+    ) -> None:
+        self._url = url
+        self._connection = connection
+        self._key = {"integration": integration, "entity": entity, "run_id": run_id}
+
+    def clear(self) -> None:
+        """Forget the rows that an earlier run left unsent."""
+        self._connection.execute(sql.CLEAR, self._key)
+        self._started = self._one(sql.NOW)
+
+    def unseen(self, digests: Sequence[bytes]) -> list[int]:
+        """Tell which JSON texts are not those of acknowledged rows, by their positions."""
+        found = self._connection.execute(sql.UNSEEN, self._key | {"digests": list(digests)})
+        return [place for (place,) in found]
+
+    def changed(self, seen: Sequence[Seen]) -> set[str]:
+        """Tell which records' rows Salesforce has not acknowledged as they are now."""
+        ids = [record.m3ter_id for record in seen]
+        if not ids:
+            return set()
+        same = self._connection.execute(
+            sql.NOTE_SAME,
+            self._key
+            | {
+                "ids": ids,
+                "fingerprints": [record.fingerprint for record in seen],
+                "digests": [record.digest for record in seen],
+            },
+        )
+        return set(ids).difference(m3ter_id for (m3ter_id,) in same)
+
+    def stage(self, rows: Sequence[Staged]) -> None:
+        """Put rows up to be sent. A record that is staged again takes the later row."""
+        if not rows:
+            return
+        self._connection.execute(
+            sql.STAGE,
+            self._key
+            | {
+                "ids": [staged.seen.m3ter_id for staged in rows],
+                "fingerprints": [staged.seen.fingerprint for staged in rows],
+                "digests": [staged.seen.digest for staged in rows],
+                "shapes": [staged.shape for staged in rows],
+                "parents": [staged.parent for staged in rows],
+                "siblings": [staged.sibling for staged in rows],
+                "payloads": [_ENCODE(staged.row.values) for staged in rows],
+            },
+        )
+
+    def ready(self, *, all_rows: bool) -> tuple[int, int] | None:
+        """Name the shape that should go next, and how many of its staged rows can."""
+        query = sql.READY if all_rows else sql.READY_LEVEL
+        found = self._connection.execute(query, self._key).fetchone()
+        return (found[0], found[1]) if found else None
+
+    def staged(self, shape: int, *, all_rows: bool) -> Iterator[Row]:
+        """Read the staged rows of a shape, those of one parent next to each other."""
+        query = sql.STAGED if all_rows else sql.STAGED_LEVEL
+        with (
+            connect(self._url) as reader,
+            reader.transaction(),
+            reader.cursor("staged", binary=True) as cursor,
+        ):
+            cursor.itersize = 1_000
+            cursor.execute(query, self._key | {"shape": shape})
+            for m3ter_id, payload in cursor:
+                yield Row(m3ter_id, _DECODE(payload))
+
+    def record(self, results: Sequence[RowResult]) -> None:
+        """Write down what Salesforce said of rows, or why they were not sent, as one change."""
+        taken = [result for result in results if isinstance(result, Acknowledged)]
+        refused = [result for result in results if isinstance(result, Refused)]
+        with self._connection.transaction():
+            if taken:
+                self._record_acknowledged(taken)
+            if refused:
+                self._record_refused(refused)
+
+    def forget_rejects(self) -> None:
+        """Drop rejects that were not written down again since ``clear``: they are no more."""
+        self._connection.execute(sql.FORGET, self._key | {"started": self._started})
+
+    def opened(self, job_id: str, object_name: str, rows: int, sha256: str) -> None:
+        """Write down an ingest job that Salesforce has created."""
+        self._connection.execute(
+            sql.JOB_OPENED,
+            self._key | {"job_id": job_id, "object": object_name, "rows": rows, "sha256": sha256},
+        )
+
+    def ended(self, job_id: str, state: str) -> None:
+        """Write down that all of an ingest job's results are on record."""
+        self._connection.execute(sql.JOB_ENDED, self._key | {"job_id": job_id, "state": state})
+
+    def _record_acknowledged(self, taken: Sequence[Acknowledged]) -> None:
+        self._connection.execute(
+            sql.ACKNOWLEDGE,
+            self._key
+            | {
+                "ids": [row.m3ter_id for row in taken],
+                "salesforce_ids": [row.salesforce_id for row in taken],
+            },
+        )
+        ids = {"ids": [row.m3ter_id for row in taken]}
+        self._connection.execute(sql.UNSTAGE, self._key | ids)
+        self._connection.execute(sql.UNREJECT, self._key | ids)
+
+    def _record_refused(self, refused: Sequence[Refused]) -> None:
+        self._connection.execute(sql.UNSTAGE, self._key | {"ids": [r.m3ter_id for r in refused]})
+        with self._connection.cursor() as cursor:
+            cursor.executemany(
+                sql.REJECT,
+                [
+                    self._key
+                    | {
+                        "m3ter_id": row.m3ter_id,
+                        "class": row.error_class.value,
+                        "code": row.code,
+                        "message": storable(row.message),
+                        "fields": list(row.fields),
+                    }
+                    for row in refused
+                ],
+            )
+
+    def _one(self, query: str) -> object:
+        found = self._connection.execute(query).fetchone()
+        return found[0] if found else None
+
+
+def storable(message: str) -> str:
+    """A message as PostgreSQL can hold it: not endless, and without the NUL character."""
+    return message.replace("\0", "�")[:LONGEST_MESSAGE]

@@ -1,0 +1,182 @@
+"""One entity's sync: read, map, compare, send, record.
+
+Nothing here holds more than a batch of records: what is to be sent waits in the ledger.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+from m3sync_dagster.sync.fitting import Fitter
+from m3sync_dagster.sync.mapping import Mapped, Mapping
+from m3sync_dagster.sync.outcome import (
+    Acknowledged,
+    Count,
+    Counts,
+    ErrorClass,
+    Refused,
+    RowResult,
+)
+from m3sync_dagster.sync.ports import Destination, Group, Ledger, Seen, Source, Staged
+from m3sync_dagster.sync.shapes import Shapes
+
+BATCH = 1_000
+"""Records that are looked up in the ledger together: ten of m3ter's pages."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a sync is, for whoever watches it: records read, rows answered by Salesforce."""
+
+    read: int
+    answered: int
+
+
+class EntitySync:
+    """The sync of one entity type, once.
+
+    Args:
+        mapping: which field goes where, and which accounts are in scope.
+        source: m3ter.
+        ledger: what Salesforce has acknowledged so far, and where ingest jobs are written down.
+        destination: Salesforce. It is asked nothing while no row has changed.
+        full: send every row, whatever Salesforce has acknowledged.
+    """
+
+    def __init__(
+        self,
+        mapping: Mapping,
+        source: Source,
+        ledger: Ledger,
+        destination: Destination,
+        *,
+        full: bool = False,
+    ) -> None:
+        self.counts = Counts()
+        self.refused: list[Refused] = []
+        self._mapping = mapping
+        self._source = source
+        self._ledger = ledger
+        self._destination = destination
+        self._full = full
+        self._fitter: Fitter | None = None
+        self._answered = 0
+
+    def run(self) -> Iterator[Progress]:
+        """Bring Salesforce to what m3ter holds now, and tell how far it is.
+
+        Afterwards ``counts`` tells the fates of all records, and ``refused`` the first rows
+        that did not go through.
+
+        Raises:
+            SyncError: the sync could not reach its end. What Salesforce acknowledged until
+                then is on record, and the next run goes on from there.
+        """
+        self._ledger.clear()
+        read = 0
+        for batch in batched(self._records()):
+            self._take(batch)
+            read += len(batch)
+            yield Progress(read, 0)
+        for answered in self._send():
+            yield Progress(read, answered)
+        self._ledger.forget_rejects()
+
+    def _records(self) -> Iterable[Sequence[bytes]]:
+        return self._source.records(self._mapping.entity, self._mapping.scope.fetchable())
+
+    def _take(self, batch: Sequence[bytes]) -> None:
+        """Find what a batch changes, and stage it."""
+        digests = [self._mapping.digest(raw) for raw in batch]
+        unseen = range(len(batch)) if self._full else self._ledger.unseen(digests)
+        self.counts[Count.UNCHANGED] += len(batch) - len(unseen)
+        mapped: dict[str, tuple[Mapped, Seen]] = {}
+        refused: dict[str, Refused] = {}
+        for place in unseen:
+            match self._mapping.map(batch[place]):
+                case Mapped() as row:
+                    seen = Seen(row.m3ter_id, row.fingerprint, digests[place])
+                    mapped[row.m3ter_id] = row, seen
+                case Refused() as problem:
+                    refused[problem.m3ter_id] = problem
+        self._stage(mapped, refused)
+
+    def _stage(self, mapped: dict[str, tuple[Mapped, Seen]], refused: dict[str, Refused]) -> None:
+        seen = [seen for _, seen in mapped.values()]
+        changed = set(mapped) if self._full else self._ledger.changed(seen)
+        self.counts[Count.UNCHANGED] += len(mapped) - len(changed)
+        staged = []
+        for m3ter_id in changed:
+            match self._fit(*mapped[m3ter_id]):
+                case Staged() as row:
+                    staged.append(row)
+                case Refused() as problem:
+                    refused[m3ter_id] = problem
+        self._ledger.stage(staged)
+        self._account(list(refused.values()))
+
+    def _fit(self, mapped: Mapped, seen: Seen) -> Staged | Refused:
+        fitted = self._described.fit(mapped)
+        return fitted if isinstance(fitted, Refused) else self._shapes.staged(seen, fitted)
+
+    @property
+    def _described(self) -> Fitter:
+        if self._fitter is None:
+            described = self._destination.describe(self._mapping.object_name)
+            self._fitter = Fitter(self._mapping, described)
+            self._shapes = Shapes(self._fitter.target, self._mapping.self_lookup)
+        return self._fitter
+
+    def _send(self) -> Iterator[int]:
+        """Send siblings level by level; a circle of them has no first, so it goes as it is."""
+        for all_rows in (False, True):
+            while ready := self._ledger.ready(all_rows=all_rows):
+                shape, count = ready
+                rows = self._ledger.staged(shape, all_rows=all_rows)
+                yield from self._send_group(self._shapes.group(shape, rows, count))
+
+    def _send_group(self, group: Group) -> Iterator[int]:
+        target = self._described.target
+        for results in self._destination.upsert(target, group, self._ledger):
+            self._account(results)
+            self._answered += len(results)
+            yield self._answered
+
+    def _account(self, results: Sequence[RowResult]) -> None:
+        """Write results down, and count them only then."""
+        if not results:
+            return
+        self._ledger.record(results)
+        self.counts.update(fate(result) for result in results)
+        refused = (result for result in results if isinstance(result, Refused))
+        self.refused.extend(list(refused)[: SHOWN_REJECTS - len(self.refused)])
+
+
+SHOWN_REJECTS = 20
+"""How many of the rows that did not go through are shown with a run; all are on record."""
+
+
+def fate(result: RowResult) -> Count:
+    """Tell which of the six fates a result is."""
+    match result:
+        case Acknowledged(created=True):
+            return Count.CREATED
+        case Acknowledged():
+            return Count.UPDATED
+        case Refused(error_class=ErrorClass.INVALID):
+            return Count.INVALID
+        case Refused(error_class=ErrorClass.DEPENDENCY):
+            return Count.WAITING
+    return Count.REJECTED
+
+
+def batched(pages: Iterable[Sequence[bytes]]) -> Iterator[list[bytes]]:
+    """Put pages together into batches of about ``BATCH`` records."""
+    batch: list[bytes] = []
+    for record in chain.from_iterable(pages):
+        batch.append(record)
+        if len(batch) == BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

@@ -1,0 +1,139 @@
+"""m3ter's JSON values, turned into exact Salesforce values by the kind of their field.
+
+Each converter takes a decoded JSON value that is not ``None`` and gives a value to send, or
+``None`` where nothing is left to send. It raises ``Unfit`` with the reason otherwise.
+
+Numbers are ``int`` or ``Decimal`` from m3ter's JSON to Salesforce's: no binary floating point.
+"""
+
+import re
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+import msgspec
+
+from m3sync_dagster.entities import Kind
+from m3sync_dagster.sync.outcome import Value
+
+
+class Unfit(ValueError):  # noqa: N818 - a finding about a value, told to people as a reject
+    """A value that cannot be what its field asks for; the text says why."""
+
+
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+_NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?")
+_NEWLINES = re.compile(r"\r\n?")
+_COMPACT = msgspec.json.Encoder(decimal_format="number", order="deterministic")
+
+
+def shown(value: object) -> str:
+    """A short form of any value for a message."""
+    text = str(value)
+    return repr(text if len(text) <= 60 else f"{text[:60]}…")
+
+
+def plain(number: int | Decimal) -> str:
+    """Decimal digits without an exponent, as CSV files and text fields want them.
+
+    Raises:
+        Unfit: the number would take thousands of digits.
+    """
+    if isinstance(number, Decimal) and abs(number.adjusted()) > 1000:
+        raise Unfit(f"{shown(number)} is too large or too small to be written out")
+    return format(number, "f") if isinstance(number, Decimal) else str(number)
+
+
+def text(value: object) -> Value:
+    """A string whose line ends are line feeds; empty is no value, as it is to Salesforce."""
+    if isinstance(value, str):
+        return (_NEWLINES.sub("\n", value) if "\r" in value else value) or None
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | Decimal):
+        return plain(value)
+    raise Unfit(f"{shown(value)} is not a text")
+
+
+def number(value: object) -> Value:
+    """Exact decimal digits; digits in a string are taken as the number they write."""
+    if isinstance(value, bool):
+        raise Unfit(f"{shown(value)} is not a number")
+    if isinstance(value, int | Decimal):
+        return value
+    if isinstance(value, str) and _NUMBER.fullmatch(value):
+        return Decimal(value)
+    raise Unfit(f"{shown(value)} is not a number")
+
+
+def integer(value: object) -> Value:
+    """A whole number."""
+    exact = number(value)
+    if isinstance(exact, Decimal) and exact != exact.to_integral_value():
+        raise Unfit(f"{shown(value)} is not a whole number")
+    return exact
+
+
+def boolean(value: object) -> Value:
+    """``true`` or ``false``."""
+    if isinstance(value, bool):
+        return value
+    raise Unfit(f"{shown(value)} is neither true nor false")
+
+
+def calendar_date(value: object) -> Value:
+    """A calendar date, unchanged: no time zone ever moves it."""
+    if not isinstance(value, str) or not _DATE.fullmatch(value):
+        raise Unfit(f"{shown(value)} is not a date of the form 2026-01-31")
+    try:
+        date.fromisoformat(value)
+    except ValueError:
+        raise Unfit(f"{shown(value)} is not a day of the calendar") from None
+    return value
+
+
+def date_time(value: object) -> Value:
+    """A moment as UTC with milliseconds; without an offset it is taken as UTC already."""
+    try:
+        moment = datetime.fromisoformat(value)  # type: ignore[arg-type] # TypeError says it is not text
+        moment = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (TypeError, ValueError, OverflowError):
+        raise Unfit(f"{shown(value)} is not a date-time in ISO 8601") from None
+    return moment.isoformat(timespec="milliseconds")[:-6] + "Z"
+
+
+def joined(value: object) -> Value:
+    """An array of plain values as one text, joined with ``;``."""
+    if not isinstance(value, list):
+        raise Unfit(f"{shown(value)} is not an array")
+    parts = [str(text(part) or "") for part in value if part is not None]
+    if any(";" in part for part in parts):
+        raise Unfit(f"{shown(value)} has an element with a semicolon, which joins the elements")
+    return ";".join(parts) or None
+
+
+def json_text(value: object) -> Value:
+    """Compact JSON with sorted keys; an empty array or object is no value."""
+    return _COMPACT.encode(value).decode() if value else None
+
+
+def whatever(value: object) -> Value:
+    """A value as it is; arrays and objects as JSON."""
+    if isinstance(value, list | dict):
+        return json_text(value)
+    return value if isinstance(value, bool | int | Decimal) else text(value)
+
+
+CONVERTERS: dict[Kind, Callable[[object], Value]] = {
+    Kind.TEXT: text,
+    Kind.NUMBER: number,
+    Kind.INTEGER: integer,
+    Kind.BOOLEAN: boolean,
+    Kind.DATE: calendar_date,
+    Kind.DATETIME: date_time,
+    Kind.LIST: joined,
+    Kind.JSON: json_text,
+    Kind.LOOKUP: text,
+    Kind.ANY: whatever,
+}
+"""One converter for each kind of a single field; a ``TITLE`` is made of several."""
