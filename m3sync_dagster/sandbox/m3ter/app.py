@@ -1,0 +1,69 @@
+"""The server put together: m3ter's own routes, and beside them those that steer the sandbox."""
+
+import time
+from collections.abc import Callable
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.routing import Mount, Route
+
+from m3sync_dagster.sandbox.m3ter import control, listing, records
+from m3sync_dagster.sandbox.m3ter.auth import Authorization, Credentials, Tokens, issue_token
+from m3sync_dagster.sandbox.m3ter.calls import CallLog, CallRecorder
+from m3sync_dagster.sandbox.m3ter.faults import FaultInjection, Faults
+from m3sync_dagster.sandbox.m3ter.limiter import RateLimit
+from m3sync_dagster.sandbox.m3ter.problems import EXCEPTION_HANDLERS
+from m3sync_dagster.sandbox.organization import Organization
+
+
+def create_app(
+    organization: Organization,
+    credentials: Credentials,
+    *,
+    requests_per_second: int | None = 50,
+    clock: Callable[[], float] = time.monotonic,
+) -> Starlette:
+    """A server for one organization.
+
+    Args:
+        organization: what it serves; it may be changed while the server runs.
+        credentials: the one access key that gets tokens.
+        requests_per_second: m3ter allows 50 to an organization (guide 'Config API Limits');
+            None for no limit.
+        clock: seconds, for the limit and for the life of tokens.
+    """
+    tokens, faults, calls = Tokens(clock), Faults(), CallLog()
+    middleware = [Middleware(CallRecorder, calls)]
+    if requests_per_second is not None:
+        middleware.append(Middleware(RateLimit, requests_per_second, clock))
+    middleware += [
+        Middleware(FaultInjection, faults, organization, tokens),
+        Middleware(Authorization, tokens, credentials),
+    ]
+    app = Starlette(
+        routes=[
+            Mount("/sandbox", routes=control.ROUTES),
+            Mount("/", routes=_api_routes(), middleware=middleware),
+        ],
+        exception_handlers=EXCEPTION_HANDLERS,
+    )
+    app.state.organization, app.state.credentials = organization, credentials
+    app.state.tokens, app.state.faults, app.state.calls = tokens, faults, calls
+    return app
+
+
+def _api_routes() -> list[Route]:
+    records_path = "/organizations/{org}/{entity}"
+    return [
+        Route("/oauth/token", issue_token, methods=["POST"]),
+        Route(
+            "/organizations/{org}/balances/{id}/transactions",
+            records.create_transaction,
+            methods=["POST"],
+        ),
+        Route(records_path, listing.list_records, methods=["GET"]),
+        Route(records_path, records.create_record, methods=["POST"]),
+        Route(f"{records_path}/{{id}}", records.get_record, methods=["GET"]),
+        Route(f"{records_path}/{{id}}", records.update_record, methods=["PUT"]),
+        Route(f"{records_path}/{{id}}", records.delete_record, methods=["DELETE"]),
+    ]

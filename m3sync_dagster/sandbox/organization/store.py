@@ -1,0 +1,227 @@
+"""The organization: its collections, and the ways in which people and m3ter change a record."""
+
+import random
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, Self
+from uuid import UUID
+
+import msgspec
+
+from m3sync_dagster.sandbox.organization.collection import Collection, Entry, Query
+from m3sync_dagster.sandbox.organization.sample import sample_records
+
+COLLECTIONS = ("users", "accounts", "contracts", "commitments", "balances")
+"""The record types by the last segment of their list endpoint, those referred to first."""
+
+_encoder = msgspec.json.Encoder(decimal_format="number")
+_decoder = msgspec.json.Decoder(float_hook=Decimal)
+_raw_fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+class UnknownRecordError(LookupError):
+    """There is no such record, or no such type of record."""
+
+
+class VersionConflictError(ValueError):
+    """An update named a version that is not the record's current one."""
+
+
+class Organization:
+    """An m3ter organization's users, accounts, contracts, commitments and balances.
+
+    Every value is kept as the JSON text that was put in, so that no number is ever reformatted.
+    In what is put in, a ``Decimal`` becomes a JSON number with exactly its digits and a
+    ``msgspec.Raw`` is taken as it is. Safe to use while a server in another thread serves it.
+
+    Args:
+        seed: what the new ids, and the choice of ``change_some``, come from.
+        clock: the time that is stamped on what changes.
+    """
+
+    def __init__(self, seed: int = 1, clock: Callable[[], datetime] | None = None) -> None:
+        self._random = random.Random(seed)  # noqa: S311 - sample data, not a secret
+        self._clock = clock or (lambda: datetime.now(UTC))
+        self._lock = threading.RLock()
+        self._collections = {name: Collection() for name in COLLECTIONS}
+
+    @classmethod
+    def sample(cls, seed: int = 1) -> Self:
+        """The organization that the demo shows: small, and awkward wherever real data is."""
+        return cls.generate(120, contracts=160, commitments=140, balances=180, seed=seed)
+
+    @classmethod
+    def generate(
+        cls,
+        accounts: int,
+        *,
+        contracts: int = 0,
+        commitments: int = 0,
+        balances: int = 0,
+        seed: int = 1,
+    ) -> Self:
+        """An organization of this size, with six users; the same seed, the same records."""
+        organization = cls(seed)
+        sizes = {
+            "users": 6,
+            "accounts": accounts,
+            "contracts": contracts,
+            "commitments": commitments,
+            "balances": balances,
+        }
+        for entity, record in sample_records(organization._random, sizes):
+            organization._collections[entity].put(record["id"], _encoder.encode(record))
+        return organization
+
+    def count(self, entity: str) -> int:
+        """How many records of a type there are."""
+        return len(self._collection(entity))
+
+    def ids(self, entity: str) -> list[str]:
+        """The ids of all records of a type, oldest first."""
+        with self._lock:
+            return self._collection(entity).ids()
+
+    def raw(self, entity: str, record_id: str) -> bytes:
+        """A record as the JSON that goes over the wire.
+
+        Raises:
+            UnknownRecordError: there is none.
+        """
+        raw = self._collection(entity).raw(record_id)
+        if raw is None:
+            raise UnknownRecordError(f"There is no record {record_id} in {entity}.")
+        return raw
+
+    def get(self, entity: str, record_id: str) -> dict[str, Any]:
+        """A record, with its fractional numbers as ``Decimal``."""
+        record: dict[str, Any] = _decoder.decode(self.raw(entity, record_id))
+        return record
+
+    def page(self, entity: str, query: Query) -> tuple[list[Entry], bool]:
+        """The newest records that fit, newest first, and whether there are more."""
+        with self._lock:
+            return self._collection(entity).page(query)
+
+    def newest(self, entity: str) -> int:
+        """The ``before`` with which paging starts."""
+        return self._collection(entity).newest
+
+    def add(self, entity: str, /, **fields: object) -> str:
+        """Creates a record as m3ter does, at version 1, and returns its id."""
+        with self._lock:
+            now = self._now()
+            record = {"id": self.new_id(), "version": 1, **fields}
+            stamps = {"dtCreated": now, "dtLastModified": now, **self._author()}
+            record_id = str(record["id"])
+            self._collection(entity).put(record_id, _encoder.encode(record | stamps))
+            return record_id
+
+    def change(self, entity: str, record_id: str, /, **fields: object) -> None:
+        """Updates some fields of a record as m3ter does: a new version and modification time."""
+        with self._lock:
+            record = self._fields(entity, record_id)
+            self._write(entity, record_id, record | fields, self._version(record) + 1)
+
+    def update(self, entity: str, record_id: str, fields: dict[str, Any]) -> None:
+        """Replaces a record as m3ter's PUT does: what is not named is gone.
+
+        Raises:
+            UnknownRecordError: there is no such record.
+            VersionConflictError: ``fields`` names no version, or another than the current one.
+        """
+        with self._lock:
+            current = self._fields(entity, record_id)
+            version = self._version(current)
+            if self._version(fields) != version:
+                raise VersionConflictError(f"The version must be the current one, {version}.")
+            kept = {name: current[name] for name in ("dtCreated", "createdBy") if name in current}
+            self._write(entity, record_id, fields | {"id": record_id} | kept, version + 1)
+
+    def remove(self, entity: str, record_id: str) -> bytes:
+        """Deletes a record and returns it.
+
+        Raises:
+            UnknownRecordError: there is none.
+        """
+        with self._lock:
+            raw = self.raw(entity, record_id)
+            self._collection(entity).delete(record_id)
+            return raw
+
+    def transact(self, balance_id: str, amount: Decimal) -> None:
+        """Moves a balance's amount as a transaction does: neither version nor time follow."""
+        with self._lock:
+            current = self.get("balances", balance_id).get("amount") or 0
+            self.merge("balances", balance_id, {"amount": Decimal(current) + amount})
+
+    def merge(self, entity: str, record_id: str, fields: dict[str, Any]) -> None:
+        """Sets fields of a record and nothing else, not even its version."""
+        with self._lock:
+            record = self._fields(entity, record_id) | fields
+            self._collection(entity).put(record_id, _encoder.encode(record))
+
+    def put_raw(self, entity: str, record_id: str, raw: bytes) -> None:
+        """Makes any JSON the record under this id, sound or not.
+
+        Raises:
+            msgspec.DecodeError: ``raw`` is not JSON.
+        """
+        with self._lock:
+            self._collection(entity).put(record_id, raw)
+
+    def change_some(self, share: float, entity: str) -> list[str]:
+        """Changes a share, from 0 to 1, of the records of a type, and returns their ids."""
+        with self._lock:
+            ids = self.ids(entity)
+            chosen = self._random.sample(ids, round(share * len(ids)))
+            for record_id in chosen:
+                self.change(entity, record_id, **_touch(entity, self.get(entity, record_id)))
+            return chosen
+
+    def new_id(self) -> str:
+        """A UUID that no record has yet."""
+        return str(UUID(int=self._random.getrandbits(128), version=4))
+
+    def _collection(self, entity: str) -> Collection:
+        try:
+            return self._collections[entity]
+        except KeyError:
+            raise UnknownRecordError(f"There are no {entity}, only {COLLECTIONS}.") from None
+
+    def _fields(self, entity: str, record_id: str) -> dict[str, Any]:
+        return dict(_raw_fields.decode(self.raw(entity, record_id)))
+
+    def _write(self, entity: str, record_id: str, record: dict[str, Any], version: int) -> None:
+        modified = {"version": version, "dtLastModified": self._now()}
+        raw = _encoder.encode(record | modified)
+        self._collection(entity).put(record_id, raw)
+
+    def _version(self, record: dict[str, Any]) -> int:
+        raw = record.get("version", 0)
+        version = msgspec.json.decode(raw) if isinstance(raw, msgspec.Raw) else raw
+        return version if isinstance(version, int) else 0
+
+    def _now(self) -> str:
+        now = self._clock().astimezone(UTC)
+        return now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+    def _author(self) -> dict[str, str]:
+        users = self._collections["users"].ids()
+        return {"createdBy": users[0], "lastModifiedBy": users[0]} if users else {}
+
+
+def _touch(entity: str, record: dict[str, Any]) -> dict[str, object]:
+    """A change such as any day brings to a record of this type."""
+    cent = Decimal("0.01")
+    match entity:
+        case "commitments":
+            return {"amountSpent": Decimal(record.get("amountSpent") or 0) + cent}
+        case "balances":
+            return {"amount": Decimal(record.get("amount") or 0) - cent}
+        case "users":
+            return {"contactNumber": f"+44 20 7946 {record['version']:04}"}
+        case _:
+            return {"purchaseOrderNumber": f"PO-{record['version'] + 1:06}"}

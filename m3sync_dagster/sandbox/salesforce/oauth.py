@@ -1,0 +1,123 @@
+"""The token endpoint.
+
+Source: Salesforce Help, "OAuth 2.0 Client Credentials Flow for Server-to-Server Integration" and
+"OAuth 2.0 JWT Bearer Flow for Server-to-Server Integration".
+"""
+
+import base64
+import binascii
+import hmac
+import secrets
+import time
+from collections.abc import Mapping
+from urllib.parse import parse_qsl
+
+import jwt
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+from m3sync_dagster.sandbox.salesforce.org import ORG_ID, USER_ID, Credentials, Org
+
+_JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+_AUDIENCES = ["https://login.salesforce.com", "https://test.salesforce.com"]
+
+
+class TokenError(Exception):
+    """A token request that is refused, with OAuth's ``error`` and ``error_description``."""
+
+    def __init__(self, error: str, description: str) -> None:
+        super().__init__(error, description)
+        self.error = error
+        self.description = description
+
+
+async def token(request: Request) -> JSONResponse:
+    """``POST /services/oauth2/token``: opens a session."""
+    org: Org = request.app.state.org
+    form = dict(parse_qsl((await request.body()).decode()))
+    base = str(request.base_url).rstrip("/")
+    try:
+        _check_grant(org.credentials, form, request.headers.get("authorization", ""), base)
+    except TokenError as refusal:
+        body = {"error": refusal.error, "error_description": refusal.description}
+        return JSONResponse(body, status_code=400)
+    return JSONResponse(_session(org, base))
+
+
+def _session(org: Org, base: str) -> dict[str, str]:
+    access_token = f"{ORG_ID[:15]}!{secrets.token_urlsafe(40)}"
+    org.sessions.add(access_token)
+    return {
+        "access_token": access_token,
+        "signature": base64.b64encode(secrets.token_bytes(32)).decode(),
+        "scope": "api",
+        "instance_url": base,
+        "id": f"{base}/id/{ORG_ID}/{USER_ID}",
+        "token_type": "Bearer",
+        "issued_at": str(int(time.time() * 1000)),
+    }
+
+
+def _check_grant(
+    credentials: Credentials, form: Mapping[str, str], authorization: str, base: str
+) -> None:
+    grant = form.get("grant_type")
+    if grant == "client_credentials":
+        _check_client(credentials, form, authorization)
+    elif grant == _JWT_BEARER:
+        _check_assertion(credentials, form.get("assertion", ""), base)
+    else:
+        raise TokenError("unsupported_grant_type", "grant type not supported")
+
+
+def _check_client(credentials: Credentials, form: Mapping[str, str], authorization: str) -> None:
+    client_id, secret = _basic(authorization) or (
+        form.get("client_id", ""),
+        form.get("client_secret", ""),
+    )
+    if not _same(client_id, credentials.client_id):
+        raise TokenError("invalid_client_id", "client identifier invalid")
+    if not _same(secret, credentials.client_secret):
+        raise TokenError("invalid_client", "invalid client credentials")
+
+
+def _same(given: str, wanted: str) -> bool:
+    return hmac.compare_digest(given.encode(), wanted.encode())
+
+
+def _basic(authorization: str) -> tuple[str, str] | None:
+    scheme, _, encoded = authorization.partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        user, _, password = base64.b64decode(encoded).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        raise TokenError("invalid_client", "invalid client credentials") from None
+    return user, password
+
+
+def _check_assertion(credentials: Credentials, assertion: str, base: str) -> None:
+    if credentials.public_key is None:
+        raise TokenError("invalid_grant", "user hasn't approved this consumer")
+    try:
+        claims = jwt.decode(
+            assertion,
+            credentials.public_key,
+            algorithms=["RS256"],
+            audience=[*_AUDIENCES, base],
+            options={"require": ["exp", "iss", "sub", "aud"]},
+        )
+    except jwt.InvalidAudienceError:
+        raise TokenError("invalid_grant", "audience is invalid") from None
+    except jwt.ExpiredSignatureError:
+        raise TokenError("invalid_grant", "expired authorization code") from None
+    except jwt.InvalidTokenError:
+        raise TokenError("invalid_grant", "invalid assertion") from None
+    _check_claims(credentials, str(claims["iss"]), str(claims["sub"]))
+
+
+def _check_claims(credentials: Credentials, issuer: str, subject: str) -> None:
+    if issuer != credentials.client_id:
+        raise TokenError("invalid_client_id", "client identifier invalid")
+    if subject != credentials.username:
+        raise TokenError("invalid_grant", "user hasn't approved this consumer")

@@ -1,0 +1,211 @@
+"""How an org reads the values of a row, and how it writes them in its answers.
+
+A stored value is ``None``, text or a bool. Numbers are stored as their exact decimal digits, dates
+as ``2026-01-31`` and date-times as ``2026-01-31T10:20:30.000Z``, so that each compares as text.
+
+Sources: Salesforce SOAP API guide, "Primitive Data Types" (a date-time has "a precision of one
+second"); Salesforce Help 000387302 (a number keeps more decimals than its field defines) and
+000394530 (but leaves the REST and Bulk APIs as a double); Bulk API 2.0 guide, "Valid CSV Record
+Rows" and "Valid Date Format in Records".
+"""
+
+import re
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+from m3sync_dagster.sandbox.salesforce.errors import ApiError, RowError
+from m3sync_dagster.sandbox.salesforce.schema import NUMERIC, TEXTUAL, FieldDef
+
+Value = str | bool | None
+Reader = Callable[[Any], Value]
+"""Turns what a client sent, text from CSV or a plain value from JSON, into a stored value."""
+
+_BLANK = "".join(map(chr, range(0x21)))
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?")
+_DATE = re.compile(r"\d{4}-\d\d-\d\d")
+_DATETIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:?\d\d)")
+_BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
+
+
+def reader_of(field: FieldDef) -> Reader:
+    """The rule by which a field reads its values. It raises ``RowError`` for what does not fit."""
+    if field.type in NUMERIC:
+        read = _number_reader(field)
+    elif field.type in TEXTUAL:
+        read = _text_reader(field)
+    else:
+        read = _OTHER_READERS[field.type](field)
+    return read
+
+
+def _text_reader(field: FieldDef) -> Reader:
+    limit = field.length
+
+    def read(raw: Any) -> Value:  # noqa: ANN401 - JSON
+        if raw is None:
+            return None
+        # Spelt out, for this is done for most values of an upload.
+        text = (raw if isinstance(raw, str) else _expect_text(raw)).strip(_BLANK)
+        if limit and len(text) > limit:
+            message = f"{field.label}: data value too large: {text} (max length={limit})"
+            raise RowError("STRING_TOO_LONG", message, field.name)
+        return text or None
+
+    return read
+
+
+def _expect_text(raw: Any) -> str:  # noqa: ANN401 - JSON
+    if not isinstance(raw, str):
+        raise _parser_error("string", raw)
+    return raw
+
+
+def _parser_error(wanted: str, raw: Any) -> ApiError:  # noqa: ANN401 - JSON
+    message = f"Cannot deserialize instance of {wanted} from {type(raw).__name__} value {raw}"
+    return ApiError(400, "JSON_PARSER_ERROR", message)
+
+
+def _number_reader(field: FieldDef) -> Reader:
+    most = field.precision - field.scale
+
+    def read(raw: Any) -> Value:  # noqa: ANN401 - JSON
+        if raw is None:
+            return None
+        number = _expect_number(field, raw)
+        if number and number.adjusted() >= most:
+            message = (
+                f"{field.label}: value outside of valid range on numeric field: "
+                f"{double_text(number)}"
+            )
+            raise RowError("NUMBER_OUTSIDE_VALID_RANGE", message, field.name)
+        return digits(number)
+
+    return read
+
+
+def _expect_number(field: FieldDef, raw: Any) -> Decimal:  # noqa: ANN401 - JSON
+    if isinstance(raw, bool) or not isinstance(raw, str | int | Decimal):
+        raise _parser_error("double", raw)
+    if not isinstance(raw, str):
+        return Decimal(raw)
+    text = raw.strip(_BLANK)
+    if not _NUMBER.fullmatch(text):
+        raise _wrong_type(field, raw)
+    return Decimal(text)
+
+
+def _wrong_type(field: FieldDef, raw: Any) -> RowError:  # noqa: ANN401 - JSON
+    message = f"{field.label}: value not of required type: {raw}"
+    return RowError("INVALID_TYPE_ON_FIELD_IN_RECORD", message, field.name)
+
+
+def digits(number: Decimal) -> str:
+    """The exact digits of a number, without an exponent and without zeros that say nothing."""
+    text = format(number, "f")
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return "0" if text in {"-0", ""} else text
+
+
+def _checkbox_reader(field: FieldDef) -> Reader:
+    def read(raw: Any) -> Value:  # noqa: ANN401 - JSON
+        if raw is None or isinstance(raw, bool):
+            return bool(raw)
+        found = _BOOLEANS.get(_expect_text(raw).strip(_BLANK).lower())
+        if found is None:
+            raise _wrong_type(field, raw)
+        return found
+
+    return read
+
+
+def _date_reader(field: FieldDef) -> Reader:
+    def read(raw: Any) -> Value:  # noqa: ANN401 - JSON
+        if raw is None:
+            return None
+        text = _expect_text(raw).strip(_BLANK)
+        try:
+            day = date.fromisoformat(text) if _DATE.fullmatch(text) else None
+        except ValueError:
+            day = None
+        if day is None:
+            raise _wrong_type(field, raw)
+        _expect_known_year(field, day.year, raw)
+        return text
+
+    return read
+
+
+def _datetime_reader(field: FieldDef) -> Reader:
+    def read(raw: Any) -> Value:  # noqa: ANN401 - JSON
+        if raw is None:
+            return None
+        text = _expect_text(raw).strip(_BLANK)
+        if not _DATETIME.fullmatch(text):
+            raise _wrong_type(field, raw)
+        try:
+            moment = datetime.fromisoformat(text).astimezone(UTC)
+        except (ValueError, OverflowError):
+            raise _wrong_type(field, raw) from None
+        _expect_known_year(field, moment.year, raw)
+        return datetime_text(moment)
+
+    return read
+
+
+def datetime_text(moment: datetime) -> str:
+    """A UTC date-time as it is stored: to the second."""
+    return f"{moment.replace(microsecond=0, tzinfo=None).isoformat()}.000Z"
+
+
+def _expect_known_year(field: FieldDef, year: int, raw: str) -> None:
+    if not 1700 <= year <= 4000:
+        raise RowError("DATE_OUT_OF_RANGE", f"{field.label}: invalid date: {raw}", field.name)
+
+
+def _picklist_reader(field: FieldDef) -> Reader:
+    def read(raw: Any) -> Value:  # noqa: ANN401 - JSON
+        text = None if raw is None else _expect_text(raw).strip(_BLANK) or None
+        if text is not None and field.restricted and text not in field.picklist:
+            message = f"{field.label}: bad value for restricted picklist field: {text}"
+            raise RowError("INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST", message, field.name)
+        return text
+
+    return read
+
+
+def _no_reader(field: FieldDef) -> Reader:
+    def read(raw: Any) -> Value:  # noqa: ANN401 - JSON
+        raise _wrong_type(field, raw)
+
+    return read
+
+
+_OTHER_READERS: dict[str, Callable[[FieldDef], Reader]] = {
+    "Checkbox": _checkbox_reader,
+    "Date": _date_reader,
+    "DateTime": _datetime_reader,
+    "Picklist": _picklist_reader,
+    "Id": _no_reader,
+}
+
+
+def double_text(number: Decimal | str) -> str:
+    """A number as Java writes a double, which is how it leaves the REST and Bulk APIs."""
+    value = float(number)
+    if value == 0 or 1e-3 <= abs(value) < 1e7:
+        return repr(value)
+    sign, figures, exponent = Decimal(repr(value)).normalize().as_tuple()
+    head, tail = figures[0], "".join(map(str, figures[1:])) or "0"
+    return f"{'-' if sign else ''}{head}.{tail}E{int(exponent) + len(figures) - 1}"
+
+
+def csv_text(field: FieldDef, value: Value) -> str:
+    """A stored value in a Bulk API query result."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return double_text(value) if field.type in NUMERIC else value

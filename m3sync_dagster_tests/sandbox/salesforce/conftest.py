@@ -1,0 +1,34 @@
+"""A sandbox org that serves, and a client that is logged in to it."""
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from m3sync_dagster.sandbox.salesforce import Org, create_app
+from m3sync_dagster.sandbox.server import running
+from m3sync_dagster_tests.sandbox.salesforce.client import Client
+
+
+@pytest.fixture(scope="session")
+def served() -> Iterator[tuple[str, Org]]:
+    app = create_app()
+    with running(app) as url:
+        yield url, app.state.org
+
+
+@pytest.fixture
+def client(served: tuple[str, Org]) -> Iterator[Client]:
+    """The org without records, faults or noted calls."""
+    url, _ = served
+    with httpx.Client(base_url=url, timeout=30) as http:
+        for path in ("faults", "records", "calls"):
+            assert http.delete(f"/sandbox/{path}").status_code == 204
+        yield Client(http)
+
+
+@pytest.fixture
+def own_client() -> Iterator[Client]:
+    """An org of the test's own, whose schema it may change."""
+    with running(create_app()) as url, httpx.Client(base_url=url, timeout=30) as http:
+        yield Client(http)

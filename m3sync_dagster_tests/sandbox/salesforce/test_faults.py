@@ -1,0 +1,103 @@
+import httpx
+import pytest
+
+from m3sync_dagster_tests.sandbox.salesforce.client import ACCOUNT, KEY, Client, Json
+
+
+def test_an_error_strikes_so_often_and_no_more(client: Client) -> None:
+    client.fault(method="GET", path="/limits$", times=2, skip=1, status=503, body={"down": True})
+    statuses = [client.get("/limits").status_code for _ in range(4)]
+
+    assert statuses == [200, 503, 503, 200]
+
+
+def test_an_error_with_a_body_and_headers(client: Client) -> None:
+    body = [{"errorCode": "REQUEST_LIMIT_EXCEEDED", "message": "ConcurrentPerOrgLongTxn"}]
+    client.fault(path="/limits", status=403, body=body, headers={"Retry-After": "1"})
+    answer = client.get("/limits")
+
+    assert (answer.status_code, answer.json(), answer.headers["Retry-After"]) == (403, body, "1")
+
+
+def test_token_errors(client: Client) -> None:
+    body = {"error": "invalid_grant", "error_description": "no client credentials user enabled"}
+    client.fault(path="/oauth2/token", status=400, body=body)
+
+    assert client.http.post("/services/oauth2/token").json() == body
+
+
+@pytest.mark.parametrize(("when", "saved"), [("before", set()), ("after", {"a"})])
+def test_a_connection_that_breaks(client: Client, when: str, saved: set[str]) -> None:
+    client.fault(method="PATCH", path="/composite/", drop=when)
+    with pytest.raises(httpx.TransportError):
+        client.collection([{KEY: "a"}])
+
+    assert set(client.records()) == saved
+    assert client.collection([{KEY: "a"}]).status_code == 200
+
+
+def test_sessions_can_be_revoked(client: Client) -> None:
+    client.fault(path="/limits", revoke=True)
+    revoked = client.get("/limits")
+    client.login()
+
+    assert revoked.status_code == 401
+    assert client.get("/limits").status_code == 200
+
+
+def test_rows_are_refused_so_often(client: Client) -> None:
+    message = "unable to obtain exclusive access to this record or 1 records: a00x"
+    client.fault(
+        rows={"external_ids": ["a"], "code": "UNABLE_TO_LOCK_ROW", "message": message}, times=2
+    )
+    outcomes = [[row["success"] for row in client.upsert([{KEY: "a"}, {KEY: "b"}])]]
+    job = client.start(f"{KEY}\na\nb\n")
+    client.wait(job)
+    failed = client.results(job, "failedResults")
+    outcomes.append([row["success"] for row in client.upsert([{KEY: "a"}, {KEY: "b"}])])
+
+    assert outcomes == [[False, True], [True, True]]
+    assert [row["sf__Error"] for row in failed] == [f"UNABLE_TO_LOCK_ROW:{message}:--"]
+
+
+def test_the_next_rows_are_refused_whichever_they_are(client: Client) -> None:
+    client.fault(rows={"object": ACCOUNT, "code": "ENTITY_IS_LOCKED", "message": "x"}, times=2)
+    rows = client.upsert([{KEY: "a"}, {KEY: "b"}, {KEY: "c"}])
+
+    assert [row["success"] for row in rows] == [False, False, True]
+
+
+def test_clearing_lets_everything_work(client: Client) -> None:
+    client.fault(path="", status=500, times=None)
+    assert client.get("/limits").status_code == 500
+    client.http.delete("/sandbox/faults")
+
+    assert client.get("/limits").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [{"path": "x"}, {"path": "(", "status": 500}, {"status": 5, "stats": 1}, {"rows": {}}, 5],
+)
+def test_a_rule_that_makes_no_sense(client: Client, rule: Json) -> None:
+    answer = client.http.post("/sandbox/faults", json=rule)
+
+    assert answer.status_code == 400
+    assert "does not understand" in answer.json()[0]["message"]
+
+
+def test_calls_are_counted_by_template(client: Client) -> None:
+    client.http.delete("/sandbox/calls")
+    client.fault(path="/limits", status=503)
+    client.get("/limits")
+    client.get("/limits/")
+    client.upsert([{KEY: "a"}])
+    client.records()
+    calls = client.http.get("/sandbox/calls").json()
+
+    assert calls["total"] == 3
+    assert calls["counts"] == {
+        "GET /services/data/{version}/limits": 2,
+        "PATCH /services/data/{version}/composite/sobjects/{object}/{field}": 1,
+    }
+    assert [call["status"] for call in calls["calls"]] == [503, 200, 200]

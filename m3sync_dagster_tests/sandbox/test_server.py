@@ -1,0 +1,61 @@
+import socket
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+
+from m3sync_dagster.sandbox.server import DROP, running
+
+
+async def hello(_: Request) -> PlainTextResponse:
+    return PlainTextResponse("hello")
+
+
+def test_it_serves_until_the_block_ends() -> None:
+    before = set(threading.enumerate())
+    with running(Starlette(routes=[Route("/", hello)])) as url:
+        assert httpx.get(url).text == "hello"
+
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(url)
+    assert set(threading.enumerate()) == before
+
+
+def test_a_kept_connection_does_not_hold_up_the_stop() -> None:
+    with httpx.Client() as client, running(Starlette(routes=[Route("/", hello)])) as url:
+        client.get(url)
+
+
+def test_a_taken_port() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(OSError, match="in use"), running(Starlette(), port=port):
+            pass
+
+
+def test_an_application_that_does_not_start() -> None:
+    @asynccontextmanager
+    async def broken(_: Starlette) -> AsyncIterator[None]:
+        raise RuntimeError("no")
+        yield
+
+    with pytest.raises(RuntimeError, match="did not start"), running(Starlette(lifespan=broken)):
+        pass
+
+
+def test_a_connection_can_be_cut() -> None:
+    async def cut(request: Request) -> PlainTextResponse:
+        request.scope["extensions"][DROP]()
+        return PlainTextResponse("never seen")
+
+    with (
+        running(Starlette(routes=[Route("/", cut)])) as url,
+        pytest.raises(httpx.TransportError),
+    ):
+        httpx.get(url)
