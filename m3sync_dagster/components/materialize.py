@@ -57,7 +57,7 @@ def materialize_entity(
             are on record.
     """
     # A run that a person launches carries no tags of ours; later it is found by them all the same.
-    context.instance.add_run_tags(context.run_id, run_tags(integration))
+    context.instance.add_run_tags(context.run.run_id, run_tags(integration))
     started = time.monotonic()
     try:
         require_connected(integration)
@@ -67,7 +67,7 @@ def materialize_entity(
         sync = EntitySync(
             integration.mappings[entity.name],
             _resource(context, integration.m3ter_credential, M3terResource).organization,
-            state.ledger(entity.name, context.run_id),
+            state.ledger(entity.name, context.run.run_id),
             org,
             full=context.run.tags.get(FULL_TAG) == "true",
         )
@@ -132,11 +132,11 @@ def _failure(
     error: SyncError,
 ) -> dg.Failure:
     """Put a failed sync on record, and say it in Dagster's words."""
-    context.instance.add_run_tags(context.run_id, {STATUS_TAG: error.status})
+    context.instance.add_run_tags(context.run.run_id, {STATUS_TAG: error.status})
     text = f"{integration.name}, {entity.name}: {error}"
     try:
         _resource(context, STATE, StateResource).event(
-            integration.name, entity.name, context.run_id, error
+            integration.name, entity.name, context.run.run_id, error
         )
     except SyncError as unrecorded:
         text += f" (The event could not be written down: {unrecorded})"
@@ -155,11 +155,11 @@ def _record_refusals(
     remedy = f"See m3sync rejects {state.integration}; put the records or the mapping right."
     if bad:
         cause = f"{bad} {entity.name} records are invalid or were rejected by Salesforce"
-        state.event(entity.name, context.run_id, ConfigurationError(cause, remedy))
+        state.event(entity.name, context.run.run_id, ConfigurationError(cause, remedy))
     if counts[Count.WAITING]:
         waiting = counts[Count.WAITING]
         cause = f"{waiting} {entity.name} records wait for a record that is not in Salesforce"
-        state.event(entity.name, context.run_id, MissingParentError(cause, remedy))
+        state.event(entity.name, context.run.run_id, MissingParentError(cause, remedy))
 
 
 def _result(

@@ -107,8 +107,13 @@ def identity(source: str, salesforce: str) -> Field:
 
 
 def money(source: str, salesforce: str) -> Field:
-    """An amount or percentage: 10 digits before the decimal point and 8 after it."""
-    return Field(source, salesforce, Kind.NUMBER, precision=18, scale=8)
+    """An amount or percentage: 12 digits before the decimal point.
+
+    That is room for amounts in the smallest currencies. Six decimal places are shown; Salesforce
+    keeps more if they are sent.
+    Source: Salesforce Help 000387302, on decimal places of numbers that come by the API.
+    """
+    return Field(source, salesforce, Kind.NUMBER, precision=18, scale=6)
 
 
 AUDIT_FIELDS: tuple[Field, ...] = (

@@ -1,4 +1,7 @@
-"""The ledger's statements."""
+"""The ledger's statements.
+
+Arrays go as binary parameters (``%(name)b``): as text, every element would be escaped.
+"""
 
 _KEY = "integration = %(integration)s AND entity = %(entity)s"
 
@@ -8,16 +11,21 @@ CLEAR = f"DELETE FROM m3sync.outgoing_record WHERE {_KEY}"
 
 UNSEEN = """
 SELECT given.place - 1
-FROM unnest(%(digests)s::bytea[]) WITH ORDINALITY AS given (digest, place)
+FROM unnest(%(digests)b::bytea[]) WITH ORDINALITY AS given (digest, place)
 WHERE NOT EXISTS (
     SELECT 1 FROM m3sync.synced_record AS held
     WHERE held.integration = %(integration)s AND held.entity = %(entity)s
     AND held.digest = given.digest)
 """
 
+ACKNOWLEDGED = (
+    f"SELECT m3ter_id, fingerprint FROM m3sync.synced_record WHERE {_KEY} "
+    "AND m3ter_id = ANY(%(ids)b)"
+)
+
 NOTE_SAME = """
 UPDATE m3sync.synced_record AS held SET digest = seen.digest
-FROM unnest(%(ids)s::text[], %(fingerprints)s::bytea[], %(digests)s::bytea[])
+FROM unnest(%(ids)b::text[], %(fingerprints)b::bytea[], %(digests)b::bytea[])
     AS seen (m3ter_id, fingerprint, digest)
 WHERE held.integration = %(integration)s AND held.entity = %(entity)s
 AND held.m3ter_id = seen.m3ter_id AND held.fingerprint = seen.fingerprint
@@ -28,8 +36,8 @@ STAGE = """
 INSERT INTO m3sync.outgoing_record
     (integration, entity, m3ter_id, fingerprint, digest, shape, parent, sibling, payload)
 SELECT %(integration)s, %(entity)s, given.*
-FROM unnest(%(ids)s::text[], %(fingerprints)s::bytea[], %(digests)s::bytea[],
-    %(shapes)s::int[], %(parents)s::text[], %(siblings)s::text[], %(payloads)s::bytea[]) AS given
+FROM unnest(%(ids)b::text[], %(fingerprints)b::bytea[], %(digests)b::bytea[],
+    %(shapes)b::int[], %(parents)b::text[], %(siblings)b::text[], %(payloads)b::bytea[]) AS given
 ON CONFLICT (integration, entity, m3ter_id) DO UPDATE SET
     fingerprint = excluded.fingerprint, digest = excluded.digest, shape = excluded.shape,
     parent = excluded.parent, sibling = excluded.sibling, payload = excluded.payload
@@ -61,7 +69,7 @@ INSERT INTO m3sync.synced_record
 SELECT sent.integration, sent.entity, sent.m3ter_id, sent.fingerprint, sent.digest,
     answered.salesforce_id, %(run_id)s
 FROM m3sync.outgoing_record AS sent
-JOIN unnest(%(ids)s::text[], %(salesforce_ids)s::text[]) AS answered (m3ter_id, salesforce_id)
+JOIN unnest(%(ids)b::text[], %(salesforce_ids)b::text[]) AS answered (m3ter_id, salesforce_id)
     ON sent.m3ter_id = answered.m3ter_id
 WHERE sent.integration = %(integration)s AND sent.entity = %(entity)s
 ON CONFLICT (integration, entity, m3ter_id) DO UPDATE SET
@@ -70,9 +78,9 @@ ON CONFLICT (integration, entity, m3ter_id) DO UPDATE SET
     synced_at = clock_timestamp()
 """
 
-UNSTAGE = f"DELETE FROM m3sync.outgoing_record WHERE {_KEY} AND m3ter_id = ANY(%(ids)s)"
+UNSTAGE = f"DELETE FROM m3sync.outgoing_record WHERE {_KEY} AND m3ter_id = ANY(%(ids)b)"
 
-UNREJECT = f"DELETE FROM m3sync.rejected_record WHERE {_KEY} AND m3ter_id = ANY(%(ids)s)"
+UNREJECT = f"DELETE FROM m3sync.rejected_record WHERE {_KEY} AND m3ter_id = ANY(%(ids)b)"
 
 REJECT = """
 INSERT INTO m3sync.rejected_record AS known

@@ -102,20 +102,18 @@ def _picklist(value: Value, described: SalesforceField) -> Value:
 
 
 def _number(value: Value, described: SalesforceField) -> Value:
+    """Digits before the decimal point have to fit; of those after it, Salesforce keeps all.
+
+    Source: Salesforce Help 000387302, on decimal places of numbers that come by the API.
+    """
     if value is None:
         return None
     exact = Decimal(number(value))  # type: ignore[arg-type] # a converter gave int or Decimal
     if not described.precision:
         return exact
-    _, digits, exponent = exact.normalize().as_tuple()
-    decimals = max(0, -int(exponent))
-    whole = max(0, len(digits) + int(exponent)) if exact else 0
-    if decimals > described.scale:
-        raise Unfit(
-            f"{shown(exact)} has {decimals} decimal places, the field keeps {described.scale}"
-        )
-    if whole > described.precision - described.scale:
-        room = described.precision - described.scale
+    room = described.precision - described.scale
+    whole = max(0, exact.adjusted() + 1) if exact else 0
+    if whole > room:
         raise Unfit(
             f"{shown(exact)} has {whole} digits before the decimal point, the field holds {room}"
         )

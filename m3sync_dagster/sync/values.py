@@ -21,8 +21,8 @@ class Unfit(ValueError):  # noqa: N818 - a finding about a value, told to people
     """A value that cannot be what its field asks for; the text says why."""
 
 
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
-_NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?")
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 _NEWLINES = re.compile(r"\r\n?")
 _COMPACT = msgspec.json.Encoder(decimal_format="number", order="deterministic")
 

@@ -1,0 +1,251 @@
+"""Whole runs in this process, over real HTTP between the two sandbox servers."""
+
+import json
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+
+import dagster as dg
+import pytest
+from psycopg.sql import SQL, Identifier
+
+from m3sync_dagster.definitions import defs
+from m3sync_dagster.state import IntegrationLock, connect, list_rejects
+from m3sync_dagster.state.database import postgres_url as current_url
+from m3sync_dagster_tests.conftest import INTEGRATION, DefsFolder, Sandbox
+
+HOUR = "2026-11-24-10:00"
+ENTITIES = ("account", "contract", "commitment", "balance")
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield instance
+
+
+Run = Callable[..., dg.ExecuteInProcessResult]
+
+
+@pytest.fixture
+def run(environment: Sandbox, instance: dg.DagsterInstance) -> Run:
+    def execute(**options: object) -> dg.ExecuteInProcessResult:
+        job = defs().resolve_job_def("salesforce_sync")
+        keys = [dg.AssetKey(["acme", f"salesforce_{entity}"]) for entity in ENTITIES]
+        usual = {"instance": instance, "partition_key": HOUR, "raise_on_error": False}
+        return job.execute_in_process(**usual | {"asset_selection": keys} | options)
+
+    return execute
+
+
+def counts(result: dg.ExecuteInProcessResult) -> dict[str, dict[str, float]]:
+    """Each entity's numeric metadata that is not nought."""
+    found = {}
+    for event in result.get_asset_materialization_events():
+        materialization = event.step_materialization_data.materialization
+        entity = materialization.asset_key.path[-1].removeprefix("salesforce_")
+        found[entity] = {
+            name: entry.value
+            for name, entry in materialization.metadata.items()
+            if isinstance(entry.value, int) and entry.value
+        }
+    return found
+
+
+def test_first_run_creates_everything_and_the_second_sends_nothing(
+    run: Run, environment: Sandbox
+) -> None:
+    first = run()
+    assert first.success
+    got = counts(first)
+    for entity in ENTITIES:
+        number = environment.organization.count(f"{entity}s")
+        assert got[entity]["read"] == got[entity]["created"] == number
+        assert len(environment.records(f"m3ter_{entity.title()}__c")) == number
+    environment.salesforce_calls()
+    second = run()
+    assert second.success
+    assert {e: c.get("unchanged") for e, c in counts(second).items()} == {
+        e: c["read"] for e, c in got.items()
+    }
+    assert environment.salesforce_calls() == 0
+
+
+def test_changes_nulls_and_rejects_in_the_third_run(run: Run, environment: Sandbox) -> None:
+    run()
+    organization = environment.organization
+    ids = organization.ids("accounts")
+    renamed, cleared, rejected = ids[3], ids[4], ids[5]
+    organization.change("accounts", renamed, name="New name “Ünïcode” 漢字")
+    organization.change("accounts", cleared, purchaseOrderNumber=None)
+    organization.change("accounts", rejected, purchaseOrderNumber="x" * 300)
+    environment.salesforce_calls()
+    third = counts(run())["account"]
+    assert (third["updated"], third["invalid"]) == (2, 1)
+    # A login, a describe, and one call for both rows.
+    assert environment.salesforce_calls() == 3
+    held = environment.records("m3ter_Account__c")
+    assert held[renamed]["Account_Name__c"] == "New name “Ünïcode” 漢字"
+    assert held[cleared]["Purchase_Order_Number__c"] is None
+    with connect(current_url()) as connection:
+        (reject,) = list_rejects(connection, "acme")
+    assert (reject.m3ter_id, reject.fields) == (rejected, ["Purchase_Order_Number__c"])
+    organization.change("accounts", rejected, purchaseOrderNumber="PO-1")
+    assert counts(run())["account"]["updated"] == 1
+
+
+def test_salesforce_holds_every_amount_to_the_last_digit(run: Run, environment: Sandbox) -> None:
+    run()
+    held = environment.records("m3ter_Balance__c")
+    for balance_id in environment.organization.ids("balances"):
+        amount = environment.organization.get("balances", balance_id).get("amount")
+        wanted = None if amount is None else Decimal(str(amount))
+        assert held[balance_id]["Amount__c"] == wanted
+
+
+def test_lookups_point_to_the_parents(run: Run, environment: Sandbox) -> None:
+    run()
+    accounts = environment.records("m3ter_Account__c")
+    contracts = environment.records("m3ter_Contract__c")
+    by_salesforce_id = {record["Id"]: m3ter_id for m3ter_id, record in accounts.items()}
+    for m3ter_id, contract in contracts.items():
+        source = environment.organization.get("contracts", m3ter_id)
+        assert by_salesforce_id[contract["m3ter_Account__c"]] == source["accountId"]
+    for m3ter_id, account in accounts.items():
+        parent = environment.organization.get("accounts", m3ter_id).get("parentAccountId")
+        assert by_salesforce_id.get(account["Parent_Account__c"]) == (parent or None)
+
+
+def test_a_row_that_salesforce_rejects_stops_no_other(run: Run, environment: Sandbox) -> None:
+    organization = environment.organization
+    parents = {
+        organization.get("accounts", m3ter_id).get("parentAccountId")
+        for m3ter_id in organization.ids("accounts")
+    }
+    bad = next(m3ter_id for m3ter_id in organization.ids("accounts") if m3ter_id not in parents)
+    rows = {
+        "object": "m3ter_Account__c",
+        "external_ids": [bad],
+        "code": "FIELD_CUSTOM_VALIDATION_EXCEPTION",
+        "message": "Not in this org",
+    }
+    environment.salesforce.post(
+        "/sandbox/faults", json={"rows": rows, "times": 1}
+    ).raise_for_status()
+    result = run()
+    assert result.success
+    got = counts(result)["account"]
+    assert (got["rejected"], got["created"]) == (1, got["read"] - 1)
+    check = next(
+        e for e in result.get_asset_check_evaluations() if e.asset_key.path[-1].endswith("account")
+    )
+    assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.WARN)
+    with connect(current_url()) as connection:
+        events = connection.execute("SELECT name, entity FROM m3sync.integration_event").fetchall()
+    assert ("integration.validation.error", "account") in events
+    again = counts(run())["account"]
+    assert (again["created"], again["unchanged"]) == (1, got["read"] - 1)
+
+
+def failure(result: dg.ExecuteInProcessResult) -> str:
+    assert not result.success
+    (event,) = [e for e in result.all_events if e.is_step_failure]
+    return event.step_failure_data.user_failure_data.description
+
+
+def test_a_refused_credential_is_said_in_words(
+    run: Run,
+    environment: Sandbox,
+    instance: dg.DagsterInstance,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SALESFORCE_CLIENT_SECRET", "a wrong one")
+    result = run()
+    text = failure(result)
+    assert text.startswith("acme, account: ")
+    assert "a wrong one" not in text
+    tags = instance.get_run_by_id(result.run_id).tags
+    assert tags["m3sync/status"] == "AUTH_FAILED"
+    assert tags["m3sync/integration"] == "acme"
+    assert tags["m3sync/salesforce_credential"] == "salesforce_production"
+    with connect(current_url()) as connection:
+        rows = connection.execute("SELECT name, remedy FROM m3sync.integration_event").fetchall()
+    assert [name for name, _ in rows] == ["integration.authentication.error"]
+    assert rows[0][1]
+
+
+def test_an_unset_variable_is_named_with_its_credential(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("M3TER_API_SECRET")
+    assert "M3TER_API_SECRET, api_secret_env of the credential m3ter_production" in failure(run())
+
+
+def test_an_integration_that_is_not_connected_touches_nothing(
+    run: Run, environment: Sandbox, defs_folder: DefsFolder
+) -> None:
+    defs_folder.write(
+        "acme", INTEGRATION.replace("  salesforce_credential: salesforce_production\n", "")
+    )
+    assert "NOT CONNECTED" in failure(run())
+    assert environment.m3ter.get("/sandbox/calls").json() == []
+    assert environment.salesforce_calls() == 0
+
+
+def test_scope_holds_for_all_four_entities(
+    run: Run, environment: Sandbox, defs_folder: DefsFolder
+) -> None:
+    organization = environment.organization
+    owners = [organization.get("contracts", c)["accountId"] for c in organization.ids("contracts")]
+    allowed = sorted(set(owners))[:4]
+    lists = f"  account_ids: {json.dumps(allowed)}\n  restricted_account_ids: [{allowed[0]}]\n"
+    defs_folder.write("acme", INTEGRATION.replace("  entities:", f"{lists}  entities:"))
+    assert run().success
+    assert set(environment.records("m3ter_Account__c")) == set(allowed[1:])
+    for entity in ENTITIES[1:]:
+        wanted = {
+            record_id
+            for record_id in organization.ids(f"{entity}s")
+            if organization.get(f"{entity}s", record_id)["accountId"] in allowed[1:]
+        }
+        assert set(environment.records(f"m3ter_{entity.title()}__c")) == wanted
+    asked = environment.m3ter.get("/sandbox/calls").json()
+    listed = [call["query"] for call in asked if call["method"] == "GET"]
+    assert listed
+    assert all({"ids", "accountId"} & query.keys() for query in listed)
+    assert not any(allowed[0] in str(query) for query in listed)
+
+
+def test_full_sends_everything_again(run: Run, environment: Sandbox) -> None:
+    run()
+    again = counts(run(tags={"m3sync/full": "true"}))
+    assert all(entity["updated"] == entity["read"] for entity in again.values())
+
+
+def test_a_range_of_hours_is_one_sync(run: Run, instance: dg.DagsterInstance) -> None:
+    tags = {
+        "dagster/asset_partition_range_start": "2026-11-24-07:00",
+        "dagster/asset_partition_range_end": HOUR,
+    }
+    assert run(partition_key=None, tags=tags).success
+    key = dg.AssetKey(["acme", "salesforce_balance"])
+    assert len(instance.get_materialized_partitions(key)) == 4
+
+
+def test_two_runs_never_write_one_integration_at_once(run: Run, environment: Sandbox) -> None:
+    with connect(current_url()) as connection, IntegrationLock(connection, "acme"):
+        assert "another run is writing the integration acme" in failure(run())
+    assert run().success
+
+
+def test_no_secret_is_written_down(
+    run: Run, environment: Sandbox, instance: dg.DagsterInstance, caplog: pytest.LogCaptureFixture
+) -> None:
+    result = run()
+    written = [str(event) for event in instance.all_logs(result.run_id)]
+    written += [str(instance.get_run_by_id(result.run_id)), caplog.text]
+    with connect(current_url()) as connection:
+        for table in ("synced_record", "rejected_record", "ingest_job", "integration_event"):
+            rows = connection.execute(SQL("SELECT * FROM m3sync.{}").format(Identifier(table)))
+            written += map(str, rows.fetchall())
+    for secret in environment.secrets:
+        assert not any(secret in text for text in written)

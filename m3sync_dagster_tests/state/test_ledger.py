@@ -1,0 +1,184 @@
+from collections.abc import Iterator
+from decimal import Decimal
+
+import psycopg
+import pytest
+
+from m3sync_dagster.state import PostgresLedger, connect, count_rejects, list_rejects
+from m3sync_dagster.state.ledger import LONGEST_MESSAGE
+from m3sync_dagster.sync.outcome import Acknowledged, ErrorClass, Refused, Row
+from m3sync_dagster.sync.ports import Seen, Staged
+
+
+@pytest.fixture
+def connection(postgres_url: str) -> Iterator[psycopg.Connection]:
+    with connect(postgres_url) as connection:
+        yield connection
+
+
+@pytest.fixture
+def ledger(postgres_url: str, connection: psycopg.Connection) -> PostgresLedger:
+    ledger = PostgresLedger(postgres_url, connection, "acme", "account", "run-1")
+    ledger.clear()
+    return ledger
+
+
+def seen(m3ter_id: str, content: str = "v1") -> Seen:
+    return Seen(m3ter_id, f"row {content}".encode(), f"json {m3ter_id} {content}".encode())
+
+
+def staged(
+    m3ter_id: str,
+    content: str = "v1",
+    *,
+    shape: int = 0,
+    parent: str = "",
+    sibling: str | None = None,
+) -> Staged:
+    row = Row(m3ter_id, [m3ter_id, Decimal("1.10"), None, True])
+    return Staged(seen(m3ter_id, content), row, shape, parent, sibling)
+
+
+def acknowledge(ledger: PostgresLedger, *ids: str) -> None:
+    ledger.record([Acknowledged(m3ter_id, f"a01{m3ter_id}", created=True) for m3ter_id in ids])
+
+
+def test_a_row_is_unseen_until_salesforce_acknowledged_it(ledger: PostgresLedger) -> None:
+    digest = seen("a").digest
+    ledger.stage([staged("a")])
+    assert ledger.unseen([digest]) == [0]
+    acknowledge(ledger, "a")
+    assert ledger.unseen([b"other", digest]) == [0]
+
+
+def test_same_row_in_other_json_is_not_changed_and_is_known_afterwards(
+    ledger: PostgresLedger,
+) -> None:
+    ledger.stage([staged("a")])
+    acknowledge(ledger, "a")
+    reordered = Seen("a", seen("a").fingerprint, b"the same, with its keys in another order")
+    assert ledger.changed([reordered, seen("new")]) == {"new"}
+    assert ledger.unseen([reordered.digest]) == []
+
+
+def test_changed_row_stays_changed_while_it_is_only_staged(ledger: PostgresLedger) -> None:
+    ledger.stage([staged("a")])
+    acknowledge(ledger, "a")
+    ledger.stage([staged("a", "v2")])
+    assert ledger.changed([seen("a", "v2")]) == {"a"}
+
+
+def test_staged_twice_is_sent_once_with_the_later_row(ledger: PostgresLedger) -> None:
+    ledger.stage([staged("a", "v1")])
+    ledger.stage([staged("a", "v2")])
+    assert ledger.ready(all_rows=False) == (0, 1)
+    acknowledge(ledger, "a")
+    assert ledger.changed([seen("a", "v2")]) == set()
+    assert ledger.ready(all_rows=True) is None
+
+
+def test_rows_come_back_exactly_and_sorted_by_parent(ledger: PostgresLedger) -> None:
+    ledger.stage([staged("b", parent="p2"), staged("c", parent="p1"), staged("a", parent="p2")])
+    rows = list(ledger.staged(0, all_rows=False))
+    assert [row.m3ter_id for row in rows] == ["c", "a", "b"]
+    assert rows[0].values == ["c", Decimal("1.10"), None, True]
+    assert str(rows[0].values[1]) == "1.10"
+
+
+def test_children_wait_for_siblings_that_are_on_their_way(ledger: PostgresLedger) -> None:
+    ledger.stage(
+        [
+            staged("grandchild", shape=1, sibling="child"),
+            staged("child", shape=1, sibling="root"),
+            staged("root", shape=0),
+            staged("stranger", shape=1, sibling="not on its way"),
+        ]
+    )
+    assert ledger.ready(all_rows=False) == (0, 1)
+    acknowledge(ledger, "root")
+    assert ledger.ready(all_rows=False) == (1, 2)
+    assert {r.m3ter_id for r in ledger.staged(1, all_rows=False)} == {"child", "stranger"}
+
+
+def test_a_circle_of_siblings_is_ready_only_as_a_whole(ledger: PostgresLedger) -> None:
+    ledger.stage([staged("a", shape=1, sibling="b"), staged("b", shape=1, sibling="a")])
+    assert ledger.ready(all_rows=False) is None
+    assert ledger.ready(all_rows=True) == (1, 2)
+
+
+def test_clear_forgets_what_an_earlier_run_left(ledger: PostgresLedger) -> None:
+    ledger.stage([staged("a")])
+    ledger.clear()
+    assert ledger.ready(all_rows=True) is None
+
+
+def test_refused_rows_are_on_record_until_they_go_through(
+    ledger: PostgresLedger, connection: psycopg.Connection
+) -> None:
+    ledger.stage([staged("a")])
+    refused = Refused("a", ErrorClass.PERMANENT, "STRING_TOO_LONG", "Name: too long", ("Name",))
+    ledger.record([refused])
+    ledger.record([refused])
+    (reject,) = list_rejects(connection, "acme")
+    assert (reject.m3ter_id, reject.code, reject.fields, reject.attempts) == (
+        "a",
+        "STRING_TOO_LONG",
+        ["Name"],
+        2,
+    )
+    assert reject.first_seen < reject.last_seen
+    assert ledger.ready(all_rows=True) is None
+    assert list_rejects(connection, "another") == []
+    ledger.stage([staged("a")])
+    acknowledge(ledger, "a")
+    assert list_rejects(connection) == []
+
+
+def test_rejects_that_a_run_does_not_meet_again_are_forgotten(
+    ledger: PostgresLedger, connection: psycopg.Connection
+) -> None:
+    ledger.record([Refused("gone", ErrorClass.INVALID, "X", "x")])
+    ledger.clear()
+    ledger.record([Refused("still bad", ErrorClass.INVALID, "X", "x")])
+    ledger.forget_rejects()
+    assert [reject.m3ter_id for reject in list_rejects(connection)] == ["still bad"]
+    assert count_rejects(connection) == {"acme": 1}
+
+
+def test_messages_are_kept_as_far_as_postgresql_can_hold_them(
+    ledger: PostgresLedger, connection: psycopg.Connection
+) -> None:
+    ledger.record([Refused("a", ErrorClass.PERMANENT, "X", "nul \0 and é " + "x" * 9_999)])
+    message = list_rejects(connection)[0].message
+    assert message.startswith("nul � and é ")
+    assert len(message) == LONGEST_MESSAGE
+
+
+def test_integrations_and_entities_do_not_see_each_other(
+    ledger: PostgresLedger, postgres_url: str, connection: psycopg.Connection
+) -> None:
+    ledger.stage([staged("a")])
+    acknowledge(ledger, "a")
+    for name, entity in (("acme", "contract"), ("other", "account")):
+        stranger = PostgresLedger(postgres_url, connection, name, entity, "run-2")
+        stranger.clear()
+        assert stranger.unseen([seen("a").digest]) == [0]
+        assert stranger.changed([seen("a")]) == {"a"}
+
+
+def test_jobs_are_written_down(ledger: PostgresLedger, connection: psycopg.Connection) -> None:
+    ledger.opened("750A", "m3ter_Account__c", 3, "abc")
+    ledger.ended("750A", "JobComplete")
+    row = connection.execute(
+        "SELECT integration, entity, object, rows, sha256, state, run_id, ended_at IS NOT NULL "
+        "FROM m3sync.ingest_job"
+    ).fetchone()
+    assert row == ("acme", "account", "m3ter_Account__c", 3, "abc", "JobComplete", "run-1", True)
+
+
+def test_nothing_asks_nothing(ledger: PostgresLedger) -> None:
+    assert ledger.unseen([]) == []
+    assert ledger.changed([]) == set()
+    ledger.stage([])
+    ledger.record([])
+    assert ledger.ready(all_rows=True) is None

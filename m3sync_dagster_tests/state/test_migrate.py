@@ -1,0 +1,69 @@
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+
+import pytest
+
+from m3sync_dagster.state import connect, migrate, require_current_schema
+from m3sync_dagster.state.database import libpq_url, sqlalchemy_url
+from m3sync_dagster.sync.errors import ConfigurationError, RemoteError
+
+
+def test_a_program_without_its_tables_names_the_remedy(empty_postgres_url: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"are of version none.*Run: m3sync migrate"):
+        require_current_schema(empty_postgres_url)
+    migrate(empty_postgres_url)
+    require_current_schema(empty_postgres_url)
+
+
+def test_a_program_that_meets_other_tables_refuses(postgres_url: str) -> None:
+    with connect(postgres_url) as connection:
+        connection.execute("UPDATE m3sync.alembic_version SET version_num = '9999'")
+    with pytest.raises(ConfigurationError, match="are of version 9999"):
+        require_current_schema(postgres_url)
+
+
+def test_migrating_twice_and_at_once_is_harmless(empty_postgres_url: str) -> None:
+    # Programs that start together are processes; Alembic itself is not made for threads.
+    with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
+        list(pool.map(migrate, [empty_postgres_url] * 2))
+    migrate(empty_postgres_url)
+    require_current_schema(empty_postgres_url)
+
+
+def test_tables_that_people_may_query_are_there(postgres_url: str) -> None:
+    with connect(postgres_url) as connection:
+        found = connection.execute(
+            "SELECT table_name FROM information_schema.tables WHERE table_schema = 'm3sync'"
+        ).fetchall()
+    promised = {"synced_record", "rejected_record", "ingest_job", "integration_event"}
+    assert promised <= {name for (name,) in found}
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "postgresql://u:p@h:5/d",
+        "postgresql+psycopg2://u:p@h:5/d",
+        "postgresql+psycopg://u:p@h:5/d",
+        "postgres://u:p@h:5/d",
+    ],
+)
+def test_any_postgresql_url_will_do(given: str) -> None:
+    assert sqlalchemy_url(given).drivername == "postgresql+psycopg"
+    assert libpq_url(given) == "postgresql://u:p@h:5/d"
+
+
+@pytest.mark.parametrize("given", ["mysql://u:secret@h/d", "secret nonsense"])
+def test_other_urls_are_refused_without_repeating_them(given: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        sqlalchemy_url(given)
+    assert "secret" not in str(caught.value)
+
+
+def test_an_unreachable_server_is_a_remote_error_without_the_password() -> None:
+    url = "postgresql://user:secret@127.0.0.1:1/none"
+    for attempt in (connect, migrate, require_current_schema):
+        with pytest.raises(RemoteError) as caught:
+            attempt(url)
+        assert "secret" not in str(caught.value)
+        assert caught.value.__cause__ is None

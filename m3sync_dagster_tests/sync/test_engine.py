@@ -1,0 +1,245 @@
+"""The heart on a real ledger, between a source and a destination that are lists in memory."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+
+import psycopg
+import pytest
+
+from m3sync_dagster.entities import ENTITIES, EntityType
+from m3sync_dagster.state import PostgresLedger, connect, list_rejects
+from m3sync_dagster.sync.engine import EntitySync
+from m3sync_dagster.sync.errors import RemoteError
+from m3sync_dagster.sync.mapping import EntityOptions, build_mapping
+from m3sync_dagster.sync.outcome import Acknowledged, Counts, ErrorClass, Refused, RowResult
+from m3sync_dagster.sync.ports import Group, JobLog, SalesforceField, SalesforceObject, Target
+from m3sync_dagster.sync.scope import Scope
+
+Record = dict[str, object]
+
+
+class Listed:
+    """An m3ter with these pages."""
+
+    def __init__(self, *pages: Sequence[Record | bytes]) -> None:
+        self.pages = pages
+        self.asked: list[Sequence[str] | None] = []
+
+    def records(
+        self, _entity: EntityType, account_ids: Sequence[str] | None
+    ) -> Iterator[Sequence[bytes]]:
+        self.asked.append(account_ids)
+        for page in self.pages:
+            yield [r if isinstance(r, bytes) else json.dumps(r).encode() for r in page]
+
+
+class Org:
+    """A Salesforce that holds rows by their external id, and knows which parents it holds."""
+
+    def __init__(self) -> None:
+        self.held: dict[str, dict[str, object]] = {}
+        self.sent: list[list[str]] = []
+        self.calls = 0
+        self.refuse: dict[str, tuple[ErrorClass, str]] = {}
+        self.dies_after: int | None = None
+
+    def describe(self, object_name: str) -> SalesforceObject:
+        self.calls += 1
+        fields = {
+            f.salesforce: SalesforceField(f.salesforce, "string")
+            for f in ENTITIES["account"].fields
+        }
+        fields["m3ter_Id__c"] = SalesforceField("m3ter_Id__c", "string", external_id=True)
+        fields["Parent_Account__c"] = SalesforceField(
+            "Parent_Account__c", "reference", relationship="Parent_Account__r"
+        )
+        return SalesforceObject(object_name, "Account", fields)
+
+    def upsert(self, target: Target, group: Group, _jobs: JobLog) -> Iterator[list[RowResult]]:
+        rows = list(group.rows)
+        assert len(rows) == group.count
+        self.sent.append([row.m3ter_id for row in rows])
+        names = [column.field for column in target.columns]
+        for row in rows:
+            self.calls += 1
+            if self.dies_after is not None and len(self.held) >= self.dies_after:
+                raise RemoteError("the line is dead", "Mend it.")
+            yield [self._take(row.m3ter_id, dict(zip(names, row.values, strict=True)))]
+
+    def _take(self, m3ter_id: str, values: dict[str, object]) -> RowResult:
+        parent = values["Parent_Account__c"]
+        if parent is not None and parent not in self.held:
+            return Refused(m3ter_id, ErrorClass.DEPENDENCY, "INVALID_FIELD", f"{parent} not found")
+        if m3ter_id in self.refuse:
+            return Refused(m3ter_id, *self.refuse[m3ter_id], "no")
+        created = m3ter_id not in self.held
+        self.held[m3ter_id] = values
+        return Acknowledged(m3ter_id, f"a01-{m3ter_id}", created)
+
+
+Sync = Callable[..., dict[str, int]]
+
+
+@pytest.fixture
+def connection(postgres_url: str) -> Iterator[psycopg.Connection]:
+    with connect(postgres_url) as connection:
+        yield connection
+
+
+@pytest.fixture
+def sync(postgres_url: str, connection: psycopg.Connection) -> Sync:
+    def run(
+        source: Listed, org: Org, options: EntityOptions | None = None, *, full: bool = False
+    ) -> dict[str, int]:
+        mapping = build_mapping(ENTITIES["account"], {"account": options or EntityOptions()}, "")
+        ledger = PostgresLedger(postgres_url, connection, "acme", "account", "run")
+        entity_sync = EntitySync(mapping, source, ledger, org, full=full)
+        for _ in entity_sync.run():
+            pass
+        counts = entity_sync.counts.as_dict()
+        assert counts["read"] == sum(counts.values()) - counts["read"]
+        return {fate: number for fate, number in counts.items() if number}
+
+    return run
+
+
+def account(m3ter_id: str, **fields: object) -> Record:
+    return {"id": m3ter_id, "name": f"Account {m3ter_id}", **fields}
+
+
+def test_first_run_creates_second_sends_nothing_third_sends_what_changed(sync: Sync) -> None:
+    org = Org()
+    records = [account(f"a{n}") for n in range(5)]
+    assert sync(Listed(records[:3], [], records[3:]), org) == {"read": 5, "created": 5}
+    calls = org.calls
+    assert sync(Listed(records), org) == {"read": 5, "unchanged": 5}
+    assert org.calls == calls
+    records[2] = account("a2", currency="EUR")
+    assert sync(Listed(records), org) == {"read": 5, "updated": 1, "unchanged": 4}
+    assert org.sent[-1] == ["a2"]
+    assert org.held["a2"]["Currency__c"] == "EUR"
+
+
+def test_a_value_that_becomes_null_is_cleared(sync: Sync) -> None:
+    org = Org()
+    sync(Listed([account("a", currency="EUR", code="c")]), org)
+    assert sync(Listed([account("a", currency=None)]), org) == {"read": 1, "updated": 1}
+    assert (org.held["a"]["Currency__c"], org.held["a"]["Code__c"]) == (None, None)
+
+
+def test_json_that_says_the_same_otherwise_is_not_sent(sync: Sync) -> None:
+    org = Org()
+    sync(Listed([b'{"id":"a","name":"n","version":1}']), org)
+    again = Listed([b'{"version": 1, "name": "n", "id": "a", "unmapped": true}'])
+    assert sync(again, org) == {"read": 1, "unchanged": 1}
+
+
+def test_a_changed_mapping_sends_every_row_again(sync: Sync) -> None:
+    org = Org()
+    records = [account("a"), account("b")]
+    sync(Listed(records), org)
+    fewer = EntityOptions(fields={"code": None})
+    assert sync(Listed(records), org, fewer) == {"read": 2, "updated": 2}
+
+
+def test_full_sends_every_row_again(sync: Sync) -> None:
+    org = Org()
+    records = [account("a"), account("b")]
+    sync(Listed(records), org)
+    assert sync(Listed(records), org, full=True) == {"read": 2, "updated": 2}
+
+
+def test_parents_go_first_whatever_the_order_they_come_in(sync: Sync) -> None:
+    org = Org()
+    chain = [account(f"a{n}", parentAccountId=f"a{n + 1}") for n in range(4)]
+    records = [*chain, account("a4")]
+    assert sync(Listed(records), org) == {"read": 5, "created": 5}
+    assert org.sent == [["a4"], ["a3"], ["a2"], ["a1"], ["a0"]]
+
+
+def test_a_row_whose_parent_is_nowhere_waits_and_goes_when_it_is_there(
+    sync: Sync, connection: psycopg.Connection
+) -> None:
+    org = Org()
+    orphan = account("child", parentAccountId="parent")
+    assert sync(Listed([orphan]), org) == {"read": 1, "waiting": 1}
+    assert list_rejects(connection)[0].error_class == "dependency"
+    both = Listed([orphan, account("parent")])
+    assert sync(both, org) == {"read": 2, "created": 2}
+    assert list_rejects(connection) == []
+
+
+def test_a_circle_of_parents_waits_and_ends(sync: Sync) -> None:
+    circle = [account("a", parentAccountId="b"), account("b", parentAccountId="a")]
+    assert sync(Listed(circle), Org()) == {"read": 2, "waiting": 2}
+
+
+def test_a_rejected_row_stops_no_other_and_goes_through_once_it_is_put_right(
+    sync: Sync, connection: psycopg.Connection
+) -> None:
+    org = Org()
+    org.refuse["b"] = (ErrorClass.PERMANENT, "FIELD_CUSTOM_VALIDATION_EXCEPTION")
+    records = [account("a"), account("b"), account("c")]
+    assert sync(Listed(records), org) == {"read": 3, "created": 2, "rejected": 1}
+    assert sync(Listed(records), org) == {"read": 3, "unchanged": 2, "rejected": 1}
+    assert list_rejects(connection)[0].attempts == 2
+    org.refuse.clear()
+    assert sync(Listed(records), org) == {"read": 3, "unchanged": 2, "created": 1}
+    assert list_rejects(connection) == []
+
+
+def test_invalid_records_are_on_record_and_never_sent(
+    sync: Sync, connection: psycopg.Connection
+) -> None:
+    org = Org()
+    bad = [account("b", billEpoch="soon"), b'{"no": "id"}', b"broken"]
+    assert sync(Listed([account("a"), *bad]), org) == {"read": 4, "created": 1, "invalid": 3}
+    assert org.sent == [["a"]]
+    assert {reject.error_class for reject in list_rejects(connection)} == {"invalid"}
+    assert sync(Listed([account("a"), account("b")]), org)["created"] == 1
+    assert list_rejects(connection) == []
+
+
+def test_a_record_that_is_listed_twice_is_sent_once(sync: Sync) -> None:
+    org = Org()
+    doubled = Listed([account("a"), account("b")], [account("b"), account("c")])
+    assert sync(doubled, org) == {"read": 3, "created": 3}
+
+
+def test_only_accounts_in_scope_leave_m3ter(sync: Sync) -> None:
+    org = Org()
+    source = Listed([account("a"), account("b"), account("c")])
+    scope = Scope(frozenset({"a", "b"}), frozenset({"b"}))
+    assert sync(source, org, EntityOptions(scope=scope)) == {"read": 1, "created": 1}
+    assert source.asked == [["a"]]
+    assert set(org.held) == {"a"}
+
+
+def test_a_scope_that_shrinks_counts_no_longer_what_is_out(sync: Sync) -> None:
+    org = Org()
+    records = Listed([account("a"), account("b")])
+    sync(records, org)
+    scope = Scope(restricted=frozenset({"b"}))
+    assert sync(records, org, EntityOptions(scope=scope)) == {"read": 1, "updated": 1}
+
+
+def test_a_sync_that_breaks_goes_on_where_it_stopped(sync: Sync) -> None:
+    org = Org()
+    org.dies_after = 2
+    records = [account(f"a{n}") for n in range(5)]
+    with pytest.raises(RemoteError):
+        sync(Listed(records), org)
+    org.dies_after = None
+    assert sync(Listed(records), org) == {"read": 5, "unchanged": 2, "created": 3}
+
+
+def test_many_records_pass_in_batches(sync: Sync) -> None:
+    org = Org()
+    pages = [[account(f"a{page}-{n}") for n in range(100)] for page in range(25)]
+    assert sync(Listed(*pages), org) == {"read": 2_500, "created": 2_500}
+    assert sync(Listed(*pages), org) == {"read": 2_500, "unchanged": 2_500}
+
+
+def test_counts_add_up() -> None:
+    counts = Counts(created=1, waiting=2, unchanged=3)
+    assert (counts.read, counts.failed) == (6, 2)

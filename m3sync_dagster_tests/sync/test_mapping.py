@@ -1,0 +1,280 @@
+import json
+from decimal import Decimal
+
+import pytest
+
+from m3sync_dagster.entities import ENTITIES, Kind
+from m3sync_dagster.sync.errors import ConfigurationError
+from m3sync_dagster.sync.mapping import (
+    INVALID_RECORD,
+    INVALID_VALUE,
+    EntityOptions,
+    Mapped,
+    Mapping,
+    build_mapping,
+)
+from m3sync_dagster.sync.outcome import ErrorClass, Refused
+from m3sync_dagster.sync.scope import Scope
+
+
+def mapping(
+    entity: str = "account", options: EntityOptions | None = None, prefix: str = ""
+) -> Mapping:
+    return build_mapping(ENTITIES[entity], {entity: options or EntityOptions()}, prefix)
+
+
+def row(built: Mapping, record: object) -> dict[str, object]:
+    mapped = built.map(json.dumps(record).encode() if not isinstance(record, bytes) else record)
+    assert isinstance(mapped, Mapped), mapped
+    return dict(zip(built.columns, mapped.values, strict=True))
+
+
+def test_an_account_goes_to_our_fields() -> None:
+    got = row(
+        mapping(),
+        {
+            "id": "a1",
+            "version": 3,
+            "name": "Acme\r\nLtd",
+            "code": "acme",
+            "parentAccountId": "a0",
+            "address": {"addressLine1": "1 High St", "country": "GB", "unknownPart": 1},
+            "creditApplicationOrder": ["PREPAYMENT", "BALANCE"],
+            "dtCreated": "2026-01-02T03:04:05.678Z",
+            "billEpoch": "2026-01-31",
+            "somethingNew": {"m3ter": "added"},
+        },
+    )
+    assert {name: value for name, value in got.items() if value is not None} == {
+        "Name": "Acme Ltd",
+        "Account_Name__c": "Acme\nLtd",
+        "Code__c": "acme",
+        "Parent_Account__c": "a0",
+        "Address_Line_1__c": "1 High St",
+        "Country__c": "GB",
+        "Credit_Application_Order__c": "PREPAYMENT;BALANCE",
+        "Bill_Epoch__c": "2026-01-31",
+        "Version__c": 3,
+        "Created_In_m3ter__c": "2026-01-02T03:04:05.678Z",
+    }
+
+
+@pytest.mark.parametrize("entity", ENTITIES)
+def test_a_record_with_nothing_but_an_id_clears_everything(entity: str) -> None:
+    got = row(mapping(entity), {"id": "x1"})
+    assert got.pop("Name", "x1") == "x1"
+    assert set(got.values()) == {None}
+
+
+@pytest.mark.parametrize("entity", ENTITIES)
+def test_null_is_as_good_as_missing(entity: str) -> None:
+    sources = {f.source.split(".")[0]: None for f in ENTITIES[entity].fields}
+    assert row(mapping(entity), {"id": "x1"}) == row(mapping(entity), {**sources, "id": "x1"})
+
+
+@pytest.mark.parametrize(
+    ("record", "title"),
+    [
+        ({"name": "N", "code": "C"}, "N"),
+        ({"name": "", "code": "C"}, "C"),
+        ({"name": " \n ", "code": None}, "x1"),
+        ({"name": "long " * 40}, ("long " * 40).strip()[:80]),
+        ({"name": 5}, "x1"),
+    ],
+)
+def test_the_title_is_the_first_that_says_something(record: dict[str, object], title: str) -> None:
+    built = mapping(options=EntityOptions(fields={"name": None}))
+    assert row(built, {"id": "x1", **record})["Name"] == title
+
+
+def test_money_keeps_every_digit() -> None:
+    raw = b'{"id":"b1","amount":1234567890.12345678,"rolloverAmount":-0.10}'
+    got = row(mapping("balance"), raw)
+    assert (str(got["Amount__c"]), str(got["Rollover_Amount__c"])) == (
+        "1234567890.12345678",
+        "-0.10",
+    )
+
+
+def test_custom_fields_and_unknown_fields_go_where_the_yaml_says() -> None:
+    options = EntityOptions(
+        fields={"emailAddress": "Mail__c", "currency": None, "newerField": "Newer__c"},
+        custom_field_mappings={"tier": "Tier__c", "seats": "Seats__c", "absent": "Absent__c"},
+        constants={"lastSystemToUpdate__c": "m3ter", "Rate__c": 1.5, "Flag__c": True},
+    )
+    record = {
+        "id": "a1",
+        "emailAddress": "x@y.z",
+        "currency": "USD",
+        "newerField": [1],
+        "customFields": {"tier": "gold", "seats": 12},
+    }
+    got = row(mapping(options=options), record)
+    assert "Currency__c" not in got
+    assert "Email_Address__c" not in got
+    wanted = {
+        "Mail__c": "x@y.z",
+        "Newer__c": "[1]",
+        "Tier__c": "gold",
+        "Seats__c": 12,
+        "Absent__c": None,
+        "lastSystemToUpdate__c": "m3ter",
+        "Rate__c": Decimal("1.5"),
+        "Flag__c": True,
+    }
+    assert {name: got[name] for name in wanted} == wanted
+
+
+def test_a_prefix_goes_before_our_names_and_no_others() -> None:
+    built = mapping(
+        "contract", EntityOptions(custom_field_mappings={"tier": "Tier__c"}), prefix="m3t__"
+    )
+    assert built.object_name == "m3t__m3ter_Contract__c"
+    assert built.external_id_field == "m3t__m3ter_Id__c"
+    assert {"Name", "Tier__c", "m3t__m3ter_Account__c"} <= set(built.columns)
+    assert built.parent_external_ids["account"] == "m3t__m3ter_Id__c"
+
+
+def test_a_standard_object_can_be_the_target() -> None:
+    options = EntityOptions(
+        object="Account", external_id_field="m3ter_Id__c", fields={"name": "Name"}
+    )
+    built = mapping(options=options)
+    assert built.object_name == "Account"
+    title = [f for f in built.fields if f.salesforce == "Name"]
+    assert [(f.source, f.kind) for f in title] == [("name", Kind.TEXT)]
+
+
+def test_lookups_follow_the_parents_external_id_field() -> None:
+    options = {
+        "account": EntityOptions(external_id_field="Ext__c"),
+        "contract": EntityOptions(),
+    }
+    built = build_mapping(ENTITIES["contract"], options, "")
+    assert built.parent_external_ids["account"] == "Ext__c"
+
+
+@pytest.mark.parametrize(
+    ("raw", "reason"),
+    [
+        (b"{", "not valid JSON"),
+        (b'{"id": "\xff"}', "not valid JSON"),
+        (b'{"id": "a", "name": "\\ud800"}', "not valid JSON"),
+        (b"[]", "is not a record"),
+        (b"{}", "id is 'None'"),
+        (b'{"id": 7}', "id is '7'"),
+        (b'{"id": "  "}', "id is"),
+        (b'{"id": "a\\u0000b"}', "id is"),
+    ],
+)
+def test_a_record_without_an_id_is_invalid_and_has_a_name_all_the_same(
+    raw: bytes, reason: str
+) -> None:
+    refused = mapping().map(raw)
+    assert isinstance(refused, Refused)
+    assert refused.code == INVALID_RECORD
+    assert refused.m3ter_id.startswith("unknown-")
+    assert reason in refused.message
+    assert refused == mapping().map(raw)
+
+
+def test_every_bad_field_is_named_at_once() -> None:
+    refused = mapping().map(
+        b'{"id": "a1", "billEpoch": "soon", "address": "1 High St", "version": 1.5}'
+    )
+    assert isinstance(refused, Refused)
+    assert (refused.m3ter_id, refused.code) == ("a1", INVALID_VALUE)
+    assert refused.error_class is ErrorClass.INVALID
+    for field in ("billEpoch", "address is '1 High St'", "version"):
+        assert field in refused.message
+
+
+def test_fingerprints_follow_the_row_and_not_the_json_text() -> None:
+    one = mapping().map(b'{"id":"a","name":"n","code":"c"}')
+    two = mapping().map(b'{"code": "c", "id": "a", "name": "n", "unmapped": 1}')
+    three = mapping().map(b'{"id":"a","name":"N","code":"c"}')
+    assert isinstance(one, Mapped)
+    assert isinstance(two, Mapped)
+    assert isinstance(three, Mapped)
+    assert one.fingerprint == two.fingerprint != three.fingerprint
+
+
+CHANGES = [
+    EntityOptions(custom_field_mappings={"tier": "Tier__c"}),
+    EntityOptions(fields={"name": "Other__c"}),
+    EntityOptions(fields={"name": None}),
+    EntityOptions(constants={"X__c": 1}),
+    EntityOptions(constants={"X__c": "1"}),
+    EntityOptions(object="Account"),
+    EntityOptions(external_id_field="Ext__c"),
+    EntityOptions(scope=Scope(allowed=frozenset({"a"}))),
+    EntityOptions(scope=Scope(restricted=frozenset({"a"}))),
+]
+
+
+def test_any_change_of_the_mapping_changes_every_fingerprint() -> None:
+    seeds = {mapping(options=options).seed for options in [EntityOptions(), *CHANGES]}
+    assert len(seeds) == len(CHANGES) + 1
+    assert mapping().seed == mapping().seed
+
+
+def test_scope_is_by_account_and_restricted_wins() -> None:
+    options = EntityOptions(scope=Scope(frozenset({"a", "b"}), frozenset({"b"})))
+    for entity, field in (("account", "id"), ("contract", "accountId"), ("balance", "accountId")):
+        built = mapping(entity, options)
+        carried = [
+            built.map(json.dumps({"id": "r", field: account}).encode()) is not None
+            for account in ("a", "b", "c", None)
+            if field != "id" or account
+        ]
+        assert carried == [True, False, False, False][: len(carried)]
+
+
+def test_a_parent_that_is_left_out_is_not_pointed_to() -> None:
+    options = EntityOptions(scope=Scope(restricted=frozenset({"out"})))
+    built = mapping(options=options)
+    assert row(built, {"id": "a", "parentAccountId": "out"})["Parent_Account__c"] is None
+    assert row(built, {"id": "a", "parentAccountId": "in"})["Parent_Account__c"] == "in"
+
+
+@pytest.mark.parametrize(
+    ("entity", "options", "where"),
+    [
+        (
+            "account",
+            EntityOptions(custom_field_mappings={"a": "X__c", "b": "X__c"}),
+            "entities.account.custom_field_mappings.a",
+        ),
+        (
+            "account",
+            EntityOptions(custom_field_mappings={"tier": "Code__c"}),
+            "entities.account.custom_field_mappings.tier",
+        ),
+        (
+            "contract",
+            EntityOptions(fields={"name": "Code__c"}),
+            "entities.contract.fields.name",
+        ),
+        (
+            "account",
+            EntityOptions(fields={"name": "m3ter_Id__c"}),
+            "entities.account.fields.name",
+        ),
+        (
+            "balance",
+            EntityOptions(constants={"Amount__c": 1}),
+            "entities.balance.constants.Amount__c",
+        ),
+    ],
+)
+def test_a_field_mapped_twice_names_its_place(
+    entity: str, options: EntityOptions, where: str
+) -> None:
+    with pytest.raises(ConfigurationError, match="is mapped twice") as caught:
+        mapping(entity, options)
+    assert ".".join(caught.value.where) == where
+
+
+def test_commitments_have_no_custom_fields() -> None:
+    with pytest.raises(ConfigurationError, match="no custom fields on a commitment"):
+        mapping("commitment", EntityOptions(custom_field_mappings={"x": "X__c"}))
