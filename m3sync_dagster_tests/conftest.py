@@ -1,6 +1,7 @@
 """What tests stand on: a real PostgreSQL, and the two sandbox servers over real HTTP."""
 
 import json
+import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
+import dagster as dg
 import httpx
 import psycopg
 import pytest
@@ -19,6 +21,9 @@ from m3sync_dagster.sandbox import salesforce as salesforce_sandbox
 from m3sync_dagster.sandbox.organization import Organization
 from m3sync_dagster.sandbox.server import running
 from m3sync_dagster.state import migrate
+
+ROOT = Path(__file__).parents[1]
+"""The project: where ``dagster.yaml`` and ``workspace.yaml`` are."""
 
 
 @pytest.fixture(scope="session")
@@ -33,15 +38,54 @@ def postgres_server() -> Iterator[str]:
         server._cleanup()
 
 
+@contextmanager
+def new_database(server_url: str, template: str = "template1") -> Iterator[str]:
+    """The URL of a database that lasts as long as the block."""
+    name = f"test_{uuid.uuid4().hex}"
+    with psycopg.connect(server_url, autocommit=True) as server:
+        server.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+    yield make_url(server_url).set(database=name).render_as_string(hide_password=False)
+    with psycopg.connect(server_url, autocommit=True) as server:
+        server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
 @pytest.fixture
 def empty_postgres_url(postgres_server: str) -> Iterator[str]:
     """The URL of a new database with no tables in it."""
-    name = f"test_{uuid.uuid4().hex}"
-    with psycopg.connect(postgres_server, autocommit=True) as server:
-        server.execute(f"CREATE DATABASE {name}")
-    yield make_url(postgres_server).set(database=name).render_as_string(hide_password=False)
-    with psycopg.connect(postgres_server, autocommit=True) as server:
-        server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    with new_database(postgres_server) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def dagster_template(
+    postgres_server: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """The name of a database with Dagster's tables and ours, to be copied."""
+    with new_database(postgres_server) as url, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("M3SYNC_POSTGRES_URL", url)
+        migrate(url)
+        with dagster_instance(tmp_path_factory.mktemp("home")):
+            pass  # Dagster creates the tables of a new database by opening it.
+        yield str(make_url(url).database)
+
+
+@contextmanager
+def dagster_instance(home: Path) -> Iterator[dg.DagsterInstance]:
+    """Dagster as our ``dagster.yaml`` makes it, over what ``M3SYNC_POSTGRES_URL`` names."""
+    shutil.copy(ROOT / "dagster.yaml", home)
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        yield instance
+
+
+@pytest.fixture
+def instance(
+    postgres_server: str, dagster_template: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[dg.DagsterInstance]:
+    """Dagster over a new database, which holds our tables too."""
+    with new_database(postgres_server, dagster_template) as url:
+        monkeypatch.setenv("M3SYNC_POSTGRES_URL", url)
+        with dagster_instance(tmp_path) as instance:
+            yield instance
 
 
 @pytest.fixture

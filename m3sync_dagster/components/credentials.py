@@ -14,7 +14,9 @@ from m3sync_dagster.sync.errors import ConfigurationError
 class CredentialParams(BaseModel):
     """What ``dg scaffold defs`` asks for a credential."""
 
-    name: str = Field(default="production", description="Name of the credential.")
+    name: str | None = Field(
+        default=None, description="Name of the credential; left out: the folder's."
+    )
 
 
 class CredentialScaffolder(dg.Scaffolder[CredentialParams]):
@@ -27,7 +29,8 @@ class CredentialScaffolder(dg.Scaffolder[CredentialParams]):
 
     def scaffold(self, request: dg.ScaffoldRequest[CredentialParams]) -> None:
         """Write the file."""
-        dg.scaffold_component(request, {"name": request.params.name})
+        name = request.params.name or request.target_path.name
+        dg.scaffold_component(request, {"name": name})
 
 
 @dg.scaffold_with(CredentialScaffolder)

@@ -43,7 +43,7 @@ def locate(path: Path, name: str, where: tuple[str, ...]) -> str:
         where: the attribute's path; the line is that of its nearest part that is written there.
     """
     field = ".".join(("attributes", *where))
-    tree = _positions(path, name)
+    tree = _positions(path, name, where)
     if tree is None:
         return f"{path}, {field}"
     for part in ("attributes", *where):
@@ -78,14 +78,21 @@ def _schema_lines(path: Path, error: ValidationError, name: str) -> Iterator[str
     field could have, not being a string, says nothing.
     """
     found = [
-        (str(detail["loc"][0]).split(" at ")[0].split("."), detail["msg"])
+        (_attribute_path(detail["loc"]), detail["msg"])
         for detail in error.errors(include_url=False, include_input=False)
     ]
     telling = [(parts, message) for parts, message in found if parts[-1] != "str"] or found
     for parts, message in telling:
         # Names of alternatives stand between those of attributes; only the latter are written.
-        where = tuple(part for part in parts[1:] if not part[:1].isupper() or part == parts[-1])
+        where = tuple(part for part in parts if not part[:1].isupper() or part == parts[-1])
         yield f"{locate(path, name, where)}: {message}"
+
+
+def _attribute_path(loc: tuple[int | str, ...]) -> list[str]:
+    first = str(loc[0]) if loc else ""
+    if " at " in first:
+        return first.split(" at ")[0].split(".")[1:]
+    return [str(part) for part in loc] or ["attributes"]
 
 
 def _declared_name(path: Path) -> str | None:
@@ -97,13 +104,23 @@ def _declared_name(path: Path) -> str | None:
     return next((name for name in names if name), None)
 
 
-def _positions(path: Path, name: str) -> SourcePositionTree | None:
+def _positions(path: Path, name: str, where: tuple[str, ...]) -> SourcePositionTree | None:
+    """The document that is meant: the one of this name, or one that writes the attribute."""
     try:
         documents = list(parse_yamls_with_source_position(path.read_text(), str(path)))
     except (OSError, ValueError, yaml.YAMLError):
         return None
-    named = [doc.source_position_tree for doc in documents if _name_in(doc.value) == name]
-    return next(iter(named), documents[0].source_position_tree if documents else None)
+    likeliest = sorted(
+        documents,
+        key=lambda document: (_writes(document.value, where), _name_in(document.value) == name),
+        reverse=True,
+    )
+    return likeliest[0].source_position_tree if likeliest else None
+
+
+def _writes(document: object, where: tuple[str, ...]) -> bool:
+    attributes = document.get("attributes") if isinstance(document, dict) else None
+    return bool(where) and isinstance(attributes, dict) and where[0] in attributes
 
 
 def _name_in(document: object) -> str | None:

@@ -74,7 +74,9 @@ _AS_WRITTEN = dg.Resolver(
 class SalesforceSyncParams(BaseModel):
     """What ``dg scaffold defs m3sync_dagster.SalesforceSync`` asks for."""
 
-    name: str = Field(default="acme_accounts", description="Name of the integration.")
+    name: str | None = Field(
+        default=None, description="Name of the integration; left out: the folder's."
+    )
     m3ter_credential: str = Field(default="m3ter_production", description="m3ter credential.")
     salesforce_credential: str = Field(
         default="salesforce_production", description="Salesforce credential."
@@ -95,6 +97,7 @@ class SalesforceSyncScaffolder(dg.Scaffolder[SalesforceSyncParams]):
     def scaffold(self, request: dg.ScaffoldRequest[SalesforceSyncParams]) -> None:
         """Write the file."""
         attributes = request.params.model_dump() | {
+            "name": request.params.name or request.target_path.name,
             "namespace": "custom_objects",
             "entities": {name: {} for name in ENTITIES},
         }

@@ -4,9 +4,9 @@ Dagster's partitioned schedules neither catch up after an outage nor try a faile
 sync converges, so one run over all the missed hours does both.
 """
 
-from collections.abc import Sequence
+import time
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
-from itertools import takewhile
 
 import dagster as dg
 from dagster._core.definitions.partitions.context import partition_loading_context
@@ -14,23 +14,21 @@ from dagster._core.definitions.partitions.context import partition_loading_conte
 from m3sync_dagster.components.integration import Integration
 from m3sync_dagster.components.materialize import INTEGRATION_TAG, run_tags
 from m3sync_dagster.state import connect, is_locked, postgres_url
-from m3sync_dagster.sync.errors import SyncError
 
 JOB = "salesforce_sync"
 """The one job of all integrations; a run selects its integration's assets."""
 LONGEST_CATCH_UP = 7 * 24
 """Hours that one run covers at most; older ones stay unfilled."""
-STARTING_UP = timedelta(minutes=2)
-"""How long a run may say STARTED before it holds its integration's lock."""
+SILENCE = timedelta(minutes=2)
+"""How long a living run may say nothing while it does not hold its integration's lock: it takes the
+lock soon after its start, and frees it just before its end."""
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
 PARTITION = "dagster/partition"
 
-_WAITING = [
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.STARTING,
-]
+# Dagster itself ends a run that is queued or starting for too long; these two it leaves alone.
+_MAY_BE_DEAD = [dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTED]
+_OPEN = [*_MAY_BE_DEAD, dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.STARTING]
 
 
 def schedule_name(integration: str) -> str:
@@ -67,8 +65,8 @@ def build_schedule(
                 f"{integration.name} is NOT CONNECTED. "
                 f"Run: m3sync connect {integration.name} CREDENTIAL."
             )
-        if under_way := _run_under_way(context.instance, integration.name):
-            return dg.SkipReason(f"run {under_way} of {integration.name} is under way")
+        if run := _run_under_way(context.instance, integration.name):
+            return dg.SkipReason(f"{run} of {integration.name} is under way")
         window = _complete_hours(partitions, context.scheduled_execution_time)
         if not window:
             return dg.SkipReason(f"the first hour, {integration.start}, is not over yet")
@@ -98,24 +96,39 @@ def _unfilled(
     integration: str,
     window: Sequence[str],
     keys: Sequence[dg.AssetKey],
-) -> list[str]:
-    """The hours since the last one that every asset has, or since the first that was tried."""
-    filled = set.intersection(*(instance.get_materialized_partitions(key) for key in keys))
-    tail = list(takewhile(lambda hour: hour not in filled, reversed(window)))[::-1]
-    if len(tail) < len(window) or not tail:
-        return tail
-    # Nothing in the whole window is filled. A new integration begins with the last hour; one that
-    # has never succeeded begins with the first hour that it tried.
-    tried = _first_tried(instance, integration)
-    return [hour for hour in tail if tried is not None and hour >= tried] or tail[-1:]
+) -> Sequence[str]:
+    """The hours since the last one that every asset has."""
+    filled = {key: instance.get_materialized_partitions(key) for key in keys}
+    runs = [] if all(filled.values()) else _last_runs(instance, integration)
+    return window[min(_start(window, filled[key], _tried(runs, key)) for key in keys) :]
 
 
-def _first_tried(instance: dg.DagsterInstance, integration: str) -> str | None:
-    runs = instance.get_runs(
+def _start(window: Sequence[str], filled: Collection[str], tried: Collection[str]) -> int:
+    """Where in the window the unfilled hours of an asset begin; its length where there are none.
+
+    A new asset begins with the last hour; one that has never succeeded begins with the first hour
+    that it has tried.
+    """
+    if filled:
+        return max((place for place, hour in enumerate(window, 1) if hour in filled), default=0)
+    first = min(tried, default=window[-1])
+    return next((place for place, hour in enumerate(window) if hour >= first), len(window) - 1)
+
+
+def _last_runs(instance: dg.DagsterInstance, integration: str) -> Sequence[dg.DagsterRun]:
+    return instance.get_runs(
         dg.RunsFilter(tags={INTEGRATION_TAG: integration}), limit=LONGEST_CATCH_UP
     )
-    hours = [run.tags.get(PARTITION) or run.tags.get(RANGE_START) for run in runs]
-    return min((hour for hour in hours if hour), default=None)
+
+
+def _tried(runs: Sequence[dg.DagsterRun], key: dg.AssetKey) -> list[str]:
+    """The first hour of each run that was to fill an asset."""
+    hours = [
+        run.tags.get(PARTITION) or run.tags.get(RANGE_START)
+        for run in runs
+        if run.asset_selection is None or key in run.asset_selection
+    ]
+    return [hour for hour in hours if hour]
 
 
 def _request(
@@ -134,33 +147,24 @@ def _request(
 
 
 def _run_under_way(instance: dg.DagsterInstance, integration: str) -> str | None:
-    """The id of a run of this integration that has not ended, and is not dead."""
-    tags = {INTEGRATION_TAG: integration}
-    waiting = instance.get_runs(dg.RunsFilter(tags=tags, statuses=_WAITING), limit=1)
-    if waiting:
-        return waiting[0].run_id
-    started = instance.get_run_records(
-        dg.RunsFilter(tags=tags, statuses=[dg.DagsterRunStatus.STARTED])
-    )
-    if started and (_holds_lock(integration) or any(map(_starting_up, started))):
-        return started[0].dagster_run.run_id
-    for record in started:
+    """What to call the run of this integration that has not ended, and is not dead."""
+    with connect(postgres_url()) as connection:
+        locked = is_locked(connection, integration)
+    open_runs = dg.RunsFilter(tags={INTEGRATION_TAG: integration}, statuses=_OPEN)
+    for record in instance.get_run_records(open_runs):
+        run = record.dagster_run
+        if locked or not _is_dead(instance, record):
+            return f"run {run.run_id}"
         instance.report_run_failed(
-            record.dagster_run,
-            "The run's process is gone: its integration's lock is free.",
+            run, "The run's process is gone: it says nothing, and its integration's lock is free."
         )
-    return None
+    return "another run" if locked else None
 
 
-def _starting_up(record: dg.RunRecord) -> bool:
-    begun = datetime.fromtimestamp(record.start_time or 0)  # noqa: DTZ006 - compared with naive local time
-    return datetime.now() - begun < STARTING_UP  # noqa: DTZ005 - as above
-
-
-def _holds_lock(integration: str) -> bool:
-    try:
-        with connect(postgres_url()) as connection:
-            return is_locked(connection, integration)
-    except SyncError:
-        # Without the database nobody can tell, and nothing could be written either.
-        return True
+def _is_dead(instance: dg.DagsterInstance, record: dg.RunRecord) -> bool:
+    """Whether a run that does not hold its integration's lock never will."""
+    if record.dagster_run.status not in _MAY_BE_DEAD:
+        return False
+    said = instance.get_records_for_run(record.dagster_run.run_id, limit=1, ascending=False).records
+    last_word = said[0].timestamp if said else record.create_timestamp.timestamp()
+    return time.time() - last_word > SILENCE.total_seconds()

@@ -28,16 +28,25 @@ Run = Callable[..., dg.ExecuteInProcessResult]
 
 @pytest.fixture
 def run(environment: Sandbox, instance: dg.DagsterInstance) -> Run:
-    def execute(**options: object) -> dg.ExecuteInProcessResult:
-        job = defs().resolve_job_def("salesforce_sync")
-        keys = [dg.AssetKey(["acme", f"salesforce_{entity}"]) for entity in ENTITIES]
-        usual = {"instance": instance, "partition_key": HOUR, "raise_on_error": False}
-        return job.execute_in_process(**usual | {"asset_selection": keys} | options)
+    def execute(
+        partition_key: str | None = HOUR, tags: dict[str, str] | None = None
+    ) -> dg.ExecuteInProcessResult:
+        return (
+            defs()
+            .resolve_job_def("salesforce_sync")
+            .execute_in_process(
+                instance=instance,
+                partition_key=partition_key,
+                asset_selection=[dg.AssetKey(["acme", f"salesforce_{e}"]) for e in ENTITIES],
+                tags=tags,
+                raise_on_error=False,
+            )
+        )
 
     return execute
 
 
-def counts(result: dg.ExecuteInProcessResult) -> dict[str, dict[str, float]]:
+def counts(result: dg.ExecuteInProcessResult) -> dict[str, dict[str, int]]:
     """Each entity's numeric metadata that is not nought."""
     found = {}
     for event in result.get_asset_materialization_events():
@@ -149,7 +158,10 @@ def test_a_row_that_salesforce_rejects_stops_no_other(run: Run, environment: San
 def failure(result: dg.ExecuteInProcessResult) -> str:
     assert not result.success
     (event,) = [e for e in result.all_events if e.is_step_failure]
-    return event.step_failure_data.user_failure_data.description
+    told = event.step_failure_data.user_failure_data
+    assert told
+    assert told.description
+    return told.description
 
 
 def test_a_refused_credential_is_said_in_words(
@@ -163,7 +175,9 @@ def test_a_refused_credential_is_said_in_words(
     text = failure(result)
     assert text.startswith("acme, account: ")
     assert "a wrong one" not in text
-    tags = instance.get_run_by_id(result.run_id).tags
+    ended = instance.get_run_by_id(result.run_id)
+    assert ended
+    tags = ended.tags
     assert tags["m3sync/status"] == "AUTH_FAILED"
     assert tags["m3sync/integration"] == "acme"
     assert tags["m3sync/salesforce_credential"] == "salesforce_production"

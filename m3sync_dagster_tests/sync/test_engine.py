@@ -192,7 +192,7 @@ def test_invalid_records_are_on_record_and_never_sent(
     sync: Sync, connection: psycopg.Connection
 ) -> None:
     org = Org()
-    bad = [account("b", billEpoch="soon"), b'{"no": "id"}', b"broken"]
+    bad: list[Record | bytes] = [account("b", billEpoch="soon"), b'{"no": "id"}', b"broken"]
     assert sync(Listed([account("a"), *bad]), org) == {"read": 4, "created": 1, "invalid": 3}
     assert org.sent == [["a"]]
     assert {reject.error_class for reject in list_rejects(connection)} == {"invalid"}

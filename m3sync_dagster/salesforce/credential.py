@@ -1,0 +1,110 @@
+"""What it takes to log in to a Salesforce org, checked before anything is sent."""
+
+import re
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from urllib.parse import SplitResult, urlsplit
+
+from m3sync_dagster.sync.errors import ConfigurationError
+
+OFFICIAL_DOMAIN = ".salesforce.com"
+
+_MY_DOMAIN_REMEDY = (
+    "Set it to your org's My Domain URL, such as https://acme.my.salesforce.com "
+    "(Salesforce Setup, My Domain)."
+)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address means this very machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class SalesforceCredential:
+    """A connected app's credential, for one of Salesforce's two flows without a person.
+
+    Client credentials: ``client_secret``. JWT bearer: ``username`` and ``private_key``.
+    Source: Salesforce Help, "OAuth 2.0 Client Credentials Flow" and "OAuth 2.0 JWT Bearer Flow".
+
+    Args:
+        login_url: the org's My Domain URL; plain http for loopback addresses alone.
+        client_id: the app's consumer key.
+        client_secret: the app's consumer secret.
+        username: the user that JWT bearer acts as.
+        private_key: the PEM text of the key that signs the JWT.
+        api_version: version of the REST and Bulk APIs.
+
+    Raises:
+        ConfigurationError: the parts do not make one credential.
+    """
+
+    login_url: str
+    client_id: str
+    client_secret: str | None = field(default=None, repr=False)
+    username: str | None = None
+    private_key: str | None = field(default=None, repr=False)
+    api_version: str = "67.0"
+
+    def __post_init__(self) -> None:
+        _check_flow(self)
+        _check_url(self._url, jwt=self.private_key is not None)
+        if not re.fullmatch(r"\d{2,3}\.0", self.api_version):
+            raise ConfigurationError(
+                f"The Salesforce API version {self.api_version!r} is none",
+                'Set api_version to a number such as "67.0".',
+            )
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port of the login URL."""
+        return f"{self._url.scheme}://{self._url.netloc}"
+
+    @property
+    def host(self) -> str:
+        """Host name of the login URL."""
+        return self._url.hostname or ""
+
+    @property
+    def loopback(self) -> bool:
+        """Whether Salesforce is a stand-in on this machine."""
+        return is_loopback(self.host)
+
+    @property
+    def _url(self) -> SplitResult:
+        return urlsplit(self.login_url.strip())
+
+
+def _check_flow(credential: SalesforceCredential) -> None:
+    parts = (credential.client_secret, credential.username, credential.private_key)
+    one_flow = tuple(map(bool, parts)) in {(True, False, False), (False, True, True)}
+    if not credential.client_id or not one_flow:
+        raise ConfigurationError(
+            "The Salesforce credential is incomplete or mixes two login flows",
+            "Give a client id, and either a client secret or a username with a private key.",
+        )
+
+
+def _check_url(url: SplitResult, *, jwt: bool) -> None:
+    host = url.hostname or ""
+    extras = url.username or url.password or url.query or url.fragment or url.path.strip("/")
+    if url.scheme not in {"http", "https"} or not host or extras:
+        raise ConfigurationError(
+            "The Salesforce login URL is not a plain https address", _MY_DOMAIN_REMEDY
+        )
+    if is_loopback(host):
+        return
+    if url.scheme != "https" or url.port or not host.endswith(OFFICIAL_DOMAIN):
+        raise ConfigurationError(
+            f"The Salesforce login URL's host {host} is not an https address of Salesforce",
+            _MY_DOMAIN_REMEDY,
+        )
+    if not jwt and host.removesuffix(OFFICIAL_DOMAIN) in {"login", "test"}:
+        raise ConfigurationError(
+            f"Salesforce refuses the client-credentials flow at {host}", _MY_DOMAIN_REMEDY
+        )

@@ -1,0 +1,295 @@
+"""Large upserts: Bulk API 2.0 ingest jobs over CSV files.
+
+Source: Bulk API 2.0 Developer Guide, "Bulk API 2.0 Ingest" and "Job States".
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import chain, islice
+from pathlib import Path
+from tempfile import TemporaryDirectory, mkdtemp
+
+import msgspec
+
+from m3sync_dagster.salesforce import csv_files
+from m3sync_dagster.salesforce.csv_files import Tally, Upload
+from m3sync_dagster.salesforce.errors import (
+    Complaint,
+    JobStateError,
+    NotFoundError,
+    parse_job_error,
+    parse_row_error,
+    stop,
+)
+from m3sync_dagster.salesforce.sobject_collections import WAITS, jittered, may_pass
+from m3sync_dagster.salesforce.transport import Transport
+from m3sync_dagster.sync.errors import DeadlineError, RateLimitError, RemoteError, SyncError
+from m3sync_dagster.sync.outcome import Acknowledged, Refused, RowResult
+from m3sync_dagster.sync.ports import Group, JobLog, Target
+
+MOST_BYTES = 100_000_000
+"""Size of a file that Salesforce recommends not to exceed."""
+DEADLINE = 20 * 60
+"""Seconds that a job may take after its upload."""
+MOST_REPEATED = 10_000
+"""Rows of a file that go again in the same run: what Salesforce handles as one batch."""
+BATCH = 2_000
+"""Results handed over at a time."""
+FIRST_PAUSE = 0.1
+LONGEST_PAUSE = 15.0
+"""Seconds between two questions for a job's state, at first and at most."""
+UNPROCESSED = "UNPROCESSED"
+"""Our code for a row that Salesforce never came to."""
+_ENDED = {"JobComplete", "Failed", "Aborted"}
+_log = logging.getLogger(__name__)
+
+
+class JobInfo(msgspec.Struct, rename="camel"):
+    """What Salesforce says of a job, as far as it matters here."""
+
+    id: str
+    state: str
+    error_message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IngestJobs:
+    """Runs ingest jobs, one at a time.
+
+    Args:
+        transport: the org.
+        most_bytes: size of a CSV file that is not exceeded.
+        sleep: waits a number of seconds.
+        clock: seconds that only grow, for the deadline.
+    """
+
+    transport: Transport
+    most_bytes: int = MOST_BYTES
+    sleep: Callable[[float], None] = time.sleep
+    clock: Callable[[], float] = time.monotonic
+
+    def upsert(self, target: Target, group: Group, jobs: JobLog) -> Iterator[list[RowResult]]:
+        """Send a group's rows, and again those that met a passing trouble.
+
+        Raises:
+            SyncError: a job could not be carried to its end, or took none of its rows.
+        """
+        head = csv_files.header(target, group.empty_lookups)
+        with TemporaryDirectory(prefix="m3sync-") as name:
+            folder = Path(name)
+            for upload in csv_files.write_rows(head, group.rows, folder, self.most_bytes):
+                yield from self._load(target, upload, jobs)
+                upload.path.unlink()
+
+    def resume(self, job_id: str, target: Target, jobs: JobLog) -> Iterator[list[RowResult]]:
+        """Pick up a job that an earlier run has left, and hand over what became of its rows.
+
+        A job whose data was never closed is aborted; of one that Salesforce has forgotten nothing
+        is handed over. The rows of both are to be sent again.
+
+        Raises:
+            SyncError: Salesforce could not be asked, or the job does not end.
+        """
+        try:
+            info = self._info(job_id)
+        except NotFoundError:
+            jobs.ended(job_id, "Unknown")
+            return
+        if info.state == "Open":
+            self._abandon(job_id, jobs)
+            return
+        info = self._wait(job_id, target)
+        with TemporaryDirectory(prefix="m3sync-") as name:
+            yield from _batches(self._results(info, target, Path(name)))
+        jobs.ended(job_id, info.state)
+
+    def _load(self, target: Target, upload: Upload, jobs: JobLog) -> Iterator[list[RowResult]]:
+        """Send one file; then, after a wait, its rows that met a passing trouble."""
+        with TemporaryDirectory(dir=upload.path.parent) as parts:
+            for wait in WAITS:
+                passing: set[str] = set()
+                for results in self._run(target, upload, jobs):
+                    yield _hold_back(results, passing)
+                if not passing:
+                    return
+                self.sleep(jittered(wait))
+                upload = _part(upload, passing, Path(parts))
+            yield from self._run(target, upload, jobs)
+
+    def _run(self, target: Target, upload: Upload, jobs: JobLog) -> Iterator[list[RowResult]]:
+        """Carry one job from its creation to the last of its results."""
+        job_id = self._start(target, upload, jobs)
+        info = self._wait(job_id, target)
+        results = self._results(info, target, upload.path.parent)
+        first = next(results, None)
+        failure = _failure(info, target)
+        if failure and (first is None or _is_unprocessed(first)):
+            jobs.ended(job_id, info.state)
+            raise failure
+        seen = Tally()
+        for batch in _batches(chain(() if first is None else (first,), results)):
+            for result in batch:
+                seen.add(result.m3ter_id)
+            yield batch
+        jobs.ended(job_id, info.state)
+        if isinstance(failure, RateLimitError):
+            raise failure
+        _check_accounts(job_id, upload.ids, seen)
+
+    def _start(self, target: Target, upload: Upload, jobs: JobLog) -> str:
+        """Bring a file into a job of its own, and let Salesforce begin."""
+        try:
+            job_id = self._fill(target, upload, jobs)
+        except JobStateError:
+            # The answer to an upload was lost, and a second one is not taken. Nobody documents
+            # what the job holds then, so it makes way for another.
+            job_id = self._fill(target, upload, jobs)
+        self._close(job_id)
+        return job_id
+
+    def _fill(self, target: Target, upload: Upload, jobs: JobLog) -> str:
+        """Create a job, write it down, and give it its data."""
+        self.transport.check_quota()
+        request = {
+            "object": target.object,
+            "operation": "upsert",
+            "externalIdFieldName": target.external_id_field,
+            "contentType": "CSV",
+            "lineEnding": "LF",
+            "columnDelimiter": "COMMA",
+        }
+        job = self.transport.fetch("POST", "/jobs/ingest", JobInfo, json=request)
+        jobs.opened(job.id, target.object, upload.ids.count, upload.sha256)
+        try:
+            with upload.path.open("rb") as data:
+                self.transport.call(
+                    "PUT",
+                    f"/jobs/ingest/{job.id}/batches",
+                    data=data,
+                    headers={"Content-Type": "text/csv; charset=UTF-8"},
+                )
+        except SyncError:
+            self._abandon(job.id, jobs)
+            raise
+        return job.id
+
+    def _close(self, job_id: str) -> None:
+        """Let Salesforce begin."""
+        try:
+            self._set_state(job_id, "UploadComplete")
+        except JobStateError:
+            # A request whose answer was lost has been repeated: only the job's state can tell.
+            if self._info(job_id).state == "Open":
+                raise
+
+    def _abandon(self, job_id: str, jobs: JobLog) -> None:
+        """Abort a job that was never closed; Salesforce has written nothing of it."""
+        try:
+            self._set_state(job_id, "Aborted")
+        except SyncError as error:
+            _log.warning(
+                "The ingest job %s stays open until Salesforce drops it: %s", job_id, error
+            )
+        jobs.ended(job_id, "Aborted")
+
+    def _set_state(self, job_id: str, state: str) -> None:
+        self.transport.call("PATCH", f"/jobs/ingest/{job_id}", json={"state": state})
+
+    def _info(self, job_id: str) -> JobInfo:
+        return self.transport.fetch("GET", f"/jobs/ingest/{job_id}", JobInfo)
+
+    def _wait(self, job_id: str, target: Target) -> JobInfo:
+        """Ask for the job's state until it has ended, ever less often."""
+        deadline = self.clock() + DEADLINE
+        pause = FIRST_PAUSE
+        while (info := self._info(job_id)).state not in _ENDED:
+            if self.clock() + pause > deadline:
+                raise DeadlineError(
+                    f"The ingest job {job_id} of {target.object} is {info.state} after "
+                    f"{DEADLINE // 60} minutes",
+                    "Look for slow triggers and flows on the object; the next run picks the job "
+                    "up.",
+                )
+            self.sleep(pause)
+            pause = min(pause * 1.5, LONGEST_PAUSE)
+        return info
+
+    def _results(self, info: JobInfo, target: Target, folder: Path) -> Iterator[RowResult]:
+        """Read the three result sets, whatever the job's state: a failed job keeps its writes."""
+        for kind, columns, result in _result_sets(info):
+            path = folder / f"{kind}.csv"
+            self.transport.download(f"/jobs/ingest/{info.id}/{kind}/", path)
+            for cells in csv_files.read_results(path, (target.external_id_field, *columns)):
+                yield result(*cells)
+            path.unlink()
+
+
+def _result_sets(
+    info: JobInfo,
+) -> tuple[tuple[str, tuple[str, ...], Callable[..., RowResult]], ...]:
+    """Each result set: its name, its columns beside the external ID, and what a row of it means."""
+    ending = f"the ingest job {info.id} ended as {info.state} before it came to this row"
+    unprocessed = Complaint(UNPROCESSED, f"{ending}: {info.error_message or 'no reason given'}")
+    return (
+        ("successfulResults", ("sf__Id", "sf__Created"), _acknowledged),
+        ("failedResults", ("sf__Error",), lambda key, text: parse_row_error(text).refuse(key)),
+        ("unprocessedrecords", (), unprocessed.refuse),
+    )
+
+
+def _acknowledged(m3ter_id: str, salesforce_id: str, created: str) -> Acknowledged:
+    return Acknowledged(m3ter_id, salesforce_id, created.lower() == "true")
+
+
+def _is_unprocessed(result: RowResult) -> bool:
+    return isinstance(result, Refused) and result.code == UNPROCESSED
+
+
+def _batches(results: Iterator[RowResult]) -> Iterator[list[RowResult]]:
+    while batch := list(islice(results, BATCH)):
+        yield batch
+
+
+def _hold_back(results: list[RowResult], passing: set[str]) -> list[RowResult]:
+    """Move rows that are to go again into ``passing``, as far as there is room."""
+    kept = []
+    for result in results:
+        if may_pass(result) and len(passing) < MOST_REPEATED:
+            passing.add(result.m3ter_id)
+        else:
+            kept.append(result)
+    return kept
+
+
+def _part(upload: Upload, ids: set[str], parts: Path) -> Upload:
+    """Write some rows of an upload into a file of their own, as they are and in their order."""
+    folder = Path(mkdtemp(dir=parts))
+    size = upload.path.stat().st_size
+    head = csv_files.read_head(upload.path)
+    return next(csv_files.write_cells(head, csv_files.select(upload.path, ids), folder, size))
+
+
+def _failure(info: JobInfo, target: Target) -> SyncError | None:
+    """What a job that did not complete says of itself."""
+    if info.state == "JobComplete":
+        return None
+    complaint = parse_job_error(info.error_message or "")
+    if info.state == "Aborted":
+        complaint = Complaint("JOB_ABORTED", info.error_message or "somebody aborted it")
+    return stop(complaint, f"the ingest job {info.id} of {target.object}")
+
+
+def _check_accounts(job_id: str, sent: Tally, seen: Tally) -> None:
+    """See that each row sent is in the results once.
+
+    Raises:
+        RemoteError: one is missing, or there is one too many.
+    """
+    if sent != seen:
+        raise RemoteError(
+            f"The results of the ingest job {job_id} hold {seen.count} rows, and {sent.count} "
+            "were sent, or they are others",
+            "Run again: what was written is found by its external ID and not written twice.",
+        )

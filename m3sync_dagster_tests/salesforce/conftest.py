@@ -1,0 +1,206 @@
+"""An org on this machine, and what tests need to write to it."""
+
+import time as real_time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Any
+
+import pytest
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from m3sync_dagster.salesforce import SalesforceCredential, SalesforceOrg
+from m3sync_dagster.sandbox.salesforce import Credentials, Org, create_app
+from m3sync_dagster.sandbox.server import running
+from m3sync_dagster.sync.outcome import Acknowledged, Refused, Row, RowResult
+from m3sync_dagster.sync.ports import Column, Group, Target
+
+SECRET = "s3cr3t-of-the-app"
+BALANCES = Target(
+    "m3ter_Balance__c",
+    "m3ter_Id__c",
+    (
+        Column("Name"),
+        Column("Amount__c"),
+        Column("m3ter_Account__c", "m3ter_Account__r", "m3ter_Id__c"),
+    ),
+)
+ACCOUNTS = Target("m3ter_Account__c", "m3ter_Id__c", (Column("Name"), Column("Code__c")))
+
+
+@dataclass
+class Jobs:
+    """A job log in a list."""
+
+    events: list[tuple[str, ...]] = field(default_factory=list)
+
+    def opened(self, job_id: str, object_name: str, rows: int, sha256: str) -> None:
+        assert len(sha256) == 64
+        self.events.append(("opened", job_id, object_name, str(rows)))
+
+    def ended(self, job_id: str, state: str) -> None:
+        self.events.append(("ended", job_id, state))
+
+    @property
+    def words(self) -> list[str]:
+        """What happened, without the ids."""
+        return [event[0] if event[0] == "opened" else event[2] for event in self.events]
+
+
+@dataclass
+class Time:
+    """A clock that only sleeping moves."""
+
+    now: float = 0.0
+    naps: list[float] = field(default_factory=list)
+
+    def sleep(self, seconds: float) -> None:
+        self.naps.append(seconds)
+        self.now += seconds
+
+    def clock(self) -> float:
+        return self.now
+
+
+def group(rows: Sequence[Row], *, large: bool = False, **options: object) -> Group:
+    """A group of these rows; ``large`` sends even a few through an ingest job."""
+    return Group(rows, 1_000_000 if large else len(rows), **options)  # type: ignore[arg-type]
+
+
+def outcome(batches: Iterator[list[RowResult]]) -> dict[str, RowResult]:
+    """The results by id, each of which must be there once."""
+    results = list(chain.from_iterable(batches))
+    found = {result.m3ter_id: result for result in results}
+    assert len(found) == len(results)
+    return found
+
+
+def created(results: dict[str, RowResult]) -> set[str]:
+    return {k for k, r in results.items() if isinstance(r, Acknowledged) and r.created}
+
+
+def updated(results: dict[str, RowResult]) -> set[str]:
+    return {k for k, r in results.items() if isinstance(r, Acknowledged) and not r.created}
+
+
+def refused(results: dict[str, RowResult]) -> dict[str, str]:
+    return {k: r.code for k, r in results.items() if isinstance(r, Refused)}
+
+
+@dataclass
+class Script:
+    """A server that says what a test tells it to; logins succeed unless told otherwise.
+
+    Its handler gets the request and its body, and gives the answer.
+    """
+
+    handler: Callable[[Request, bytes], Response]
+    requests: list[str] = field(default_factory=list)
+    tokens: int = 0
+    token_answer: object = None
+
+    def app(self) -> Starlette:
+        methods = ["GET", "POST", "PUT", "PATCH"]
+        return Starlette(
+            routes=[
+                Route("/services/oauth2/token", self._token, methods=["POST"]),
+                Route("/{path:path}", self._any, methods=methods),
+            ]
+        )
+
+    async def _token(self, request: Request) -> Response:
+        self.tokens += 1
+        url = str(request.base_url).rstrip("/")
+        if self.token_answer is not None:
+            return JSONResponse(self.token_answer)
+        return JSONResponse({"access_token": f"token-{self.tokens}", "instance_url": url})
+
+    async def _any(self, request: Request) -> Response:
+        self.requests.append(f"{request.method} {request.url.path}")
+        return await run_in_threadpool(self.handler, request, await request.body())
+
+
+Scripted = Callable[[Callable[[Request, bytes], Response]], tuple[SalesforceOrg, Script]]
+
+
+@pytest.fixture
+def time() -> Time:
+    return Time()
+
+
+@pytest.fixture
+def jobs() -> Jobs:
+    return Jobs()
+
+
+@pytest.fixture
+def scripted(time: Time) -> Iterator[Scripted]:
+    """Makes an org whose server follows a script."""
+    opened = []
+
+    def make(handler: Callable[[Request, bytes], Response]) -> tuple[SalesforceOrg, Script]:
+        script = Script(handler)
+        server = running(script.app())
+        url = server.__enter__()
+        org = SalesforceOrg(
+            SalesforceCredential(url, "id", SECRET), sleep=time.sleep, clock=time.clock
+        )
+        opened.append((server, org))
+        return org, script
+
+    yield make
+    for server, org in opened:
+        org.close()
+        server.__exit__(None, None, None)
+
+
+@dataclass
+class Sandbox:
+    """The sandbox org, from outside and from inside."""
+
+    url: str
+    inside: Org
+
+    def credential(self, secret: str = SECRET) -> SalesforceCredential:
+        return SalesforceCredential(self.url, "the-app", secret)
+
+    def records(self, target: Target) -> dict[str, dict[str, Any]]:
+        """What it holds, by external ID."""
+        found = self.inside.records(target.object)
+        return {record["m3ter_Id__c"]: record for record in found}
+
+
+@pytest.fixture(scope="session")
+def served() -> Iterator[Sandbox]:
+    app = create_app(credentials=Credentials("the-app", SECRET))
+    with running(app) as url:
+        yield Sandbox(url, app.state.org)
+
+
+@pytest.fixture
+def sandbox(served: Sandbox) -> Sandbox:
+    """The org without records, sessions or faults."""
+    inside = served.inside
+    inside.clear_records()
+    inside.sessions.clear()
+    inside.faults.clear()
+    inside.calls.counts.clear()
+    inside.usage.max, inside.usage.used = 100_000, 0
+    return served
+
+
+@pytest.fixture
+def org(sandbox: Sandbox, time: Time) -> Iterator[SalesforceOrg]:
+    """An org that sleeps for no longer than it takes to yield."""
+
+    def nap(seconds: float) -> None:
+        time.sleep(seconds)
+        real_time.sleep(0.005)
+
+    found = SalesforceOrg(sandbox.credential(), sleep=nap, clock=time.clock)
+    yield found
+    found.close()

@@ -1,0 +1,200 @@
+"""What Salesforce complains of, read off the forms it complains in."""
+
+import pytest
+
+from m3sync_dagster.salesforce.errors import (
+    LOGIN,
+    NO_CODE,
+    Complaint,
+    JobStateError,
+    NotFoundError,
+    UnreadableBodyError,
+    advise,
+    normalise,
+    parse_answer,
+    parse_job_error,
+    parse_row_error,
+    stop,
+)
+from m3sync_dagster.sync.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    RateLimitError,
+    RemoteError,
+    SyncError,
+)
+from m3sync_dagster.sync.outcome import ErrorClass, Refused
+
+
+@pytest.mark.parametrize("code", ["InvalidJobState", "INVALIDJOBSTATE", "INVALID_JOB_STATE"])
+def test_a_code_is_one_in_all_its_spellings(code: str) -> None:
+    assert normalise(code) == "INVALIDJOBSTATE"
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "expected"),
+    [
+        ("UNABLE_TO_LOCK_ROW", "unable to obtain exclusive access", ErrorClass.TRANSIENT),
+        ("TooManyLockFailure", "", ErrorClass.TRANSIENT),
+        ("TXN_SECURITY_METERING_ERROR", "", ErrorClass.TRANSIENT),
+        ("ENTITY_IS_LOCKED", "", ErrorClass.TRANSIENT),
+        ("REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded.", ErrorClass.QUOTA),
+        (
+            "REQUEST_LIMIT_EXCEEDED",
+            "ConcurrentPerOrgLongTxn Limit exceeded.",
+            ErrorClass.TRANSIENT,
+        ),
+        ("ExceededQuota", "", ErrorClass.QUOTA),
+        ("EXCEEDED_QUOTA", "", ErrorClass.QUOTA),
+        ("INVALID_SESSION_ID", "", ErrorClass.AUTHENTICATION),
+        ("invalid_grant", "authentication failure", ErrorClass.AUTHENTICATION),
+        (
+            "INVALID_FIELD",
+            "Foreign key external ID: a1 not found for field m3ter_Id__c in entity P__c",
+            ErrorClass.DEPENDENCY,
+        ),
+        ("INVALID_FIELD", "No such column 'X' on sobject of type Y", ErrorClass.CONFIGURATION),
+        ("InvalidBatch", "Field name not found : X__c", ErrorClass.CONFIGURATION),
+        ("STORAGE_LIMIT_EXCEEDED", "", ErrorClass.CONFIGURATION),
+        ("INSUFFICIENT_ACCESS_OR_READONLY", "", ErrorClass.CONFIGURATION),
+        ("INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id", ErrorClass.PERMANENT),
+        ("STRING_TOO_LONG", "", ErrorClass.PERMANENT),
+        ("NUMBER_OUTSIDE_VALID_RANGE", "", ErrorClass.PERMANENT),
+        ("DUPLICATE_VALUE", "duplicate value found", ErrorClass.PERMANENT),
+        ("ALL_OR_NONE_OPERATION_ROLLED_BACK", "", ErrorClass.COLLATERAL),
+    ],
+)
+def test_a_code_and_its_message_tell_the_class(
+    code: str, message: str, expected: ErrorClass
+) -> None:
+    advice = advise(code, message)
+    assert advice.error_class is expected
+    assert advice.remedy.endswith((".", ")."))
+
+
+def test_an_unknown_code_is_permanent_and_said_to_be_unknown() -> None:
+    refused = Complaint("BRAND_NEW_CODE", "what now", ("A__c",)).refuse("r1")
+    assert refused == Refused(
+        "r1",
+        ErrorClass.PERMANENT,
+        "BRAND_NEW_CODE",
+        "what now (a code m3sync does not know)",
+        ("A__c",),
+    )
+    assert "does not know" in advise("BRAND_NEW_CODE").remedy
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "REQUIRED_FIELD_MISSING:Required fields are missing: [Name]:Name --",
+            Complaint("REQUIRED_FIELD_MISSING", "Required fields are missing: [Name]", ("Name",)),
+        ),
+        (
+            "INVALID_FIELD:Foreign key external ID: x:y not found for field E__c in entity P__c:--",
+            Complaint(
+                "INVALID_FIELD",
+                "Foreign key external ID: x:y not found for field E__c in entity P__c",
+            ),
+        ),
+        (
+            "FIELD_CUSTOM_VALIDATION_EXCEPTION:two\nlines, „quoted“:A__c, B__c --",
+            Complaint(
+                "FIELD_CUSTOM_VALIDATION_EXCEPTION", "two\nlines, „quoted“", ("A__c", "B__c")
+            ),
+        ),
+        ("SOME_CODE:no tail: at all", Complaint("SOME_CODE", "no tail: at all")),
+        ("something went wrong", Complaint(NO_CODE, "something went wrong")),
+        ("", Complaint(NO_CODE, "")),
+    ],
+)
+def test_the_error_of_a_bulk_row_is_read(text: str, expected: Complaint) -> None:
+    assert parse_row_error(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "message"),
+    [
+        (
+            "InvalidBatch : Field name not found : X__c",
+            "InvalidBatch",
+            "Field name not found : X__c",
+        ),
+        ("the lights went out", "JOB_FAILED", "the lights went out"),
+        ("", "JOB_FAILED", ""),
+    ],
+)
+def test_the_error_of_a_job_is_read(text: str, code: str, message: str) -> None:
+    assert parse_job_error(text) == Complaint(code, message)
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (
+            [{"errorCode": "NOT_FOUND", "message": "no", "fields": ["A__c"]}],
+            Complaint("NOT_FOUND", "no", ("A__c",)),
+        ),
+        ([{"statusCode": "X", "message": None}], Complaint("X", "")),
+        ({"errorCode": "INVALIDJOB", "message": "m"}, Complaint("INVALIDJOB", "m")),
+        (
+            {"error": "invalid_grant", "error_description": "user is locked"},
+            Complaint("invalid_grant", "user is locked"),
+        ),
+        (["/services/data/v67.0/sobjects/A/1"], Complaint("HTTP_418", "")),
+        ([], Complaint("HTTP_418", "")),
+        (None, Complaint("HTTP_418", "")),
+        ({}, Complaint("HTTP_418", "")),
+    ],
+)
+def test_the_body_of_an_error_answer_is_read(body: object, expected: Complaint) -> None:
+    assert parse_answer(418, body) == expected
+
+
+@pytest.mark.parametrize(
+    ("complaint", "where", "status", "kind", "remedy"),
+    [
+        (Complaint("INVALID_SESSION_ID", "x"), "GET /a", 401, AuthenticationError, "scope"),
+        (Complaint("WHATEVER", "x"), "GET /a", 401, AuthenticationError, "scope"),
+        (
+            Complaint("REQUEST_LIMIT_EXCEEDED", "TotalRequests"),
+            "GET /a",
+            403,
+            RateLimitError,
+            "hour",
+        ),
+        (Complaint("HTTP_429", ""), "GET /a", 429, RateLimitError, "hour"),
+        (Complaint("NOT_FOUND", "x"), "GET /a", 404, NotFoundError, "Deploy"),
+        (Complaint("INVALID_FIELD", "No such column"), "PATCH /a", 400, ConfigurationError, "map"),
+        (Complaint("INVALIDJOBSTATE", "x"), "PATCH /a", 400, JobStateError, "Bulk"),
+        (Complaint("JSON_PARSER_ERROR", "x"), "PATCH /a", 400, UnreadableBodyError, "value"),
+        (Complaint("UNSUPPORTED_API_VERSION", ""), "GET /a", 410, ConfigurationError, "version"),
+        (Complaint("HTTP_503", ""), "GET /a", 503, RemoteError, "status.salesforce"),
+        (Complaint("WHATEVER", ""), "GET /a", 400, RemoteError, "does not know"),
+        (Complaint("WHATEVER", ""), "GET /a", 403, ConfigurationError, "permission"),
+        (Complaint("new_trouble", ""), LOGIN, 400, AuthenticationError, "app"),
+        (
+            Complaint("invalid_grant", "no client credentials user enabled"),
+            LOGIN,
+            400,
+            AuthenticationError,
+            "Run-As",
+        ),
+        (
+            Complaint("InvalidBatch", "Field name not found : X"),
+            "the job",
+            None,
+            ConfigurationError,
+            "",
+        ),
+    ],
+)
+def test_what_stops_a_sync(
+    complaint: Complaint, where: str, status: int | None, kind: type[SyncError], remedy: str
+) -> None:
+    error = stop(complaint, where, status)
+    assert type(error) is kind
+    assert complaint.code in error.cause
+    assert where in error.cause
+    assert remedy in error.remedy
