@@ -1,0 +1,67 @@
+"""Writes ``docs/fields.md``: where each m3ter field goes by default. A test keeps it true."""
+
+from pathlib import Path
+
+from m3sync_dagster.entities import ENTITIES, EXTERNAL_ID, EntityType, Field, Kind
+
+PAGE = Path(__file__).with_name("fields.md")
+
+HEAD = """\
+# Where each field goes
+
+By default, and under the namespace `custom_objects`. `fields:` in an integration's YAML sends a
+field elsewhere, or leaves it out with `null`; `custom_field_mappings:` adds m3ter's custom fields.
+Every object has the external ID field `{external_id}`, which holds m3ter's `id`.
+
+How values are sent:
+
+- A value that m3ter leaves out, or says to be null, clears the field. An empty text is no value. A
+  checkbox that has no value is not checked.
+- Dates stay as they are; date-times go out as UTC.
+- Numbers keep all their digits.
+- An array of plain values becomes one text, joined with `;`. Other arrays and objects become compact
+  JSON with sorted keys.
+- A lookup is set by the other record's external ID. An account whose parent account is left out of
+  the integration arrives without that link.
+- Line ends in texts become line feeds.
+
+<!-- Written by docs/make_fields.py. -->
+"""
+
+
+def page() -> str:
+    """The whole page."""
+    return HEAD.format(external_id=EXTERNAL_ID) + "".join(map(_section, ENTITIES.values()))
+
+
+def _section(entity: EntityType) -> str:
+    rows = "\n".join(_row(field) for field in entity.fields)
+    return (
+        f"\n## {entity.label}: `{entity.object}`\n\n"
+        f"| m3ter | Salesforce | what it is |\n|---|---|---|\n{rows}\n"
+    )
+
+
+def _row(field: Field) -> str:
+    source = " or ".join(f"`{s}`" for s in field.sources) or f"`{field.source}`"
+    return f"| {source} | `{field.salesforce}` | {_told(field)} |"
+
+
+def _told(field: Field) -> str:
+    match field.kind:
+        case Kind.TITLE:
+            return f"the first that says something, cut to {field.length} characters"
+        case Kind.LOOKUP:
+            return f"lookup to `{ENTITIES[str(field.refers_to)].object}`"
+        case Kind.NUMBER | Kind.INTEGER:
+            return f"number, {field.precision - field.scale} digits and {field.scale} decimals"
+        case Kind.LIST | Kind.JSON:
+            form = "values joined with `;`" if field.kind is Kind.LIST else "JSON"
+            return f"{form}, up to {field.length:,} characters"
+        case Kind.TEXT:
+            return f"text, up to {field.length:,} characters"
+    return {Kind.BOOLEAN: "checkbox", Kind.DATE: "date", Kind.DATETIME: "date-time"}[field.kind]
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page())
