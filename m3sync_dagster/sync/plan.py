@@ -177,15 +177,21 @@ def quoted(text: str) -> str:
 def same(before: object, after: Value, kind: str) -> bool:
     """Tell whether a field of a describe's type holds a value already.
 
-    Salesforce writes moments with another offset, and numbers with other zeros, than we do.
+    Salesforce writes moments with another offset, and numbers with other zeros, than we do. Of a
+    moment it keeps the second.
+    Source: Salesforce SOAP API Developer Guide, "Primitive Data Types", ``dateTime``.
     """
     if before in (None, "") or after in (None, ""):
         return before in (None, "") and after in (None, "")
     if kind == "datetime":
-        return datetime.fromisoformat(str(before)) == datetime.fromisoformat(str(after))
+        return _second(before) == _second(after)
     if isinstance(after, int | Decimal) and not isinstance(after, bool):
         return isinstance(before, int | Decimal) and Decimal(before) == after
     return before == after
+
+
+def _second(moment: object) -> datetime:
+    return datetime.fromisoformat(str(moment)).replace(microsecond=0)
 
 
 def _path(column: Column) -> str:

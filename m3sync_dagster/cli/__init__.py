@@ -1,0 +1,44 @@
+"""The command ``m3sync``: thin, one file a command. Dagster is imported only inside commands."""
+
+import typer
+
+from m3sync_dagster.cli.check import check
+from m3sync_dagster.cli.connecting import connect, disconnect
+from m3sync_dagster.cli.demo import demo
+from m3sync_dagster.cli.dev import dev
+from m3sync_dagster.cli.events import events
+from m3sync_dagster.cli.exits import Commands
+from m3sync_dagster.cli.migrate import migrate
+from m3sync_dagster.cli.plan import plan
+from m3sync_dagster.cli.rejects import rejects
+from m3sync_dagster.cli.run import run
+from m3sync_dagster.cli.runs import runs
+from m3sync_dagster.cli.salesforce import salesforce
+from m3sync_dagster.cli.sandbox import sandbox
+from m3sync_dagster.cli.status import status
+from m3sync_dagster.cli.switching import disable, enable
+from m3sync_dagster.cli.verify import verify
+
+app = typer.Typer(
+    name="m3sync",
+    cls=Commands,
+    help="Keeps Salesforce true to m3ter.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for _command in (dev, demo, migrate, sandbox, check, plan, run, verify, status):
+    app.command()(_command)
+app.command()(enable)
+app.command()(disable)
+app.command()(connect)
+app.command()(disconnect)
+app.command()(runs)
+app.add_typer(events)
+app.add_typer(rejects)
+app.add_typer(salesforce)
+
+
+def main() -> None:
+    """Run the command line; ends the process with 0, 1 or 2 (see ``exits``)."""
+    app()

@@ -1,0 +1,176 @@
+"""``m3sync demo``: a sample organization, synced into the sandbox's Salesforce, to look at."""
+
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from m3sync_dagster.cli.dev import Port
+from m3sync_dagster.cli.environment import (
+    DAGSTER_HOME,
+    Environment,
+    project_root,
+    start_postgres,
+)
+from m3sync_dagster.cli.exits import FAILED
+from m3sync_dagster.cli.migrate import migrate_tables
+from m3sync_dagster.cli.output import complain, say
+from m3sync_dagster.cli.sandbox import serving
+from m3sync_dagster.cli.stopping import until_stopped
+from m3sync_dagster.sync.errors import ConfigurationError, RemoteError
+
+if TYPE_CHECKING:
+    from m3sync_dagster.cli.syncing import Report
+    from m3sync_dagster.sandbox.demo import Sandbox
+
+Once = Annotated[bool, typer.Option("--once", help="One full sync and its summary, then exit.")]
+
+_START_SCHEDULE = """
+mutation ($selector: ScheduleSelector!) {
+  startSchedule(scheduleSelector: $selector) {
+    __typename
+    ... on PythonError { message }
+    ... on UnauthorizedError { message }
+  }
+}
+"""
+
+
+def demo(*, once: Once = False, port: Port = 3000) -> None:
+    """Show a sync at work: the sandbox, a sample organization, and Dagster, until Ctrl-C."""
+    from m3sync_dagster.cli.servers import free_port
+
+    port = 0 if once else free_port(port)
+    # Nothing of the project's .env: the demo is to reach no real system.
+    environment = Environment(project_root(), embedded=True)
+    with until_stopped() as stopped, _alone(environment.own_folder), serving() as sandbox:
+        _set_up(environment, sandbox)
+        report = _first_sync(environment)
+        if once:
+            if not report.clean:
+                raise typer.Exit(FAILED)
+        elif not stopped.is_set():
+            _serve(environment, sandbox, port, stopped)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """A second demo would take the first one's database away.
+
+    Raises:
+        ConfigurationError: a demo of this project is running.
+    """
+    import fasteners  # type: ignore[import-untyped] # it has no types
+
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = fasteners.InterProcessLock(folder / "demo.lock")
+    if not lock.acquire(blocking=False):
+        raise ConfigurationError(
+            "a demo of this project is running already", "End it with Ctrl-C where it runs."
+        )
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _set_up(environment: Environment, sandbox: "Sandbox") -> None:
+    """A new database, since the sandbox's Salesforce is empty too; and the demo's integration."""
+    from m3sync_dagster.components.loading import DEFS
+    from m3sync_dagster.sandbox import demo as sample
+    from m3sync_dagster.state import embedded
+
+    folder = environment.own_folder / "demo" / "postgres"
+    shutil.rmtree(embedded.place(folder), ignore_errors=True)
+    start_postgres(folder)
+    yesterday = datetime.now(UTC).date() - timedelta(days=1)
+    os.environ.update(sandbox.environment)
+    os.environ.update(
+        {
+            DAGSTER_HOME: str(environment.root),
+            DEFS: str(sample.DEFS),
+            sample.START: f"{yesterday}-00:00",
+        }
+    )
+    migrate_tables()
+
+
+def _first_sync(environment: Environment) -> "Report":
+    from m3sync_dagster.cli.project import find
+    from m3sync_dagster.cli.run import show, watched
+    from m3sync_dagster.cli.syncing import sync
+    from m3sync_dagster.sandbox.demo import INTEGRATION
+
+    found = find(INTEGRATION)
+    found.require_configured()
+    with watched():
+        report = sync(environment, found)
+    show(report)
+    if report.error:
+        complain(report.error)
+    return report
+
+
+def _serve(
+    environment: Environment, sandbox: "Sandbox", port: int, stopped: threading.Event
+) -> None:
+    """Dagster's servers over the sandbox, whose records change now and then."""
+    from m3sync_dagster.cli.servers import dagster_servers
+    from m3sync_dagster.sandbox.demo import live
+
+    with dagster_servers(environment, port) as servers:
+        if servers.wait_until_up(stopped):
+            _start_schedule(servers.url)
+            _explain(servers.url)
+            changes = threading.Thread(
+                target=live, args=(sandbox.organization, stopped), daemon=True
+            )
+            changes.start()
+            servers.serve(stopped)
+
+
+def _start_schedule(url: str) -> None:
+    """Start the integration's schedule, as a person does with a click.
+
+    Raises:
+        RemoteError: Dagster does not start it.
+    """
+    import httpx
+
+    from m3sync_dagster.components.schedule import schedule_name
+    from m3sync_dagster.sandbox.demo import INTEGRATION
+
+    selector = {
+        "repositoryLocationName": "m3sync",
+        "repositoryName": "__repository__",
+        "scheduleName": schedule_name(INTEGRATION),
+    }
+    query = {"query": _START_SCHEDULE, "variables": {"selector": selector}}
+    try:
+        answer = httpx.post(f"{url}/graphql", json=query, timeout=60).json()
+        started = answer["data"]["startSchedule"]
+    except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
+        raise RemoteError(f"Dagster did not answer as it should: {error}", "Try again.") from None
+    if started["__typename"] != "ScheduleStateResult":
+        raise RemoteError(
+            f"Dagster does not start the demo's schedule: {started.get('message')}",
+            "See what it has written above.",
+        )
+
+
+def _explain(url: str) -> None:
+    say(f"""
+The demo is at {url}
+  {url}/runs                     the first sync, with each entity's counts
+  {url}/asset-groups             Salesforce's records, and m3ter's that they come from
+  {url}/automation               the hourly schedule, which is on
+Each half minute a few of the sample organization's records change. Click Materialize on the
+assets of the group acme, or wait for the next hour, to see just these being sent.
+Ctrl-C ends the demo.
+""")

@@ -1,0 +1,53 @@
+"""``m3sync events``: what went wrong, what to do about it, and whether somebody has."""
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from m3sync_dagster.cli.grouping import ListByDefault
+from m3sync_dagster.cli.migrate import ready
+from m3sync_dagster.cli.output import Json, print_json, print_table, say
+
+_SHOWN = ("id", "name", "time", "integration", "entity", "message", "remedy", "actioned", "run_id")
+
+Name = Annotated[
+    str | None, typer.Argument(help="The integration; left out: all.", show_default=False)
+]
+All = Annotated[bool, typer.Option("--all", help="Also those that are marked as actioned.")]
+Id = Annotated[int, typer.Argument(help="The event's id.", show_default=False)]
+
+
+def list_events(name: Name = None, *, everything: All = False, json: Json = False) -> None:
+    """List the error events that nobody has marked as actioned."""
+    ready()
+    from m3sync_dagster import state
+    from m3sync_dagster.cli.project import find
+
+    if name is not None:
+        find(name)
+    with state.connect(state.postgres_url()) as connection:
+        found = [asdict(one) for one in state.list_events(connection, name, actioned=everything)]
+    if json:
+        print_json([one | {"actioned": one["actioned"] is not None} for one in found])
+    else:
+        print_table("Events", _SHOWN, [[one[key] for key in _SHOWN] for one in found])
+
+
+def action(event: Id) -> None:
+    """Mark an event as actioned."""
+    ready()
+    from m3sync_dagster import state
+
+    with state.connect(state.postgres_url()) as connection:
+        state.action_event(connection, event)
+    say(f"Event {event} is marked as actioned.")
+
+
+events = typer.Typer(
+    name="events",
+    cls=ListByDefault,
+    help="List error events, or mark one as actioned: m3sync events [NAME] [--all].",
+)
+events.command("list")(list_events)
+events.command("action")(action)

@@ -1,0 +1,61 @@
+"""How a command ends: 0 done as asked, 1 it ran and something failed, 2 nothing was sent."""
+
+import sys
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from m3sync_dagster.cli.output import complain
+from m3sync_dagster.sync.errors import ConfigurationError, RemoteError, SyncError
+
+FAILED = 1
+"""It ran, and something failed: a sync, rows of it, or a system that cannot be reached."""
+REFUSED = 2
+"""Bad usage or configuration; nothing was sent."""
+
+
+class Commands(TyperGroup):
+    """The commands; what goes wrong in one is one message on standard error."""
+
+    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - typer does not export its context's type
+        """Run the chosen command.
+
+        Raises:
+            typer.Exit: it failed; the message has been shown.
+        """
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            known = error if isinstance(error, SyncError) else _database_trouble(error)
+            if known is None:
+                raise
+            complain(str(known))
+            raise typer.Exit(code_of(known)) from None
+
+
+def _database_trouble(error: Exception) -> SyncError | None:
+    """PostgreSQL's complaint in the midst of a command; ``None`` for any other error."""
+    if "psycopg" not in sys.modules:
+        return None
+    from psycopg import Error
+    from sqlalchemy.exc import DBAPIError
+
+    reason = error.orig if isinstance(error, DBAPIError) else error
+    if not isinstance(error, DBAPIError | Error):
+        return None
+    return RemoteError(
+        f"PostgreSQL does not answer as it should ({' '.join(str(reason).split())})",
+        "Make sure that it runs, and that nobody has changed its tables by hand.",
+    )
+
+
+def code_of(error: SyncError) -> int:
+    """The exit code of what went wrong before anything was sent."""
+    return REFUSED if isinstance(error, ConfigurationError) else FAILED
+
+
+def failed(error: SyncError) -> typer.Exit:
+    """Show what went wrong once systems had been asked, and give the exit to raise."""
+    complain(str(error))
+    return typer.Exit(FAILED)

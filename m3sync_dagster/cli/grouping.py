@@ -1,0 +1,17 @@
+"""Commands that list something by themselves, and have subcommands too."""
+
+from typing import Any
+
+from typer.core import TyperGroup
+
+_LIST = "list"
+
+
+class ListByDefault(TyperGroup):
+    """A group in which ``list`` can be left out: ``m3sync events acme``."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - typer does not export its context's type
+        """Put ``list`` before whatever names no subcommand."""
+        if not args or (args[0] not in self.commands and args[0] != "--help"):
+            args = [_LIST, *args]
+        return list(super().parse_args(ctx, args))

@@ -1,0 +1,203 @@
+"""Verifying an integration in this process, and mending what was found."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from m3sync_dagster.cli.environment import Environment
+from m3sync_dagster.cli.project import Found
+from m3sync_dagster.cli.run import watched
+from m3sync_dagster.cli.syncing import Report, sync
+from m3sync_dagster.lifecycle.runs import COMPLETE
+from m3sync_dagster.m3ter import M3terOrganization
+from m3sync_dagster.salesforce import SalesforceOrg
+from m3sync_dagster.state import IntegrationLock, PostgresComparison, connect, postgres_url
+from m3sync_dagster.sync.errors import SyncError
+from m3sync_dagster.sync.gone import Removal
+from m3sync_dagster.sync.mapping import WhenGone
+from m3sync_dagster.sync.verify import Example, Tally, Verification
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """An entity that has been verified.
+
+    Args:
+        tally, examples, calls: what was found, and in how many Salesforce API calls.
+        comparison: both sides, still beside each other.
+    """
+
+    tally: Tally
+    examples: list[Example]
+    calls: int
+    comparison: PostgresComparison
+
+    def as_dict(self) -> dict[str, Any]:
+        """What was found, as JSON has it."""
+        told = asdict(self.tally) | {"salesforce_api_calls": self.calls}
+        return told | {"examples": [asdict(example) for example in self.examples]}
+
+
+@dataclass(frozen=True, slots=True)
+class Both:
+    """An integration, with both of its systems open."""
+
+    found: Found
+    source: M3terOrganization
+    org: SalesforceOrg
+
+
+@contextmanager
+def opened(found: Found) -> Iterator[Both]:
+    """Open m3ter and Salesforce for as long as the block lasts."""
+    with found.m3ter().opened() as m3ter, found.salesforce().opened() as salesforce:
+        yield Both(found, m3ter.organization, salesforce.org)
+
+
+@contextmanager
+def verified(both: Both, entity: str, tell: Callable[[str], None] | None) -> Iterator[Verified]:
+    """Verify an entity, and keep what was found for as long as the block lasts.
+
+    Args:
+        both: the integration.
+        entity: the entity.
+        tell: is told how far it is.
+
+    Raises:
+        SyncError: a side could not be read to its end.
+    """
+    integration = both.found.integration
+    with connect(postgres_url()) as connection:
+        comparison = PostgresComparison(connection, integration.name, entity)
+        verification = Verification(
+            integration.mappings[entity],
+            both.source,
+            both.org,
+            comparison,
+            integration.entities[entity].gone_field,
+        )
+        for done in verification.run():
+            if tell:
+                tell(f"{done.salesforce} read from Salesforce, {done.m3ter} from m3ter")
+        yield Verified(verification.tally, verification.examples, verification.calls, comparison)
+
+
+@dataclass(slots=True)
+class Mended:
+    """What a repair has done.
+
+    Args:
+        report: the run that has sent what was missing or changed; ``None`` where nothing was.
+        entities: for each entity, how many records were sent, flagged and deleted, how many differ
+            still, and how many API calls it took to see that.
+        problems: what stood in the way, in words.
+    """
+
+    report: Report | None = None
+    entities: dict[str, dict[str, int]] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def left(self) -> bool:
+        """Whether Salesforce differs still."""
+        return any(counts["left"] for counts in self.entities.values())
+
+    def as_dict(self) -> dict[str, Any]:
+        """What was done, as JSON has it."""
+        run = self.report.as_dict() if self.report else None
+        return {"run": run, "entities": self.entities, "problems": self.problems}
+
+
+def mend(
+    environment: Environment,
+    both: Both,
+    entities: dict[str, Verified],
+    *,
+    entity: str | None,
+    agreed: bool,
+) -> Mended:
+    """Send what is missing or changed, and do with gone records as ``when_gone`` says.
+
+    What is missing or changed is no longer taken for acknowledged, and an ordinary sync sends it.
+    Then Salesforce is read once more, for something in the org may change what it is sent.
+
+    Args:
+        environment: where the workspace is that the sync belongs to.
+        both: the integration.
+        entities: what was found of each entity.
+        entity: this entity alone.
+        agreed: whether a person has agreed to the first deletion.
+
+    Raises:
+        SyncError: another run writes the integration, or a side cannot be read again.
+    """
+    mended = Mended()
+    if any(one.tally.missing or one.tally.changed for one in entities.values()):
+        with _locked(both.found):
+            for one in entities.values():
+                one.comparison.forget()
+        with watched():
+            mended.report = sync(environment, both.found, entity=entity)
+        if mended.report.error:
+            mended.problems.append(mended.report.error)
+    with _locked(both.found):
+        # Children first: Salesforce may refuse to delete a record that others point to.
+        removals = {
+            name: _remove(both, name, one, mended, agreed=agreed)
+            for name, one in reversed(entities.items())
+        }
+    for name, one in entities.items():
+        mended.entities[name] = _counts(both, name, one, removals[name], mended.report)
+    return mended
+
+
+def _remove(both: Both, entity: str, one: Verified, mended: Mended, *, agreed: bool) -> Removal:
+    options = both.found.integration.entities[entity]
+    removal = Removal(
+        mapping=both.found.integration.mappings[entity],
+        action=options.when_gone,
+        gone_field=options.gone_field,
+        source=both.source,
+        org=both.org,
+        records=one.comparison,
+        run_id=mended.report.run_id if mended.report else "",
+    )
+    try:
+        removal.run(one.tally.gone, one.tally.held, agreed=agreed)
+    except SyncError as error:
+        mended.problems.append(f"{entity}: {error}")
+    if removal.refused:
+        mended.problems.append(
+            f"{entity}: Salesforce did not {removal.action} {removal.refused} gone records. The "
+            f"first: {removal.why}"
+        )
+    return removal
+
+
+def _counts(
+    both: Both, entity: str, one: Verified, removal: Removal, report: Report | None
+) -> dict[str, int]:
+    sent = one.comparison.mended()
+    left = one.tally.missing + one.tally.changed - sent
+    calls = 0
+    if report and report.status == COMPLETE and (one.tally.missing or one.tally.changed):
+        with verified(both, entity, None) as again:
+            refused = report.entities[entity]["rejected"] + report.entities[entity]["waiting"]
+            left, calls = again.tally.drifted + int(refused), again.calls
+    return {
+        "sent": sent,
+        "flagged": removal.done * (removal.action is WhenGone.FLAG),
+        "deleted": removal.done * (removal.action is WhenGone.DELETE),
+        "left": left + one.tally.extra - removal.done - removal.still_listed,
+        "salesforce_api_calls": calls,
+    }
+
+
+@contextmanager
+def _locked(found: Found) -> Iterator[None]:
+    with (
+        connect(postgres_url()) as connection,
+        IntegrationLock(connection, found.integration.name),
+    ):
+        yield

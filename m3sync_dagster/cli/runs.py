@@ -1,0 +1,57 @@
+"""``m3sync runs``: what each run did, from Dagster's own storage."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from m3sync_dagster.cli.migrate import ready
+from m3sync_dagster.cli.output import Json, print_json, print_table
+
+if TYPE_CHECKING:
+    from m3sync_dagster.lifecycle.listing import ListedRun
+
+_HEADINGS = ("integration", "hour", "status", "trigger", "started", "seconds", "counts", "error")
+_UNCHANGED = ("read", "salesforce_api_calls")
+
+Name = Annotated[
+    str | None, typer.Argument(help="The integration; left out: all.", show_default=False)
+]
+
+
+def runs(name: Name = None, *, json: Json = False) -> None:
+    """List the newest runs, with what they counted and why they failed."""
+    ready()
+    from dagster import DagsterInstance
+
+    from m3sync_dagster.cli.project import find, found_in
+    from m3sync_dagster.components.loading import load_project
+    from m3sync_dagster.lifecycle.listing import list_runs
+
+    if name is not None:
+        names = [find(name).integration.name]
+    else:
+        names = [found.integration.name for found in found_in(load_project())]
+    with DagsterInstance.get() as instance:
+        found = list_runs(instance, names)
+    if json:
+        print_json([run.as_dict() for run in found])
+    else:
+        print_table("Runs", [*_HEADINGS, "run"], [_cells(run) for run in found])
+
+
+def _cells(run: "ListedRun") -> list[object]:
+    told = run.summary
+    return [
+        *(run.integration, told.partition, told.status, run.trigger, told.started, run.duration),
+        "; ".join(f"{entity}: {_counts(counts)}" for entity, counts in run.entities.items()),
+        run.error,
+        told.run_id,
+    ]
+
+
+def _counts(counts: dict[str, int | float]) -> str:
+    """What was read, and whatever else is not nought."""
+    from m3sync_dagster.lifecycle.runs import COUNTS
+
+    rest = [name for name in COUNTS if name not in _UNCHANGED and counts[name]]
+    return ", ".join(f"{counts[name]} {name}" for name in ("read", *rest))

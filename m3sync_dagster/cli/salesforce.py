@@ -1,0 +1,166 @@
+"""``m3sync salesforce``: our objects, fields and permission set, as files or in an org."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from m3sync_dagster.cli.environment import prepare
+from m3sync_dagster.cli.exits import FAILED
+from m3sync_dagster.cli.output import Json, complain, print_json, print_table, progress, say
+from m3sync_dagster.entities import ENTITIES
+from m3sync_dagster.sync.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from m3sync_dagster.components.resources import SalesforceResource
+    from m3sync_dagster.salesforce.deploy import Deploy
+
+salesforce = typer.Typer(
+    name="salesforce",
+    help="Our custom objects and permission set: as files, or deployed to an org.",
+    no_args_is_help=True,
+)
+
+Entities = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--entity",
+        help="An entity whose object is wanted, such as account; may be repeated. Left out: all. "
+        "Lookups to objects that are not wanted are left out.",
+        show_default=False,
+    ),
+]
+Out = Annotated[Path, typer.Option(help="Folder to write to; it is made if need be.")]
+Name = Annotated[
+    str, typer.Argument(help="The integration, or the Salesforce credential.", show_default=False)
+]
+CheckOnly = Annotated[
+    bool, typer.Option("--check-only", help="Have Salesforce check it, and change nothing.")
+]
+
+
+@salesforce.command()
+def metadata(*, out: Out, entity: Entities = None) -> None:
+    """Write the Salesforce DX project with our objects, fields and permission set."""
+    from m3sync_dagster.salesforce.project import source_files
+
+    files = source_files(_wanted(entity))
+    kept = [out / path for path in files if (out / path).exists()]
+    if kept:
+        raise ConfigurationError(
+            f"{kept[0]} is there already", "Give an empty folder, or delete what is in this one."
+        )
+    for path, content in files.items():
+        target = out / path
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content)
+        except OSError as error:
+            raise ConfigurationError(
+                f"{target} cannot be written ({error.strerror})", "Give another folder."
+            ) from None
+    say(f"{len(files)} files are in {out}. Deploy them: sf project deploy start, in that folder.")
+
+
+@salesforce.command()
+def deploy(
+    name: Name, *, entity: Entities = None, check_only: CheckOnly = False, json: Json = False
+) -> None:
+    """Deploy our objects, fields and permission set; nothing is assigned to anybody.
+
+    The user needs the permissions Customize Application and Modify Metadata Through Metadata API
+    Functions.
+    """
+    prepare()
+    entities = _wanted(entity)
+    with _resource(name).opened() as resource:
+        result = _watched(resource, entities, check_only=check_only)
+    if json:
+        print_json(_told(result))
+    else:
+        _show(result)
+    if not result.success:
+        raise typer.Exit(FAILED)
+
+
+def _wanted(given: list[str] | None) -> list[str]:
+    for name in given or ():
+        if name not in ENTITIES:
+            raise ConfigurationError(
+                f"there is no entity {name!r}", f"Use one of {', '.join(ENTITIES)}."
+            )
+    return given or list(ENTITIES)
+
+
+def _resource(name: str) -> "SalesforceResource":
+    from m3sync_dagster.cli.project import find
+    from m3sync_dagster.components.credentials import SalesforceCredential
+    from m3sync_dagster.components.loading import load_project
+
+    for unit in load_project().units:
+        for one in unit.components:
+            if isinstance(one, SalesforceCredential) and one.name == name:
+                return one.resource()
+    found = find(name)
+    if found.integration.namespace != "custom_objects":
+        raise ConfigurationError(
+            f"the integration {name} writes to the objects of m3ter's managed package",
+            "Install the package instead; or give the name of a Salesforce credential, to deploy "
+            "our own objects all the same.",
+        )
+    found.require_usable()
+    return found.salesforce()
+
+
+def _watched(resource: "SalesforceResource", entities: list[str], *, check_only: bool) -> "Deploy":
+    from m3sync_dagster.salesforce.deploy import deploy
+    from m3sync_dagster.salesforce.project import package, source_files
+
+    archive = package(source_files(entities))
+    with progress() as bars:
+        task = bars.add_task("check" if check_only else "deploy", total=None, told="queued")
+        for result in deploy(resource.org.transport, archive, check_only=check_only):
+            told = f"{result.status}: {result.deployed} of {result.total}"
+            bars.update(task, total=result.total or None, completed=result.deployed, told=told)
+    return result
+
+
+def _told(result: "Deploy") -> dict[str, Any]:
+    return {
+        "id": result.id,
+        "status": result.status,
+        "check_only": result.check_only,
+        "components": result.total,
+        "deployed": result.deployed,
+        "errors": result.errors,
+        "error": result.error,
+        "problems": [
+            {
+                "type": problem.component_type,
+                "component": problem.full_name,
+                "problem": problem.problem,
+                "file": problem.file_name,
+                "line": problem.line_number,
+            }
+            for problem in result.problems
+        ],
+    }
+
+
+def _show(result: "Deploy") -> None:
+    if result.problems:
+        print_table(
+            "Problems",
+            ["component", "problem", "file"],
+            [[p.full_name, p.problem, f"{p.file_name}:{p.line_number}"] for p in result.problems],
+        )
+    if not result.success:
+        complain(f"The deploy {result.id} is {result.status}. {result.error or ''}".strip())
+        complain("Nothing was changed in the org.")
+    elif result.check_only:
+        say(f"All {result.total} components could be deployed; nothing was changed.")
+    else:
+        say(
+            f"{result.deployed} components are in the org. Nobody has been given them: assign the "
+            "permission set m3sync to the integration user."
+        )

@@ -1,0 +1,142 @@
+"""``m3sync status``: each integration, whether it runs, and how it does."""
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from m3sync_dagster.cli.migrate import ready
+from m3sync_dagster.cli.output import Json, complain, print_json, print_table
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from dagster import DagsterInstance
+
+    from m3sync_dagster.components.integration import Integration
+    from m3sync_dagster.components.problems import Problem
+    from m3sync_dagster.lifecycle.schedules import Schedule
+    from m3sync_dagster.state import Standing, Undelivered
+
+
+def status(*, json: Json = False) -> None:
+    """Show each integration: connected, enabled or why not, last run, failures, rejects."""
+    ready()
+    from dagster import DagsterInstance
+
+    from m3sync_dagster.cli.project import found_in
+    from m3sync_dagster.components.loading import load_project
+
+    project = load_project()
+    integrations = [found.integration for found in found_in(project)]
+    with DagsterInstance.get() as instance:
+        known = _read(instance, [one.name for one in integrations])
+        rows = [_row(instance, one, known) for one in integrations]
+    rows += [_broken(problem) for problem in project.problems]
+    if json:
+        print_json(rows)
+    else:
+        _show(rows)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is on record of all integrations, by name."""
+
+    schedules: "Mapping[str, Schedule]"
+    standings: "Mapping[str, Standing]"
+    failures: "Mapping[str, int]"
+    rejects: "Mapping[str, int]"
+    undelivered: "list[Undelivered]"
+
+
+def _read(instance: "DagsterInstance", names: list[str]) -> _Known:
+    from m3sync_dagster.lifecycle.history import count_in_a_row
+    from m3sync_dagster.lifecycle.schedules import read_schedules
+    from m3sync_dagster.state import (
+        Standing,
+        connect,
+        count_rejects,
+        postgres_url,
+        read_standings,
+        undelivered,
+    )
+
+    with connect(postgres_url()) as connection:
+        recorded = read_standings(connection)
+        standings = {name: recorded.get(name, Standing(name)) for name in names}
+        after = {name: standing.counted_after for name, standing in standings.items()}
+        return _Known(
+            schedules=read_schedules(instance, None),
+            standings=standings,
+            failures=count_in_a_row(instance, after),
+            rejects=count_rejects(connection),
+            undelivered=undelivered(connection),
+        )
+
+
+def _row(instance: "DagsterInstance", integration: "Integration", known: _Known) -> dict[str, Any]:
+    from m3sync_dagster.components.schedule import schedule_name
+    from m3sync_dagster.lifecycle.runs import last_run
+
+    name = integration.name
+    schedule, standing = known.schedules.get(schedule_name(name)), known.standings[name]
+    unheard = [asdict(one) for one in known.undelivered if one.integration == name]
+    row = {
+        "name": name,
+        "connected": integration.connected,
+        "enabled": bool(schedule and schedule.running and not standing.disabled),
+        "disabled_reason": _reason(integration, schedule, standing),
+        "last_run": last_run(instance, name),
+        "failures_in_a_row": known.failures[name],
+        "rejected": known.rejects.get(name, 0),
+    }
+    return row | ({"undelivered": unheard} if unheard else {})
+
+
+def _reason(
+    integration: "Integration", schedule: "Schedule | None", standing: "Standing"
+) -> str | None:
+    """Why an integration does not run by itself; nobody may have started its schedule yet."""
+    if not integration.connected:
+        return "NOT CONNECTED"
+    if standing.disabled:
+        return f"since {standing.disabled_since:%Y-%m-%d %H:%M} UTC: {standing.disabled_reason}"
+    if schedule is None:
+        return "never started"
+    return None if schedule.running else "stopped by a person"
+
+
+def _broken(problem: "Problem") -> dict[str, Any]:
+    return {
+        "name": problem.name,
+        "connected": False,
+        "enabled": False,
+        "disabled_reason": problem.message,
+        "last_run": None,
+        "failures_in_a_row": 0,
+        "rejected": 0,
+    }
+
+
+def _show(rows: list[dict[str, Any]]) -> None:
+    columns = ["name", "connected", "enabled", "last run", "hour", "failures in a row", "rejected"]
+    print_table(
+        "Integrations",
+        columns,
+        [
+            [
+                row["name"],
+                "yes" if row["connected"] else "no",
+                "yes" if row["enabled"] else f"no: {row['disabled_reason']}",
+                row["last_run"] and row["last_run"].status,
+                row["last_run"] and row["last_run"].partition,
+                row["failures_in_a_row"],
+                row["rejected"],
+            ]
+            for row in rows
+        ],
+    )
+    for one in (one for row in rows for one in row.get("undelivered", [])):
+        complain(
+            f"{one['integration']}: {one['target']} does not know of {one['change']} yet "
+            f"({one['attempts']} attempts): {one['error']}"
+        )

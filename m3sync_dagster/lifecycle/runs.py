@@ -1,0 +1,162 @@
+"""Runs, read from Dagster's storage, in m3ter's words."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import dagster as dg
+from dagster._core.events import JobFailureData
+from dagster_shared.error import SerializableErrorInfo
+
+from m3sync_dagster.entities import ENTITIES
+
+INTEGRATION_TAG = "m3sync/integration"
+"""Run tag with the name of the integration that a run syncs."""
+STATUS_TAG = "m3sync/status"
+"""Run tag with m3ter's status word of a run that failed."""
+COMPLETE = "COMPLETE"
+COUNTS = (
+    "read",
+    "created",
+    "updated",
+    "unchanged",
+    "invalid",
+    "rejected",
+    "waiting",
+    "salesforce_api_calls",
+)
+"""What a sync counts for each entity, as the materialization's metadata calls it."""
+SECONDS = "duration_seconds"
+"""How long it took, beside the counts."""
+
+_MEASURES = (*COUNTS, SECONDS)
+_Status = dg.DagsterRunStatus
+_WILL_RETRY = "dagster/will_retry"
+_PARTITION = "dagster/partition"
+_RANGE = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
+_WORDS = {
+    _Status.SUCCESS: COMPLETE,
+    _Status.FAILURE: "ERROR",
+    _Status.CANCELED: "ERROR",
+    _Status.STARTED: "STARTED",
+    _Status.CANCELING: "STARTED",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """A run as people see it.
+
+    Args:
+        run_id: Dagster's id.
+        status: m3ter's status word.
+        partition: the hour's key, or the first and the last joined by three dots.
+        started, ended: ISO 8601, UTC; ``None`` for what has not happened yet.
+    """
+
+    run_id: str
+    status: str
+    partition: str | None
+    started: str | None
+    ended: str | None
+
+
+def status_word(run: dg.DagsterRun) -> str:
+    """m3ter's status word for a run; one that waits for its turn is ``WAITING``.
+
+    A canceled run is an ``ERROR``: m3ter has no word of its own for it.
+    Source: m3ter API reference, "IntegrationRun", ``status``.
+    """
+    if run.status is _Status.FAILURE:
+        if run.tags.get(_WILL_RETRY) == "true":
+            return "AWAITING_RETRY"
+        return run.tags.get(STATUS_TAG) or _WORDS[run.status]
+    return _WORDS.get(run.status, "WAITING")
+
+
+def last_run(instance: dg.DagsterInstance, integration: str) -> RunSummary | None:
+    """The newest run of an integration, whatever has become of it."""
+    records = instance.get_run_records(_runs_of(integration), limit=1)
+    return summary(records[0]) if records else None
+
+
+def summary(record: dg.RunRecord) -> RunSummary:
+    """A run record in our words."""
+    run = record.dagster_run
+    return RunSummary(
+        run_id=run.run_id,
+        status=status_word(run),
+        partition=_partition(run),
+        started=_moment(record.start_time),
+        ended=_moment(record.end_time),
+    )
+
+
+def entity_measures(instance: dg.DagsterInstance, run_id: str) -> dict[str, dict[str, int | float]]:
+    """What a run measured for each entity whose sync came to its end: ``COUNTS`` and ``SECONDS``.
+
+    Parents come before their children.
+    """
+    records = instance.get_records_for_run(
+        run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION
+    ).records
+    measures = {}
+    for record in records:
+        materialization = record.asset_materialization
+        if materialization:
+            entity = materialization.asset_key.path[-1].removeprefix("salesforce_")
+            measures[entity] = {name: _number(materialization, name) for name in _MEASURES}
+    return {name: measures[name] for name in ENTITIES if name in measures}
+
+
+def failure_text(instance: dg.DagsterInstance, run_id: str) -> str | None:
+    """Why a run failed: what the first step that failed said, or else the run itself."""
+    for kind in (dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.RUN_FAILURE):
+        for record in instance.get_records_for_run(run_id, of_type=kind, limit=1).records:
+            event = record.event_log_entry.dagster_event
+            if event and (text := _said(event)):
+                return text
+    return None
+
+
+def _runs_of(integration: str, statuses: Sequence[_Status] = ()) -> dg.RunsFilter:
+    return dg.RunsFilter(tags={INTEGRATION_TAG: integration}, statuses=statuses or None)
+
+
+def _partition(run: dg.DagsterRun) -> str | None:
+    first, last = (run.tags.get(tag) for tag in _RANGE)
+    return run.tags.get(_PARTITION) or (f"{first}...{last}" if first and last else None)
+
+
+def _moment(timestamp: float | None) -> str | None:
+    if timestamp is None:
+        return None
+    return datetime.fromtimestamp(timestamp, UTC).isoformat(timespec="seconds")
+
+
+def _number(materialization: dg.AssetMaterialization, name: str) -> int | float:
+    found = materialization.metadata.get(name)
+    value = found.value if found else None
+    return value if isinstance(value, int | float) else 0
+
+
+def _said(event: dg.DagsterEvent) -> str | None:
+    """The description of a ``dagster.Failure``, or else the error's own words."""
+    if event.is_step_failure:
+        data = event.step_failure_data
+        if data.user_failure_data and data.user_failure_data.description:
+            return data.user_failure_data.description
+        return _in_words(data.error) if data.error else None
+    # Dagster gives a run that it has declared dead no more than a message.
+    details = event.event_specific_data
+    error = details.error if isinstance(details, JobFailureData) else None
+    return _in_words(error) if error else event.message
+
+
+def _in_words(error: SerializableErrorInfo) -> str:
+    """What lies beneath Dagster's own words, which only say that something went wrong."""
+    while error.cause:
+        error = error.cause
+    if error.cls_name == "DagsterExecutionInterruptedError":
+        return "The run was interrupted. What Salesforce acknowledged is on record: run it again."
+    return error.message.strip()

@@ -1,0 +1,133 @@
+"""The command, as it is typed, over a real PostgreSQL and the real sandbox."""
+
+import json
+import os
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+from dagster._core.definitions.reconstruct import ReconstructableJob
+from sqlalchemy.engine import make_url
+from typer.testing import CliRunner
+
+from m3sync_dagster.cli import app
+from m3sync_dagster.cli.environment import project_root
+from m3sync_dagster.cli.migrate import migrate_tables
+from m3sync_dagster.sandbox.demo import DEFS, START, Sandbox, serving
+from m3sync_dagster.sandbox.organization import Organization
+
+HOUR = "2026-01-01-00:00"
+
+
+@dataclass
+class Answer:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:  # noqa: ANN401 - JSON
+        return json.loads(self.out)
+
+
+@dataclass
+class Stage:
+    sandbox: Sandbox
+
+    def run(self, *args: str) -> Answer:
+        # A process runs one command; these caches would outlive it here.
+        ReconstructableJob.get_repository_definition.cache_clear()
+        ReconstructableJob.get_definition.cache_clear()
+        result = CliRunner().invoke(app, list(args))
+        if result.exception and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return Answer(result.exit_code, result.stdout, result.stderr)
+
+    def salesforce(self, path: str, body: object) -> None:
+        url = f"{self.sandbox.salesforce_url}/sandbox/{path}"
+        httpx.post(url, json=body).raise_for_status()
+
+    def records(self, name: str) -> list[dict[str, Any]]:
+        url = f"{self.sandbox.salesforce_url}/sandbox/records/{name}"
+        found: list[dict[str, Any]] = httpx.get(url).json()
+        return found
+
+    def calls(self) -> int:
+        return int(httpx.get(f"{self.sandbox.salesforce_url}/sandbox/calls").json()["total"])
+
+
+def url_of(server: str, database: str) -> str:
+    return make_url(server).set(database=database).render_as_string(hide_password=False)
+
+
+@pytest.fixture(scope="session")
+def migrated(postgres_server: str) -> Iterator[str]:
+    """The name of a database with Dagster's tables and ours, to be copied."""
+    name = f"template_{uuid.uuid4().hex}"
+    with psycopg.connect(postgres_server, autocommit=True) as server:
+        server.execute(f"CREATE DATABASE {name}")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DAGSTER_HOME", str(project_root()))
+        patch.setenv("M3SYNC_POSTGRES_URL", url_of(postgres_server, name))
+        migrate_tables()
+    with psycopg.connect(postgres_server, autocommit=True) as server:
+        # A database can be copied only while nobody is connected to it.
+        server.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s",
+            (name,),
+        )
+    yield name
+    with psycopg.connect(postgres_server, autocommit=True) as server:
+        server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def migrated_url(postgres_server: str, migrated: str) -> Iterator[str]:
+    """The URL of a new database with Dagster's tables and ours."""
+    name = f"test_{uuid.uuid4().hex}"
+    with psycopg.connect(postgres_server, autocommit=True) as server:
+        server.execute(f"CREATE DATABASE {name} TEMPLATE {migrated}")
+    yield url_of(postgres_server, name)
+    with psycopg.connect(postgres_server, autocommit=True) as server:
+        server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def stage(migrated_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
+    """The demo's integration, the sandbox that it syncs, and tables."""
+    organization = Organization.generate(6, contracts=5, commitments=4, balances=7)
+    with serving(organization) as sandbox:
+        for name, value in sandbox.environment.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("DAGSTER_HOME", str(project_root()))
+        monkeypatch.setenv("M3SYNC_POSTGRES_URL", migrated_url)
+        monkeypatch.setenv("M3SYNC_DEFS", str(DEFS))
+        monkeypatch.setenv(START, HOUR)
+        yield Stage(sandbox)
+
+
+@pytest.fixture
+def defs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of ``defs.yaml`` folders with the sandbox's credentials and nothing else."""
+    write(tmp_path, "credentials", (DEFS / "credentials" / "defs.yaml").read_text())
+    monkeypatch.setenv("M3SYNC_DEFS", str(tmp_path))
+    return tmp_path
+
+
+def write(folder: Path, name: str, text: str) -> Path:
+    path = folder / name / "defs.yaml"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def child_environment(**given: str) -> dict[str, str]:
+    """The environment of a child process, in which nothing of ours is set but what is given."""
+    ours = ("M3SYNC_", "M3TER_", "SALESFORCE_", "DAGSTER_")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    return kept | given

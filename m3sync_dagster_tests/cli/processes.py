@@ -1,0 +1,70 @@
+"""Starting the installed program, reading what it says, and ending it."""
+
+import queue
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from m3sync_dagster_tests.cli.conftest import child_environment
+
+PROGRAM = Path(sys.executable).parent / "m3sync"
+PATIENCE = 120.0
+
+
+class Program:
+    """A running ``m3sync``, line by line."""
+
+    def __init__(self, *args: str, **environment: str) -> None:
+        self.process = subprocess.Popen(
+            [PROGRAM, *args],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=child_environment(**environment),
+            start_new_session=True,
+        )
+        self.said: list[str] = []
+        self._lines: queue.Queue[str | None] = queue.Queue()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def wait_for(self, words: str) -> str:
+        """The first line with these words in it."""
+        while (line := self._lines.get(timeout=PATIENCE)) is not None:
+            self.said.append(line)
+            if words in line:
+                return line
+        raise AssertionError("".join(self.said))
+
+    def stop(self, number: signal.Signals) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(PATIENCE)
+
+    def _read(self) -> None:
+        assert self.process.stdout
+        for line in self.process.stdout:
+            self._lines.put(line)
+        self._lines.put(None)
+
+
+@contextmanager
+def program(*args: str, **environment: str) -> Iterator[Program]:
+    running = Program(*args, **environment)
+    try:
+        yield running
+    finally:
+        if running.process.poll() is None:
+            running.process.kill()
+            running.process.wait()
+        if running.process.stdout:
+            running.process.stdout.close()
+
+
+def is_free(port: int) -> bool:
+    """Whether nobody listens there any longer."""
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) != 0

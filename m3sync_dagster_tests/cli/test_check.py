@@ -1,0 +1,89 @@
+from pathlib import Path
+
+import pytest
+
+from m3sync_dagster.sandbox.demo import DEFS
+from m3sync_dagster_tests.cli.conftest import Stage, write
+
+
+def test_all_is_well(stage: Stage) -> None:
+    answer = stage.run("check", "--json")
+    assert answer.code == 0
+    assert [(found["check"], found["ok"]) for found in answer.json] == [
+        ("configuration", True),
+        ("m3ter", True),
+        ("salesforce", True),
+        ("account", True),
+        ("contract", True),
+        ("commitment", True),
+        ("balance", True),
+    ]
+    assert all(set(f) == {"integration", "check", "ok", "message", "remedy"} for f in answer.json)
+    assert "OK" in stage.run("check", "acme").out
+
+
+def test_a_missing_field_is_a_matter_of_configuration(stage: Stage) -> None:
+    change = {"object": "m3ter_Contract__c", "field": "Code__c", "remove": True}
+    stage.salesforce("schema", change)
+    answer = stage.run("check", "acme", "--json")
+    (bad,) = [found for found in answer.json if not found["ok"]]
+    assert (answer.code, bad["check"]) == (2, "contract")
+    assert f"{DEFS}/acme/defs.yaml:11, attributes.entities.contract: " in bad["message"]
+    assert "Code__c" in bad["message"]
+    assert bad["remedy"]
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        (("M3TER_API_SECRET", None), ("m3ter", 2)),
+        (("SALESFORCE_LOGIN_URL", "https://example.com"), ("salesforce", 2)),
+        (("M3TER_API_SECRET", "not-it"), ("m3ter", 1)),
+        (("SALESFORCE_CLIENT_SECRET", "not-it"), ("salesforce", 1)),
+    ],
+)
+def test_a_credential_that_does_not_open(
+    stage: Stage,
+    monkeypatch: pytest.MonkeyPatch,
+    given: tuple[str, str | None],
+    found: tuple[str, int],
+) -> None:
+    (variable, value), (check, code) = given, found
+    if value is None:
+        monkeypatch.delenv(variable)
+    else:
+        monkeypatch.setenv(variable, value)
+    answer = stage.run("check", "acme", "--json")
+    (bad,) = [one for one in answer.json if not one["ok"]]
+    assert (answer.code, bad["check"]) == (code, check)
+    assert "not-it" not in answer.out
+
+
+def test_every_file_has_its_own_findings(stage: Stage, defs: Path) -> None:
+    write(defs, "acme", (DEFS / "acme" / "defs.yaml").read_text())
+    broken = write(defs, "broken", "type: m3sync_dagster.SalesforceSync\nattributes: {name: bad}\n")
+    answer = stage.run("check", "--json")
+    by_name = {(found["integration"], found["check"]): found for found in answer.json}
+    assert answer.code == 2
+    assert not by_name["bad", "configuration"]["ok"]
+    assert str(broken) in by_name["bad", "configuration"]["message"]
+    assert by_name["acme", "balance"]["ok"]
+
+
+def test_integrations_that_share_a_credential_log_in_once(stage: Stage, defs: Path) -> None:
+    text = (DEFS / "acme" / "defs.yaml").read_text()
+    write(defs, "one", text)
+    write(defs, "two", text.replace("name: acme", "name: acme_two"))
+    answer = stage.run("check", "--json")
+    assert answer.code == 0
+    # A token, the limits, and four describes.
+    assert stage.calls() <= 6
+
+
+def test_one_that_is_not_connected(stage: Stage, defs: Path) -> None:
+    text = (DEFS / "acme" / "defs.yaml").read_text()
+    write(defs, "acme", text.replace("  salesforce_credential: salesforce_sandbox\n", ""))
+    answer = stage.run("check", "acme", "--json")
+    assert answer.code == 2
+    assert [found["check"] for found in answer.json] == ["configuration", "m3ter"]
+    assert "NOT CONNECTED" in answer.json[0]["message"]

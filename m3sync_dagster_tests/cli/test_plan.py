@@ -1,0 +1,91 @@
+from decimal import Decimal
+
+import psycopg
+import pytest
+
+from m3sync_dagster_tests.cli.conftest import Stage
+
+
+def test_a_plan_of_a_first_run_creates_everything_and_sends_nothing(
+    stage: Stage, migrated_url: str
+) -> None:
+    answer = stage.run("plan", "acme", "--json")
+    assert (answer.code, answer.err) == (0, "")
+    assert list(answer.json) == ["integration", "entities"]
+    assert list(answer.json["entities"]) == ["account", "contract", "commitment", "balance"]
+    account = answer.json["entities"]["account"]
+    assert {key: account[key] for key in ("create", "update", "unchanged", "invalid")} == {
+        "create": 6,
+        "update": 0,
+        "unchanged": 0,
+        "invalid": 0,
+    }
+    assert {sample["action"] for sample in account["sample"]} == {"create"}
+    before, after = account["sample"][0]["changes"]["Code__c"]
+    assert before is None
+    assert after
+    assert stage.records("m3ter_Account__c") == []
+    with psycopg.connect(migrated_url) as connection:
+        for table in ("synced_record", "outgoing_record", "rejected_record"):
+            assert connection.execute(f"SELECT count(*) FROM m3sync.{table}").fetchone() == (0,)  # noqa: S608
+
+
+def test_a_plan_shows_what_has_changed_field_by_field(stage: Stage) -> None:
+    stage.run("run", "acme")
+    organization = stage.sandbox.organization
+    balance, other = organization.ids("balances")[:2]
+    organization.merge("balances", balance, {"amount": Decimal("12345678.12345678")})
+    organization.merge("balances", other, {"startDate": "no date"})
+    account = organization.ids("accounts")[0]
+    organization.change("accounts", account, name='Ø "Corp" [bold]')
+
+    entities = stage.run("plan", "acme", "--json").json["entities"]
+    assert entities["contract"] == {
+        "create": 0,
+        "update": 0,
+        "unchanged": 5,
+        "invalid": 0,
+        "sample": [],
+    }
+    assert (entities["balance"]["update"], entities["balance"]["invalid"]) == (1, 1)
+    (sample,) = entities["balance"]["sample"]
+    assert (sample["m3ter_id"], sample["action"]) == (balance, "update")
+    assert set(sample["changes"]) == {"Amount__c"}
+    (renamed,) = entities["account"]["sample"]
+    assert renamed["changes"]["Account_Name__c"][1] == 'Ø "Corp" [bold]'
+    assert renamed["m3ter_id"] == account
+
+
+def test_decimals_keep_their_digits(stage: Stage) -> None:
+    stage.run("run", "acme")
+    balance = stage.sandbox.organization.ids("balances")[0]
+    stage.sandbox.organization.merge(
+        "balances", balance, {"amount": Decimal("1234567890.12345678")}
+    )
+    answer = stage.run("plan", "acme", "--entity", "balance", "--json")
+    assert "1234567890.12345678" in answer.out
+    assert "[bold" not in stage.run("plan", "acme").err
+
+
+def test_a_mapping_that_does_not_fit_the_org_is_a_failure(stage: Stage) -> None:
+    change = {"object": "m3ter_Account__c", "field": "Code__c", "remove": True}
+    stage.salesforce("schema", change)
+    answer = stage.run("plan", "acme", "--json")
+    assert (answer.code, answer.out) == (1, "")
+    assert "Code__c" in answer.err
+
+
+def test_a_plan_without_a_variable_asks_nobody(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SALESFORCE_CLIENT_ID")
+    answer = stage.run("plan", "acme")
+    assert answer.code == 2
+    assert "defs.yaml:7, attributes.client_id_env" in answer.err
+    assert stage.calls() == 0
+
+
+def test_a_table_shows_the_counts_and_the_changes(stage: Stage) -> None:
+    answer = stage.run("plan", "acme", "--entity", "account")
+    assert "acme: what a run would do" in answer.out
+    assert "Code__c" in answer.out

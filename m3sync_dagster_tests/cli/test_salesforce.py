@@ -1,0 +1,186 @@
+"""Metadata as files, and deployed to an org that has none of it."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import httpx
+import pytest
+from typer.testing import CliRunner
+
+from m3sync_dagster.cli import app
+from m3sync_dagster.entities import ENTITIES
+from m3sync_dagster.salesforce.project import METADATA
+from m3sync_dagster.sandbox import salesforce
+from m3sync_dagster.sandbox.demo import DEFS
+from m3sync_dagster.sandbox.server import running
+from m3sync_dagster_tests.cli.conftest import Answer, Stage, write
+
+OTHER = """<?xml version="1.0" encoding="UTF-8"?>
+<CustomObject xmlns="http://soap.sforce.com/2006/04/metadata"><label>Other</label></CustomObject>
+"""
+
+
+def run(*args: str) -> Answer:
+    result = CliRunner().invoke(app, list(args))
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return Answer(result.exit_code, result.stdout, result.stderr)
+
+
+def files_in(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def test_the_whole_project_is_what_we_ship(tmp_path: Path) -> None:
+    assert run("salesforce", "metadata", "--out", str(tmp_path / "new")).code == 0
+    assert files_in(tmp_path / "new") == files_in(METADATA)
+
+
+@pytest.mark.parametrize("entity", ENTITIES)
+def test_a_part_refers_to_nothing_outside_of_it(tmp_path: Path, entity: str) -> None:
+    assert run("salesforce", "metadata", "--out", str(tmp_path), "--entity", entity).code == 0
+    object_name, fields = ENTITIES[entity].object, set()
+    for path, content in files_in(tmp_path).items():
+        if path.endswith(".xml"):
+            root = ET.fromstring(content)  # noqa: S314 - our own file
+            for element in root.iter():
+                if element.tag.endswith("}referenceTo"):
+                    assert element.text == object_name
+        if path.endswith(".field-meta.xml"):
+            fields.add(f"{object_name}.{Path(path).name.split('.')[0]}")
+    (granted,) = (tmp_path / "force-app/main/default/permissionsets").iterdir()
+    tree = ET.parse(granted)  # noqa: S314 - our own file
+    named = {e.text for e in tree.iter() if e.tag.endswith("}field") and e.text}
+    assert named == fields
+    assert {e.text for e in tree.iter() if e.tag.endswith("}object")} == {object_name}
+    outside = {f.salesforce for f in ENTITIES[entity].lookups if f.refers_to != entity}
+    assert not any(name.partition(".")[2] in outside for name in fields)
+
+
+def test_nothing_is_written_over(tmp_path: Path) -> None:
+    (tmp_path / "sfdx-project.json").write_text("mine")
+    answer = run("salesforce", "metadata", "--out", str(tmp_path))
+    assert answer.code == 2
+    assert "sfdx-project.json is there already" in answer.err
+    assert files_in(tmp_path) == {"sfdx-project.json": b"mine"}
+
+
+def test_an_entity_that_there_is_not(tmp_path: Path) -> None:
+    answer = run("salesforce", "metadata", "--out", str(tmp_path), "--entity", "invoice")
+    assert answer.code == 2
+    assert "account" in answer.err
+
+
+@pytest.fixture
+def bare(stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[httpx.Client]:
+    """An org that has none of our objects, behind the demo's integration."""
+    write_object(tmp_path / "org", "Other__c")
+    with (
+        running(salesforce.create_app(tmp_path / "org")) as url,
+        httpx.Client(base_url=url) as client,
+    ):
+        monkeypatch.setenv("SALESFORCE_LOGIN_URL", url)
+        yield client
+
+
+def write_object(folder: Path, name: str) -> None:
+    path = folder / "objects" / name / f"{name}.object-meta.xml"
+    path.parent.mkdir(parents=True)
+    path.write_text(OTHER)
+
+
+def objects(client: httpx.Client) -> list[dict[str, str]]:
+    """What the sync user sees."""
+    form = {
+        "grant_type": "client_credentials",
+        "client_id": os.environ["SALESFORCE_CLIENT_ID"],
+        "client_secret": os.environ["SALESFORCE_CLIENT_SECRET"],
+    }
+    token = client.post("/services/oauth2/token", data=form).json()["access_token"]
+    headers = {"Authorization": f"Bearer {token}"}
+    found: list[dict[str, str]] = client.get(
+        "/services/data/v67.0/sobjects", headers=headers
+    ).json()["sobjects"]
+    return found
+
+
+def test_from_an_empty_org_to_a_sync(stage: Stage, bare: httpx.Client) -> None:
+    missing = stage.run("check", "acme", "--json")
+    assert missing.code == 2
+    assert "shows this user no object m3ter_Account__c" in missing.out
+    deployed = stage.run("salesforce", "deploy", "acme", "--json")
+    assert deployed.code == 0, deployed.err
+    told = deployed.json
+    assert (told["status"], told["errors"], told["problems"]) == ("Succeeded", 0, [])
+    assert told["components"] == told["deployed"] > 100
+    # Nobody was given anything: what is there is not seen.
+    assert [one["name"] for one in objects(bare)] == ["Other__c"]
+    assert stage.run("check", "acme").code == 2
+    bare.post("/sandbox/setup", json={"assign": "m3sync"}).raise_for_status()
+    ready = stage.run("check", "acme", "--json")
+    assert ready.code == 0, ready.out
+    assert stage.run("run", "acme", "--json").code == 0
+    held = bare.get("/sandbox/records/m3ter_Balance__c").json()
+    assert len(held) == stage.sandbox.organization.count("balances")
+
+
+def test_what_is_only_checked_changes_nothing(stage: Stage, bare: httpx.Client) -> None:
+    answer = stage.run("salesforce", "deploy", "acme", "--check-only")
+    assert answer.code == 0
+    assert "could be deployed; nothing was changed" in answer.err
+    assert bare.post("/sandbox/setup", json={"assign": "m3sync"}).status_code == 404
+
+
+def test_a_part_is_deployed_and_then_the_rest(stage: Stage, bare: httpx.Client) -> None:
+    assert stage.run("salesforce", "deploy", "acme", "--entity", "account").code == 0
+    bare.post("/sandbox/setup", json={"assign": "m3sync"}).raise_for_status()
+    assert [one["name"] for one in objects(bare)] == ["Other__c", "m3ter_Account__c"]
+    assert stage.run("salesforce", "deploy", "salesforce_sandbox").code == 0
+    # It was seen, and still is; the others are not.
+    assert [one["name"] for one in objects(bare)] == ["Other__c", "m3ter_Account__c"]
+
+
+def test_each_problem_is_told_and_nothing_is_changed(stage: Stage, defs: Path) -> None:
+    write(defs, "acme", (DEFS / "acme" / "defs.yaml").read_text())
+    for field in ("Code__c", "Region__c"):
+        change = {"object": "m3ter_Account__c", "field": field, "set": {"type": "Checkbox"}}
+        stage.salesforce("schema", change)
+    answer = stage.run("salesforce", "deploy", "acme", "--json")
+    assert answer.code == 1
+    assert answer.json["status"] == "Failed"
+    assert {(p["component"], p["problem"]) for p in answer.json["problems"]} == {
+        ("m3ter_Account__c.Code__c", "Cannot update a field from a Checkbox to a Text"),
+        ("m3ter_Account__c.Region__c", "Cannot update a field from a Checkbox to a Text"),
+    }
+    shown = stage.run("salesforce", "deploy", "acme")
+    assert "m3ter_Account__c.Code__c" in shown.out
+    assert "Nothing was changed" in shown.err
+
+
+def test_a_deploy_whose_answer_is_lost_is_not_sent_again(stage: Stage) -> None:
+    path = "/services/data/v67.0/metadata/deployRequest"
+    rule = {"path": path, "method": "POST", "drop": "after", "times": 1}
+    stage.salesforce("faults", rule)
+    answer = stage.run("salesforce", "deploy", "acme")
+    assert answer.code == 1
+    assert "Whether the deploy has begun is not known" in answer.err
+    assert "Deployment Status" in answer.err
+    url = f"{stage.sandbox.salesforce_url}/sandbox/calls"
+    counts = httpx.get(url).json()["counts"]
+    assert counts["POST /services/data/{version}/metadata/deployRequest"] == 1
+
+
+def test_an_integration_of_the_managed_package_has_nothing_to_deploy(
+    stage: Stage, defs: Path
+) -> None:
+    text = (DEFS / "acme" / "defs.yaml").read_text()
+    write(defs, "acme", text.replace("custom_objects", "m3ter_connector"))
+    answer = stage.run("salesforce", "deploy", "acme")
+    assert answer.code == 2
+    assert "managed package" in answer.err

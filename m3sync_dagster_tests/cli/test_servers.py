@@ -1,0 +1,176 @@
+import json
+import re
+import shlex
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import psutil
+import pytest
+
+from m3sync_dagster.cli.environment import project_root
+from m3sync_dagster_tests.cli.conftest import child_environment
+from m3sync_dagster_tests.cli.processes import PATIENCE, PROGRAM, is_free, program
+
+DEMO = project_root() / ".m3sync" / "demo"
+
+
+def test_the_sandbox_prints_what_opens_it_and_ends_when_told() -> None:
+    with program("sandbox") as running:
+        line = running.wait_for("SALESFORCE_CLIENT_SECRET")
+        lines = [one for one in (*running.said, line) if one.startswith("export ")]
+        given = dict(shlex.split(one)[1].split("=", 1) for one in lines)
+        token = httpx.post(
+            f"{given['SALESFORCE_LOGIN_URL']}/services/oauth2/token",
+            data={
+                "grant_type": "client_credentials",
+                "client_id": given["SALESFORCE_CLIENT_ID"],
+                "client_secret": given["SALESFORCE_CLIENT_SECRET"],
+            },
+        )
+        m3ter = httpx.post(
+            f"{given['M3TER_BASE_URL']}/oauth/token",
+            auth=(given["M3TER_API_KEY"], given["M3TER_API_SECRET"]),
+            data={"grant_type": "client_credentials"},
+        )
+        assert (token.status_code, m3ter.status_code) == (200, 200)
+        assert running.stop(signal.SIGTERM) == 0
+        assert is_free(urlsplit(given["M3TER_BASE_URL"]).port or 0)
+
+
+def test_the_sandbox_s_json_is_one_object() -> None:
+    with subprocess.Popen(
+        [PROGRAM, "sandbox", "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=child_environment(),
+    ) as process:
+        assert process.stdout
+        assert process.stderr
+        assert "Ctrl-C" in process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        given = json.loads(process.stdout.read())
+        assert process.wait(PATIENCE) == 0
+    assert set(given) >= {"M3TER_BASE_URL", "SALESFORCE_LOGIN_URL"}
+
+
+@pytest.mark.parametrize("command", ["sandbox --m3ter-port", "dev --port", "demo --port"])
+def test_a_taken_port_is_refused(command: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = subprocess.run(
+            [PROGRAM, *command.split(), port],
+            capture_output=True,
+            text=True,
+            env=child_environment(),
+            check=False,
+        )
+    assert done.returncode == 2
+    assert port in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+def test_demo_once_syncs_everything_and_leaves_nothing_running() -> None:
+    done = subprocess.run(
+        [PROGRAM, "demo", "--once"],
+        capture_output=True,
+        text=True,
+        env=child_environment(),
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "acme: COMPLETE" in done.stdout
+    sizes = {"account": 120, "contract": 160, "commitment": 140, "balance": 180}
+    for entity, size in sizes.items():
+        assert re.search(rf"{entity} +{size} +{size} +0 +0 +0 +0 +0 ", done.stdout)
+    assert servers_in(DEMO) == []
+
+
+@pytest.mark.slow
+def test_the_demo_is_there_to_be_clicked_on_and_ends_with_all_it_started() -> None:
+    with program("demo", "--port", "0") as running:
+        url = running.wait_for("The demo is at").split()[-1]
+        answer = httpx.post(f"{url}/graphql", json={"query": LOOK}, timeout=60).json()["data"]
+        (run,) = answer["runsOrError"]["results"]
+        assert run["status"] == "SUCCESS"
+        assert run["repositoryOrigin"]["repositoryLocationName"] == "m3sync"
+        (schedule,) = answer["schedulesOrError"]["results"]
+        assert schedule == {"name": "acme_hourly", "scheduleState": {"status": "RUNNING"}}
+
+        second = subprocess.run(
+            [PROGRAM, "demo", "--once"],
+            capture_output=True,
+            text=True,
+            env=child_environment(),
+            check=False,
+        )
+        assert (second.returncode, second.stdout) == (2, "")
+        assert "running already" in second.stderr
+
+        children = psutil.Process(running.process.pid).children(recursive=True)
+        assert len(children) > 3
+        assert running.stop(signal.SIGINT) == 0
+        _, alive = psutil.wait_procs(children, timeout=PATIENCE)
+        assert alive == []
+        assert is_free(urlsplit(url).port or 0)
+    assert servers_in(DEMO) == []
+
+
+@pytest.mark.slow
+def test_dev_serves_the_project_over_a_server_of_its_own_or_a_given_one(
+    empty_postgres_url: str, tmp_path: Path
+) -> None:
+    with program(
+        "dev", "--port", "0", M3SYNC_POSTGRES_URL=empty_postgres_url, M3SYNC_DEFS=str(tmp_path)
+    ) as running:
+        url = running.wait_for("Dagster is at").split()[3].rstrip(".")
+        assert httpx.get(f"{url}/server_info", timeout=60).is_success
+        children = psutil.Process(running.process.pid).children(recursive=True)
+        assert running.stop(signal.SIGTERM) == 0
+        _, alive = psutil.wait_procs(children, timeout=PATIENCE)
+        assert alive == []
+
+
+@pytest.mark.slow
+def test_dev_says_so_when_dagster_ends(empty_postgres_url: str, tmp_path: Path) -> None:
+    with program(
+        "dev", "--port", "0", M3SYNC_POSTGRES_URL=empty_postgres_url, M3SYNC_DEFS=str(tmp_path)
+    ) as running:
+        parent = psutil.Process(running.process.pid)
+        children = _eventually(parent.children)
+        children[0].kill()
+        running.wait_for("Dagster has ended by itself")
+        assert running.process.wait(PATIENCE) == 1
+
+
+LOOK = """{
+  runsOrError { ... on Runs { results { status repositoryOrigin { repositoryLocationName } } } }
+  schedulesOrError(
+    repositorySelector: {repositoryName: "__repository__", repositoryLocationName: "m3sync"}
+  ) { ... on Schedules { results { name scheduleState { status } } } }
+}"""
+
+
+def servers_in(folder: Path) -> list[psutil.Process]:
+    """PostgreSQL servers whose data is in a folder."""
+    return [
+        process
+        for process in psutil.process_iter(["cmdline"])
+        if any(str(folder) in part for part in process.info["cmdline"] or ())
+    ]
+
+
+def _eventually(look: Callable[[], list[psutil.Process]]) -> list[psutil.Process]:
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        if found := look():
+            return found
+        time.sleep(0.1)
+    raise AssertionError
