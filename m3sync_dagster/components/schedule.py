@@ -12,7 +12,9 @@ import dagster as dg
 from dagster._core.definitions.partitions.context import partition_loading_context
 
 from m3sync_dagster.components.integration import Integration
-from m3sync_dagster.components.materialize import INTEGRATION_TAG, run_tags
+from m3sync_dagster.components.materialize import run_tags, sync_checks
+from m3sync_dagster.lifecycle.gate import disabled_reason
+from m3sync_dagster.lifecycle.runs import INTEGRATION_TAG
 from m3sync_dagster.state import connect, is_locked, postgres_url
 
 JOB = "salesforce_sync"
@@ -36,6 +38,11 @@ def schedule_name(integration: str) -> str:
     return f"{integration}_hourly"
 
 
+def cron_schedule(integration: Integration) -> str:
+    """When an integration's schedule ticks, in UTC."""
+    return f"{integration.minute} * * * *"
+
+
 def build_schedule(
     integration: Integration,
     partitions: dg.HourlyPartitionsDefinition,
@@ -52,7 +59,7 @@ def build_schedule(
     @dg.schedule(
         name=schedule_name(integration.name),
         job_name=JOB,
-        cron_schedule=f"{integration.minute} * * * *",
+        cron_schedule=cron_schedule(integration),
         execution_timezone="UTC",
         description=f"Syncs {integration.name} every hour, and every hour it has missed, "
         "for at most a week.",
@@ -65,6 +72,10 @@ def build_schedule(
                 f"{integration.name} is NOT CONNECTED. "
                 f"Run: m3sync connect {integration.name} CREDENTIAL."
             )
+        if quiet := disabled_reason(
+            context.instance, integration.name, schedule_name(integration.name)
+        ):
+            return dg.SkipReason(quiet)
         if run := _run_under_way(context.instance, integration.name):
             return dg.SkipReason(f"{run} of {integration.name} is under way")
         window = _complete_hours(partitions, context.scheduled_execution_time)
@@ -137,11 +148,16 @@ def _request(
     first, last = hours[0], hours[-1]
     if first == last:
         return dg.RunRequest(
-            run_key=last, partition_key=last, asset_selection=list(keys), tags=run_tags(integration)
+            run_key=last,
+            partition_key=last,
+            asset_selection=list(keys),
+            asset_check_keys=sync_checks(keys),
+            tags=run_tags(integration),
         )
     return dg.RunRequest(
         run_key=f"{first}...{last}",
         asset_selection=list(keys),
+        asset_check_keys=sync_checks(keys),
         tags={**run_tags(integration), RANGE_START: first, RANGE_END: last},
     )
 

@@ -1,0 +1,187 @@
+"""A webserver and a daemon as people run them, over the sandbox, asked by GraphQL alone."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+import psycopg
+import pytest
+from psycopg.sql import SQL, Identifier
+from sqlalchemy.engine import make_url
+
+from m3sync_dagster.sandbox.organization import Organization
+from m3sync_dagster_tests.conftest import (
+    CREDENTIALS,
+    INTEGRATION,
+    ROOT,
+    DefsFolder,
+    Sandbox,
+    new_database,
+    sandbox_of,
+)
+
+DEADLINE = 180.0
+"""Seconds after which something that has not happened never will."""
+PASSWORD = "the-password-of-the-database"
+REPOSITORY = {"repositoryName": "__repository__", "repositoryLocationName": "m3sync"}
+LOCATION = """
+query { locationStatusesOrError { ... on WorkspaceLocationStatusEntries {
+  entries { name loadStatus } } } }
+"""
+DAEMONS = """
+query { instance { daemonHealth { allDaemonStatuses { daemonType required healthy } } } }
+"""
+
+_Found = TypeVar("_Found")
+
+
+def until(look: Callable[[], _Found | None], what: str) -> _Found:
+    """Look again and again until there is something.
+
+    Raises:
+        AssertionError: there is nothing by the deadline.
+    """
+    end = time.monotonic() + DEADLINE
+    while time.monotonic() < end:
+        if found := look():
+            return found
+        time.sleep(0.2)
+    raise AssertionError(f"{what}: nothing after {DEADLINE:.0f} s")
+
+
+@dataclass
+class Live:
+    """The servers while they run.
+
+    Args:
+        url: the webserver's.
+        sandbox: both stand-ins.
+        database: the URL of the database that all share.
+        home: ``DAGSTER_HOME``.
+        answers: every answer that GraphQL has given.
+    """
+
+    url: str
+    sandbox: Sandbox
+    database: str
+    home: Path
+    answers: list[str] = field(default_factory=list)
+
+    def ask(self, query: str, **variables: object) -> Any:  # noqa: ANN401 - JSON
+        """The data of a GraphQL answer; an error is a failed test."""
+        answer = httpx.post(
+            f"{self.url}/graphql", json={"query": query, "variables": variables}, timeout=60
+        )
+        self.answers.append(answer.text)
+        told = answer.json()
+        assert "errors" not in told, told["errors"]
+        return told["data"]
+
+    @property
+    def secrets(self) -> list[str]:
+        """What must never be written down anywhere."""
+        return [*self.sandbox.secrets, PASSWORD]
+
+    def written(self) -> Iterator[tuple[str, str]]:
+        """Where something is written down, and what: logs, files, answers, every table's rows."""
+        for path in self.home.rglob("*"):
+            if path.is_file():
+                yield str(path), path.read_text(errors="replace")
+        yield "GraphQL", "\n".join(self.answers)
+        with psycopg.connect(self.database) as connection:
+            tables = connection.execute(
+                "SELECT table_schema, table_name FROM information_schema.tables "
+                "WHERE table_type = 'BASE TABLE' "
+                "AND table_schema NOT IN ('pg_catalog', 'information_schema')"
+            ).fetchall()
+            for names in tables:
+                rows = connection.execute(
+                    SQL("SELECT t::text FROM {} t").format(Identifier(*names))
+                )
+                yield ".".join(names), "\n".join(row[0] for row in rows)
+
+
+@pytest.fixture(scope="session")
+def live(
+    postgres_server: str, dagster_template: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Live]:
+    """One webserver and one daemon for all tests that want them."""
+    home = tmp_path_factory.mktemp("live")
+    shutil.copy(ROOT / "dagster.yaml", home)
+    defs = DefsFolder(home / "defs")
+    defs.write("credentials", CREDENTIALS)
+    defs.write("acme", INTEGRATION)
+    with ExitStack() as stack:
+        plain = make_url(stack.enter_context(new_database(postgres_server, dagster_template)))
+        url = plain.set(password=PASSWORD).render_as_string(hide_password=False)
+        sandbox = stack.enter_context(sandbox_of(Organization.sample()))
+        environment = _environment(
+            **sandbox.environment,
+            DAGSTER_HOME=str(home),
+            M3SYNC_POSTGRES_URL=url,
+            M3SYNC_DEFS=str(defs.path),
+        )
+        port = _free_port()
+        webserver = ("dagster_webserver", "-h", "127.0.0.1", "-p", str(port))
+        stack.enter_context(_process(webserver, environment, home / "webserver.log"))
+        daemon = ("dagster._daemon", "run")
+        stack.enter_context(_process(daemon, environment, home / "daemon.log"))
+        servers = Live(f"http://127.0.0.1:{port}", sandbox, url, home)
+        until(lambda: _is_up(servers), "the webserver and the daemon")
+        yield servers
+
+
+def _environment(**ours: str) -> dict[str, str]:
+    """The environment of a child, in which nothing of the project is set but what is given."""
+    names = ("M3SYNC_", "M3TER_", "SALESFORCE_", "DAGSTER_")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(names)}
+    return kept | ours
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+@contextmanager
+def _process(command: tuple[str, ...], environment: dict[str, str], log: Path) -> Iterator[None]:
+    """A module that runs in a process group of its own, nothing of which is left in the end."""
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", *command, "-w", str(ROOT / "workspace.yaml")],
+            cwd=log.parent,
+            env=environment,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        yield
+    finally:
+        process.send_signal(signal.SIGINT)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(20)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _is_up(servers: Live) -> bool:
+    """Whether the location is loaded and every daemon has beaten."""
+    try:
+        entries = servers.ask(LOCATION)["locationStatusesOrError"]["entries"]
+        daemons = servers.ask(DAEMONS)["instance"]["daemonHealth"]["allDaemonStatuses"]
+    except httpx.TransportError:
+        return False
+    loaded = [(entry["name"], entry["loadStatus"]) for entry in entries] == [("m3sync", "LOADED")]
+    return loaded and all(daemon["healthy"] for daemon in daemons if daemon["required"])

@@ -1,0 +1,194 @@
+"""The daemon's own loops over the hours: the scheduler at set times, the queue, run workers.
+
+Time is Dagster's own means for tests; all else is as in production: PostgreSQL, a code server, runs
+in processes of their own.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import dagster as dg
+
+import dagster._daemon.daemon  # isort: skip
+import pytest
+from dagster._core.test_utils import freeze_time
+from dagster._core.workspace.context import WorkspaceProcessContext
+from dagster._core.workspace.load_target import WorkspaceFileTarget
+from dagster._daemon import get_default_daemon_logger
+from dagster._daemon.controller import create_daemon_grpc_server_registry
+from dagster._daemon.run_coordinator.queued_run_coordinator_daemon import (
+    QueuedRunCoordinatorDaemon,
+)
+from dagster._scheduler.scheduler import launch_scheduled_runs
+from dagster_shared.error import SerializableErrorInfo
+
+from m3sync_dagster.sandbox.organization import Organization
+from m3sync_dagster_tests.conftest import (
+    CREDENTIALS,
+    INTEGRATION,
+    ROOT,
+    DefsFolder,
+    Sandbox,
+    sandbox_of,
+)
+from m3sync_dagster_tests.live.conftest import until
+
+pytestmark = pytest.mark.slow
+
+MINUTES = {"acme": 3, "globex": 5}
+# Every account is given two words for its refused login.
+REFUSED = {
+    "path": "/services/oauth2/token",
+    "times": None,
+    "status": 400,
+    "body": {"error": "invalid_client", "error_description": "invalid client credentials"},
+}
+
+
+@dataclass
+class Daemon:
+    """The daemon's loops, one turn at a time."""
+
+    instance: dg.DagsterInstance
+    workspace: WorkspaceProcessContext
+    seen: set[str] = field(default_factory=set)
+
+    def start_schedules(self, at: datetime) -> None:
+        entries = self.workspace.create_request_context().get_code_location_entries().values()
+        (location,) = [entry.code_location for entry in entries]
+        assert location is not None
+        (repository,) = location.get_repositories().values()
+        with freeze_time(at):
+            for name in MINUTES:
+                self.instance.start_schedule(repository.get_schedule(f"{name}_hourly"))
+
+    def schedule(self, at: datetime) -> None:
+        """What the scheduler does at a time, when it has just been started."""
+        with freeze_time(at):
+            logger = get_default_daemon_logger("SchedulerDaemon")
+            told = list(launch_scheduled_runs(self.workspace, logger, at, {}))
+        assert [error for error in told if isinstance(error, SerializableErrorInfo)] == []
+
+    def work(self) -> dict[str, tuple[str, str]]:
+        """Let the queue launch what waits in it, and wait for its end.
+
+        Returns:
+            The new run of each integration: its hours and its status.
+        """
+        open_runs = dg.RunsFilter(
+            statuses=[
+                dg.DagsterRunStatus.QUEUED,
+                dg.DagsterRunStatus.STARTING,
+                dg.DagsterRunStatus.STARTED,
+            ]
+        )
+        with QueuedRunCoordinatorDaemon(interval_seconds=1) as queue:
+
+            def look() -> bool:
+                list(queue.run_iteration(self.workspace))
+                return not self.instance.get_runs(open_runs)
+
+            until(look, "the end of the runs")
+        runs = [run for run in self.instance.get_runs() if run.run_id not in self.seen]
+        self.seen |= {run.run_id for run in runs}
+        ended = {run.tags["m3sync/integration"]: (hours_of(run), run.status.value) for run in runs}
+        assert len(ended) == len(runs), "an integration has two runs"
+        return ended
+
+
+def hours_of(run: dg.DagsterRun) -> str:
+    one = run.tags.get("dagster/partition")
+    first = run.tags.get("dagster/asset_partition_range_start")
+    return one or f"{first}...{run.tags['dagster/asset_partition_range_end']}"
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    organization = Organization.generate(12, contracts=10, commitments=8, balances=10)
+    with sandbox_of(organization) as running_sandbox:
+        yield running_sandbox
+
+
+@pytest.fixture
+def daemon(
+    instance: dg.DagsterInstance,
+    sandbox: Sandbox,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Daemon]:
+    """Two integrations, each with a minute of its own."""
+    defs = DefsFolder(tmp_path / "defs")
+    defs.write("credentials", CREDENTIALS)
+    for name, minute in MINUTES.items():
+        text = INTEGRATION.replace("name: acme", f"name: {name}\n  minute_of_hour: {minute}")
+        defs.write(name, text.replace("2026-11-01-00:00", "2025-01-01-00:00"))
+    for variable, value in sandbox.environment.items():
+        monkeypatch.setenv(variable, value)
+    monkeypatch.setenv("M3SYNC_DEFS", str(defs.path))
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    workspace = WorkspaceFileTarget([str(ROOT / "workspace.yaml")])
+    # The registry is left before we wait, so that the code server has been told to end.
+    with (
+        create_daemon_grpc_server_registry(instance) as registry,
+        WorkspaceProcessContext(instance, workspace, grpc_server_registry=registry) as context,
+    ):
+        yield Daemon(instance, context)
+    registry.wait_for_processes()
+
+
+def at(hour: int, minute: int) -> datetime:
+    return datetime(2025, 3, 4, hour, minute, tzinfo=UTC)
+
+
+def key(hour: int) -> str:
+    return f"2025-03-04-{hour:02}:00"
+
+
+def both(hours: str, status: str) -> dict[str, tuple[str, str]]:
+    return dict.fromkeys(MINUTES, (hours, status))
+
+
+def test_the_hours_of_two_integrations(daemon: Daemon, sandbox: Sandbox) -> None:
+    daemon.start_schedules(at(11, 30))
+
+    # Before and just after the hour there is nothing to do yet.
+    daemon.schedule(at(11, 59))
+    daemon.schedule(at(12, 1))
+    assert daemon.work() == {}
+
+    # The first is due, then the second; a second look doubles nothing.
+    daemon.schedule(at(12, 4))
+    daemon.schedule(at(12, 6))
+    daemon.schedule(at(12, 7))
+    assert daemon.work() == both(key(11), "SUCCESS")
+    daemon.schedule(at(12, 59))
+    assert daemon.work() == {}
+    assert len(sandbox.records("m3ter_Account__c")) == 12
+
+    # Four hours without a daemon.
+    daemon.schedule(at(16, 6))
+    assert daemon.work() == both(f"{key(12)}...{key(15)}", "SUCCESS")
+
+    # An hour in which Salesforce refuses the credential, and something has changed.
+    organization = sandbox.organization
+    changed = organization.ids("accounts")[2]
+    organization.change("accounts", changed, name="Renamed")
+    sandbox.salesforce.post("/sandbox/faults", json=REFUSED).raise_for_status()
+    daemon.schedule(at(17, 6))
+    assert daemon.work() == both(key(16), "FAILURE")
+    failed = daemon.instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE]))
+    assert [run.tags["m3sync/status"] for run in failed] == ["AUTH_FAILED", "AUTH_FAILED"]
+    assert sandbox.records("m3ter_Account__c")[changed]["Account_Name__c"] != "Renamed"
+
+    # It works again: the next hour covers the failed one.
+    sandbox.salesforce.delete("/sandbox/faults").raise_for_status()
+    daemon.schedule(at(18, 6))
+    assert daemon.work() == both(f"{key(16)}...{key(17)}", "SUCCESS")
+    assert sandbox.records("m3ter_Account__c")[changed]["Account_Name__c"] == "Renamed"
+    for name in MINUTES:
+        for entity in ("account", "contract", "commitment", "balance"):
+            asset = dg.AssetKey([name, f"salesforce_{entity}"])
+            hours = daemon.instance.get_materialized_partitions(asset)
+            assert hours == {key(hour) for hour in range(11, 18)}
