@@ -19,8 +19,8 @@ How values are sent:
   checkbox that has no value is not checked.
 - Dates stay as they are; date-times go out as UTC.
 - Numbers keep all their digits.
-- An array of plain values becomes one text, joined with `;`. Other arrays and objects become compact
-  JSON with sorted keys.
+- An array of plain values becomes one text, joined with `;`. Other arrays and objects become
+  compact JSON with sorted keys.
 - A lookup is set by the other record's external ID. An account whose parent account is left out of
   the integration arrives without that link.
 - Line ends in texts become line feeds.

@@ -16,6 +16,7 @@ _REMEDY = (
     "or start m3sync dev, which brings a PostgreSQL of its own."
 )
 
+
 def postgres_url() -> str:
     """The address from the environment, in whatever SQLAlchemy form it was given.
 

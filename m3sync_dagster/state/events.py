@@ -1,20 +1,54 @@
 """Error events, under m3ter's own five names."""
 
-import psycopg
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 
-from m3sync_dagster.sync.errors import SyncError
+import psycopg
+from psycopg.rows import class_row
+
+from m3sync_dagster.sync.errors import ConfigurationError, SyncError
+
+_COLUMNS = "id, name, time, integration, entity, run_id, message, remedy, actioned"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that went wrong.
+
+    Args:
+        id: what ``m3sync events action`` takes.
+        name: one of m3ter's five.
+        time: when it was written down.
+        integration, entity, run_id: whose it is; an event of the whole integration has no entity.
+        message, remedy: what happened, and what to do about it.
+        actioned: when somebody marked it as dealt with; ``None`` while nobody has.
+    """
+
+    id: int
+    name: str
+    time: datetime
+    integration: str
+    entity: str | None
+    run_id: str | None
+    message: str
+    remedy: str
+    actioned: datetime | None
 
 
 def record_event(
-    connection: psycopg.Connection, integration: str, entity: str, run_id: str, error: SyncError
+    connection: psycopg.Connection,
+    integration: str,
+    entity: str | None,
+    run_id: str,
+    error: SyncError,
 ) -> None:
     """Write down an event. One cause in one run is one event, however many rows it concerns."""
     connection.execute(
         "INSERT INTO m3sync.integration_event "
         "(name, integration, entity, run_id, message, remedy) "
-        "SELECT %(name)s, %(integration)s, %(entity)s, %(run_id)s, %(message)s, %(remedy)s "
-        "WHERE NOT EXISTS (SELECT 1 FROM m3sync.integration_event WHERE run_id = %(run_id)s "
-        "AND name = %(name)s AND integration = %(integration)s AND entity = %(entity)s)",
+        "VALUES (%(name)s, %(integration)s, %(entity)s, %(run_id)s, %(message)s, %(remedy)s) "
+        "ON CONFLICT DO NOTHING",
         {
             "name": error.event,
             "integration": integration,
@@ -24,3 +58,49 @@ def record_event(
             "remedy": error.remedy,
         },
     )
+
+
+def list_events(
+    connection: psycopg.Connection, integration: str | None = None, *, actioned: bool = False
+) -> list[Event]:
+    """List events, the newest first.
+
+    Args:
+        connection: to our tables.
+        integration: those of one integration alone.
+        actioned: also those that somebody has dealt with.
+    """
+    with connection.cursor(row_factory=class_row(Event)) as cursor:
+        return cursor.execute(
+            f"SELECT {_COLUMNS} FROM m3sync.integration_event "  # noqa: S608 - a constant
+            "WHERE (%(name)s::text IS NULL OR integration = %(name)s) "
+            "AND (%(actioned)s OR actioned IS NULL) ORDER BY time DESC, id DESC",
+            {"name": integration, "actioned": actioned},
+        ).fetchall()
+
+
+def action_event(connection: psycopg.Connection, event_id: int) -> None:
+    """Mark an event as dealt with; one that is marked already keeps its time.
+
+    Raises:
+        ConfigurationError: there is no such event.
+    """
+    found = connection.execute(
+        "UPDATE m3sync.integration_event SET actioned = coalesce(actioned, clock_timestamp()) "
+        "WHERE id = %s",
+        (event_id,),
+    )
+    if not found.rowcount:
+        raise ConfigurationError(
+            f"there is no event {event_id}", "Use an id that m3sync events --all shows."
+        )
+
+
+def told_of_runs(connection: psycopg.Connection, run_ids: Sequence[str]) -> dict[str, str]:
+    """Give what the first event of each of these runs says; runs without one are left out."""
+    rows = connection.execute(
+        "SELECT DISTINCT ON (run_id) run_id, message FROM m3sync.integration_event "
+        "WHERE run_id = ANY(%s) ORDER BY run_id, id",
+        (list(run_ids),),
+    )
+    return dict(rows.fetchall())

@@ -12,8 +12,8 @@ import psycopg
 
 from m3sync_dagster.state import _ledger_sql as sql
 from m3sync_dagster.state.database import connect
-from m3sync_dagster.sync.outcome import Acknowledged, Refused, Row, RowResult
-from m3sync_dagster.sync.ports import Seen, Staged
+from m3sync_dagster.sync.outcome import Acknowledged, ErrorClass, Refused, Row, RowResult
+from m3sync_dagster.sync.ports import LeftJob, Seen, Staged
 
 _ENCODE = msgspec.json.Encoder(decimal_format="number").encode
 _DECODE = msgspec.json.Decoder(float_hook=Decimal).decode
@@ -47,11 +47,13 @@ class PostgresLedger:
         self._connection = connection
         self._key = {"integration": integration, "entity": entity, "run_id": run_id}
         self._uncounted: Counter[str] = Counter()
+        self._any_rest = False
 
     def clear(self) -> None:
         """Forget the rows that an earlier run left unsent."""
         self._connection.execute(sql.CLEAR, self._key)
         self._started = self._one(sql.NOW)
+        self._any_rest = bool(self._one(sql.ANY_REST))
 
     def unseen(self, digests: Sequence[bytes]) -> list[int]:
         """Tell which JSON texts are not those of acknowledged rows, by their positions."""
@@ -79,6 +81,21 @@ class PostgresLedger:
         )
         return set(ids).difference(m3ter_id for (m3ter_id,) in same)
 
+    def paused(self, seen: Sequence[Seen]) -> list[Refused]:
+        """Tell which records' rows Salesforce has refused as they are, and may rest for now."""
+        if not seen or not self._any_rest:
+            return []
+        given = {
+            "ids": [record.m3ter_id for record in seen],
+            "fingerprints": [record.fingerprint for record in seen],
+        }
+        return [
+            Refused(m3ter_id, ErrorClass(error_class), code, message, tuple(fields))
+            for m3ter_id, error_class, code, message, fields in self._connection.execute(
+                sql.PAUSED, self._key | given
+            )
+        ]
+
     def stage(self, rows: Sequence[Staged]) -> None:
         """Put rows up to be sent. A record that is staged again takes the later row."""
         if not rows:
@@ -98,15 +115,14 @@ class PostgresLedger:
             },
         )
 
-    def ready(self, *, all_rows: bool) -> tuple[int, int] | None:
-        """Name the shape that should go next, and how many of its staged rows can."""
+    def ready(self, *, all_rows: bool) -> list[tuple[int, int]]:
+        """Name the shapes of staged rows that can go next, and how many rows each has."""
         self._count("outgoing_record")
         query = sql.READY if all_rows else sql.READY_LEVEL
-        found = self._connection.execute(query, self._key).fetchone()
-        return (found[0], found[1]) if found else None
+        return self._connection.execute(query, self._key).fetchall()
 
-    def staged(self, shape: int, *, all_rows: bool) -> Iterator[Row]:
-        """Read the staged rows of a shape, those of one parent next to each other."""
+    def staged(self, shapes: Sequence[int], *, all_rows: bool) -> Iterator[Row]:
+        """Read the staged rows of these shapes, those of one parent next to each other."""
         query = sql.STAGED if all_rows else sql.STAGED_LEVEL
         with (
             connect(self._url) as reader,
@@ -114,7 +130,7 @@ class PostgresLedger:
             reader.cursor("staged", binary=True) as cursor,
         ):
             cursor.itersize = 1_000
-            cursor.execute(query, self._key | {"shape": shape})
+            cursor.execute(query, self._key | {"shapes": list(shapes)})
             for m3ter_id, payload in cursor:
                 yield Row(m3ter_id, _DECODE(payload))
 
@@ -133,16 +149,42 @@ class PostgresLedger:
         self._connection.execute(sql.FORGET, self._key | {"started": self._started})
         self._count("synced_record")
 
-    def opened(self, job_id: str, object_name: str, rows: int, sha256: str) -> None:
-        """Write down an ingest job that Salesforce has created."""
-        self._connection.execute(
-            sql.JOB_OPENED,
-            self._key | {"job_id": job_id, "object": object_name, "rows": rows, "sha256": sha256},
-        )
+    def announced(self, object_name: str, rows: int, sha256: str) -> None:
+        """Write down that an ingest job is about to be created."""
+        job = {"job_id": self._announced_job, "object": object_name, "rows": rows, "sha256": sha256}
+        self._connection.execute(sql.JOB_ANNOUNCED, self._key | job)
 
-    def ended(self, job_id: str, state: str) -> None:
-        """Write down that all of an ingest job's results are on record."""
-        self._connection.execute(sql.JOB_ENDED, self._key | {"job_id": job_id, "state": state})
+    def opened(self, job_id: str, object_name: str, rows: int, sha256: str) -> None:
+        """Write down the ingest job that Salesforce has created in the place of the announced."""
+        job = {"job_id": job_id, "object": object_name, "rows": rows, "sha256": sha256}
+        with self._connection.transaction():
+            self.ended(None, "Open")
+            self._connection.execute(sql.JOB_OPENED, self._key | job)
+
+    def ended(self, job_id: str | None, state: str) -> None:
+        """Write down that all of a job's results are on record, or that there is no such job."""
+        if job_id is None:
+            self._connection.execute(sql.JOB_UNANNOUNCED, {"job_id": self._announced_job})
+        else:
+            self._connection.execute(sql.JOB_ENDED, {"job_id": job_id, "state": state})
+
+    def strangers(self, job_ids: Sequence[str]) -> list[str]:
+        """Tell which of these jobs no integration has written down."""
+        found = self._connection.execute(sql.JOB_STRANGERS, {"job_ids": list(job_ids)})
+        return [job_id for (job_id,) in found]
+
+    def left_jobs(self) -> list[LeftJob]:
+        """Name the ingest jobs whose results are not all on record, the oldest first."""
+        found = self._connection.execute(sql.JOBS_LEFT, self._key)
+        return [
+            LeftJob(None if job_id == self._announced_job else job_id, object_name, since)
+            for job_id, object_name, since in found
+        ]
+
+    @property
+    def _announced_job(self) -> str:
+        """What stands for the id that a job does not have yet; there is one such job at a time."""
+        return f"announced for {self._key['integration']}.{self._key['entity']}"
 
     def _count(self, table: str) -> None:
         if self._uncounted.pop(table, 0) >= MANY:
@@ -163,26 +205,28 @@ class PostgresLedger:
         self._connection.execute(sql.UNREJECT, self._key | ids)
 
     def _record_refused(self, refused: Sequence[Refused]) -> None:
-        self._connection.execute(sql.UNSTAGE, self._key | {"ids": [r.m3ter_id for r in refused]})
         with self._connection.cursor() as cursor:
-            cursor.executemany(
-                sql.REJECT,
-                [
-                    self._key
-                    | {
-                        "m3ter_id": row.m3ter_id,
-                        "class": row.error_class.value,
-                        "code": row.code,
-                        "message": storable(row.message),
-                        "fields": list(row.fields),
-                    }
-                    for row in refused
-                ],
-            )
+            for query, unsent in ((sql.REJECT_SENT, False), (sql.REJECT_UNSENT, True)):
+                rows = [r for r in refused if (r.error_class is ErrorClass.INVALID) is unsent]
+                if rows:
+                    cursor.executemany(query, [self._key | _reject(row) for row in rows])
+        ids = {"ids": [row.m3ter_id for row in refused]}
+        self._connection.execute(sql.REST, self._key | ids)
+        self._connection.execute(sql.UNSTAGE, self._key | ids)
 
     def _one(self, query: str) -> object:
-        found = self._connection.execute(query).fetchone()
+        found = self._connection.execute(query, self._key).fetchone()
         return found[0] if found else None
+
+
+def _reject(row: Refused) -> dict[str, object]:
+    return {
+        "m3ter_id": row.m3ter_id,
+        "class": row.error_class.value,
+        "code": row.code,
+        "message": storable(row.message),
+        "fields": list(row.fields),
+    }
 
 
 def storable(message: str) -> str:

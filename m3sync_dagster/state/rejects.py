@@ -15,8 +15,8 @@ class Reject:
         integration, entity, m3ter_id: the record.
         error_class: see ``ErrorClass``.
         code, message, fields: the cause.
-        attempts: runs in which it was refused, in a row.
-        first_seen, last_seen: when the first and the last of them was.
+        attempts: runs in which it was refused as it is, in a row.
+        first_seen, last_seen: when a run first and last found it so.
     """
 
     integration: str
@@ -49,3 +49,10 @@ def count_rejects(connection: psycopg.Connection) -> dict[str, int]:
         "SELECT integration, count(*) FROM m3sync.rejected_record GROUP BY integration"
     )
     return dict(rows.fetchall())
+
+
+def retry_rejects(connection: psycopg.Connection, integration: str) -> int:
+    """End the pauses of an integration's rejects, and count them: the next run sends them all."""
+    return connection.execute(
+        "UPDATE m3sync.rejected_record SET retry_at = NULL WHERE integration = %s", (integration,)
+    ).rowcount

@@ -71,18 +71,27 @@ def test_changed_row_stays_changed_while_it_is_only_staged(ledger: PostgresLedge
 def test_staged_twice_is_sent_once_with_the_later_row(ledger: PostgresLedger) -> None:
     ledger.stage([staged("a", "v1")])
     ledger.stage([staged("a", "v2")])
-    assert ledger.ready(all_rows=False) == (0, 1)
+    assert ledger.ready(all_rows=False) == [(0, 1)]
     acknowledge(ledger, "a")
     assert ledger.changed([seen("a", "v2")]) == set()
-    assert ledger.ready(all_rows=True) is None
+    assert ledger.ready(all_rows=True) == []
 
 
 def test_rows_come_back_exactly_and_sorted_by_parent(ledger: PostgresLedger) -> None:
     ledger.stage([staged("b", parent="p2"), staged("c", parent="p1"), staged("a", parent="p2")])
-    rows = list(ledger.staged(0, all_rows=False))
+    rows = list(ledger.staged([0], all_rows=False))
     assert [row.m3ter_id for row in rows] == ["c", "a", "b"]
     assert rows[0].values == ["c", Decimal("1.10"), None, True]
     assert str(rows[0].values[1]) == "1.10"
+
+
+def test_children_need_not_wait_for_a_sibling_that_salesforce_holds(ledger: PostgresLedger) -> None:
+    ledger.stage([staged("root")])
+    acknowledge(ledger, "root")
+    ledger.stage([staged("root", "v2"), staged("child", shape=1, sibling="root")])
+    assert ledger.ready(all_rows=False) == [(0, 1), (1, 1)]
+    rows = ledger.staged([0, 1], all_rows=False)
+    assert {row.m3ter_id for row in rows} == {"root", "child"}
 
 
 def test_children_wait_for_siblings_that_are_on_their_way(ledger: PostgresLedger) -> None:
@@ -94,22 +103,22 @@ def test_children_wait_for_siblings_that_are_on_their_way(ledger: PostgresLedger
             staged("stranger", shape=1, sibling="not on its way"),
         ]
     )
-    assert ledger.ready(all_rows=False) == (0, 1)
+    assert ledger.ready(all_rows=False) == [(0, 1), (1, 1)]
     acknowledge(ledger, "root")
-    assert ledger.ready(all_rows=False) == (1, 2)
-    assert {r.m3ter_id for r in ledger.staged(1, all_rows=False)} == {"child", "stranger"}
+    assert ledger.ready(all_rows=False) == [(1, 2)]
+    assert {r.m3ter_id for r in ledger.staged([1], all_rows=False)} == {"child", "stranger"}
 
 
 def test_a_circle_of_siblings_is_ready_only_as_a_whole(ledger: PostgresLedger) -> None:
     ledger.stage([staged("a", shape=1, sibling="b"), staged("b", shape=1, sibling="a")])
-    assert ledger.ready(all_rows=False) is None
-    assert ledger.ready(all_rows=True) == (1, 2)
+    assert ledger.ready(all_rows=False) == []
+    assert ledger.ready(all_rows=True) == [(1, 2)]
 
 
 def test_clear_forgets_what_an_earlier_run_left(ledger: PostgresLedger) -> None:
     ledger.stage([staged("a")])
     ledger.clear()
-    assert ledger.ready(all_rows=True) is None
+    assert ledger.ready(all_rows=True) == []
 
 
 def test_refused_rows_are_on_record_until_they_go_through(
@@ -118,7 +127,9 @@ def test_refused_rows_are_on_record_until_they_go_through(
     ledger.stage([staged("a")])
     refused = Refused("a", ErrorClass.PERMANENT, "STRING_TOO_LONG", "Name: too long", ("Name",))
     ledger.record([refused])
+    ledger.stage([staged("a")])
     ledger.record([refused])
+    ledger.record([refused])  # It is not staged: this is known already.
     (reject,) = list_rejects(connection, "acme")
     assert (reject.m3ter_id, reject.code, reject.fields, reject.attempts) == (
         "a",
@@ -127,7 +138,7 @@ def test_refused_rows_are_on_record_until_they_go_through(
         2,
     )
     assert reject.first_seen < reject.last_seen
-    assert ledger.ready(all_rows=True) is None
+    assert ledger.ready(all_rows=True) == []
     assert list_rejects(connection, "another") == []
     ledger.stage([staged("a")])
     acknowledge(ledger, "a")
@@ -148,7 +159,7 @@ def test_rejects_that_a_run_does_not_meet_again_are_forgotten(
 def test_messages_are_kept_as_far_as_postgresql_can_hold_them(
     ledger: PostgresLedger, connection: psycopg.Connection
 ) -> None:
-    ledger.record([Refused("a", ErrorClass.PERMANENT, "X", "nul \0 and é " + "x" * 9_999)])
+    ledger.record([Refused("a", ErrorClass.INVALID, "X", "nul \0 and é " + "x" * 9_999)])
     message = list_rejects(connection)[0].message
     assert message.startswith("nul � and é ")
     assert len(message) == LONGEST_MESSAGE
@@ -176,9 +187,71 @@ def test_jobs_are_written_down(ledger: PostgresLedger, connection: psycopg.Conne
     assert row == ("acme", "account", "m3ter_Account__c", 3, "abc", "JobComplete", "run-1", True)
 
 
+def test_a_job_is_left_from_its_announcement_until_its_results_are_on_record(
+    ledger: PostgresLedger, postgres_url: str, connection: psycopg.Connection
+) -> None:
+    def left() -> list[str | None]:
+        later = PostgresLedger(postgres_url, connection, "acme", "account", "run-2")
+        return [job.job_id for job in later.left_jobs()]
+
+    assert left() == []
+    ledger.announced("m3ter_Account__c", 3, "abc")
+    assert left() == [None]
+    ledger.announced("m3ter_Account__c", 4, "def")
+    (job,) = ledger.left_jobs()
+    assert job.object_name == "m3ter_Account__c"
+    ledger.opened("750A", "m3ter_Account__c", 4, "def")
+    assert left() == ["750A"]
+    ledger.announced("m3ter_Account__c", 1, "ghi")
+    assert set(left()) == {"750A", None}
+    ledger.ended(None, "Aborted")
+    ledger.ended("750A", "JobComplete")
+    assert left() == []
+
+
+def test_jobs_of_others_are_not_left_to_this_entity(
+    ledger: PostgresLedger, postgres_url: str, connection: psycopg.Connection
+) -> None:
+    for name, entity in (("acme", "contract"), ("other", "account")):
+        stranger = PostgresLedger(postgres_url, connection, name, entity, "run-2")
+        stranger.opened(f"750{name}{entity}", "X__c", 1, "abc")
+        stranger.announced("X__c", 1, "abc")
+    assert ledger.left_jobs() == []
+    assert set(ledger.strangers(["750A", "750otheraccount", "750B"])) == {"750A", "750B"}
+
+
+def test_only_a_row_refused_as_it_is_rests(
+    ledger: PostgresLedger, connection: psycopg.Connection
+) -> None:
+    refused = Refused("a", ErrorClass.PERMANENT, "X", "no", ("Name",))
+    for _ in range(3):
+        ledger.stage([staged("a")])
+        ledger.record([refused])
+    ledger.clear()
+    assert ledger.paused([seen("a"), seen("b")]) == [refused]
+    assert ledger.paused([seen("a", "v2")]) == []
+    assert ledger.paused([]) == []
+    connection.execute("UPDATE m3sync.rejected_record SET retry_at = clock_timestamp()")
+    assert ledger.paused([seen("a")]) == []
+
+
+def test_a_row_that_rests_is_not_forgotten_while_its_record_is_there(
+    ledger: PostgresLedger, connection: psycopg.Connection
+) -> None:
+    for m3ter_id in ("here", "gone"):
+        for _ in range(3):
+            ledger.stage([staged(m3ter_id)])
+            ledger.record([Refused(m3ter_id, ErrorClass.PERMANENT, "X", "no")])
+    ledger.clear()
+    ledger.paused([seen("here")])
+    ledger.forget_rejects()
+    (reject,) = list_rejects(connection)
+    assert (reject.m3ter_id, reject.attempts) == ("here", 3)
+
+
 def test_nothing_asks_nothing(ledger: PostgresLedger) -> None:
     assert ledger.unseen([]) == []
     assert ledger.changed([]) == set()
     ledger.stage([])
     ledger.record([])
-    assert ledger.ready(all_rows=True) is None
+    assert ledger.ready(all_rows=True) == []

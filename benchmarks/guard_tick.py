@@ -1,0 +1,134 @@
+"""How long one tick of the guard takes for many integrations, and how many queries it makes.
+
+Run: ``python benchmarks/guard_tick.py [INTEGRATIONS] [FAILING]``. Each integration has run for 24
+hours; those that fail do so for the last ten of them. It needs nothing but the project.
+"""
+
+import argparse
+import contextlib
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import dagster as dg
+from dagster._core.storage.runs.schema import RunsTable, RunTagsTable
+from dagster._core.workspace.load_target import WorkspaceFileTarget
+from dagster._serdes import serialize_value
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+
+from m3sync_dagster.cli.migrate import migrate_tables
+from m3sync_dagster.lifecycle.guard import tick
+from m3sync_dagster.lifecycle.runs import INTEGRATION_TAG
+from m3sync_dagster.lifecycle.schedules import start
+from m3sync_dagster.lifecycle.watched import Directory, Watched
+from m3sync_dagster.state import connect, embedded, postgres_url, record_event
+from m3sync_dagster.sync.errors import RemoteError
+
+ROOT = Path(__file__).parents[1]
+HOURS = 24
+FAILED_HOURS = 10
+BATCH = 2_000
+
+
+def main() -> None:
+    """Set the scene, tick three times, and print a line for each."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("integrations", type=int, nargs="?", default=1_000)
+    parser.add_argument("failing", type=int, nargs="?", default=30)
+    given = parser.parse_args()
+    os.environ["DAGSTER_HOME"] = str(ROOT)
+    with tempfile.TemporaryDirectory(prefix="m3s") as folder:
+        os.environ["M3SYNC_POSTGRES_URL"] = embedded.start(Path(folder) / "pg")
+        migrate_tables()
+        with dg.DagsterInstance.get() as instance:
+            _measure(instance, given.integrations, given.failing)
+
+
+def _measure(instance: dg.DagsterInstance, integrations: int, failing: int) -> None:
+    watched = {f"integration_{n}": _watched(f"integration_{n}") for n in range(integrations)}
+    (location,) = WorkspaceFileTarget([str(ROOT / "workspace.yaml")]).create_origins()
+    for one in watched.values():
+        start(instance, location, one.schedule, "3 * * * *")
+    _write_runs(instance, list(watched), failing)
+    print(f"{integrations} integrations, {failing} of them failing, {HOURS} runs of each")
+    for name in ("the first, which disables", "the second", "the third"):
+        with _counted() as queries:
+            begun = time.perf_counter()
+            tick(instance, watched)
+            seconds = time.perf_counter() - begun
+        of_runs = sum("FROM runs" in query for query in queries)
+        print(
+            f"{name}: {seconds:.2f} s, {len(queries)} queries to Dagster's storage, "
+            f"{of_runs} of them for runs"
+        )
+
+
+def _watched(name: str) -> Watched:
+    return Watched(name, f"{name}_hourly", (dg.AssetKey([name, "salesforce_account"]),), (), _none)
+
+
+def _none() -> contextlib.AbstractContextManager[Directory]:
+    raise AssertionError
+
+
+def _write_runs(instance: dg.DagsterInstance, names: list[str], failing: int) -> None:
+    """Write runs as Dagster does, many at once."""
+    rows: list[dict[str, object]] = []
+    tags: list[dict[str, str]] = []
+    integration_of: dict[object, str] = {}
+    first = datetime.now(UTC) - timedelta(hours=HOURS)
+    for hour in range(HOURS):
+        moment = (first + timedelta(hours=hour)).replace(tzinfo=None)
+        for place, name in enumerate(names):
+            failed = place < failing and hour >= HOURS - FAILED_HOURS
+            run = dg.DagsterRun(
+                job_name="salesforce_sync",
+                status=dg.DagsterRunStatus.FAILURE if failed else dg.DagsterRunStatus.SUCCESS,
+                tags={INTEGRATION_TAG: name, "dagster/schedule_name": f"{name}_hourly"},
+            )
+            integration_of[run.run_id] = name
+            rows.append(
+                {
+                    "run_id": run.run_id,
+                    "pipeline_name": run.job_name,
+                    "status": run.status.value,
+                    "run_body": serialize_value(run),
+                    "create_timestamp": moment,
+                    "update_timestamp": moment,
+                    "end_time": moment.timestamp(),
+                }
+            )
+            tags += [{"run_id": run.run_id, "key": k, "value": v} for k, v in run.tags.items()]
+    with instance.run_storage.connect() as connection:  # type: ignore[attr-defined] # SQL storages have it
+        for table, given in ((RunsTable, rows), (RunTagsTable, tags)):
+            for begin in range(0, len(given), BATCH):
+                connection.execute(table.insert(), given[begin : begin + BATCH])
+    error = RemoteError("Salesforce could not be reached", "Run it again later.")
+    with connect(postgres_url()) as state:
+        for row in rows:
+            if row["status"] == dg.DagsterRunStatus.FAILURE.value:
+                name = integration_of[row["run_id"]]
+                record_event(state, name, "account", str(row["run_id"]), error)
+
+
+@contextlib.contextmanager
+def _counted() -> Iterator[list[str]]:
+    """The statements that Dagster's storage is asked meanwhile; ours are six."""
+    statements: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        statements.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        yield statements
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+
+
+if __name__ == "__main__":
+    main()

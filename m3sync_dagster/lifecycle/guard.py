@@ -1,0 +1,215 @@
+"""The guard: one sensor that watches every integration, and disables one that keeps failing.
+
+It is level-triggered. Each tick reads from Dagster's storage how things are, and does what is
+still to be done: the scheduler can undo a stop once an hour, and sensors of run failures lose
+events. What a tick decides is on record, with the messages it owes, before anything is done about
+it; so a tick may be killed anywhere, and the next one goes on.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+import dagster as dg
+import psycopg
+
+from m3sync_dagster.lifecycle.delivery import deliver
+from m3sync_dagster.lifecycle.history import (
+    Ended,
+    Failures,
+    in_a_row,
+    read_failures,
+    read_successes,
+)
+from m3sync_dagster.lifecycle.judging import WARNINGS, Change, Kind, Verdict, judge
+from m3sync_dagster.lifecycle.messages import content_of
+from m3sync_dagster.lifecycle.runs import INTEGRATION_TAG, failure_text
+from m3sync_dagster.lifecycle.schedules import Schedules, read_schedules, stop
+from m3sync_dagster.lifecycle.targets import targets_of
+from m3sync_dagster.lifecycle.watched import Watched
+from m3sync_dagster.state import (
+    Standing,
+    connect,
+    deciding,
+    owe,
+    postgres_url,
+    read_standings,
+    record_event,
+    require_current_schema,
+    told_of_runs,
+    undelivered,
+    write_standings,
+)
+from m3sync_dagster.sync.errors import SyncError
+
+GUARD = "integration_guard"
+"""The sensor's name."""
+INTERVAL = 30
+"""Seconds between two ticks."""
+
+
+class DisabledError(SyncError):
+    """An integration has failed too often in a row, and was switched off."""
+
+    status = "DISABLED"
+    event = "integration.disabled.error"
+
+
+def build_guard(integrations: Sequence[Watched]) -> dg.SensorDefinition:
+    """Build the sensor that watches these integrations."""
+    by_name = {watched.name: watched for watched in integrations}
+
+    @dg.sensor(
+        name=GUARD,
+        minimum_interval_seconds=INTERVAL,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Disables an integration after 10 failures in a row, and tells people.",
+    )
+    def integration_guard(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+        origin = context.code_location_origin
+        location = origin.location_name if origin else None
+        return dg.SkipReason(tick(context.instance, by_name, location))
+
+    return integration_guard
+
+
+def tick(
+    instance: dg.DagsterInstance, integrations: Mapping[str, Watched], location: str | None = None
+) -> str:
+    """Do once what the guard does; gives a line for each thing that it has done or could not do.
+
+    Args:
+        instance: Dagster's.
+        integrations: what to watch, by name.
+        location: the code location whose schedules they are; ``None`` takes any.
+
+    Raises:
+        SyncError: our tables are not there, or PostgreSQL is not.
+    """
+    require_current_schema(postgres_url())
+    with connect(postgres_url()) as connection:
+        with deciding(connection):
+            lines = list(_decide(instance, connection, integrations, location))
+        deliver(instance, connection, integrations)
+        lines += [
+            f"{one.integration}: {one.target} does not know of {one.change} yet "
+            f"({one.attempts} attempts): {one.error}"
+            for one in undelivered(connection)
+        ]
+    return "\n".join([f"{len(integrations)} integrations are watched.", *lines])
+
+
+def _decide(
+    instance: dg.DagsterInstance,
+    connection: psycopg.Connection,
+    integrations: Mapping[str, Watched],
+    location: str | None,
+) -> Iterator[str]:
+    known = read_standings(connection)
+    schedules = read_schedules(instance, location)
+    failures = read_failures(instance, integrations)
+    causes = adopt(instance, connection, failures)
+    verdicts = _verdicts(instance, integrations, known, schedules, failures)
+    news = {name: verdict for name, verdict in verdicts.items() if _news(known, verdict)}
+    _write(connection, integrations, news, causes)
+    for name, verdict in verdicts.items():
+        if verdict.change:
+            yield f"{name}: {verdict.change.kind} ({verdict.change.failures} in a row)"
+        if verdict.stop:
+            stop(instance, schedules[integrations[name].schedule])
+            yield f"{name}: its schedule is stopped"
+
+
+def adopt(
+    instance: dg.DagsterInstance, connection: psycopg.Connection, failures: Failures
+) -> dict[str, str]:
+    """Put runs on record that failed before our own code could: without a tag, or an event.
+
+    Returns:
+        Why each run has failed, by its id.
+    """
+    for name, run_ids in failures.untagged.items():
+        for run_id in run_ids:
+            instance.add_run_tags(run_id, {INTEGRATION_TAG: name})
+    runs = [(name, run.run_id) for name, ended in failures.runs.items() for run in ended]
+    causes = told_of_runs(connection, [run_id for _, run_id in runs])
+    for name, run_id in runs:
+        if run_id not in causes:
+            causes[run_id] = failure_text(instance, run_id) or "the run failed without a word"
+            remedy = f"See the log of run {run_id} in Dagster, then run it again."
+            record_event(connection, name, None, run_id, SyncError(causes[run_id], remedy))
+    return causes
+
+
+def _verdicts(
+    instance: dg.DagsterInstance,
+    integrations: Mapping[str, Watched],
+    known: Mapping[str, Standing],
+    schedules: Schedules,
+    failures: Failures,
+) -> dict[str, Verdict]:
+    standings = {name: known.get(name, Standing(name)) for name in integrations}
+    suspects = {
+        name
+        for name, standing in standings.items()
+        if _suspect(standing, failures.runs.get(name, []))
+    }
+    successes = read_successes(instance, suspects, failures.since)
+    return {
+        name: judge(
+            standing,
+            schedules.get(integrations[name].schedule),
+            failures.runs.get(name, []),
+            successes.get(name),
+        )
+        for name, standing in standings.items()
+    }
+
+
+def _suspect(standing: Standing, failures: Sequence[Ended]) -> bool:
+    """Whether it matters when this integration succeeded last."""
+    often = len(in_a_row(failures, standing.counted_after)) >= min(WARNINGS)
+    return often or standing.told_at is not None
+
+
+def _news(known: Mapping[str, Standing], verdict: Verdict) -> bool:
+    name = verdict.standing.integration
+    return verdict.change is not None or verdict.standing != known.get(name, Standing(name))
+
+
+def _write(
+    connection: psycopg.Connection,
+    integrations: Mapping[str, Watched],
+    news: Mapping[str, Verdict],
+    causes: Mapping[str, str],
+) -> None:
+    """Put what has changed on record, at once: standings, events, and messages that are owed."""
+    with connection.transaction():
+        write_standings(connection, [_reasoned(one, causes) for one in news.values()])
+        for name, verdict in news.items():
+            if verdict.change:
+                cause = causes.get(verdict.change.run.run_id)
+                _write_change(connection, integrations[name], verdict.change, cause)
+
+
+def _reasoned(verdict: Verdict, causes: Mapping[str, str]) -> Standing:
+    """The standing from now on, with the reason where it is newly disabled."""
+    change = verdict.change
+    if change is None or change.kind is not Kind.DISABLED:
+        return verdict.standing
+    return replace(verdict.standing, disabled_reason=_reason(change, causes.get(change.run.run_id)))
+
+
+def _reason(change: Change, cause: str | None) -> str:
+    return f"{change.failures} runs in a row have failed, the last one because {cause}"
+
+
+def _write_change(
+    connection: psycopg.Connection, watched: Watched, change: Change, cause: str | None
+) -> None:
+    name = watched.name
+    if change.kind is Kind.DISABLED:
+        remedy = f"Put right what is wrong, then run: m3sync enable {name}."
+        error = DisabledError(f"{name} is disabled: {_reason(change, cause)}", remedy)
+        record_event(connection, name, None, change.run.run_id, error)
+    content = content_of(watched, change, cause)
+    owe(connection, name, change.name(name), targets_of(watched), content)

@@ -1,0 +1,116 @@
+"""Both sides of a verification in PostgreSQL, and what a repair does about their differences."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import psycopg
+from psycopg.rows import class_row
+
+from m3sync_dagster.state import _comparison_sql as sql
+from m3sync_dagster.sync.gone import GoneRow
+from m3sync_dagster.sync.mapping import WhenGone
+from m3sync_dagster.sync.verify import Difference, Held, Tally, Wanted
+
+_TYPES = ("text", "text", "bool", "bool", "bytea")
+
+
+class PostgresComparison:
+    """A ``Comparison`` in temporary tables, which nobody else sees.
+
+    Comparing writes nothing that lasts. ``forget`` and ``removed`` do: whoever calls them holds
+    the integration's lock.
+
+    Args:
+        connection: the connection whose temporary tables are used; it serves one comparison at a
+            time.
+        integration, entity: whose records are compared.
+    """
+
+    def __init__(self, connection: psycopg.Connection, integration: str, entity: str) -> None:
+        self._connection = connection
+        self._key: dict[str, Any] = {"integration": integration, "entity": entity}
+
+    def begin(self) -> None:
+        """Start with nothing on either side."""
+        self._connection.execute(sql.BEGIN)
+        self._key["began"] = self._one(sql.NOW)
+
+    def hold(self, rows: Sequence[Held]) -> None:
+        """Put down records of Salesforce."""
+        with self._connection.cursor() as cursor, cursor.copy(sql.HOLD) as copy:
+            copy.set_types(_TYPES)
+            for row in rows:
+                copy.write_row(
+                    (row.m3ter_id, row.salesforce_id, row.in_scope, row.flagged, row.payload)
+                )
+
+    def want(self, rows: Sequence[Wanted]) -> None:
+        """Put down records of m3ter. One that comes again takes the later row."""
+        self._connection.execute(
+            sql.WANT,
+            {
+                "ids": [row.m3ter_id for row in rows],
+                "fingerprints": [row.fingerprint for row in rows],
+                "payloads": [row.payload for row in rows],
+            },
+        )
+
+    def unheld(self, size: int) -> Iterator[list[str]]:
+        """Give the ids that only m3ter's side has, so many at a time."""
+        self._connection.execute(sql.ANALYZE)
+        with self._connection.transaction(), self._connection.cursor("unheld") as cursor:
+            cursor.execute(sql.UNHELD)
+            while found := cursor.fetchmany(size):
+                yield [m3ter_id for (m3ter_id,) in found]
+
+    def settle(self) -> Tally:
+        """Compare."""
+        self._connection.execute(sql.ANALYZE)
+        self._connection.execute(sql.SETTLE, self._key)
+        self._connection.execute(sql.DROP_OTHERS, self._key)
+        with self._connection.cursor(row_factory=class_row(Tally)) as cursor:
+            return cursor.execute(sql.TALLY).fetchone() or Tally()
+
+    def differences(self, most: int) -> list[Difference]:
+        """Give the first records that differ, of each kind up to so many."""
+        with self._connection.cursor(row_factory=class_row(Difference)) as cursor:
+            return cursor.execute(sql.DIFFERENCES, {"most": most}).fetchall()
+
+    def forget(self) -> int:
+        """Forget that Salesforce acknowledged what is missing or changed, and tell how many.
+
+        The next run then sends these rows.
+        """
+        return self._connection.execute(sql.FORGET, self._key).rowcount
+
+    def mended(self) -> int:
+        """Tell how many rows that differed Salesforce has acknowledged since ``begin``."""
+        return int(self._one(sql.MENDED))
+
+    def still_listed(self, ids: Sequence[str]) -> int:
+        """Take back that records are gone, for m3ter lists them, and tell how many were."""
+        return self._connection.execute(sql.STILL_LISTED, {"ids": list(ids)}).rowcount
+
+    def gone(self, size: int) -> Iterator[list[GoneRow]]:
+        """Give the records that m3ter no longer has, so many at a time."""
+        after = ""
+        with self._connection.cursor(row_factory=class_row(GoneRow)) as cursor:
+            while found := cursor.execute(sql.GONE, {"after": after, "size": size}).fetchall():
+                yield found
+                after = found[-1].m3ter_id
+
+    def removed(self, rows: Sequence[GoneRow], action: WhenGone, run_id: str) -> None:
+        """Write down what was flagged or deleted; it is no longer an acknowledged row."""
+        ids = {"ids": [row.m3ter_id for row in rows]}
+        told = {"salesforce_ids": [row.salesforce_id for row in rows], "action": action.value}
+        with self._connection.transaction():
+            self._connection.execute(sql.FORGET_GONE, self._key | ids)
+            self._connection.execute(sql.REMOVED, self._key | ids | told | {"run_id": run_id})
+
+    def has_deleted(self) -> bool:
+        """Whether this integration has deleted records of this entity before."""
+        return bool(self._one(sql.EVER_DELETED))
+
+    def _one(self, query: str) -> Any:  # noqa: ANN401 - whatever the query gives
+        (found,) = self._connection.execute(query, self._key).fetchone() or (None,)
+        return found

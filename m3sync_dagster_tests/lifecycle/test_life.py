@@ -1,0 +1,225 @@
+"""The life of an integration: Dagster's daemons, PostgreSQL, a mail server and the sandbox."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from dagster._core.definitions.reconstruct import ReconstructableJob
+from typer.testing import CliRunner
+
+from m3sync_dagster.cli import app
+from m3sync_dagster.lifecycle.runs import INTEGRATION_TAG
+from m3sync_dagster.lifecycle.schedules import read_schedules
+from m3sync_dagster.state import connect, undelivered
+from m3sync_dagster_tests.conftest import (
+    INTEGRATION,
+    DefsFolder,
+    Sandbox,
+    new_database,
+)
+from m3sync_dagster_tests.lifecycle.clockwork import (
+    IN_ITS_OWN_PROCESS,
+    IN_THIS_PROCESS,
+    Clockwork,
+    clockwork,
+    home,
+)
+from m3sync_dagster_tests.lifecycle.conftest import Fleet, PostOffice
+from m3sync_dagster_tests.lifecycle.mortal import INSTANTS
+
+pytestmark = [
+    pytest.mark.slow,
+    # Dagster asks itself for it where it loads a code location in its own process.
+    pytest.mark.filterwarnings("ignore:Property `ScheduleDefinition.environment_vars`"),
+    # Its sensor daemon says so of a tick that a killed one has left.
+    pytest.mark.filterwarnings("ignore:The 'warn' method is deprecated"),
+]
+
+MIDNIGHT = datetime(2026, 11, 24, tzinfo=UTC)
+REFUSED = {
+    "method": "POST",
+    "path": "/services/oauth2/token",
+    "status": 400,
+    "body": {"error": "invalid_client", "error_description": "invalid client credentials"},
+    "times": None,
+}
+WARNED = [f"m3sync: acme has failed {count} times in a row" for count in (5, 8)]
+DISABLED = "m3sync: acme is disabled"
+
+
+@pytest.fixture
+def instance(
+    postgres_server: str,
+    dagster_template: str,
+    tmp_path: Path,
+    sandbox: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[dg.DagsterInstance]:
+    """Everything that the daemons need, and a database of our own."""
+    for name, value in sandbox.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    # A process that is loaded once more is to read the files once more.
+    ReconstructableJob.get_repository_definition.cache_clear()
+    ReconstructableJob.get_definition.cache_clear()
+    with new_database(postgres_server, dagster_template) as url:
+        monkeypatch.setenv("M3SYNC_POSTGRES_URL", url)
+        with home(tmp_path) as made:
+            yield made
+
+
+@pytest.fixture
+def addresses(sandbox: Sandbox, defs_folder: DefsFolder) -> list[str]:
+    """Two users of the sandbox's m3ter who are told of the integration ``acme``."""
+    ids = sandbox.organization.ids("users")[:2]
+    line = f"  notify_users_if_disabled: {json.dumps(ids)}\n  minute_of_hour: 3\n"
+    defs_folder.write("acme", INTEGRATION.replace("  entities:", f"{line}  entities:"))
+    return [str(sandbox.organization.get("users", user)["email"]) for user in ids]
+
+
+def refuse(sandbox: Sandbox) -> None:
+    sandbox.salesforce.post("/sandbox/faults", json=REFUSED).raise_for_status()
+
+
+def repair(sandbox: Sandbox) -> None:
+    sandbox.salesforce.delete("/sandbox/faults").raise_for_status()
+
+
+def m3sync(*args: str) -> str:
+    result = CliRunner().invoke(app, list(args))
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+@contextmanager
+def running(instance: dg.DagsterInstance) -> Iterator[Clockwork]:
+    with clockwork(instance, IN_ITS_OWN_PROCESS, MIDNIGHT) as works:
+        with works.at(0):
+            m3sync("enable", "acme")
+        yield works
+
+
+def runs(instance: dg.DagsterInstance) -> list[str]:
+    """The ends of all runs of the integration, the first of them first."""
+    found = instance.get_runs(dg.RunsFilter(tags={INTEGRATION_TAG: "acme"}))
+    return [run.status.value for run in reversed(found)]
+
+
+def is_on(instance: dg.DagsterInstance) -> bool:
+    return read_schedules(instance, "m3sync")["acme_hourly"].running
+
+
+def test_ten_failed_hours_disable_and_enabling_begins_anew(
+    instance: dg.DagsterInstance,
+    addresses: list[str],
+    sandbox: Sandbox,
+    post_office: PostOffice,
+) -> None:
+    refuse(sandbox)
+    with running(instance) as works:
+        for _ in range(10):
+            assert is_on(instance)
+            works.hour()
+        assert not is_on(instance)
+        for _ in range(2):
+            works.hour()
+        assert runs(instance) == ["FAILURE"] * 10
+        expected = [*WARNED, DISABLED]
+        assert [post_office.subjects(one) for one in addresses] == [expected, expected]
+        (told,) = json.loads(m3sync("status", "--json"))
+        assert (told["enabled"], told["failures_in_a_row"]) == (False, 10)
+        assert "10 runs in a row" in told["disabled_reason"]
+
+        repair(sandbox)
+        with works.at(30):
+            m3sync("enable", "acme")
+        works.hour()
+        assert runs(instance)[10:] == ["SUCCESS"]
+        refuse(sandbox)
+        # An hour in which nothing has changed has nothing to ask Salesforce.
+        account = sandbox.organization.ids("accounts")[0]
+        sandbox.organization.change("accounts", account, name="Changed")
+        for _ in range(9):
+            works.hour()
+        assert is_on(instance)
+        assert runs(instance)[11:] == ["FAILURE"] * 9
+        expected += ["m3sync: acme works again", *WARNED]
+        assert [post_office.subjects(one) for one in addresses] == [expected, expected]
+
+
+def test_three_broken_files_stop_no_other(
+    instance: dg.DagsterInstance, sandbox: Sandbox, defs_folder: DefsFolder
+) -> None:
+    other = INTEGRATION.replace("name: acme", "name: globex")
+    defs_folder.write("globex", other)
+    broken = {
+        "syntax": "type: [",
+        "unknown_key": other.replace("globex", "unknown_key").replace("namespace", "namspace"),
+        "no_credential": other.replace("globex", "no_credential").replace(
+            "salesforce_production", "nobody_s"
+        ),
+    }
+    for name, text in broken.items():
+        defs_folder.write(name, text)
+    with clockwork(instance, IN_ITS_OWN_PROCESS, MIDNIGHT) as works:
+        with works.at(0):
+            m3sync("enable", "acme")
+            m3sync("enable", "globex")
+        works.hour()
+        request = works.workspace.create_request_context()
+        repository = request.get_code_location("m3sync").get_repository("__repository__")
+        ui = {snap.group_name: snap.description for snap in repository.get_asset_node_snaps()}
+    for name in ("acme", "globex"):
+        (run,) = instance.get_runs(dg.RunsFilter(tags={INTEGRATION_TAG: name}))
+        assert run.status is dg.DagsterRunStatus.SUCCESS
+        assert run.tags["dagster/schedule_name"] == f"{name}_hourly"
+    assert "configuration_errors" in ui
+    told = {row["name"]: row for row in json.loads(m3sync("status", "--json"))}
+    assert {name for name, row in told.items() if row["enabled"]} == {"acme", "globex"}
+    assert broken.keys() <= told.keys()
+    for name in broken:
+        assert f"{name}/defs.yaml" in told[name]["disabled_reason"]
+    assert CliRunner().invoke(app, ["check"]).exit_code == 2
+
+
+@pytest.mark.parametrize("instant", INSTANTS)
+def test_a_daemon_that_is_killed_tells_everybody_once(
+    instance: dg.DagsterInstance,
+    addresses: list[str],
+    post_office: PostOffice,
+    tmp_path: Path,
+    instant: str,
+) -> None:
+    fleet = Fleet(instance)
+    fleet.start("acme")
+    fleet.fail("acme", 10)
+    mortal = [sys.executable, "-m", "m3sync_dagster_tests.lifecycle.mortal"]
+    killed = subprocess.run(
+        [*mortal, instant, str(tmp_path)], check=False, capture_output=True, text=True
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr[-2_000:]
+    with clockwork(instance, IN_THIS_PROCESS, datetime.now(UTC)) as works:
+        works.sense(20)
+        works.sense(30)
+    assert not is_on(instance)
+    assert [post_office.subjects(one) for one in addresses] == [[DISABLED], [DISABLED]]
+    with connect(os.environ["M3SYNC_POSTGRES_URL"]) as connection:
+        events = connection.execute(
+            "SELECT count(*) FROM m3sync.integration_event "
+            "WHERE name = 'integration.disabled.error'"
+        ).fetchone()
+        left = undelivered(connection)
+    assert events == (1,)
+    # Of a mail whose answer nobody has heard, that much is said.
+    unheard = instant in list(INSTANTS)[4:6]
+    assert [one.error for one in left] == (
+        ["handed over, but we ended before the answer came"] if unheard else []
+    )
