@@ -1,16 +1,20 @@
 """The code location ``m3sync``: everything that the ``defs.yaml`` files say, put together."""
 
 import os
+import warnings
 from collections.abc import Sequence
 
 import dagster as dg
+from dagster.components.core.load_defs import get_library_json_enriched_defs
 
 from m3sync_dagster.components.broken import broken_specs
 from m3sync_dagster.components.loading import load_project
 from m3sync_dagster.components.materialize import STATE
 from m3sync_dagster.components.problems import Problem
 from m3sync_dagster.components.resources import StateResource
-from m3sync_dagster.components.schedule import JOB
+from m3sync_dagster.components.verify import build_daily, build_jobs
+from m3sync_dagster.components.watching import checked_integrations, watched_integrations
+from m3sync_dagster.lifecycle.guard import build_guard
 
 VALIDATING = "DAGSTER_IS_DEFS_VALIDATION_CLI"
 """Set by ``dg check defs`` and ``dagster definitions validate``, says Dagster's documentation."""
@@ -24,23 +28,22 @@ def defs() -> dg.Definitions:
         DagsterInvalidDefinitionError: a file is wrong, and Dagster only wants to know whether
             one is.
     """
+    # Dagster itself uses a beta parameter when it takes asset checks in.
+    warnings.filterwarnings("ignore", "Parameter `execution_type`", dg.BetaWarning)
     project = load_project()
     if project.problems and os.environ.get(VALIDATING):
         raise dg.DagsterInvalidDefinitionError(_told(project.problems))
+    checked = checked_integrations(project)
     shared = dg.Definitions(
         assets=broken_specs(project.problems),
-        jobs=[
-            dg.define_asset_job(
-                JOB,
-                selection=dg.AssetSelection.all(),
-                executor_def=dg.in_process_executor,
-                description="Syncs the integrations whose assets a run selects.",
-            )
-        ],
+        jobs=build_jobs(checked),
+        schedules=[build_daily(checked)],
+        sensors=[build_guard(watched_integrations(project))],
         executor=dg.in_process_executor,
         resources={STATE: StateResource()},
     )
-    return dg.Definitions.merge(shared, *(unit.definitions for unit in project.units))
+    docs = get_library_json_enriched_defs(None)
+    return dg.Definitions.merge(docs, shared, *(unit.definitions for unit in project.units))
 
 
 def _told(problems: Sequence[Problem]) -> str:

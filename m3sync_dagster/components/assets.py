@@ -7,6 +7,7 @@ import dagster as dg
 from m3sync_dagster.components.integration import Integration
 from m3sync_dagster.components.materialize import NO_REJECTED_RECORDS, STATE, materialize_entity
 from m3sync_dagster.components.schedule import build_schedule
+from m3sync_dagster.components.verify import build_check
 from m3sync_dagster.entities import ENTITIES, EntityType
 
 OWNERS = ["team:revenue-operations"]
@@ -38,8 +39,14 @@ def build_integration_definitions(integration: Integration) -> dg.Definitions:
     ]
     return dg.Definitions(
         assets=assets,
+        asset_checks=[_check(integration)],
         schedules=[build_schedule(integration, partitions, [asset.key for asset in assets])],
     )
+
+
+def _check(integration: Integration) -> dg.AssetChecksDefinition:
+    keys = {name: asset_key(integration.name, name) for name in integration.entities}
+    return build_check(integration, keys, _resource_keys(integration))
 
 
 def asset_key(integration: str, entity: str) -> dg.AssetKey:
@@ -66,6 +73,8 @@ def _entity_asset(
         partitions_def=partitions,
         backfill_policy=dg.BackfillPolicy.single_run(),
         group_name=integration.name,
+        # One run of an integration at a time, also of those that people launch without tags.
+        pool=integration.name,
         description=_description(integration, entity),
         kinds={"m3ter", "salesforce"},
         owners=OWNERS,

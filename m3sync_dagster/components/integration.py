@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping as Dict
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 
 import xxhash
@@ -91,6 +91,16 @@ class Integration:
             return self.minute_of_hour
         return xxhash.xxh32_intdigest(self.name.encode()) % 10
 
+    @property
+    def prefix_known(self) -> bool:
+        """Whether the names of Salesforce objects and fields can be told without asking the org."""
+        return self.namespace == "custom_objects" or bool(self.namespace_prefix)
+
+    def next_due(self, now: datetime) -> str:
+        """When the schedule ticks next after a moment, for people: UTC, to the minute."""
+        tick = now.replace(minute=self.minute, second=0, microsecond=0)
+        return f"{tick if tick > now else tick + timedelta(hours=1):%Y-%m-%d %H:%M} UTC"
+
     @cached_property
     def mappings(self) -> dict[str, Mapping]:
         """Each entity's mapping, parents before their children.
@@ -98,17 +108,16 @@ class Integration:
         Raises:
             ConfigurationError: the managed package's prefix is not known.
         """
-        if self.namespace == "custom_objects":
-            return self.mappings_under("")
-        if not self.namespace_prefix:
+        if not self.prefix_known:
             raise ConfigurationError(
                 f"the integration {self.name} uses the namespace {self.namespace}, "
                 "and the prefix of m3ter's managed package is not known",
-                "Set namespace_prefix to the one that Salesforce's Setup shows under Installed "
-                "Packages, or use namespace: custom_objects with our own objects.",
+                f"Run m3sync check {self.name}: it looks the package up in the org and prints the "
+                "mapping to paste. Or set namespace_prefix to the one that Salesforce's Setup "
+                "shows under Installed Packages, or use namespace: custom_objects.",
                 ("namespace",),
             )
-        return self.mappings_under(self.namespace_prefix)
+        return self.mappings_under(self.namespace_prefix or "")
 
     def mappings_under(self, prefix: str) -> dict[str, Mapping]:
         """Each entity's mapping, with a namespace before every object and field of ours."""

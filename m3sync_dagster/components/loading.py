@@ -8,8 +8,10 @@ post-processing included, and what it refuses becomes a ``Problem`` of that file
 import os
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Mapping as Dict
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
@@ -72,7 +74,7 @@ def load_project() -> Project:
 
 def _load_project() -> Project:
     project = Project()
-    for path in _files():
+    for path in defs_files():
         try:
             project.units.append(_load(path))
         except Exception as error:  # noqa: BLE001 - whatever is wrong with a file is that file's problem
@@ -80,7 +82,8 @@ def _load_project() -> Project:
     return _without_conflicts(project)
 
 
-def _files() -> Iterator[Path]:
+def defs_files() -> Iterator[Path]:
+    """Every ``defs.yaml`` that there is, of the package and of ``M3SYNC_DEFS``."""
     folders = [PACKAGE_DEFS]
     if outside := os.environ.get(DEFS):
         folders.append(Path(outside))
@@ -95,8 +98,9 @@ def _load(path: Path) -> Unit:
     module.__file__ = None
     module.__path__ = [str(path.parent.absolute())]
     tree = ComponentTree(defs_module=module, project_root=path.parent.parent.absolute())
-    # Definitions of many trees can be merged only without the trees.
-    definitions = replace(tree.build_defs(), component_tree=None)
+    # Not the tree's root, which adds the docs of all component types each time. Definitions of
+    # many trees can be merged only without the trees.
+    definitions = replace(tree.build_defs(path.parent), component_tree=None)
     components: list[Ours] = []
     for kind in (SalesforceSync, M3terCredential, SalesforceCredential):
         components.extend(tree.get_all_components(kind))
@@ -105,20 +109,29 @@ def _load(path: Path) -> Unit:
 
 def _without_conflicts(project: Project) -> Project:
     """Leave out what contradicts another file, so that the rest can be put together."""
-    sound = Project(problems=list(project.problems))
     names = Counter(_space(c) for unit in project.units for c in unit.components)
-    known = {_space(c) for unit in project.units for c in unit.components}
+    sound = _without(project, lambda component: _doubled(component, names))
+    # A file that is left out takes its credentials with it.
+    while True:
+        kept = _without(sound, partial(_unknown, known=_credentials(sound)))
+        if len(kept.units) == len(sound.units):
+            return kept
+        sound = kept
+
+
+def _without(project: Project, faults: Callable[[Ours], Iterable[ConfigurationError]]) -> Project:
+    """Leave out the files of which some component has a fault, and say why."""
+    kept = Project(problems=list(project.problems))
     for unit in project.units:
         found = [
-            explain(unit.path, error, component.name)
+            explain(unit.path, fault, component.name)
             for component in unit.components
-            for error in _conflicts(component, names, known)
+            for fault in faults(component)
         ]
-        if found:
-            sound.problems.extend(found)
-        else:
-            sound.units.append(unit)
-    return sound
+        kept.problems.extend(found)
+        if not found:
+            kept.units.append(unit)
+    return kept
 
 
 def _space(component: Ours) -> tuple[str, str]:
@@ -127,9 +140,12 @@ def _space(component: Ours) -> tuple[str, str]:
     return kind, component.name
 
 
-def _conflicts(
-    component: Ours, names: Counter[tuple[str, str]], known: Iterable[tuple[str, str]]
-) -> Iterator[ConfigurationError]:
+def _credentials(project: Project) -> dict[str, type[Ours]]:
+    components = [c for unit in project.units for c in unit.components]
+    return {c.name: type(c) for c in components if not isinstance(c, SalesforceSync)}
+
+
+def _doubled(component: Ours, names: Counter[tuple[str, str]]) -> Iterator[ConfigurationError]:
     kind, name = _space(component)
     if names[kind, name] > 1:
         yield ConfigurationError(
@@ -137,12 +153,19 @@ def _conflicts(
             "Give each a name of its own.",
             ("name",),
         )
-    if isinstance(component, SalesforceSync):
-        for attribute in ("m3ter_credential", "salesforce_credential"):
-            wanted = getattr(component, attribute)
-            if wanted is not None and ("credential", wanted) not in known:
-                yield ConfigurationError(
-                    f"there is no credential of the name {wanted}",
-                    "Define it in a defs.yaml, or name one that is defined.",
-                    (attribute,),
-                )
+
+
+def _unknown(component: Ours, known: Dict[str, type[Ours]]) -> Iterator[ConfigurationError]:
+    if not isinstance(component, SalesforceSync):
+        return
+    for attribute, kind in (
+        ("m3ter_credential", M3terCredential),
+        ("salesforce_credential", SalesforceCredential),
+    ):
+        wanted = getattr(component, attribute)
+        if wanted is not None and known.get(wanted) is not kind:
+            yield ConfigurationError(
+                f"there is no {kind.__name__} of the name {wanted}",
+                "Define it in a defs.yaml, or name one that is defined.",
+                (attribute,),
+            )

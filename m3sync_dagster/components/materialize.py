@@ -1,8 +1,9 @@
 """What happens when an asset is materialized: one entity's sync, told in Dagster's words."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextvars import ContextVar
+from datetime import UTC, datetime
 from typing import TypeVar
 
 import dagster as dg
@@ -15,19 +16,26 @@ from m3sync_dagster.components.resources import (
     StateResource,
 )
 from m3sync_dagster.entities import EntityType
+from m3sync_dagster.lifecycle.runs import INTEGRATION_TAG, STATUS_TAG
+from m3sync_dagster.lifecycle.showing import show_event
+from m3sync_dagster.salesforce import advise
 from m3sync_dagster.state import IntegrationState
 from m3sync_dagster.sync.engine import EntitySync, Progress
-from m3sync_dagster.sync.errors import ConfigurationError, MissingParentError, SyncError
+from m3sync_dagster.sync.errors import (
+    ConfigurationError,
+    DeadlineError,
+    MissingParentError,
+    RateLimitError,
+    SyncError,
+)
+from m3sync_dagster.sync.mapping import Mapping
 from m3sync_dagster.sync.outcome import Count, Counts, Refused
 
 STATE = "m3sync_state"
 """Key of the resource that holds our own state."""
 NO_REJECTED_RECORDS = "no_rejected_records"
 """The check that warns of records that are not in Salesforce as they are in m3ter."""
-INTEGRATION_TAG = "m3sync/integration"
 CREDENTIAL_TAG = "m3sync/salesforce_credential"
-STATUS_TAG = "m3sync/status"
-"""Run tag with m3ter's status word of a run that failed."""
 FULL_TAG = "m3sync/full"
 """Run tag that asks for every row to be sent, whatever Salesforce has acknowledged."""
 LOG_EVERY = 10_000
@@ -47,6 +55,11 @@ def run_tags(integration: Integration) -> dict[str, str]:
     return tags
 
 
+def sync_checks(keys: Iterable[dg.AssetKey]) -> list[dg.AssetCheckKey]:
+    """The checks that a sync of these assets answers; unasked, Dagster would run all there are."""
+    return [dg.AssetCheckKey(key, NO_REJECTED_RECORDS) for key in keys]
+
+
 def materialize_entity(
     context: dg.AssetExecutionContext, integration: Integration, entity: EntityType
 ) -> dg.MaterializeResult[None]:
@@ -61,20 +74,22 @@ def materialize_entity(
     started = time.monotonic()
     try:
         require_connected(integration)
-        state = _resource(context, STATE, StateResource).writing(integration.name)
-        org = _resource(context, integration.salesforce_credential, SalesforceResource).org
+        state = resource_of(context, STATE, StateResource).writing(integration.name)
+        salesforce = resource_of(context, integration.salesforce_credential, SalesforceResource)
+        org = salesforce.org
         calls_before = org.calls
         sync = EntitySync(
             integration.mappings[entity.name],
-            _resource(context, integration.m3ter_credential, M3terResource).organization,
+            resource_of(context, integration.m3ter_credential, M3terResource).organization,
             state.ledger(entity.name, context.run.run_id),
             org,
             full=context.run.tags.get(FULL_TAG) == "true",
+            preflight=lambda: _look_first(context, integration, entity, salesforce),
         )
         for progress in sync.run():
             _tell(context, entity, progress)
     except SyncError as error:
-        raise _failure(context, integration, entity, error) from None
+        raise failed(context, integration, entity, error) from None
     measures = {
         **sync.counts.as_dict(),
         "salesforce_api_calls": org.calls - calls_before,
@@ -98,12 +113,42 @@ def require_connected(integration: Integration) -> None:
         )
 
 
+def _look_first(
+    context: dg.AssetExecutionContext,
+    integration: Integration,
+    entity: EntityType,
+    salesforce: SalesforceResource,
+) -> None:
+    """Hold the run's entities against the org before a row is sent, and log what it warns of.
+
+    Raises:
+        MisfitError: something does not fit.
+        SyncError: Salesforce could not be asked.
+    """
+    chosen = {tuple(key.path) for key in context.run.asset_selection or ()}
+
+    def mappings() -> dict[str, Mapping]:
+        return {
+            name: mapping
+            for name, mapping in integration.mappings.items()
+            if not chosen or (integration.name, f"salesforce_{name}") in chosen
+        }
+
+    for warning in salesforce.preflight(integration.name, mappings).require(entity.name):
+        context.log.warning("%s: %s", warning.entity, warning)
+
+
+Context = dg.AssetExecutionContext | dg.AssetCheckExecutionContext
+"""What an asset or an asset check is told of its run."""
 _Resource = TypeVar("_Resource", bound=OpenedOnce)
 
 
-def _resource(
-    context: dg.AssetExecutionContext, key: str | None, kind: type[_Resource]
-) -> _Resource:
+def resource_of(context: Context, key: str | None, kind: type[_Resource]) -> _Resource:
+    """A resource of a run, which has to be of a kind.
+
+    Raises:
+        ConfigurationError: it is of another kind.
+    """
     found = getattr(context.resources, str(key))
     if not isinstance(found, kind):
         raise ConfigurationError(
@@ -125,17 +170,21 @@ def _tell(context: dg.AssetExecutionContext, entity: EntityType, progress: Progr
         )
 
 
-def _failure(
-    context: dg.AssetExecutionContext,
+def failed(
+    context: Context,
     integration: Integration,
     entity: EntityType,
     error: SyncError,
 ) -> dg.Failure:
     """Put a failed sync on record, and say it in Dagster's words."""
     context.instance.add_run_tags(context.run.run_id, {STATUS_TAG: error.status})
+    if isinstance(error, RateLimitError | DeadlineError):
+        due = integration.next_due(datetime.now(UTC))
+        error = type(error)(error.cause, f"{error.remedy} Its schedule is due again at {due}.")
+    show_event(context, _key(integration.name, entity), error)
     text = f"{integration.name}, {entity.name}: {error}"
     try:
-        _resource(context, STATE, StateResource).event(
+        resource_of(context, STATE, StateResource).event(
             integration.name, entity.name, context.run.run_id, error
         )
     except SyncError as unrecorded:
@@ -155,11 +204,22 @@ def _record_refusals(
     remedy = f"See m3sync rejects {state.integration}; put the records or the mapping right."
     if bad:
         cause = f"{bad} {entity.name} records are invalid or were rejected by Salesforce"
-        state.event(entity.name, context.run.run_id, ConfigurationError(cause, remedy))
+        _record(context, state, entity, ConfigurationError(cause, remedy))
     if counts[Count.WAITING]:
         waiting = counts[Count.WAITING]
         cause = f"{waiting} {entity.name} records wait for a record that is not in Salesforce"
-        state.event(entity.name, context.run.run_id, MissingParentError(cause, remedy))
+        _record(context, state, entity, MissingParentError(cause, remedy))
+
+
+def _record(
+    context: dg.AssetExecutionContext, state: IntegrationState, entity: EntityType, error: SyncError
+) -> None:
+    state.event(entity.name, context.run.run_id, error)
+    show_event(context, _key(state.integration, entity), error)
+
+
+def _key(integration: str, entity: EntityType) -> dg.AssetKey:
+    return dg.AssetKey([integration, f"salesforce_{entity.name}"])
 
 
 def _result(
@@ -169,7 +229,7 @@ def _result(
     if sync.refused:
         metadata["rejects"] = dg.MetadataValue.table([_table_row(row) for row in sync.refused])
     return dg.MaterializeResult(
-        asset_key=dg.AssetKey([integration.name, f"salesforce_{entity.name}"]),
+        asset_key=_key(integration.name, entity),
         metadata=metadata,
         check_results=[
             dg.AssetCheckResult(
@@ -193,5 +253,6 @@ def _table_row(row: Refused) -> dg.TableRecord:
             "code": row.code,
             "message": row.message[:500],
             "fields": ", ".join(row.fields),
+            "remedy": advise(row.code, row.message).remedy,
         }
     )

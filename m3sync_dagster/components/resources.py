@@ -5,7 +5,7 @@ configuration, logs or the UI. A run uses the in-process executor, so all its st
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -19,12 +19,15 @@ from m3sync_dagster.salesforce import SalesforceCredential, SalesforceOrg
 from m3sync_dagster.state import (
     IntegrationLock,
     IntegrationState,
+    PostgresDescribes,
     connect,
     postgres_url,
     record_event,
     require_current_schema,
 )
 from m3sync_dagster.sync.errors import ConfigurationError, SyncError
+from m3sync_dagster.sync.mapping import Mapping as FieldMapping
+from m3sync_dagster.sync.preflight import Preflight
 
 
 def read_env(credential: str, attribute: str, variable: str) -> str:
@@ -135,7 +138,27 @@ class SalesforceResource(OpenedOnce):
         Raises:
             ConfigurationError: as for ``read``.
         """
-        return self._opened.enter_context(closing(SalesforceOrg(self.read())))
+        credential = self.read()
+        describes = PostgresDescribes(postgres_url(), credential.identity)
+        return self._opened.enter_context(closing(SalesforceOrg(credential, describes=describes)))
+
+    def preflight(
+        self, integration: str, mappings: Callable[[], Mapping[str, FieldMapping]]
+    ) -> Preflight:
+        """The check of an integration's run, which is made once for all of its entities.
+
+        Args:
+            integration: its name.
+            mappings: gives those of the run's entities.
+
+        Raises:
+            ConfigurationError: as for ``read`` and the mappings.
+        """
+        if integration not in self._preflights:
+            self._preflights[integration] = Preflight(mappings(), self.org)
+        return self._preflights[integration]
+
+    _preflights: dict[str, Preflight] = PrivateAttr(default_factory=dict)
 
     def _client_secret(self) -> dict[str, str]:
         return {"client_secret": self._env("client_secret_env")}

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field, create_model
 from m3sync_dagster.components.assets import build_integration_definitions
 from m3sync_dagster.components.integration import Integration
 from m3sync_dagster.entities import ENTITIES
-from m3sync_dagster.sync.mapping import EntityOptions
+from m3sync_dagster.sync.mapping import EntityOptions, WhenGone
 from m3sync_dagster.sync.scope import Scope
 
 
@@ -38,6 +38,26 @@ class EntityConfig(dg.Model):
     constants: dict[str, str | bool | int | float] = Field(
         default_factory=dict,
         description="Salesforce field to the fixed value that it gets on every record.",
+    )
+    truncate: list[str] = Field(
+        default_factory=list,
+        description="m3ter fields whose texts are cut where the Salesforce field is too short; "
+        "otherwise such a record is invalid.",
+    )
+    when_gone: Literal["keep", "flag", "delete"] = Field(
+        default="keep",
+        description="What m3sync verify --repair does about Salesforce records that m3ter no "
+        "longer has: keep reports them, flag sets gone_field, delete deletes them.",
+    )
+    gone_field: str | None = Field(
+        default=None,
+        description="With when_gone: flag, the API name of the checkbox, date or date-time field "
+        "that marks a record as gone.",
+    )
+    include_unsettled: bool = Field(
+        default=False,
+        description="Bills: also carry those that are neither approved nor locked, whose total "
+        "may still change.",
     )
     account_ids: list[str] | None = Field(
         default=None,
@@ -183,11 +203,15 @@ class SalesforceSync(dg.Component, dg.Model, dg.Resolvable):
         """Build the integration's assets, checks and schedule."""
         return build_integration_definitions(self.integration())
 
+    @property
+    def carried(self) -> list[str]:
+        """Names of the entity types that are carried, parents first."""
+        return [name for name in ENTITIES if name in self.entities.model_fields_set]
+
     def _options(self) -> Dict[str, EntityOptions]:
         return {
             name: self._entity_options(getattr(self.entities, name) or EntityConfig())
-            for name in ENTITIES
-            if name in self.entities.model_fields_set
+            for name in self.carried
         }
 
     def _entity_options(self, config: EntityConfig) -> EntityOptions:
@@ -199,5 +223,9 @@ class SalesforceSync(dg.Component, dg.Model, dg.Resolvable):
             fields=config.fields,
             custom_field_mappings=config.custom_field_mappings,
             constants=config.constants,
+            truncate=frozenset(config.truncate),
+            include_unsettled=config.include_unsettled,
             scope=Scope(frozenset(allowed), frozenset(restricted)),
+            when_gone=WhenGone(config.when_gone),
+            gone_field=config.gone_field,
         )

@@ -12,11 +12,12 @@ from m3sync_dagster.entities._model import (
 )
 from m3sync_dagster.entities.account import ACCOUNT
 from m3sync_dagster.entities.balance import BALANCE
+from m3sync_dagster.entities.bill import BILL
 from m3sync_dagster.entities.commitment import COMMITMENT
 from m3sync_dagster.entities.contract import CONTRACT
 
 ENTITIES: dict[str, EntityType] = {
-    entity.name: entity for entity in (ACCOUNT, CONTRACT, COMMITMENT, BALANCE)
+    entity.name: entity for entity in (ACCOUNT, CONTRACT, COMMITMENT, BALANCE, BILL)
 }
 """Every entity type by name, parents before their children."""
 

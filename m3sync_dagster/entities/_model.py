@@ -1,4 +1,4 @@
-"""What a record type is: the words in which the four entity files are written."""
+"""What a record type is: the words in which the entity files are written."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ class Kind(StrEnum):
     - ``NUMBER``, ``INTEGER``: a JSON number, kept as exact decimal digits.
     - ``BOOLEAN``: ``true`` or ``false``.
     - ``DATE``: an ISO 8601 calendar date, sent unchanged.
-    - ``DATETIME``: an ISO 8601 date-time, sent as UTC with milliseconds.
+    - ``DATETIME``: an ISO 8601 date-time, sent as UTC, to the second.
     - ``LIST``: an array of plain strings, sent as one text joined with ``;``.
     - ``JSON``: any array or object, sent as compact JSON text with sorted keys.
     - ``LOOKUP``: the m3ter id of another record, sent as that record's external ID.
@@ -72,6 +72,10 @@ class EntityType:
         object: the API name of our Salesforce custom object, without a namespace prefix.
         custom_fields: whether m3ter lets people add custom fields to this type.
         fields: every documented response field, ``id`` and ``customFields`` apart.
+        aliases: other names that people have for it.
+        query: parameters of the list endpoint beside those for paging and for accounts.
+        settled: a record is carried only once one of these fields has this value, since before
+            that m3ter may still work it out anew; empty: always.
     """
 
     name: str
@@ -82,6 +86,9 @@ class EntityType:
     object: str
     custom_fields: bool
     fields: tuple[Field, ...]
+    aliases: tuple[str, ...] = ()
+    query: tuple[tuple[str, str], ...] = ()
+    settled: tuple[tuple[str, str | bool], ...] = ()
 
     @property
     def lookups(self) -> Iterator[Field]:

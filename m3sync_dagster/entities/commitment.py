@@ -14,6 +14,7 @@ COMMITMENT = EntityType(
     account_filter="accountId",
     object="m3ter_Commitment__c",
     custom_fields=False,
+    aliases=("prepayment",),
     fields=(
         Field("accountId", "m3ter_Account__c", Kind.LOOKUP, refers_to="account"),
         Field("contractId", "m3ter_Contract__c", Kind.LOOKUP, refers_to="contract"),

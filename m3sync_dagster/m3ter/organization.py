@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from m3sync_dagster.m3ter.limiter import Permits
 
 PAGE_SIZE = 100
-"""The most records that a page of the four entity lists holds."""
+"""The most records that a page of an entity list holds."""
 USER_PAGE_SIZE = 200
 """The most users that a page holds."""
 
@@ -53,11 +53,18 @@ class M3terOrganization:
         credential: what to ask with.
         postgres_url: where requests are counted, so that all processes together stay under the
             credential's ``requests_per_second``; ``None`` counts for this instance alone.
+        retries: how often a request is sent again; ``None`` leaves it at what suits a sync.
     """
 
-    def __init__(self, credential: M3terCredential, postgres_url: str | None = None) -> None:
+    def __init__(
+        self,
+        credential: M3terCredential,
+        postgres_url: str | None = None,
+        retries: int | None = None,
+    ) -> None:
         self._credential = credential
         self._postgres_url = postgres_url
+        self._retries = retries
 
     def records(
         self, entity: EntityType, account_ids: Sequence[str] | None
@@ -77,11 +84,13 @@ class M3terOrganization:
         Raises:
             SyncError: the list could not be read to its end.
         """
+        query = dict(entity.query)
         if account_ids is None:
-            yield from self._pages(entity.path)
+            yield from self._pages(entity.path, **query)
         else:
             for account_id in dict.fromkeys(account_ids):
-                yield from self._pages(entity.path, **{entity.account_filter: account_id})
+                narrowed = query | {entity.account_filter: account_id}
+                yield from self._pages(entity.path, **narrowed)
 
     def users(self, ids: Sequence[str]) -> Iterator[User]:
         """Look up the users with these ids. One that m3ter does not know is left out.
@@ -123,9 +132,13 @@ class M3terOrganization:
 
     @cached_property
     def _client(self) -> "Client":
-        from m3sync_dagster.m3ter.client import Client  # noqa: PLC0415 - only a run needs HTTP
+        from m3sync_dagster.m3ter.client import (  # noqa: PLC0415 - only a run needs HTTP
+            RETRIES,
+            Client,
+        )
 
-        return Client(self._credential, self._permits.take)
+        retries = RETRIES if self._retries is None else self._retries
+        return Client(self._credential, self._permits.take, retries)
 
     @cached_property
     def _permits(self) -> "Permits":

@@ -50,6 +50,7 @@ _FIELD = (
     "the integration user, or correct the mapping."
 )
 _VALUE = "Correct the value in m3ter, or map the field to one that can hold it."
+_RECORD = "Look at the record in m3ter: it is not of the form that m3ter documents."
 _RULE = "Change the record in m3ter so that it meets the org's rule, or change the rule."
 _APP = "Check the client id, client secret and login URL against the app in Salesforce Setup."
 _LOCKED = "Ask a Salesforce administrator to unlock or activate the integration user."
@@ -162,7 +163,12 @@ _COLLATERAL = _table(
     ErrorClass.COLLATERAL, {"ALLORNONEOPERATIONROLLEDBACK PROCESSINGHALTED": _LATER}
 )
 
+_INVALID = _table(
+    ErrorClass.INVALID, {"M3SYNCINVALIDVALUE": _VALUE, "M3SYNCINVALIDRECORD": _RECORD}
+)
+
 ADVICE = _TRANSIENT | _QUOTAS | _AUTHENTICATION | _CONFIGURATION | _PERMANENT | _COLLATERAL
+ADVICE |= _INVALID
 
 _MISSING_PARENT = Advice(
     ErrorClass.DEPENDENCY,

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
+from hashlib import sha256
 from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit
 
@@ -74,6 +75,12 @@ class SalesforceCredential:
     def loopback(self) -> bool:
         """Whether Salesforce is a stand-in on this machine."""
         return is_loopback(self.host)
+
+    @property
+    def identity(self) -> str:
+        """A digest of whom Salesforce sees: org, app, user and API version; no secret is in it."""
+        parts = (self.origin, self.client_id, self.username or "", self.api_version)
+        return sha256("\n".join(parts).encode()).hexdigest()
 
     @property
     def _url(self) -> SplitResult:

@@ -9,7 +9,7 @@ Responses"; Salesforce Help, "OAuth Error Codes".
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from m3sync_dagster.salesforce._catalogue import (
@@ -26,7 +26,7 @@ from m3sync_dagster.sync.errors import (
     RemoteError,
     SyncError,
 )
-from m3sync_dagster.sync.outcome import ErrorClass, Refused
+from m3sync_dagster.sync.outcome import ErrorClass, Refused, RowResult
 
 LOGIN = "the login"
 """What a login is called where something was refused."""
@@ -166,6 +166,22 @@ def _kind(
     return _BY_CLASS.get(advice.error_class, RemoteError)
 
 
+def stopping(results: Iterable[RowResult], where: str) -> SyncError | None:
+    """What a row's refusal says of all the rows that would come after it, if anything.
+
+    Args:
+        results: Salesforce's word on some rows.
+        where: where they went, such as ``the object Account``.
+    """
+    for result in results:
+        if isinstance(result, Refused) and (
+            result.error_class in _STOPPING or normalise(result.code) == "STORAGELIMITEXCEEDED"
+        ):
+            return stop(Complaint(result.code, result.message), f"rows of {where}")
+    return None
+
+
+_STOPPING = {ErrorClass.QUOTA, ErrorClass.AUTHENTICATION}
 _SPECIAL: dict[str, type[SyncError]] = {
     "INVALIDJOBSTATE": JobStateError,
     "JSONPARSERERROR": UnreadableBodyError,

@@ -4,9 +4,11 @@ Source: Bulk API 2.0 Developer Guide, "Bulk API 2.0 Ingest" and "Job States".
 """
 
 import logging
+import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from itertools import chain, islice
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
@@ -23,11 +25,19 @@ from m3sync_dagster.salesforce.errors import (
     parse_row_error,
     stop,
 )
+from m3sync_dagster.salesforce.scratch import scratch
 from m3sync_dagster.salesforce.sobject_collections import WAITS, jittered, may_pass
 from m3sync_dagster.salesforce.transport import Transport
-from m3sync_dagster.sync.errors import DeadlineError, RateLimitError, RemoteError, SyncError
+from m3sync_dagster.sync.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    DeadlineError,
+    RateLimitError,
+    RemoteError,
+    SyncError,
+)
 from m3sync_dagster.sync.outcome import Acknowledged, Refused, RowResult
-from m3sync_dagster.sync.ports import Group, JobLog, Target
+from m3sync_dagster.sync.ports import Group, JobLog, LeftJob, Target
 
 MOST_BYTES = 100_000_000
 """Size of a file that Salesforce recommends not to exceed."""
@@ -40,6 +50,8 @@ BATCH = 2_000
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 15.0
 """Seconds between two questions for a job's state, at first and at most."""
+ORPHAN_AGE = timedelta(minutes=15)
+"""How far from its announcement a job may have been created: two clocks, and a few repetitions."""
 UNPROCESSED = "UNPROCESSED"
 """Our code for a row that Salesforce never came to."""
 _ENDED = {"JobComplete", "Failed", "Aborted"}
@@ -51,7 +63,17 @@ class JobInfo(msgspec.Struct, rename="camel"):
 
     id: str
     state: str
+    object: str = ""
+    external_id_field_name: str = ""
+    created_date: str = ""
     error_message: str | None = None
+
+
+class JobList(msgspec.Struct, rename="camel"):
+    """A page of the org's jobs."""
+
+    records: list[JobInfo]
+    next_records_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,33 +99,61 @@ class IngestJobs:
             SyncError: a job could not be carried to its end, or took none of its rows.
         """
         head = csv_files.header(target, group.empty_lookups)
-        with TemporaryDirectory(prefix="m3sync-") as name:
-            folder = Path(name)
+        with scratch() as folder:
             for upload in csv_files.write_rows(head, group.rows, folder, self.most_bytes):
                 yield from self._load(target, upload, jobs)
                 upload.path.unlink()
 
-    def resume(self, job_id: str, target: Target, jobs: JobLog) -> Iterator[list[RowResult]]:
+    def resume(self, job: LeftJob, jobs: JobLog) -> Iterator[list[RowResult]]:
         """Pick up a job that an earlier run has left, and hand over what became of its rows.
 
-        A job whose data was never closed is aborted; of one that Salesforce has forgotten nothing
-        is handed over. The rows of both are to be sent again.
+        A job whose data was never closed is aborted, known by its id or not; of one that Salesforce
+        has forgotten nothing is handed over. The rows of all these are to be sent again.
 
         Raises:
             SyncError: Salesforce could not be asked, or the job does not end.
         """
+        if job.job_id is None:
+            self._abort_orphans(job.object_name, job.since, jobs)
+            jobs.ended(None, "Aborted")
+            return
         try:
-            info = self._info(job_id)
+            info = self._info(job.job_id)
         except NotFoundError:
-            jobs.ended(job_id, "Unknown")
+            jobs.ended(job.job_id, "Unknown")
             return
         if info.state == "Open":
-            self._abandon(job_id, jobs)
+            self._abandon(info.id, jobs)
             return
-        info = self._wait(job_id, target)
-        with TemporaryDirectory(prefix="m3sync-") as name:
-            yield from _batches(self._results(info, target, Path(name)))
-        jobs.ended(job_id, info.state)
+        info = self._wait(info.id, job.object_name)
+        with scratch() as folder:
+            yield from _batches(self._results(info, info.external_id_field_name, folder))
+        jobs.ended(info.id, info.state)
+
+    def _abort_orphans(self, object_name: str, since: datetime, jobs: JobLog) -> None:
+        """Abort jobs that may have been created for us, and whose ids we never learned.
+
+        That is every open job of the object from those minutes that none of our integrations knows.
+        """
+        try:
+            created = [info.id for info in self._jobs() if _may_be(info, object_name, since)]
+        except (ConfigurationError, RemoteError) as error:
+            # An open job writes nothing, and Salesforce drops it after a day.
+            _log.warning("Nobody knows whether an ingest job of %s is open: %s", object_name, error)
+            return
+        for job_id in jobs.strangers(created):
+            self._abort(job_id)
+
+    def _jobs(self) -> Iterator[JobInfo]:
+        """List the org's jobs.
+
+        Source: Bulk API 2.0 Developer Guide, "Get Information About All Jobs".
+        """
+        path: str | None = "/jobs/ingest?jobType=V2Ingest"
+        while path:
+            page = self.transport.fetch("GET", path, JobList)
+            yield from page.records
+            path = _resource(page.next_records_url)
 
     def _load(self, target: Target, upload: Upload, jobs: JobLog) -> Iterator[list[RowResult]]:
         """Send one file; then, after a wait, its rows that met a passing trouble."""
@@ -121,8 +171,8 @@ class IngestJobs:
     def _run(self, target: Target, upload: Upload, jobs: JobLog) -> Iterator[list[RowResult]]:
         """Carry one job from its creation to the last of its results."""
         job_id = self._start(target, upload, jobs)
-        info = self._wait(job_id, target)
-        results = self._results(info, target, upload.path.parent)
+        info = self._wait(job_id, target.object)
+        results = self._results(info, target.external_id_field, upload.path.parent)
         first = next(results, None)
         failure = _failure(info, target)
         if failure and (first is None or _is_unprocessed(first)):
@@ -160,8 +210,17 @@ class IngestJobs:
             "lineEnding": "LF",
             "columnDelimiter": "COMMA",
         }
-        job = self.transport.fetch("POST", "/jobs/ingest", JobInfo, json=request)
+        since, repetitions = datetime.now(UTC), self.transport.repetitions
+        jobs.announced(target.object, upload.ids.count, upload.sha256)
+        try:
+            job = self.transport.fetch("POST", "/jobs/ingest", JobInfo, json=request)
+        except (AuthenticationError, ConfigurationError, RateLimitError):
+            jobs.ended(None, "Refused")
+            raise
         jobs.opened(job.id, target.object, upload.ids.count, upload.sha256)
+        if self.transport.repetitions > repetitions:
+            # The answer to an earlier attempt may have been lost, and its job be there.
+            self._abort_orphans(target.object, since, jobs)
         try:
             with upload.path.open("rb") as data:
                 self.transport.call(
@@ -186,13 +245,16 @@ class IngestJobs:
 
     def _abandon(self, job_id: str, jobs: JobLog) -> None:
         """Abort a job that was never closed; Salesforce has written nothing of it."""
+        self._abort(job_id)
+        jobs.ended(job_id, "Aborted")
+
+    def _abort(self, job_id: str) -> None:
         try:
             self._set_state(job_id, "Aborted")
         except SyncError as error:
             _log.warning(
                 "The ingest job %s stays open until Salesforce drops it: %s", job_id, error
             )
-        jobs.ended(job_id, "Aborted")
 
     def _set_state(self, job_id: str, state: str) -> None:
         self.transport.call("PATCH", f"/jobs/ingest/{job_id}", json={"state": state})
@@ -200,14 +262,14 @@ class IngestJobs:
     def _info(self, job_id: str) -> JobInfo:
         return self.transport.fetch("GET", f"/jobs/ingest/{job_id}", JobInfo)
 
-    def _wait(self, job_id: str, target: Target) -> JobInfo:
+    def _wait(self, job_id: str, object_name: str) -> JobInfo:
         """Ask for the job's state until it has ended, ever less often."""
         deadline = self.clock() + DEADLINE
         pause = FIRST_PAUSE
         while (info := self._info(job_id)).state not in _ENDED:
             if self.clock() + pause > deadline:
                 raise DeadlineError(
-                    f"The ingest job {job_id} of {target.object} is {info.state} after "
+                    f"The ingest job {job_id} of {object_name} is {info.state} after "
                     f"{DEADLINE // 60} minutes",
                     "Look for slow triggers and flows on the object; the next run picks the job "
                     "up.",
@@ -216,14 +278,29 @@ class IngestJobs:
             pause = min(pause * 1.5, LONGEST_PAUSE)
         return info
 
-    def _results(self, info: JobInfo, target: Target, folder: Path) -> Iterator[RowResult]:
+    def _results(self, info: JobInfo, key: str, folder: Path) -> Iterator[RowResult]:
         """Read the three result sets, whatever the job's state: a failed job keeps its writes."""
         for kind, columns, result in _result_sets(info):
             path = folder / f"{kind}.csv"
             self.transport.download(f"/jobs/ingest/{info.id}/{kind}/", path)
-            for cells in csv_files.read_results(path, (target.external_id_field, *columns)):
+            for cells in csv_files.read_results(path, (key, *columns)):
                 yield result(*cells)
             path.unlink()
+
+
+def _may_be(info: JobInfo, object_name: str, since: datetime) -> bool:
+    """Whether a job of the org may be one that was asked for at this time."""
+    if info.state != "Open" or info.object != object_name:
+        return False
+    try:
+        return abs(datetime.fromisoformat(info.created_date) - since) < ORPHAN_AGE
+    except (ValueError, TypeError):
+        return False
+
+
+def _resource(url: str | None) -> str | None:
+    """The path under ``/services/data/vXX.X`` of the address of a next page."""
+    return re.sub(r"^.*?/services/data/v[\d.]+", "", url) if url else None
 
 
 def _result_sets(

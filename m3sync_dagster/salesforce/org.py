@@ -1,22 +1,35 @@
 """A Salesforce org, as the sync sees it."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from m3sync_dagster.salesforce import sobject_collections
 from m3sync_dagster.salesforce.credential import SalesforceCredential
-from m3sync_dagster.salesforce.describe import describe
+from m3sync_dagster.salesforce.deletion import delete
+from m3sync_dagster.salesforce.describe import Describer
+from m3sync_dagster.salesforce.errors import stopping
 from m3sync_dagster.salesforce.ingest import MOST_BYTES, IngestJobs
+from m3sync_dagster.salesforce.readback import ReadBack
+from m3sync_dagster.salesforce.tooling import (
+    custom_fields,
+    installed_packages,
+    known_objects,
+)
 from m3sync_dagster.salesforce.transport import Transport
-from m3sync_dagster.sync.outcome import RowResult
-from m3sync_dagster.sync.ports import Group, JobLog, SalesforceObject, Target
-
-SMALL = 2_000
-"""Rows up to which sObject Collections need fewer calls than an ingest job.
-
-Source: Salesforce Developer Limits and Allocations Quick Reference, "Bulk API and Bulk API 2.0".
-"""
+from m3sync_dagster.sync.errors import SyncError
+from m3sync_dagster.sync.outcome import Row, RowResult
+from m3sync_dagster.sync.ports import (
+    COLLECTIONS_UP_TO,
+    DescribeCache,
+    Group,
+    JobLog,
+    LeftJob,
+    SalesforceObject,
+    Target,
+)
+from m3sync_dagster.sync.proposal import KnownObject, Package
+from m3sync_dagster.sync.verify import HeldRow, Selection
 
 
 class SalesforceOrg:
@@ -28,9 +41,10 @@ class SalesforceOrg:
         most_bytes: size of an ingest job's file that is not exceeded.
         sleep: waits a number of seconds.
         clock: seconds that only grow, for deadlines.
+        describes: what the org said of its objects in earlier runs.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each can be exchanged by a test
         self,
         credential: SalesforceCredential,
         *,
@@ -38,11 +52,13 @@ class SalesforceOrg:
         most_bytes: int = MOST_BYTES,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
+        describes: DescribeCache | None = None,
     ) -> None:
         self.transport = Transport(credential, quota_share, sleep)
         self._ingest = IngestJobs(self.transport, most_bytes, sleep, clock)
+        self._read_back = ReadBack(self.transport, sleep, clock)
         self._sleep = sleep
-        self._described: dict[str, SalesforceObject] = {}
+        self._describer = Describer(self.transport, describes)
 
     @property
     def calls(self) -> int:
@@ -54,38 +70,81 @@ class SalesforceOrg:
         """API calls that the whole org has used and may use in 24 hours, as last heard."""
         return self.transport.usage
 
-    def describe(self, object_name: str) -> SalesforceObject:
-        """Read what the org says of an object; asked for once.
+    def describe(self, object_name: str, *, anew: bool = False) -> SalesforceObject:
+        """Read what the org says of an object now; asked for once.
+
+        Args:
+            object_name: API name.
+            anew: ask even for what would be unchanged since it was last read.
 
         Raises:
             ConfigurationError: the object does not exist, or this user may not see it.
             SyncError: Salesforce could not be asked.
         """
-        if object_name not in self._described:
-            self._described[object_name] = describe(self.transport, object_name)
-        return self._described[object_name]
+        return self._describer.describe(object_name, anew=anew)
+
+    def remembered(self, object_name: str) -> SalesforceObject | None:
+        """Give what was last read of an object, by this run or an earlier one."""
+        return self._describer.remembered(object_name)
+
+    def custom_fields(self, object_name: str) -> frozenset[str] | None:
+        """Name an object's custom fields, seen by this user or not.
+
+        ``None`` where this user may not read the org's setup, so that a field that is not there
+        and one that is hidden look the same.
+
+        Raises:
+            SyncError: Salesforce could not be asked.
+        """
+        return custom_fields(self.transport, self.describe(object_name))
+
+    def packages(self) -> list[Package] | None:
+        """List the installed managed packages; ``None`` where this user may not ask.
+
+        Raises:
+            SyncError: Salesforce could not be asked.
+        """
+        return installed_packages(self.transport)
+
+    def objects(self) -> list[KnownObject]:
+        """List every object that this user sees.
+
+        Raises:
+            SyncError: Salesforce could not be asked.
+        """
+        return known_objects(self.transport)
 
     def upsert(self, target: Target, group: Group, jobs: JobLog) -> Iterator[list[RowResult]]:
         """Send rows, the quick way or the large way; see ``Destination``.
 
         Raises:
-            RateLimitError: the org's API calls are used past the set share.
+            RateLimitError: the org's API calls are used past the set share, or it takes no more
+                rows for now.
             SyncError: Salesforce could not be asked; rows not yet handed over are not known to
                 be in Salesforce, and may be.
         """
-        if group.count <= SMALL or group.collections_only:
+        failure: SyncError | None = None
+        for results in self._upsert(target, group, jobs):
+            failure = failure or stopping(results, target.object)
+            yield results
+        if failure:
+            raise failure
+
+    def _upsert(self, target: Target, group: Group, jobs: JobLog) -> Iterator[list[RowResult]]:
+        if group.count <= COLLECTIONS_UP_TO or group.collections_only:
             return sobject_collections.upsert(self.transport, target, group, self._sleep)
         return self._ingest.upsert(target, group, jobs)
 
-    def resume(self, job_id: str, target: Target, jobs: JobLog) -> Iterator[list[RowResult]]:
-        """Hand over what became of the rows of an ingest job that an earlier run has left.
+    def resume(self, job: LeftJob, jobs: JobLog) -> Iterator[list[RowResult]]:
+        """Hand over what became of the rows of a job that an earlier run has left.
 
         Rows that it does not name are to be sent again: the job may never have been closed.
 
         Raises:
-            SyncError: Salesforce could not be asked, or the job does not end.
+            DeadlineError: the job does not end in the time that a run has.
+            SyncError: Salesforce could not be asked.
         """
-        return self._ingest.resume(job_id, target, jobs)
+        return self._ingest.resume(job, jobs)
 
     def query(self, soql: str) -> Iterator[dict[str, Any]]:
         """Run a SOQL query, page by page; numbers with a point are exact decimals.
@@ -95,6 +154,32 @@ class SalesforceOrg:
         """
         for record in self.transport.client.query_all_iter(soql):
             yield dict(record)
+
+    def read_back(self, target: Target, only: Selection | None) -> Iterator[list[HeldRow]]:
+        """Read the records that have an external ID, a batch at a time.
+
+        Raises:
+            SyncError: they could not be read to the end.
+        """
+        return self._read_back.read(target, only)
+
+    def upsert_few(self, target: Target, rows: Sequence[Row]) -> Iterator[list[RowResult]]:
+        """Send rows by sObject Collections, however many they are.
+
+        Raises:
+            SyncError: as for ``upsert``.
+        """
+        group = Group(rows, len(rows))
+        return sobject_collections.upsert(self.transport, target, group, self._sleep)
+
+    def delete(self, salesforce_ids: Sequence[str]) -> Iterator[list[RowResult]]:
+        """Delete records by their Salesforce Ids, under which the results name them.
+
+        Raises:
+            RateLimitError: the org's API calls are used past the set share.
+            SyncError: Salesforce could not be asked.
+        """
+        return delete(self.transport, salesforce_ids)
 
     def limits(self) -> dict[str, Any]:
         """Read the org's limits.

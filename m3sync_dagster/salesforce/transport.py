@@ -7,7 +7,7 @@ a count, one renewal of the token for all threads, and errors that say what to d
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
@@ -19,6 +19,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from requests.utils import rewind_body
 from tenacity import (
+    RetryCallState,
     Retrying,
     before_sleep_log,
     retry_if_exception,
@@ -30,8 +31,9 @@ from tenacity import (
 from m3sync_dagster.salesforce.credential import SalesforceCredential
 from m3sync_dagster.salesforce.errors import LOGIN, Complaint, parse_answer, stop
 from m3sync_dagster.salesforce.login import Token, log_in
+from m3sync_dagster.salesforce.quota import Limits, Quota
 from m3sync_dagster.salesforce.stand_in import StandIn
-from m3sync_dagster.sync.errors import AuthenticationError, RateLimitError, RemoteError
+from m3sync_dagster.sync.errors import AuthenticationError, ConfigurationError, RemoteError
 from m3sync_dagster.sync.outcome import ErrorClass
 
 if TYPE_CHECKING:
@@ -53,6 +55,7 @@ class Options(TypedDict, total=False):
     headers: dict[str, str]
     data: bytes | BinaryIO
     json: object
+    params: dict[str, str]
     stream: bool
 
 
@@ -78,7 +81,7 @@ class Transport(requests.Session):
 
     Attributes:
         calls: requests sent so far, logins and repetitions included.
-        usage: API calls that the org has used and may use in 24 hours, as last heard.
+        repetitions: how many of them were sent again, since they failed or their answer was lost.
     """
 
     def __init__(
@@ -89,9 +92,9 @@ class Transport(requests.Session):
     ) -> None:
         super().__init__()
         self.calls = 0
-        self.usage: tuple[int, int] | None = None
+        self.repetitions = 0
         self._credential = credential
-        self._quota_share = quota_share
+        self._quota = Quota(quota_share)
         self._token: Token | None = None
         self._refused: AuthenticationError | None = None
         self._login_lock = threading.Lock()
@@ -101,7 +104,7 @@ class Transport(requests.Session):
             stop=stop_after_attempt(ATTEMPTS),
             wait=wait_exponential(multiplier=0.5, max=30) + wait_random(0, 1),
             sleep=sleep,
-            before_sleep=before_sleep_log(_log, logging.WARNING),
+            before_sleep=self._note_repetition,
             reraise=True,
         )
         self._equip()
@@ -116,6 +119,11 @@ class Transport(requests.Session):
             self.mount("https://", HTTPAdapter(pool_maxsize=CONNECTIONS))
         self.auth = _unchanged
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+
+    @property
+    def usage(self) -> tuple[int, int] | None:
+        """API calls that the org has used and may use in 24 hours, as last heard."""
+        return self._quota.usage
 
     @property
     def token(self) -> Token:
@@ -159,25 +167,49 @@ class Transport(requests.Session):
 
     def fetch(self, method: str, path: str, answer: type[_T], **options: Unpack[Options]) -> _T:
         """Do as ``call``, and decode the JSON that comes back."""
-        response = self.call(method, path, **options)
-        try:
-            return msgspec.json.decode(response.content, type=answer)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise _nonsense(f"{method} {path}", str(error)) from error
+        return decode(self.call(method, path, **options), answer)
 
-    def download(self, path: str, file: Path) -> None:
-        """Read a CSV resource into a file; from its start again where the line breaks."""
+    def call_once(self, method: str, path: str, **options: Any) -> requests.Response:  # noqa: ANN401 - as requests has it
+        """Do as ``call``, but never again where nobody knows what became of the first time.
+
+        Raises:
+            SyncError: it was refused, or nothing came back; in the latter case it may have
+                been carried out all the same.
+        """
+        headers = {"Authorization": _BEARER} | options.pop("headers", {})
+        request = self.prepare_request(
+            requests.Request(method, self.base_url + path, headers=headers, **options)
+        )
+        kept = {"allow_redirects": False, "timeout": TIMEOUT}
         try:
-            self._retrying(self._download, path, file)
+            response = self._ask(request, kept)
+            if response.status_code == 401:
+                self._renew(request)
+                response = self._ask(request, kept)
+        except requests.RequestException as error:
+            raise _unreachable(_where(request), error) from error
+        if _refused(response):
+            raise _refusal(response)
+        return response
+
+    def download(self, path: str, file: Path) -> Mapping[str, str]:
+        """Read a CSV resource into a file; from its start again where the line breaks.
+
+        Returns:
+            The answer's headers.
+        """
+        try:
+            return self._retrying(self._download, path, file)
         except requests.RequestException as error:
             raise _unreachable(f"GET {path}", error) from error
 
-    def _download(self, path: str, file: Path) -> None:
+    def _download(self, path: str, file: Path) -> Mapping[str, str]:
         with (
             self.call("GET", path, headers={"Accept": "text/csv"}, stream=True) as response,
             file.open("wb") as target,
         ):
             target.writelines(response.iter_content(1 << 16))
+            return response.headers
 
     def check_quota(self) -> None:
         """Refuse to go on when the org's daily API calls are nearly used up.
@@ -185,13 +217,16 @@ class Transport(requests.Session):
         Raises:
             RateLimitError: they are used past the set share.
         """
-        used, total = self.usage or (0, 0)
-        if used > total * self._quota_share:
-            raise RateLimitError(
-                f"The Salesforce org has used {used} of its {total} API calls of 24 hours, and "
-                f"m3sync goes no further than {self._quota_share:.0%}",
-                "Wait: the next hour's run goes on from here once calls are free again.",
-            )
+        if self._quota.unknown:
+            self._quota.learn(self._ask_limits())
+        self._quota.check()
+
+    def _ask_limits(self) -> Limits | None:
+        try:
+            return self.fetch("GET", "/limits", Limits)
+        except (ConfigurationError, RemoteError) as error:
+            _log.warning("Nobody knows how many API calls the org has left: %s", error)
+            return None
 
     def send(
         self,
@@ -209,7 +244,7 @@ class Transport(requests.Session):
         if response.status_code == 401 and _is_bearer(request):
             self._renew(request)
             response = self._persist(request, options)
-        if response.status_code >= 300:
+        if _refused(response):
             raise _refusal(response)
         return response
 
@@ -226,6 +261,18 @@ class Transport(requests.Session):
     def _attempt(
         self, request: requests.PreparedRequest, options: dict[str, Any]
     ) -> requests.Response:
+        response = self._ask(request, options)
+        if _refused(response):
+            complaint = _complaint(response)
+            if (
+                response.status_code in _PASSING
+                or complaint.advice.error_class is ErrorClass.TRANSIENT
+            ):
+                raise _PassingError(response, complaint)
+        return response
+
+    def _ask(self, request: requests.PreparedRequest, options: dict[str, Any]) -> requests.Response:
+        """Send a request once, with the current token."""
         if _is_bearer(request):
             request.headers["Authorization"] = _BEARER + self.token.value
         if getattr(request, "_body_position", None) is not None:
@@ -233,14 +280,8 @@ class Transport(requests.Session):
         with self._count_lock:
             self.calls += 1
         response = super().send(request, **options)
-        self._note_usage(response)
-        if response.status_code >= 300:
-            complaint = _complaint(response)
-            if (
-                response.status_code in _PASSING
-                or complaint.advice.error_class is ErrorClass.TRANSIENT
-            ):
-                raise _PassingError(response, complaint)
+        if _is_bearer(request):
+            self._quota.note(response.headers)
         return response
 
     def _renew(self, request: requests.PreparedRequest) -> None:
@@ -260,17 +301,27 @@ class Transport(requests.Session):
             raise
         return self._token
 
-    def _note_usage(self, response: requests.Response) -> None:
-        """Keep ``api-usage=18/5000``.
+    def _note_repetition(self, state: RetryCallState) -> None:
+        before_sleep_log(_log, logging.WARNING)(state)
+        with self._count_lock:
+            self.repetitions += 1
 
-        Source: REST API Developer Guide, "Limit Info Header".
-        """
-        info = response.headers.get("Sforce-Limit-Info", "")
-        for part in info.split(";"):
-            name, _, value = part.strip().partition("=")
-            used, _, total = value.partition("/")
-            if name == "api-usage" and used.isdecimal() and total.isdecimal():
-                self.usage = int(used), int(total)
+
+def decode(response: requests.Response, answer: type[_T]) -> _T:
+    """Decode an answer's JSON.
+
+    Raises:
+        RemoteError: it is not what it should be.
+    """
+    try:
+        return msgspec.json.decode(response.content, type=answer)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise _nonsense(_where(response.request), str(error)) from error
+
+
+def _refused(response: requests.Response) -> bool:
+    """Whether it is no answer to what was asked; 304 says that the asker has it already."""
+    return response.status_code >= 300 and response.status_code != 304
 
 
 def _unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:

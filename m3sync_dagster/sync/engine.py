@@ -3,7 +3,7 @@
 Nothing here holds more than a batch of records: what is to be sent waits in the ledger.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -17,7 +17,15 @@ from m3sync_dagster.sync.outcome import (
     Refused,
     RowResult,
 )
-from m3sync_dagster.sync.ports import Destination, Group, Ledger, Seen, Source, Staged
+from m3sync_dagster.sync.ports import (
+    COLLECTIONS_UP_TO,
+    Destination,
+    Group,
+    Ledger,
+    Seen,
+    Source,
+    Staged,
+)
 from m3sync_dagster.sync.shapes import Shapes
 
 BATCH = 1_000
@@ -41,9 +49,11 @@ class EntitySync:
         ledger: what Salesforce has acknowledged so far, and where ingest jobs are written down.
         destination: Salesforce. It is asked nothing while no row has changed.
         full: send every row, whatever Salesforce has acknowledged.
+        preflight: called once, before the first row is staged to be sent; what it raises stops
+            the sync.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each can be exchanged by a test
         self,
         mapping: Mapping,
         source: Source,
@@ -51,6 +61,7 @@ class EntitySync:
         destination: Destination,
         *,
         full: bool = False,
+        preflight: Callable[[], object] = lambda: None,
     ) -> None:
         self.counts = Counts()
         self.refused: list[Refused] = []
@@ -59,6 +70,7 @@ class EntitySync:
         self._ledger = ledger
         self._destination = destination
         self._full = full
+        self._preflight = preflight
         self._fitter: Fitter | None = None
         self._answered = 0
 
@@ -72,6 +84,8 @@ class EntitySync:
             SyncError: the sync could not reach its end. What Salesforce acknowledged until
                 then is on record, and the next run goes on from there.
         """
+        for answered in self._resume():
+            yield Progress(0, answered)
         self._ledger.clear()
         read = 0
         for batch in batched(self._records()):
@@ -81,6 +95,17 @@ class EntitySync:
         for answered in self._send():
             yield Progress(read, answered)
         self._ledger.forget_rejects()
+
+    def _resume(self) -> Iterator[int]:
+        """Put on record what became of the rows that an earlier run has sent and then lost.
+
+        They count as unchanged in this run, since it finds them as they should be.
+        """
+        for job in self._ledger.left_jobs():
+            for results in self._destination.resume(job, self._ledger):
+                self._ledger.record(results)
+                self._answered += len(results)
+                yield self._answered
 
     def _records(self) -> Iterable[Sequence[bytes]]:
         return self._source.records(self._mapping.entity, self._mapping.scope.fetchable())
@@ -102,11 +127,12 @@ class EntitySync:
         self._stage(mapped, refused)
 
     def _stage(self, mapped: dict[str, tuple[Mapped, Seen]], refused: dict[str, Refused]) -> None:
-        seen = [seen for _, seen in mapped.values()]
-        changed = set(mapped) if self._full else self._ledger.changed(seen)
+        changed = self._changed([seen for _, seen in mapped.values()])
         self.counts[Count.UNCHANGED] += len(mapped) - len(changed)
+        resting = [] if self._full else self._ledger.paused([mapped[i][1] for i in changed])
+        self._note(resting)
         staged = []
-        for m3ter_id in changed:
+        for m3ter_id in changed.difference(row.m3ter_id for row in resting):
             match self._fit(*mapped[m3ter_id]):
                 case Staged() as row:
                     staged.append(row)
@@ -115,6 +141,11 @@ class EntitySync:
         self._ledger.stage(staged)
         self._account(list(refused.values()))
 
+    def _changed(self, seen: list[Seen]) -> set[str]:
+        if self._full:
+            return {record.m3ter_id for record in seen}
+        return self._ledger.changed(seen)
+
     def _fit(self, mapped: Mapped, seen: Seen) -> Staged | Refused:
         fitted = self._described.fit(mapped)
         return fitted if isinstance(fitted, Refused) else self._shapes.staged(seen, fitted)
@@ -122,6 +153,7 @@ class EntitySync:
     @property
     def _described(self) -> Fitter:
         if self._fitter is None:
+            self._preflight()
             described = self._destination.describe(self._mapping.object_name)
             self._fitter = Fitter(self._mapping, described)
             self._shapes = Shapes(self._fitter.target, self._mapping.self_lookup)
@@ -131,9 +163,12 @@ class EntitySync:
         """Send siblings level by level; a circle of them has no first, so it goes as it is."""
         for all_rows in (False, True):
             while ready := self._ledger.ready(all_rows=all_rows):
-                shape, count = ready
-                rows = self._ledger.staged(shape, all_rows=all_rows)
-                yield from self._send_group(self._shapes.group(shape, rows, count))
+                # Few rows travel together whatever their shape; many need a file for each.
+                together = ready if sum(n for _, n in ready) <= COLLECTIONS_UP_TO else ready[:1]
+                shapes = [shape for shape, _ in together]
+                rows = self._ledger.staged(shapes, all_rows=all_rows)
+                count = sum(n for _, n in together)
+                yield from self._send_group(self._shapes.group(shapes, rows, count))
 
     def _send_group(self, group: Group) -> Iterator[int]:
         target = self._described.target
@@ -147,6 +182,9 @@ class EntitySync:
         if not results:
             return
         self._ledger.record(results)
+        self._note(results)
+
+    def _note(self, results: Sequence[RowResult]) -> None:
         self.counts.update(fate(result) for result in results)
         refused = (result for result in results if isinstance(result, Refused))
         self.refused.extend(list(refused)[: SHOWN_REJECTS - len(self.refused)])

@@ -7,13 +7,19 @@ from collections.abc import Callable
 from decimal import Decimal
 
 from m3sync_dagster.entities import Kind
-from m3sync_dagster.sync.errors import ConfigurationError
+from m3sync_dagster.sync.examine import examine
+from m3sync_dagster.sync.findings import require_none
 from m3sync_dagster.sync.mapping import INVALID_VALUE, Mapped, Mapping
 from m3sync_dagster.sync.outcome import ErrorClass, Refused, Row, Value
 from m3sync_dagster.sync.ports import Column, SalesforceField, SalesforceObject, Target
-from m3sync_dagster.sync.values import Unfit, calendar_date, date_time, number, shown, text
+from m3sync_dagster.sync.values import Unfit, calendar_date, date_time, integer, number, shown, text
 
 _Fit = Callable[[Value, SalesforceField], Value]
+
+BLANK = "".join(map(chr, range(0x21)))
+"""What Salesforce takes off both ends of a text: spaces and control characters."""
+EARLIEST, LATEST = "1700-01-01", "4000-12-31"
+"""The days that Salesforce knows. Source: SOAP API Developer Guide, "Primitive Data Types"."""
 
 
 class Fitter:
@@ -24,13 +30,21 @@ class Fitter:
         described: what is there.
 
     Raises:
-        ConfigurationError: fields are missing, or the external ID field is none.
+        MisfitError: they do not fit; every reason is in it.
     """
 
     def __init__(self, mapping: Mapping, described: SalesforceObject) -> None:
-        _require_fields(mapping, described)
+        require_none(examine(mapping, described))
         self._fields = [described.fields[name] for name in mapping.columns]
-        self._fits = [_FITS.get(f.type, _unchanged) for f in self._fields]
+        self._fits = [_fit_of(f) for f in self._fields]
+        self._cut = [
+            place
+            for place, (carried, field) in enumerate(
+                zip(mapping.fields, self._fields[: len(mapping.fields)], strict=True)
+            )
+            if carried.source in mapping.truncated
+            or (carried.kind is Kind.TITLE and field.length < carried.length)
+        ]
         self.target = Target(
             object=mapping.object_name,
             external_id_field=mapping.external_id_field,
@@ -41,7 +55,8 @@ class Fitter:
         """Give the row to send, or every reason why it cannot be sent."""
         values: list[Value] = []
         problems = []
-        for value, described, fit in zip(mapped.values, self._fields, self._fits, strict=True):
+        given = self._cut_short(mapped.values) if self._cut else mapped.values
+        for value, described, fit in zip(given, self._fields, self._fits, strict=True):
             try:
                 values.append(fit(value, described))
             except Unfit as problem:
@@ -51,6 +66,15 @@ class Fitter:
             names = tuple(name for name, _ in problems)
             return Refused(mapped.m3ter_id, ErrorClass.INVALID, INVALID_VALUE, words, names)
         return Row(mapped.m3ter_id, values)
+
+    def _cut_short(self, values: list[Value]) -> list[Value]:
+        """Cut the texts that the mapping lets be cut; a title is one always."""
+        cut = list(values)
+        for place in self._cut:
+            value, length = cut[place], self._fields[place].length
+            if isinstance(value, str) and length:
+                cut[place] = value.strip(BLANK)[:length]
+        return cut
 
     def _columns(self, mapping: Mapping) -> list[Column]:
         """A lookup is set by external ID where the org's field is one, and is text elsewhere."""
@@ -66,17 +90,19 @@ class Fitter:
         return columns
 
 
-def _require_fields(mapping: Mapping, described: SalesforceObject) -> None:
-    wanted = [mapping.external_id_field, *mapping.columns]
-    missing = [name for name in wanted if name not in described.fields]
-    if missing:
-        raise ConfigurationError(
-            f"the Salesforce object {described.name}, for {mapping.entity.name} records, "
-            f"shows no field {', '.join(missing)} to this user",
-            "Deploy the fields, and give this user the permission set that makes them editable; "
-            "or map them to other fields, or to null, under fields in the YAML.",
-            ("entities", mapping.entity.name),
-        )
+def _fit_of(described: SalesforceField) -> _Fit:
+    """The rule of a field's type; a required field also has to have a value."""
+    fit = _FITS.get(described.type, _unchanged)
+    if described.nillable or described.defaulted is not False:
+        return fit
+
+    def required(value: Value, field: SalesforceField) -> Value:
+        fitted = fit(value, field)
+        if fitted is None:
+            raise Unfit("m3ter has no value, and the org requires one")
+        return fitted
+
+    return required
 
 
 def _unchanged(value: Value, _described: SalesforceField) -> Value:
@@ -86,7 +112,7 @@ def _unchanged(value: Value, _described: SalesforceField) -> Value:
 def _text(value: Value, described: SalesforceField) -> Value:
     if value is None:
         return None
-    words = str(text(value) or "")
+    words = str(text(value) or "").strip(BLANK)
     if described.length and len(words) > described.length:
         raise Unfit(
             f"{shown(words)} is {len(words)} characters long, the field holds {described.length}"
@@ -98,6 +124,15 @@ def _picklist(value: Value, described: SalesforceField) -> Value:
     words = _text(value, described)
     if words is not None and described.restricted and words not in described.picklist:
         raise Unfit(f"{shown(words)} is not a value of this restricted picklist")
+    return words
+
+
+def _choices(value: Value, described: SalesforceField) -> Value:
+    """Several values of a picklist, joined with ``;``."""
+    words = _text(value, described)
+    chosen = str(words).split(";") if words else []
+    if described.restricted and (strange := set(chosen) - set(described.picklist)):
+        raise Unfit(f"{shown(min(strange))} is not a value of this restricted picklist")
     return words
 
 
@@ -120,6 +155,17 @@ def _number(value: Value, described: SalesforceField) -> Value:
     return exact
 
 
+def _whole(value: Value, described: SalesforceField) -> Value:
+    """A field of type ``int`` or ``long`` has no fractions and 32 or 64 bits."""
+    if value is None:
+        return None
+    exact = Decimal(integer(value))  # type: ignore[arg-type] # as above
+    bits = 31 if described.type == "int" else 63
+    if exact.adjusted() > 18 or not -(2**bits) <= exact < 2**bits:
+        raise Unfit(f"{shown(exact)} is not a whole number of {bits + 1} bits")
+    return exact
+
+
 def _checkbox(value: Value, _described: SalesforceField) -> Value:
     """A checkbox has no third state: nothing is not checked."""
     if value is None:
@@ -130,11 +176,17 @@ def _checkbox(value: Value, _described: SalesforceField) -> Value:
 
 
 def _date(value: Value, _described: SalesforceField) -> Value:
-    return None if value is None else calendar_date(value)
+    return None if value is None else _known_day(calendar_date(value))
 
 
 def _datetime(value: Value, _described: SalesforceField) -> Value:
-    return None if value is None else date_time(value)
+    return None if value is None else _known_day(date_time(value))
+
+
+def _known_day(value: Value) -> Value:
+    if not EARLIEST <= str(value)[:10] <= LATEST:
+        raise Unfit(f"{shown(value)} is not between {EARLIEST} and {LATEST}")
+    return value
 
 
 _FITS: dict[str, _Fit] = {
@@ -145,12 +197,12 @@ _FITS: dict[str, _Fit] = {
     "url": _text,
     "picklist": _picklist,
     "combobox": _text,
-    "multipicklist": _text,
+    "multipicklist": _choices,
     "double": _number,
     "currency": _number,
     "percent": _number,
-    "int": _number,
-    "long": _number,
+    "int": _whole,
+    "long": _whole,
     "boolean": _checkbox,
     "date": _date,
     "datetime": _datetime,

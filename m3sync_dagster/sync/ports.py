@@ -5,10 +5,11 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from m3sync_dagster.entities import EntityType
-from m3sync_dagster.sync.outcome import Row, RowResult
+from m3sync_dagster.sync.outcome import Refused, Row, RowResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +23,15 @@ class SalesforceField:
         precision, scale: digits in all, and after the decimal point, of a number field.
         nillable: whether it may be empty.
         createable, updateable: whether this user may write it on new and on existing records.
-        external_id, unique, case_sensitive: as for an external ID field.
+        label: what people see.
+        external_id, unique, case_sensitive: as for an external ID field; ``None`` where the
+            describe does not say.
         refers_to: API names of the objects that a lookup may point to.
         relationship: the name under which a lookup is set by external ID; ``None`` for others.
         picklist: the active values of a picklist; empty for other fields.
         restricted: whether a picklist takes those values alone.
-        defaulted: whether Salesforce fills it in on create when it is left out.
+        defaulted: whether Salesforce fills it in on create when it is left out; ``None`` where
+            the describe does not say.
     """
 
     name: str
@@ -38,23 +42,29 @@ class SalesforceField:
     nillable: bool = True
     createable: bool = True
     updateable: bool = True
-    external_id: bool = False
-    unique: bool = False
-    case_sensitive: bool = False
+    external_id: bool | None = None
+    unique: bool | None = None
+    case_sensitive: bool | None = None
     refers_to: tuple[str, ...] = ()
     relationship: str | None = None
     picklist: tuple[str, ...] = ()
     restricted: bool = False
-    defaulted: bool = False
+    defaulted: bool | None = None
+    label: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class SalesforceObject:
-    """A describe of one object: its API name, its label and its fields by API name."""
+    """A describe of one object: its API name, its label and its fields by API name.
+
+    ``createable`` and ``updateable`` say whether this user may write records of it at all.
+    """
 
     name: str
     label: str
     fields: dict[str, SalesforceField]
+    createable: bool = True
+    updateable: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +98,13 @@ class Target:
     columns: tuple[Column, ...]
 
 
+COLLECTIONS_UP_TO = 2_000
+"""Rows up to which sObject Collections need fewer calls than an ingest job.
+
+Source: Salesforce Bulk API 2.0 guide, introduction.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Group:
     """Rows that can travel together.
@@ -98,7 +115,8 @@ class Group:
         empty_lookups: API names of the lookup columns that are ``None`` in every row of the
             group; all other lookup columns have a value in every row. A CSV file cannot clear
             a lookup by external ID, so it needs to know.
-        collections_only: the rows hold a text that a CSV file cannot express (``#N/A``).
+        collections_only: a CSV file cannot express the rows: one holds the text ``#N/A``, or
+            they differ in which of their lookups are empty.
         parent: position of the lookup column by which rows are sorted; ``None`` where the
             target has no filled lookup.
     """
@@ -139,20 +157,52 @@ class Staged:
     sibling: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class LeftJob:
+    """An ingest job that an earlier run has left before all its results were on record.
+
+    Args:
+        job_id: Salesforce's id; ``None`` where the run broke off before it learned the id, so that
+            nobody knows whether there is such a job.
+        object_name: API name of the object that it writes.
+        since: when it was about to be created.
+    """
+
+    job_id: str | None
+    object_name: str
+    since: datetime
+
+
 class JobLog(Protocol):
     """Where ingest jobs are written down, so that a crash forgets none."""
 
-    def opened(self, job_id: str, object_name: str, rows: int, sha256: str) -> None:
-        """Salesforce has created the job; called before its data is closed."""
+    def announced(self, object_name: str, rows: int, sha256: str) -> None:
+        """A job is about to be created; no other is on its way at the same time."""
         ...
 
-    def ended(self, job_id: str, state: str) -> None:
-        """All of the job's results have been handed over."""
+    def opened(self, job_id: str, object_name: str, rows: int, sha256: str) -> None:
+        """Salesforce has created the announced job; called before its data is sent."""
+        ...
+
+    def ended(self, job_id: str | None, state: str) -> None:
+        """All of a job's results have been handed over; ``None`` means the one announced."""
+        ...
+
+    def strangers(self, job_ids: Sequence[str]) -> list[str]:
+        """Tell which of these jobs no integration has written down."""
         ...
 
 
 class Ledger(JobLog, Protocol):
     """What is known of one entity of one integration: what Salesforce holds, what waits to go."""
+
+    def left_jobs(self) -> list[LeftJob]:
+        """Name the ingest jobs whose results are not all on record, the oldest first.
+
+        The rows that were sent with them are still staged, with the fingerprints that were sent:
+        their results can be recorded until ``clear``.
+        """
+        ...
 
     def clear(self) -> None:
         """Forget the rows that an earlier run left unsent."""
@@ -170,32 +220,51 @@ class Ledger(JobLog, Protocol):
         """
         ...
 
+    def paused(self, seen: Sequence[Seen]) -> list[Refused]:
+        """Tell which records' rows Salesforce has refused before as they are, and may rest for now.
+
+        They stay on record as refused.
+        """
+        ...
+
     def stage(self, rows: Sequence[Staged]) -> None:
         """Put rows up to be sent. A record that is staged again takes the later row."""
         ...
 
-    def ready(self, *, all_rows: bool) -> tuple[int, int] | None:
-        """Name the shape that should go next, and how many of its staged rows can.
+    def ready(self, *, all_rows: bool) -> list[tuple[int, int]]:
+        """Name the shapes of staged rows that can go next, in order, and how many rows each has.
 
         Args:
             all_rows: also those whose sibling is itself still staged.
         """
         ...
 
-    def staged(self, shape: int, *, all_rows: bool) -> Iterator[Row]:
-        """Read the staged rows of a shape, those of one parent next to each other."""
+    def staged(self, shapes: Sequence[int], *, all_rows: bool) -> Iterator[Row]:
+        """Read the staged rows of these shapes, those of one parent next to each other."""
         ...
 
     def record(self, results: Sequence[RowResult]) -> None:
         """Write down, at once, what Salesforce said of rows, or why they were not sent.
 
         An acknowledged row is from now on the one to compare with; no row of the results is
-        staged any longer.
+        staged any longer. A result whose row is not staged is of no account.
         """
         ...
 
     def forget_rejects(self) -> None:
         """Drop rejects that were not written down again since ``clear``: they are no more."""
+        ...
+
+
+class DescribeCache(Protocol):
+    """What an org has said of its objects before, kept from run to run."""
+
+    def read(self, object_name: str) -> tuple[bytes, str] | None:
+        """Give an object's describe as it came, and the time stamp that came with it."""
+        ...
+
+    def write(self, object_name: str, body: bytes, last_modified: str) -> None:
+        """Keep an object's describe in the place of an earlier one."""
         ...
 
 
@@ -246,5 +315,16 @@ class Destination(Protocol):
         Raises:
             SyncError: Salesforce could not be asked; rows not yet handed over are not known to
                 be in Salesforce, and may be.
+        """
+        ...
+
+    def resume(self, job: LeftJob, jobs: JobLog) -> Iterator[list[RowResult]]:
+        """Hand over what became of the rows of a job that an earlier run has left.
+
+        Rows that it does not name are to be sent again.
+
+        Raises:
+            DeadlineError: the job does not end in the time that a run has.
+            SyncError: Salesforce could not be asked.
         """
         ...

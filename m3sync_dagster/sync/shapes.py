@@ -7,7 +7,7 @@ is filled: bit 0 for the first lookup column, and so on. One more bit, above tho
 a CSV file cannot express at all.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from m3sync_dagster.sync.outcome import Row
 from m3sync_dagster.sync.ports import Group, Seen, Staged, Target
@@ -44,8 +44,12 @@ class Shapes:
             sibling=None if sibling is None else str(sibling),
         )
 
-    def group(self, shape: int, rows: Iterable[Row], count: int) -> Group:
-        """Describe rows that have this shape."""
+    def group(self, shapes: Sequence[int], rows: Iterable[Row], count: int) -> Group:
+        """Describe rows that have one of these shapes."""
+        if len(shapes) > 1:
+            first = self._lookups[0] if self._lookups else None
+            return Group(rows, count, collections_only=True, parent=first)
+        (shape,) = shapes
         filled = [place for bit, place in enumerate(self._lookups) if shape >> bit & 1]
         empty = set(self._lookups) - set(filled)
         return Group(

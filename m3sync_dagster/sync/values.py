@@ -9,7 +9,7 @@ Numbers are ``int`` or ``Decimal`` from m3ter's JSON to Salesforce's: no binary 
 import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 
 import msgspec
 
@@ -47,12 +47,26 @@ def plain(number: int | Decimal) -> str:
 def text(value: object) -> Value:
     """A string whose line ends are line feeds; empty is no value, as it is to Salesforce."""
     if isinstance(value, str):
+        if "\0" in value:
+            raise Unfit(f"{shown(value)} holds the character NUL, which is none of a text")
         return (_NEWLINES.sub("\n", value) if "\r" in value else value) or None
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | Decimal):
         return plain(value)
     raise Unfit(f"{shown(value)} is not a text")
+
+
+def decimal(digits: str) -> Decimal:
+    """The number that these digits write.
+
+    Raises:
+        Unfit: its exponent is so large that not even a decimal number can have it.
+    """
+    try:
+        return Decimal(digits)
+    except InvalidOperation:
+        raise Unfit(f"{shown(digits)} is too large or too small for any number field") from None
 
 
 def number(value: object) -> Value:
@@ -62,7 +76,7 @@ def number(value: object) -> Value:
     if isinstance(value, int | Decimal):
         return value
     if isinstance(value, str) and _NUMBER.fullmatch(value):
-        return Decimal(value)
+        return decimal(value)
     raise Unfit(f"{shown(value)} is not a number")
 
 
@@ -93,13 +107,18 @@ def calendar_date(value: object) -> Value:
 
 
 def date_time(value: object) -> Value:
-    """A moment as UTC with milliseconds; without an offset it is taken as UTC already."""
+    """A moment as UTC, to the second; without an offset it is taken as UTC already.
+
+    Salesforce keeps whole seconds and drops what comes after them, so that we do so first: what a
+    row says is then what Salesforce holds.
+    Source: Salesforce SOAP API Developer Guide, "Primitive Data Types", ``dateTime``.
+    """
     try:
         moment = datetime.fromisoformat(value)  # type: ignore[arg-type] # TypeError says it is not text
         moment = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     except (TypeError, ValueError, OverflowError):
         raise Unfit(f"{shown(value)} is not a date-time in ISO 8601") from None
-    return moment.isoformat(timespec="milliseconds")[:-6] + "Z"
+    return f"{moment.replace(microsecond=0, tzinfo=None).isoformat()}.000Z"
 
 
 def joined(value: object) -> Value:
@@ -113,8 +132,8 @@ def joined(value: object) -> Value:
 
 
 def json_text(value: object) -> Value:
-    """Compact JSON with sorted keys; an empty array or object is no value."""
-    return _COMPACT.encode(value).decode() if value else None
+    """Compact JSON with sorted keys; an empty array, object or text is no value."""
+    return None if value in ([], {}, "") else _COMPACT.encode(value).decode()
 
 
 def whatever(value: object) -> Value:

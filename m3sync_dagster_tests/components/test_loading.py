@@ -11,6 +11,7 @@ import pytest
 from m3sync_dagster.components.loading import load_project
 from m3sync_dagster.components.salesforce_sync import SalesforceSync
 from m3sync_dagster.definitions import VALIDATING, defs
+from m3sync_dagster.entities import ENTITIES
 from m3sync_dagster.sync.scope import Scope
 from m3sync_dagster_tests.conftest import CREDENTIALS, INTEGRATION, DefsFolder
 
@@ -22,7 +23,7 @@ def test_an_integration_becomes_assets_checks_and_a_schedule(defs_folder: DefsFo
     keys = {key.to_user_string() for key in graph.get_all_asset_keys()}
     entities = ("account", "contract", "commitment", "balance")
     assert keys == {f"acme/salesforce_{e}" for e in entities} | {
-        f"m3ter_production/m3ter_{e}" for e in entities
+        f"m3ter_production/m3ter_{e}" for e in ENTITIES
     }
     balance = graph.get(dg.AssetKey(["acme", "salesforce_balance"]))
     assert {key.to_user_string() for key in balance.parent_keys} == {
@@ -130,12 +131,12 @@ BROKEN: list[tuple[str, str, str]] = [
     (
         edited("m3ter_production", "m3ter_elsewhere"),
         ":4, attributes.m3ter_credential",
-        "there is no credential of the name m3ter_elsewhere",
+        "there is no M3terCredential of the name m3ter_elsewhere",
     ),
     (
         edited("salesforce_production", "salesforce_elsewhere"),
         ":5, attributes.salesforce_credential",
-        "there is no credential of the name salesforce_elsewhere",
+        "there is no SalesforceCredential of the name salesforce_elsewhere",
     ),
     (edited("  name: acme", "  name: [acme"), ":", "expected"),
     ("type: m3sync_dagster.SalesforceSink\nattributes: {}\n", ":", "SalesforceSink"),
@@ -174,6 +175,23 @@ def test_two_of_one_name_are_both_refused(defs_folder: DefsFolder) -> None:
     assert all("more than one integration of the name acme" in p.message for p in problems)
 
 
+def test_integrations_without_their_credentials_go_with_them(defs_folder: DefsFolder) -> None:
+    defs_folder.write("credentials_again", CREDENTIALS)
+    problems = load_project().problems
+    assert {p.path.parent.name for p in problems} == {"credentials", "credentials_again", "acme"}
+    assert any("there is no M3terCredential of the name" in p.message for p in problems)
+    assert not defs().get_repository_def().has_schedule_def("acme_hourly")
+
+
+def test_a_credential_of_the_other_kind_is_none(defs_folder: DefsFolder) -> None:
+    crossed = INTEGRATION.replace(
+        "salesforce_credential: salesforce_production", "salesforce_credential: m3ter_production"
+    )
+    defs_folder.write("acme", crossed)
+    (problem,) = load_project().problems
+    assert "there is no SalesforceCredential of the name m3ter_production" in problem.message
+
+
 def test_one_broken_file_breaks_nothing_else_and_shows(defs_folder: DefsFolder) -> None:
     defs_folder.write("bad_key", INTEGRATION.replace("acme", "bad").replace("start", "strat"))
     defs_folder.write("bad_syntax", "type: [")
@@ -181,7 +199,8 @@ def test_one_broken_file_breaks_nothing_else_and_shows(defs_folder: DefsFolder) 
     repository = defs().get_repository_def()
     keys = {key.to_user_string() for key in repository.asset_graph.get_all_asset_keys()}
     assert "acme/salesforce_account" in keys
-    assert [schedule.name for schedule in repository.schedule_defs] == ["acme_hourly"]
+    schedules = {schedule.name for schedule in repository.schedule_defs}
+    assert schedules == {"acme_hourly", "salesforce_verify_daily"}
     broken = {key for key in keys if key.endswith("/configuration_error")}
     assert broken == {f"{n}/configuration_error" for n in ("bad", "bad_syntax", "lost")}
     node = repository.asset_graph.get(dg.AssetKey(["bad", "configuration_error"]))

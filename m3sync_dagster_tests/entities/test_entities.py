@@ -6,6 +6,7 @@ import pytest
 from m3ter.types import (
     AccountResponse,
     Balance,
+    BillResponse,
     CommitmentResponse,
     ContractResponse,
 )
@@ -18,8 +19,9 @@ DOCUMENTED: dict[str, type[BaseModel]] = {
     "contract": ContractResponse,
     "commitment": CommitmentResponse,
     "balance": Balance,
+    "bill": BillResponse,
 }
-NOT_MAPPED_BY_DEFAULT = {"id", "customFields"}
+NOT_MAPPED_BY_DEFAULT = {"id", "customFields", "lineItems"}
 
 
 def documented_fields(model: type[BaseModel]) -> set[str]:

@@ -96,7 +96,7 @@ def test_two_processes_together_stay_under_the_rate(postgres_url: str) -> None:
     with serving(Script(page("1"))) as script:
         command = [sys.executable, "-c", PROCESS, script.url, str(rate), postgres_url]
         root = Path(__file__).parents[2]
-        processes = [subprocess.Popen(command, cwd=root) for _ in range(2)]  # noqa: S603 - ours
+        processes = [subprocess.Popen(command, cwd=root) for _ in range(2)]
         assert [process.wait() for process in processes] == [0, 0]
     assert (len(script.lists), len(script.tokens)) == (80, 2)
     assert most_in_a_window([asked.time for asked in script.asked]) <= rate

@@ -37,13 +37,21 @@ class Jobs:
     """A job log in a list."""
 
     events: list[tuple[str, ...]] = field(default_factory=list)
+    announcements: list[tuple[str, int, str]] = field(default_factory=list)
+
+    def announced(self, object_name: str, rows: int, sha256: str) -> None:
+        self.announcements.append((object_name, rows, sha256))
+
+    def strangers(self, job_ids: Sequence[str]) -> list[str]:
+        known = {event[1] for event in self.events if event[0] == "opened"}
+        return [job_id for job_id in job_ids if job_id not in known]
 
     def opened(self, job_id: str, object_name: str, rows: int, sha256: str) -> None:
         assert len(sha256) == 64
         self.events.append(("opened", job_id, object_name, str(rows)))
 
-    def ended(self, job_id: str, state: str) -> None:
-        self.events.append(("ended", job_id, state))
+    def ended(self, job_id: str | None, state: str) -> None:
+        self.events.append(("ended", job_id or "announced", state))
 
     @property
     def words(self) -> list[str]:
@@ -102,6 +110,7 @@ class Script:
     requests: list[str] = field(default_factory=list)
     tokens: int = 0
     token_answer: object = None
+    usage: str | None = "api-usage=1/100000"
 
     def app(self) -> Starlette:
         methods = ["GET", "POST", "PUT", "PATCH"]
@@ -121,7 +130,10 @@ class Script:
 
     async def _any(self, request: Request) -> Response:
         self.requests.append(f"{request.method} {request.url.path}")
-        return await run_in_threadpool(self.handler, request, await request.body())
+        answer = await run_in_threadpool(self.handler, request, await request.body())
+        if self.usage:
+            answer.headers.setdefault("Sforce-Limit-Info", self.usage)
+        return answer
 
 
 Scripted = Callable[[Callable[[Request, bytes], Response]], tuple[SalesforceOrg, Script]]

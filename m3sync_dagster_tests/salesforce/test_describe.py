@@ -3,9 +3,14 @@
 from typing import Any
 
 import pytest
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 
+from m3sync_dagster.salesforce import SalesforceCredential, SalesforceOrg
 from m3sync_dagster.salesforce.describe import parse_field, parse_object
 from m3sync_dagster.sync.ports import SalesforceField
+from m3sync_dagster.sync.proposal import Package
+from m3sync_dagster_tests.salesforce.conftest import Sandbox, Scripted
 
 
 @pytest.mark.parametrize(
@@ -86,3 +91,105 @@ def test_an_object_is_read_even_without_its_own_name() -> None:
     found = parse_object("Thing__c", {"fields": [{"name": "Name"}, {"label": "nameless"}]})
     assert (found.name, found.label, list(found.fields)) == ("Thing__c", "Thing__c", ["Name"])
     assert parse_object("Thing__c", {}).fields == {}
+
+
+class Cache:
+    """A describe cache in a dictionary."""
+
+    def __init__(self) -> None:
+        self.held: dict[str, tuple[bytes, str]] = {}
+
+    def read(self, object_name: str) -> tuple[bytes, str] | None:
+        return self.held.get(object_name)
+
+    def write(self, object_name: str, body: bytes, last_modified: str) -> None:
+        self.held[object_name] = body, last_modified
+
+
+def test_an_unchanged_object_is_not_sent_again(sandbox: Sandbox) -> None:
+    cache = Cache()
+    sizes: list[int] = []
+    for _ in range(2):
+        org = SalesforceOrg(sandbox.credential(), describes=cache)
+        assert (org.remembered("m3ter_Account__c") is None) == (not sizes)
+        found = org.describe("m3ter_Account__c")
+        assert org.describe("m3ter_Account__c") is found
+        assert org.remembered("m3ter_Account__c") is found
+        assert org.calls == 2
+        sizes.append(len(found.fields))
+        org.close()
+    assert sizes[0] == sizes[1] > 20
+    statuses = [c["status"] for c in sandbox.inside.calls.latest if "describe" in c["path"]]
+    assert statuses[-2:] == [200, 304]
+
+
+def test_a_changed_object_is_read_again_and_any_if_asked_to(sandbox: Sandbox) -> None:
+    cache = Cache()
+    org = SalesforceOrg(sandbox.credential(), describes=cache)
+    org.describe("m3ter_Account__c")
+    sandbox.inside.schema.touch()
+    later = SalesforceOrg(sandbox.credential(), describes=cache)
+    later.describe("m3ter_Account__c")
+    later.describe("m3ter_Account__c", anew=True)
+    statuses = [c["status"] for c in sandbox.inside.calls.latest if "describe" in c["path"]]
+    assert statuses[-3:] == [200, 200, 200]
+    org.close()
+    later.close()
+
+
+def test_whom_an_org_sees_decides_what_is_remembered(sandbox: Sandbox) -> None:
+    same, other = sandbox.credential(), SalesforceCredential(sandbox.url, "another-app", "s")
+    assert same.identity == sandbox.credential("another secret").identity
+    assert same.identity != other.identity
+
+
+@pytest.mark.parametrize(
+    ("records", "names"),
+    [
+        ([("Code", None), ("Hidden", None)], {"Code__c", "Hidden__c"}),
+        ([("Code", None), ("Id", "pkg")], {"Code__c", "pkg__Id__c"}),
+        # What the describe shows is not there: it is not the whole truth.
+        ([("Hidden", None)], None),
+        ([], None),
+    ],
+)
+def test_hidden_fields_are_believed_only_beside_the_shown(
+    scripted: Scripted, records: list[tuple[str, str | None]], names: set[str] | None
+) -> None:
+    found = [{"DeveloperName": name, "NamespacePrefix": prefix} for name, prefix in records]
+
+    def handler(request: Request, _body: bytes) -> Response:
+        if "tooling" in request.url.path:
+            assert "QualifiedApiName = 'Thing__c'" in request.query_params["q"]
+            return JSONResponse({"records": found, "done": True})
+        return JSONResponse({"name": "Thing__c", "fields": [{"name": "Id"}, {"name": "Code__c"}]})
+
+    org, _ = scripted(handler)
+    assert org.custom_fields("Thing__c") == names
+
+
+@pytest.mark.parametrize("status", [400, 403, 404])
+def test_who_may_not_read_setup_is_told_nothing(scripted: Scripted, status: int) -> None:
+    def handler(request: Request, _body: bytes) -> Response:
+        if "tooling" in request.url.path:
+            body = [{"errorCode": "INVALID_TYPE", "message": "sObject type is not supported"}]
+            return JSONResponse(body, status)
+        return JSONResponse({"name": "Thing__c", "fields": []})
+
+    org, _ = scripted(handler)
+    assert org.custom_fields("Thing__c") is None
+    assert org.packages() is None
+
+
+def test_packages_are_read_page_by_page(scripted: Scripted) -> None:
+    def handler(request: Request, _body: bytes) -> Response:
+        first = "q" in request.query_params
+        name = {"Name": "m3ter Connector", "NamespacePrefix": "m3x"} if first else None
+        page: dict[str, object] = {"records": [{"SubscriberPackage": name}], "done": not first}
+        if first:
+            page["nextRecordsUrl"] = "/services/data/v67.0/tooling/query/01g-2000"
+        return JSONResponse(page)
+
+    org, script = scripted(handler)
+    assert org.packages() == [Package("m3ter Connector", "m3x")]
+    assert len(script.requests) == 2

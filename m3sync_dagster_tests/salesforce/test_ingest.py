@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 import pytest
 from starlette.requests import Request
@@ -16,6 +17,7 @@ from m3sync_dagster.sync.errors import (
     SyncError,
 )
 from m3sync_dagster.sync.outcome import ErrorClass, Refused, Row, RowResult
+from m3sync_dagster.sync.ports import LeftJob
 from m3sync_dagster_tests.salesforce.conftest import (
     ACCOUNTS,
     Jobs,
@@ -35,6 +37,10 @@ FAILED_HEAD = '"sf__Id","sf__Error",m3ter_Id__c,Name,Code__c\n'
 
 def rows(*ids: str) -> list[Row]:
     return [Row(key, [f"Name of {key}", None]) for key in ids]
+
+
+def left(job_id: str | None) -> LeftJob:
+    return LeftJob(job_id, "m3ter_Account__c", datetime.now(UTC))
 
 
 def done(*ids: str, new: bool = True) -> str:
@@ -104,7 +110,8 @@ class Server:
         }
         if kind:
             return Response(texts[kind], media_type="text/csv; charset=ISO-8859-1")
-        return JSONResponse({"id": number, "state": job.state(), "errorMessage": job.message})
+        info = {"id": number, "state": job.state(), "errorMessage": job.message}
+        return JSONResponse({**info, "externalIdFieldName": "m3ter_Id__c"})
 
 
 def test_results_are_told_apart_and_matched_by_external_id(scripted: Scripted, jobs: Jobs) -> None:
@@ -324,14 +331,14 @@ def test_a_job_left_by_an_earlier_run_is_picked_up(
 ) -> None:
     server = Server([], made=[Job([state], done("r1"), closed=state != "Open")])
     org, _ = scripted(server)
-    assert created(outcome(org.resume("7501", ACCOUNTS, jobs))) == expected
+    assert created(outcome(org.resume(left("7501"), jobs))) == expected
     assert jobs.events == [("ended", "7501", ending)]
 
 
 def test_a_job_that_salesforce_has_forgotten_has_no_results(scripted: Scripted, jobs: Jobs) -> None:
     gone = [{"errorCode": "NOT_FOUND", "message": "The requested resource does not exist"}]
     org, _ = scripted(lambda _r, _b: JSONResponse(gone, 404))
-    assert list(org.resume("7501", ACCOUNTS, jobs)) == []
+    assert list(org.resume(left("7501"), jobs)) == []
     assert jobs.events == [("ended", "7501", "Unknown")]
 
 

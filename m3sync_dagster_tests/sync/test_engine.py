@@ -7,12 +7,19 @@ import psycopg
 import pytest
 
 from m3sync_dagster.entities import ENTITIES, EntityType
-from m3sync_dagster.state import PostgresLedger, connect, list_rejects
+from m3sync_dagster.state import PostgresLedger, connect, list_rejects, retry_rejects
 from m3sync_dagster.sync.engine import EntitySync
-from m3sync_dagster.sync.errors import RemoteError
+from m3sync_dagster.sync.errors import DeadlineError, RemoteError, SyncError
 from m3sync_dagster.sync.mapping import EntityOptions, build_mapping
 from m3sync_dagster.sync.outcome import Acknowledged, Counts, ErrorClass, Refused, RowResult
-from m3sync_dagster.sync.ports import Group, JobLog, SalesforceField, SalesforceObject, Target
+from m3sync_dagster.sync.ports import (
+    Group,
+    JobLog,
+    LeftJob,
+    SalesforceField,
+    SalesforceObject,
+    Target,
+)
 from m3sync_dagster.sync.scope import Scope
 
 Record = dict[str, object]
@@ -42,6 +49,7 @@ class Org:
         self.calls = 0
         self.refuse: dict[str, tuple[ErrorClass, str]] = {}
         self.dies_after: int | None = None
+        self.left: dict[str, list[RowResult] | SyncError] = {}
 
     def describe(self, object_name: str) -> SalesforceObject:
         self.calls += 1
@@ -65,6 +73,13 @@ class Org:
             if self.dies_after is not None and len(self.held) >= self.dies_after:
                 raise RemoteError("the line is dead", "Mend it.")
             yield [self._take(row.m3ter_id, dict(zip(names, row.values, strict=True)))]
+
+    def resume(self, job: LeftJob, jobs: JobLog) -> Iterator[list[RowResult]]:
+        results = self.left[job.job_id or job.object_name]
+        if isinstance(results, SyncError):
+            raise results
+        yield results
+        jobs.ended(job.job_id, "JobComplete")
 
     def _take(self, m3ter_id: str, values: dict[str, object]) -> RowResult:
         parent = values["Parent_Account__c"]
@@ -157,6 +172,17 @@ def test_parents_go_first_whatever_the_order_they_come_in(sync: Sync) -> None:
     assert org.sent == [["a4"], ["a3"], ["a2"], ["a1"], ["a0"]]
 
 
+def test_changed_rows_of_all_levels_and_shapes_travel_together(sync: Sync) -> None:
+    org = Org()
+    records = [account("child", parentAccountId="root"), account("root"), account("other")]
+    sync(Listed(records), org)
+    org.sent.clear()
+    for record in records:
+        record["currency"] = "EUR"
+    assert sync(Listed(records), org) == {"read": 3, "updated": 3}
+    assert [sorted(sent) for sent in org.sent] == [["child", "other", "root"]]
+
+
 def test_a_row_whose_parent_is_nowhere_waits_and_goes_when_it_is_there(
     sync: Sync, connection: psycopg.Connection
 ) -> None:
@@ -231,6 +257,180 @@ def test_a_sync_that_breaks_goes_on_where_it_stopped(sync: Sync) -> None:
         sync(Listed(records), org)
     org.dies_after = None
     assert sync(Listed(records), org) == {"read": 5, "unchanged": 2, "created": 3}
+
+
+@pytest.fixture
+def ledger(postgres_url: str, connection: psycopg.Connection) -> PostgresLedger:
+    """What an earlier run of the integration wrote with."""
+    return PostgresLedger(postgres_url, connection, "acme", "account", "earlier run")
+
+
+def killed_at_its_job(sync: Sync, ledger: PostgresLedger, records: Listed) -> Org:
+    """An org that holds what a run has sent by a job, and died before it knew."""
+    org = Org()
+    org.dies_after = 0
+    with pytest.raises(RemoteError):
+        sync(records, org)
+    org.dies_after = None
+    ledger.opened("750A", "m3ter_Account__c", 3, "digest")
+    return org
+
+
+def test_a_job_that_was_left_is_picked_up_before_anything_is_read_or_sent(
+    sync: Sync, ledger: PostgresLedger
+) -> None:
+    records = Listed([account("a"), account("b"), account("c")])
+    org = killed_at_its_job(sync, ledger, records)
+    taken = [Acknowledged(key, f"a01-{key}", created=True) for key in "ab"]
+    locked = Refused("c", ErrorClass.TRANSIENT, "UNABLE_TO_LOCK_ROW", "busy")
+    org.left["750A"] = [*taken, locked, Acknowledged("stranger", "a01", created=True)]
+    del org.sent[:]
+    assert sync(records, org) == {"read": 3, "unchanged": 2, "created": 1}
+    assert org.sent == [["c"]]
+    assert ledger.left_jobs() == []
+
+
+def test_what_changed_since_the_job_was_sent_is_sent_after_it(
+    sync: Sync, ledger: PostgresLedger
+) -> None:
+    org = killed_at_its_job(sync, ledger, Listed([account("a"), account("b")]))
+    org.left["750A"] = [Acknowledged(key, f"a01-{key}", created=True) for key in "ab"]
+    org.held = {"a": {}, "b": {}}
+    del org.sent[:]
+    changed = Listed([account("a", code="new"), account("b")])
+    assert sync(changed, org) == {"read": 2, "unchanged": 1, "updated": 1}
+    assert org.held["a"]["Code__c"] == "new"
+    assert org.sent == [["a"]]
+
+
+def test_a_mapping_that_changed_since_sends_every_row_again(
+    sync: Sync, ledger: PostgresLedger
+) -> None:
+    records = Listed([account("a"), account("b")])
+    org = killed_at_its_job(sync, ledger, records)
+    org.left["750A"] = [Acknowledged(key, f"a01-{key}", created=True) for key in "ab"]
+    org.held = {"a": {}, "b": {}}
+    fewer = EntityOptions(fields={"code": None})
+    assert sync(records, org, fewer) == {"read": 2, "updated": 2}
+
+
+def test_a_job_that_does_not_end_is_left_for_the_next_run(
+    sync: Sync, ledger: PostgresLedger
+) -> None:
+    records = Listed([account("a"), account("b")])
+    org = killed_at_its_job(sync, ledger, records)
+    org.left["750A"] = DeadlineError("The job is InProgress", "Wait.")
+    del org.sent[:]
+    for _ in range(2):
+        with pytest.raises(DeadlineError):
+            sync(records, org)
+    assert [job.job_id for job in ledger.left_jobs()] == ["750A"]
+    assert org.sent == []
+    org.left["750A"] = [Acknowledged(key, f"a01-{key}", created=True) for key in "ab"]
+    assert sync(records, org) == {"read": 2, "unchanged": 2}
+    assert org.sent == []
+
+
+def test_a_job_that_nobody_knows_of_for_sure_is_looked_for(
+    sync: Sync, ledger: PostgresLedger
+) -> None:
+    ledger.announced("m3ter_Account__c", 1, "digest")
+    org = Org()
+    org.left["m3ter_Account__c"] = []
+    assert sync(Listed([account("a")]), org) == {"read": 1, "created": 1}
+    assert ledger.left_jobs() == []
+
+
+def let_time_pass(connection: psycopg.Connection, hours: float) -> None:
+    """Makes all pauses begin so much earlier."""
+    connection.execute(
+        "UPDATE m3sync.rejected_record SET retry_at = retry_at - make_interval(secs => %s)",
+        [hours * 3_600],
+    )
+
+
+def test_a_row_that_stays_refused_goes_again_twice_and_then_with_growing_pauses(
+    sync: Sync, connection: psycopg.Connection
+) -> None:
+    org = Org()
+    org.refuse["b"] = (ErrorClass.PERMANENT, "FIELD_CUSTOM_VALIDATION_EXCEPTION")
+    records = [account("a"), account("b")]
+    sent_at = []
+    for hour in range(100):
+        del org.sent[:]
+        assert sync(Listed(records), org)["rejected"] == 1
+        if ["b"] in org.sent or ["a", "b"] in [sorted(rows) for rows in org.sent]:
+            sent_at.append(hour)
+        (reject,) = list_rejects(connection)
+        assert reject.attempts == len(sent_at)
+        let_time_pass(connection, 1)
+    assert sent_at == [0, 1, 2, 4, 8, 16, 32, 56, 80]
+
+
+def test_a_row_that_rests_goes_at_once_when_its_content_or_its_mapping_changes(
+    sync: Sync, connection: psycopg.Connection
+) -> None:
+    org = Org()
+    org.refuse["b"] = (ErrorClass.PERMANENT, "DUPLICATE_VALUE")
+    for _ in range(4):
+        sync(Listed([account("b")]), org)
+    assert len(org.sent) == 3
+    sync(Listed([account("b", code="new")]), org)
+    assert len(org.sent) == 4
+    assert list_rejects(connection)[0].attempts == 1
+    for _ in range(3):
+        sync(Listed([account("b", code="new")]), org)
+    assert len(org.sent) == 6
+    sync(Listed([account("b", code="new")]), org, EntityOptions(fields={"currency": None}))
+    assert len(org.sent) == 7
+
+
+def test_a_row_that_rests_goes_at_once_when_somebody_says_so(
+    sync: Sync, connection: psycopg.Connection
+) -> None:
+    org = Org()
+    org.refuse["b"] = (ErrorClass.PERMANENT, "DUPLICATE_VALUE")
+    records = Listed([account("b")])
+    for _ in range(4):
+        sync(records, org)
+    assert retry_rejects(connection, "another") == 0
+    assert sync(records, org) == {"read": 1, "rejected": 1}
+    assert len(org.sent) == 3
+    assert retry_rejects(connection, "acme") == 1
+    org.refuse.clear()
+    assert sync(records, org) == {"read": 1, "created": 1}
+    assert list_rejects(connection) == []
+
+
+def test_a_row_that_rests_goes_with_a_full_run(sync: Sync) -> None:
+    org = Org()
+    org.refuse["b"] = (ErrorClass.PERMANENT, "DUPLICATE_VALUE")
+    for _ in range(4):
+        sync(Listed([account("b")]), org)
+    sync(Listed([account("b")]), org, full=True)
+    assert len(org.sent) == 4
+
+
+@pytest.mark.parametrize(
+    "kind", [ErrorClass.TRANSIENT, ErrorClass.COLLATERAL, ErrorClass.CONFIGURATION]
+)
+def test_a_row_that_may_pass_goes_with_every_run(sync: Sync, kind: ErrorClass) -> None:
+    org = Org()
+    org.refuse["b"] = (kind, "WHATEVER")
+    for runs in range(1, 9):
+        sync(Listed([account("b")]), org)
+        assert len(org.sent) == runs
+
+
+def test_a_row_that_rests_is_forgotten_with_its_record(
+    sync: Sync, connection: psycopg.Connection
+) -> None:
+    org = Org()
+    org.refuse["b"] = (ErrorClass.PERMANENT, "DUPLICATE_VALUE")
+    for _ in range(4):
+        sync(Listed([account("b")]), org)
+    assert sync(Listed([account("a")]), org) == {"read": 1, "created": 1}
+    assert list_rejects(connection) == []
 
 
 def test_many_records_pass_in_batches(sync: Sync) -> None:

@@ -31,6 +31,8 @@ def fit(field: SalesforceField, value: Value) -> Row | Refused:
 
 TEXT = SalesforceField("F__c", "string", length=5)
 NUMBER = SalesforceField("F__c", "double", precision=6, scale=2)
+SEVERAL = SalesforceField("F__c", "multipicklist", picklist=("A", "B"), restricted=True)
+INT = SalesforceField("F__c", "int")
 PICKLIST = SalesforceField("F__c", "picklist", length=255, picklist=("A", "B"), restricted=True)
 CHECKBOX = SalesforceField("F__c", "boolean", nillable=False)
 
@@ -52,6 +54,16 @@ FITS: list[tuple[SalesforceField, Value, Value]] = [
     (PICKLIST, "A", "A"),
     (PICKLIST, None, None),
     (SalesforceField("F__c", "picklist", picklist=("A",)), "new", "new"),
+    (TEXT, " \t12345\n", "12345"),
+    (TEXT, " \n ", None),
+    (SEVERAL, "B;A", "B;A"),
+    (SEVERAL, None, None),
+    (INT, Decimal("7.0"), Decimal("7.0")),
+    (INT, -(2**31), Decimal(-(2**31))),
+    (SalesforceField("F__c", "long"), 2**40, Decimal(2**40)),
+    (SalesforceField("F__c", "date"), "1700-01-01", "1700-01-01"),
+    (SalesforceField("Name", "string", nillable=False, defaulted=True), None, None),
+    (SalesforceField("Name", "string", nillable=False), None, None),
     (CHECKBOX, True, True),
     (CHECKBOX, None, False),
     (SalesforceField("F__c", "date"), "2026-01-31", "2026-01-31"),
@@ -75,6 +87,15 @@ MISFITS: list[tuple[SalesforceField, Value, str]] = [
     (NUMBER, "gold", "is not a number"),
     (NUMBER, True, "is not a number"),
     (PICKLIST, "C", "is not a value of this restricted picklist"),
+    (SEVERAL, "A;C", "'C' is not a value of this restricted picklist"),
+    (INT, Decimal("1.5"), "is not a whole number"),
+    (INT, 2**31, "is not a whole number of 32 bits"),
+    (INT, Decimal("1E+400"), "is not a whole number of 32 bits"),
+    (SalesforceField("F__c", "long"), 2**63, "is not a whole number of 64 bits"),
+    (SalesforceField("F__c", "date"), "1699-12-31", "is not between"),
+    (SalesforceField("F__c", "datetime"), "4001-01-01T00:00:00Z", "is not between"),
+    (SalesforceField("F__c", "string", nillable=False, defaulted=False), None, "requires one"),
+    (SalesforceField("F__c", "string", nillable=False, defaulted=False), " ", "requires one"),
     (CHECKBOX, "yes", "neither true nor false"),
     (SalesforceField("F__c", "date"), "2026-01-31T00:00:00.000Z", "is not a date"),
     (SalesforceField("F__c", "datetime"), "soon", "is not a date-time"),
@@ -114,3 +135,34 @@ def test_all_missing_fields_are_named_at_once() -> None:
     described = SalesforceObject("X__c", "X", {"B__c": SalesforceField("B__c", "string")})
     with pytest.raises(ConfigurationError, match="shows no field Ext__c, A__c, C__c"):
         Fitter(mapping, described)
+
+
+def test_a_text_is_cut_only_where_the_mapping_asks() -> None:
+    def mapping(truncated: frozenset[str]) -> Mapping:
+        return Mapping(
+            entity=ENTITIES["contract"],
+            object_name="X__c",
+            external_id_field="Ext__c",
+            fields=(Field("long", "Long__c"), Field("other", "Other__c")),
+            constants={},
+            parent_external_ids={},
+            scope=Scope(),
+            truncated=truncated,
+        )
+
+    names = {"Ext__c": 64, "Long__c": 5, "Other__c": 5}
+    fields = {name: SalesforceField(name, "string", length=size) for name, size in names.items()}
+    described = SalesforceObject("X__c", "X", fields)
+    row = Mapped("r1", ["  1234 6789", "12345"], b"")
+    cut = Fitter(mapping(frozenset({"long"})), described).fit(row)
+    assert cut == Row("r1", ["1234", "12345"])
+    uncut = Fitter(mapping(frozenset({"other"})), described).fit(row)
+    assert isinstance(uncut, Refused)
+    assert uncut.fields == ("Long__c",)
+    assert mapping(frozenset()).seed != mapping(frozenset({"long"})).seed
+
+
+def test_a_title_is_cut_to_what_the_org_holds() -> None:
+    title = SalesforceField("Name", "string", length=4)
+    fitted = fitter(title, Kind.TITLE).fit(Mapped("r1", ["123456"], b""))
+    assert fitted == Row("r1", ["1234"])

@@ -23,6 +23,11 @@ def mapping(
     return build_mapping(ENTITIES[entity], {entity: options or EntityOptions()}, prefix)
 
 
+def settled(entity: str) -> dict[str, object]:
+    """What makes a record one that is carried."""
+    return dict(ENTITIES[entity].settled[:1])
+
+
 def row(built: Mapping, record: object) -> dict[str, object]:
     mapped = built.map(json.dumps(record).encode() if not isinstance(record, bytes) else record)
     assert isinstance(mapped, Mapped), mapped
@@ -55,21 +60,23 @@ def test_an_account_goes_to_our_fields() -> None:
         "Credit_Application_Order__c": "PREPAYMENT;BALANCE",
         "Bill_Epoch__c": "2026-01-31",
         "Version__c": 3,
-        "Created_In_m3ter__c": "2026-01-02T03:04:05.678Z",
+        "Created_In_m3ter__c": "2026-01-02T03:04:05.000Z",
     }
 
 
 @pytest.mark.parametrize("entity", ENTITIES)
 def test_a_record_with_nothing_but_an_id_clears_everything(entity: str) -> None:
-    got = row(mapping(entity), {"id": "x1"})
+    only = settled(entity)
+    got = row(mapping(entity), {"id": "x1", **only})
     assert got.pop("Name", "x1") == "x1"
-    assert set(got.values()) == {None}
+    assert set(got.values()) - set(only.values()) == {None}
 
 
 @pytest.mark.parametrize("entity", ENTITIES)
 def test_null_is_as_good_as_missing(entity: str) -> None:
     sources = {f.source.split(".")[0]: None for f in ENTITIES[entity].fields}
-    assert row(mapping(entity), {"id": "x1"}) == row(mapping(entity), {**sources, "id": "x1"})
+    only = {"id": "x1", **settled(entity)}
+    assert row(mapping(entity), only) == row(mapping(entity), {**sources, **only})
 
 
 @pytest.mark.parametrize(
@@ -165,6 +172,9 @@ def test_lookups_follow_the_parents_external_id_field() -> None:
         (b'{"id": 7}', "id is '7'"),
         (b'{"id": "  "}', "id is"),
         (b'{"id": "a\\u0000b"}', "id is"),
+        (b'{"id": " a"}', "id is"),
+        (b'{"id": "a\\n"}', "id is"),
+        (b'{"id": "a", "x": 1e99999999999999999999}', "too large or too small"),
     ],
 )
 def test_a_record_without_an_id_is_invalid_and_has_a_name_all_the_same(
@@ -278,3 +288,41 @@ def test_a_field_mapped_twice_names_its_place(
 def test_commitments_have_no_custom_fields() -> None:
     with pytest.raises(ConfigurationError, match="no custom fields on a commitment"):
         mapping("commitment", EntityOptions(custom_field_mappings={"x": "X__c"}))
+
+
+@pytest.mark.parametrize(
+    ("record", "carried"),
+    [
+        ({"status": "APPROVED"}, True),
+        ({"status": "APPROVED", "locked": False}, True),
+        ({"status": "PENDING", "locked": True}, True),
+        ({"status": "PENDING", "locked": False}, False),
+        ({"status": "PENDING", "locked": "true"}, False),
+        ({"status": "A status of the future"}, False),
+        ({"status": None}, False),
+        ({}, False),
+    ],
+)
+def test_a_bill_is_carried_once_it_is_approved_or_locked(
+    record: dict[str, object], carried: bool
+) -> None:
+    raw = json.dumps({"id": "b1", "accountId": "a1", **record}).encode()
+    assert (mapping("bill").map(raw) is not None) == carried
+    everything = mapping("bill", EntityOptions(include_unsettled=True))
+    assert everything.map(raw) is not None
+
+
+@pytest.mark.parametrize(
+    ("options", "where"),
+    [
+        (EntityOptions(include_unsettled=True), "include_unsettled"),
+        (EntityOptions(truncate=frozenset({"version"})), "truncate"),
+        (EntityOptions(truncate=frozenset({"accountId"})), "truncate"),
+        (EntityOptions(truncate=frozenset({"no such field"})), "truncate"),
+        (EntityOptions(truncate=frozenset({"code"}), fields={"code": None}), "truncate"),
+    ],
+)
+def test_an_option_that_can_do_nothing_is_refused(options: EntityOptions, where: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        mapping("contract", options)
+    assert caught.value.where == ("entities", "contract", where)

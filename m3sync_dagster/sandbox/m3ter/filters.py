@@ -1,7 +1,7 @@
 """The query parameters that narrow a list.
 
 Source: m3ter's OpenAPI description, the parameters of ``ListAccounts``, ``ListContracts``,
-``ListCommitments`` and ``ListBalances``.
+``ListCommitments``, ``ListBalances`` and ``ListBills``.
 """
 
 from collections.abc import Iterable
@@ -61,7 +61,18 @@ def _ends_before(value: str) -> Filter:
     return lambda keys: _before(_end(keys), limit)
 
 
+def _locked(value: str) -> Filter:
+    """``false`` leaves locked bills out; ``true`` shows them beside the others."""
+    return lambda keys: value == "true" or keys.locked is not True
+
+
+def _status(value: str) -> Filter:
+    return lambda keys: keys.status == value
+
+
 _FILTERS = {
+    "locked": _locked,
+    "status": _status,
     "accountId": _account,
     "contractId": _contract,
     "productId": _product,

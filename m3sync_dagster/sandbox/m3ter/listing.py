@@ -7,6 +7,7 @@ last page has none.
 import binascii
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 
+import msgspec
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -16,6 +17,7 @@ from m3sync_dagster.sandbox.m3ter.filters import chosen, filters
 from m3sync_dagster.sandbox.m3ter.rules import rules_of
 from m3sync_dagster.sandbox.organization import Organization, Query
 
+_fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 DEFAULT_PAGE_SIZE = 100
 """m3ter documents none for its lists."""
 
@@ -32,7 +34,19 @@ async def list_records(request: Request) -> Response:
     narrowed = tuple(filters(query, rules.filters))
     wanted = Query(size, before, chosen(query, "ids"), narrowed, fault.shift)
     entries, more = organization.page(entity, wanted)
-    return _page([entry.raw for entry in entries], entries[-1].sequence if more else None)
+    hidden = [
+        one.field
+        for one in rules.left_out
+        if query.get(one.parameter, one.default).lower() == one.value
+    ]
+    raws = [_without(entry.raw, hidden) if hidden else entry.raw for entry in entries]
+    return _page(raws, entries[-1].sequence if more else None)
+
+
+def _without(raw: bytes, hidden: list[str]) -> bytes:
+    """A record without some of its fields; the others keep their very text."""
+    fields = _fields.decode(raw)
+    return msgspec.json.encode({name: v for name, v in fields.items() if name not in hidden})
 
 
 def _page(records: list[bytes], next_before: int | None) -> Response:

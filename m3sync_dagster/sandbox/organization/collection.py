@@ -22,6 +22,8 @@ class Keys(msgspec.Struct, rename="camel"):
     end_date: Any = None
     rollover_amount: Any = None
     rollover_end_date: Any = None
+    status: Any = None
+    locked: Any = None
 
 
 @dataclass(frozen=True, slots=True)

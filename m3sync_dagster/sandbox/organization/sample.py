@@ -81,7 +81,7 @@ def sample_records(rng: random.Random, sizes: dict[str, int]) -> Iterator[tuple[
     Args:
         rng: where everything that varies comes from.
         sizes: how many records of each type; each type that has records needs users, and
-            contracts, commitments and balances need accounts.
+            all others need accounts.
     """
     sample = _Sample(rng, sizes)
     sample.users = [sample.new_id() for _ in range(sizes["users"])]
@@ -93,6 +93,7 @@ def sample_records(rng: random.Random, sizes: dict[str, int]) -> Iterator[tuple[
         "contracts": _contract,
         "commitments": _commitment,
         "balances": _balance,
+        "bills": _bill,
     }
     for entity, build in builders.items():
         for index in range(sizes[entity]):
@@ -257,6 +258,69 @@ def _balance(sample: _Sample, index: int) -> Record:
         **sample.stamps("balances", index),
     }
     return sample.thin(record, _ALWAYS | {"name", "code"})
+
+
+def _bill(sample: _Sample, index: int) -> Record:
+    """A month's bill: of three, one is pending, one approved, and one approved and locked."""
+    rng = sample.rng
+    start, currency = date(2024, 1 + index % 12, 1), rng.choice(texts.CURRENCIES)
+    end = (start + timedelta(days=31)).replace(day=1)
+    approved, locked = index % 3 > 0, index % 3 > 1
+    stamps = sample.stamps("bills", index)
+    record = {
+        "id": sample.new_id(),
+        "accountId": rng.choice(sample.accounts),
+        "accountCode": f"ACC-{index:05}",
+        "startDate": start.isoformat(),
+        "endDate": end.isoformat(),
+        "startDateTimeUTC": f"{start}T00:00:00Z",
+        "endDateTimeUTC": f"{end}T00:00:00Z",
+        "billDate": end.isoformat(),
+        "dueDate": (end + timedelta(days=30)).isoformat(),
+        "billingFrequency": rng.choice(("MONTHLY", "ANNUALLY", "AD_HOC")),
+        "billFrequencyInterval": 1,
+        "timezone": rng.choice(("UTC", "Europe/Berlin")),
+        "currency": currency,
+        "currencyConversions": [{"from": "USD", "to": currency, "multiplier": Raw(b"1.12")}],
+        "status": "APPROVED" if approved else "PENDING",
+        "locked": locked,
+        "billJobId": sample.new_id(),
+        "createdDate": stamps["dtCreated"],
+        "lastCalculatedDate": stamps["dtLastModified"],
+        "lineItems": [_line_item(sample, currency) for _ in range(rng.randrange(4))],
+        "purchaseOrderNumber": f"PO-{rng.randrange(10**6):06}",
+        "externalInvoiceReference": f"XERO-{index}" if approved else None,
+        "externalInvoiceDate": end.isoformat(),
+        "jsonStatementGenerated": locked,
+        "csvStatementGenerated": False,
+        "statementStale": False,
+        "billTotal": _amount(rng, index, currency),
+        "sequentialInvoiceNumber": f"INV-{index:06}" if approved else None,
+        "dtApproved": stamps["dtLastModified"] if approved else None,
+        "approvedBy": stamps["lastModifiedBy"] if approved else None,
+        "dtLocked": stamps["dtLastModified"] if locked else None,
+        "lockedBy": stamps["lastModifiedBy"] if locked else None,
+        **stamps,
+    }
+    return sample.thin(record, _ALWAYS | {"status", "locked", "lineItems", "billTotal"})
+
+
+def _line_item(sample: _Sample, currency: str) -> Record:
+    units = sample.rng.randrange(1, 100)
+    subtotal = Raw(_decimal(sample.rng, sample.rng.randrange(10**4), 2).encode())
+    return {
+        "id": sample.new_id(),
+        "lineItemType": sample.rng.choice(_LINE_ITEMS),
+        "description": sample.rng.choice(texts.DESCRIPTIONS),
+        "currency": currency,
+        "conversionRate": 1,
+        "quantity": units,
+        "unit": "1",
+        "units": units,
+        "averageUnitPrice": Raw(b"0.05"),
+        "subtotal": subtotal,
+        "convertedSubtotal": subtotal,
+    }
 
 
 def _owner(sample: _Sample, index: int) -> Record:

@@ -13,7 +13,7 @@ import msgspec
 from m3sync_dagster.sandbox.organization.collection import Collection, Entry, Query
 from m3sync_dagster.sandbox.organization.sample import sample_records
 
-COLLECTIONS = ("users", "accounts", "contracts", "commitments", "balances")
+COLLECTIONS = ("users", "accounts", "contracts", "commitments", "balances", "bills")
 """The record types by the last segment of their list endpoint, those referred to first."""
 
 _encoder = msgspec.json.Encoder(decimal_format="number")
@@ -30,7 +30,7 @@ class VersionConflictError(ValueError):
 
 
 class Organization:
-    """An m3ter organization's users, accounts, contracts, commitments and balances.
+    """An m3ter organization's users, accounts, contracts, commitments, balances and bills.
 
     Every value is kept as the JSON text that was put in, so that no number is ever reformatted.
     In what is put in, a ``Decimal`` becomes a JSON number with exactly its digits and a
@@ -50,16 +50,17 @@ class Organization:
     @classmethod
     def sample(cls, seed: int = 1) -> Self:
         """The organization that the demo shows: small, and awkward wherever real data is."""
-        return cls.generate(120, contracts=160, commitments=140, balances=180, seed=seed)
+        return cls.generate(120, contracts=160, commitments=140, balances=180, bills=150, seed=seed)
 
     @classmethod
-    def generate(
+    def generate(  # noqa: PLR0913 - one for each type of record
         cls,
         accounts: int,
         *,
         contracts: int = 0,
         commitments: int = 0,
         balances: int = 0,
+        bills: int = 0,
         seed: int = 1,
     ) -> Self:
         """An organization of this size, with six users; the same seed, the same records."""
@@ -70,6 +71,7 @@ class Organization:
             "contracts": contracts,
             "commitments": commitments,
             "balances": balances,
+            "bills": bills,
         }
         for entity, record in sample_records(organization._random, sizes):
             organization._collections[entity].put(record["id"], _encoder.encode(record))

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from decimal import Decimal
+from email import message_from_bytes
 from typing import Any, NoReturn
 
 import msgspec
@@ -51,6 +52,16 @@ async def read_object(request: Request) -> JsonObject:
     if not isinstance(content, dict):
         raise ApiError(400, "JSON_PARSER_ERROR", "A JSON object is expected")
     return content
+
+
+def read_parts(kind: str, body: bytes) -> dict[str, bytes]:
+    """The parts of a multipart body by name."""
+    whole = message_from_bytes(f"Content-Type: {kind}\r\n\r\n".encode() + body)
+    parts: Any = whole.get_payload() if whole.is_multipart() else []
+    return {
+        str(part.get_param("name", header="content-disposition")): part.get_payload(decode=True)
+        for part in parts
+    }
 
 
 def loads(body: bytes) -> Any:  # noqa: ANN401 - JSON

@@ -14,17 +14,19 @@ from starlette.routing import Route
 
 from m3sync_dagster.sandbox.salesforce import (
     control,
+    deploys,
     exports,
     ingest,
     oauth,
     queries,
     resources,
     rows,
+    tooling,
 )
 from m3sync_dagster.sandbox.salesforce.answers import answer
 from m3sync_dagster.sandbox.salesforce.errors import ApiError, not_found
 from m3sync_dagster.sandbox.salesforce.gate import Gate
-from m3sync_dagster.sandbox.salesforce.org import Credentials, Org
+from m3sync_dagster.sandbox.salesforce.org import Credentials, Org, Package
 from m3sync_dagster.sandbox.salesforce.source import read_schema
 
 METADATA = Path(__file__).parents[2] / "salesforce" / "metadata"
@@ -47,6 +49,9 @@ _ENDPOINTS: list[tuple[str, str, Endpoint]] = [
     ("GET", f"{_DATA}/query", queries.query),
     ("GET", f"{_DATA}/query/{{locator}}", queries.next_page),
     ("GET", f"{_DATA}/queryAll", queries.query_all),
+    ("GET", f"{_DATA}/tooling/query", tooling.query),
+    ("POST", f"{_DATA}/metadata/deployRequest", deploys.create),
+    ("GET", f"{_DATA}/metadata/deployRequest/{{id}}", deploys.info),
     ("GET", f"{_DATA}/sobjects", resources.sobjects),
     ("GET", _OBJECT, resources.sobject),
     ("POST", _OBJECT, rows.create_record),
@@ -58,6 +63,7 @@ _ENDPOINTS: list[tuple[str, str, Endpoint]] = [
     ("PATCH", _KEYED, rows.upsert_by_external_id),
     ("DELETE", _KEYED, rows.delete_by_external_id),
     ("PATCH", f"{_DATA}/composite/sobjects/{{object}}/{{field}}", rows.upsert_collection),
+    ("DELETE", f"{_DATA}/composite/sobjects", rows.delete_collection),
     ("POST", _INGEST, ingest.create),
     ("GET", _INGEST, ingest.all_jobs),
     ("GET", f"{_INGEST}/{{id}}", ingest.info),
@@ -77,6 +83,7 @@ _ENDPOINTS: list[tuple[str, str, Endpoint]] = [
     ("GET", "/sandbox/records/{object}", control.records),
     ("DELETE", "/sandbox/records", control.clear_records),
     ("POST", "/sandbox/schema", control.change_schema),
+    ("POST", "/sandbox/setup", control.change_setup),
 ]
 
 
@@ -94,6 +101,8 @@ def create_app(
         FileNotFoundError: there is no object in the metadata.
     """
     org = Org(read_schema(metadata, prefix), credentials or Credentials())
+    if prefix:
+        org.packages.append(Package("m3ter Connector", prefix))
     routes = _routes()
     app = Starlette(
         routes=routes,

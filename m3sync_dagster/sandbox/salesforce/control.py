@@ -9,9 +9,16 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from m3sync_dagster.sandbox.salesforce.answers import JsonObject, answer, org_of, read_json
+from m3sync_dagster.sandbox.salesforce.answers import (
+    JsonObject,
+    answer,
+    org_of,
+    read_json,
+    read_object,
+)
+from m3sync_dagster.sandbox.salesforce.deploys import assign
 from m3sync_dagster.sandbox.salesforce.errors import ApiError
-from m3sync_dagster.sandbox.salesforce.org import Org
+from m3sync_dagster.sandbox.salesforce.org import Org, Package
 from m3sync_dagster.sandbox.salesforce.schema import FieldDef, ValidationRule, field_from_json
 
 
@@ -79,6 +86,23 @@ async def records(request: Request) -> Response:
 async def clear_records(request: Request) -> Response:
     """``DELETE /sandbox/records``: deletes every record of every object."""
     org_of(request).clear_records()
+    return Response(status_code=204)
+
+
+async def change_setup(request: Request) -> Response:
+    """``POST /sandbox/setup``: what the user may see of the org, and what is assigned to it.
+
+    ``{"readable": false}`` takes the permission View Setup away; ``{"packages": [{"name",
+    "namespace"}]}`` says which managed packages are installed; ``{"assign": "name"}`` assigns a
+    permission set that was deployed.
+    """
+    org = org_of(request)
+    asked = await read_object(request)
+    org.setup_readable = asked.get("readable", org.setup_readable)
+    if "packages" in asked:
+        org.packages = [Package(**package) for package in asked["packages"]]
+    if "assign" in asked:
+        assign(org, asked["assign"])
     return Response(status_code=204)
 
 

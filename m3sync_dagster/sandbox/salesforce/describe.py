@@ -44,7 +44,7 @@ def global_describe(schema: Schema, base: str) -> JsonObject:
     return {
         "encoding": "UTF-8",
         "maxBatchSize": 200,
-        "sobjects": [summary(definition, base) for definition in schema],
+        "sobjects": [summary(definition, base) for definition in schema if definition.shown],
     }
 
 

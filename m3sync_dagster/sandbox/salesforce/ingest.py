@@ -5,8 +5,6 @@ Source: Salesforce Bulk API 2.0 guide, "Create a Job", "Upload Job Data", "Uploa
 """
 
 import contextlib
-from email import message_from_bytes
-from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
@@ -18,6 +16,7 @@ from m3sync_dagster.sandbox.salesforce.answers import (
     loads,
     org_of,
     read_object,
+    read_parts,
 )
 from m3sync_dagster.sandbox.salesforce.errors import ApiError, not_found
 from m3sync_dagster.sandbox.salesforce.jobs import DELIMITERS, IngestJob
@@ -37,7 +36,7 @@ async def create(request: Request) -> Response:
     kind = request.headers.get("content-type", "")
     if not kind.startswith("multipart/form-data"):
         return answer(_info(_new_job(org, await read_object(request), _version(request))))
-    parts = _parts(kind, await request.body())
+    parts = read_parts(kind, await request.body())
     content = parts.get("content", b"")
     if len(content) > LARGEST_INLINE:
         raise ApiError(400, "INVALIDJOB", "InvalidJob : The content part is too large")
@@ -46,16 +45,6 @@ async def create(request: Request) -> Response:
     job.uploaded = True
     job.start()
     return answer(_info(job, State.UPLOAD_COMPLETE))
-
-
-def _parts(kind: str, body: bytes) -> dict[str, bytes]:
-    """The parts of a multipart body by name."""
-    whole = message_from_bytes(f"Content-Type: {kind}\r\n\r\n".encode() + body)
-    parts: Any = whole.get_payload() if whole.is_multipart() else []
-    return {
-        str(part.get_param("name", header="content-disposition")): part.get_payload(decode=True)
-        for part in parts
-    }
 
 
 def _version(request: Request) -> str:

@@ -16,6 +16,9 @@ from m3sync_dagster.sandbox.salesforce.schema import NUMERIC, FieldDef, ObjectDe
 from m3sync_dagster.sandbox.salesforce.values import Value
 
 if TYPE_CHECKING:
+    from xml.etree import ElementTree as ET
+
+    from m3sync_dagster.sandbox.salesforce.deploys import Deploy
     from m3sync_dagster.sandbox.salesforce.exports import QueryJob
     from m3sync_dagster.sandbox.salesforce.jobs import IngestJob
     from m3sync_dagster.sandbox.salesforce.queries import Cursor
@@ -39,6 +42,14 @@ class Credentials:
     client_secret: str = field(default="sandbox-client-secret-not-a-secret", repr=False)
     username: str = "integration@sandbox.invalid"
     public_key: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """A managed package that is installed: its name, and its namespace without underscores."""
+
+    name: str
+    namespace: str
 
 
 @dataclass(slots=True)
@@ -68,6 +79,11 @@ class Org:
     Args:
         schema: objects and fields.
         credentials: what the token endpoint accepts.
+
+    Attributes:
+        packages: the managed packages that are installed.
+        setup_readable: whether the user may view setup, which the Tooling API asks for.
+        permission_sets: those that were deployed, by name.
     """
 
     def __init__(self, schema: Schema, credentials: Credentials) -> None:
@@ -81,6 +97,10 @@ class Org:
         self.cursors: dict[str, Cursor] = {}
         self.jobs: dict[str, IngestJob] = {}
         self.exports: dict[str, QueryJob] = {}
+        self.deploys: dict[str, Deploy] = {}
+        self.permission_sets: dict[str, ET.Element] = {}
+        self.packages: list[Package] = []
+        self.setup_readable = True
         self.lock = threading.RLock()
         self.worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ingest")
         self.closers: list[Callable[[], None]] = []

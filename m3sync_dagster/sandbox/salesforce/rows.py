@@ -17,7 +17,7 @@ from m3sync_dagster.sandbox.salesforce.answers import (
     read_object,
 )
 from m3sync_dagster.sandbox.salesforce.columns import Column, NoSuchColumnError, column_of
-from m3sync_dagster.sandbox.salesforce.errors import ApiError, not_found
+from m3sync_dagster.sandbox.salesforce.errors import ApiError, RowError, not_found
 from m3sync_dagster.sandbox.salesforce.org import Org
 from m3sync_dagster.sandbox.salesforce.query import record_json
 from m3sync_dagster.sandbox.salesforce.records import Table
@@ -132,6 +132,45 @@ async def delete_record(request: Request) -> Response:
     org, table, number = _by_id(request)
     org.delete(table, number)
     return Response(status_code=204)
+
+
+async def delete_collection(request: Request) -> Response:
+    """``DELETE .../composite/sobjects?ids=``: up to 200 records, results in their order."""
+    org = org_of(request)
+    ids = [text for text in request.query_params.get("ids", "").split(",") if text]
+    if not ids:
+        raise ApiError(400, "INVALID_INPUT", "No records were specified")
+    if len(ids) > CHUNK:
+        message = f"record limit reached. cannot submit more than {CHUNK} records into this call"
+        raise ApiError(400, "EXCEEDED_ID_LIMIT", message)
+    found = [_find(org, text) for text in ids]
+    bad = any(isinstance(each, RowError) for each in found)
+    if bad and request.query_params.get("allOrNone") == "true":
+        message = "Record rolled back because not all records were valid"
+        rolled_back = RowError("ALL_OR_NONE_OPERATION_ROLLED_BACK", message)
+        found = [each if isinstance(each, RowError) else rolled_back for each in found]
+    return answer([_deleted(org, *pair) for pair in zip(ids, found, strict=True)])
+
+
+def _find(org: Org, text: str) -> tuple[Table, int] | RowError:
+    """The record with this Id, of whichever object its first three characters name."""
+    for definition in org.schema:
+        table = org.table(definition.name)
+        if definition.key_prefix != text[:3]:
+            continue
+        if (number := table.number_of(text)) is not None:
+            return table, number
+        if table.was_deleted(text):
+            return RowError("ENTITY_IS_DELETED", "entity is deleted")
+        return RowError("INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id")
+    return RowError("MALFORMED_ID", f"malformed id {text}")
+
+
+def _deleted(org: Org, text: str, found: tuple[Table, int] | RowError) -> JsonObject:
+    if isinstance(found, RowError):
+        return {"id": text, "success": False, "errors": [found.as_json()]}
+    org.delete(*found)
+    return {"id": text, "success": True, "errors": []}
 
 
 def _by_id(request: Request) -> tuple[Org, Table, int]:

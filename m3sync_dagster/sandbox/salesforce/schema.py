@@ -81,7 +81,10 @@ class ValidationRule:
 
 @dataclass(slots=True)
 class ObjectDef:
-    """One object: its names, its fields by API name, and the admin's validation rules."""
+    """One object: its names, its fields by API name, and the admin's validation rules.
+
+    ``shown`` says whether the sync user may see it.
+    """
 
     name: str
     label: str
@@ -89,6 +92,7 @@ class ObjectDef:
     key_prefix: str
     fields: dict[str, FieldDef] = field(default_factory=dict)
     rules: list[ValidationRule] = field(default_factory=list)
+    shown: bool = True
     _folded: dict[str, FieldDef] = field(default_factory=dict)
 
     def add(self, definition: FieldDef) -> None:
@@ -135,7 +139,12 @@ class Schema:
         return iter(self._objects.values())
 
     def find(self, name: str) -> ObjectDef | None:
-        """The object with this API name; Salesforce ignores its case."""
+        """The object that the sync user sees under this name; Salesforce ignores its case."""
+        found = self.existing(name)
+        return found if found and found.shown else None
+
+    def existing(self, name: str) -> ObjectDef | None:
+        """The object with this API name, seen by the sync user or not."""
         return self._objects.get(name.casefold())
 
     def qualify(self, name: str) -> str:

@@ -5,7 +5,7 @@ from xml.etree import ElementTree as ET
 
 from m3sync_dagster.sandbox.salesforce.schema import FieldDef, ObjectDef, Schema
 
-_NAMESPACE = "{http://soap.sforce.com/2006/04/metadata}"
+NAMESPACE = "{http://soap.sforce.com/2006/04/metadata}"
 
 
 def read_schema(folder: Path, prefix: str = "") -> Schema:
@@ -31,46 +31,51 @@ def read_schema(folder: Path, prefix: str = "") -> Schema:
 
 def _add_object(schema: Schema, path: Path) -> None:
     root = ET.parse(path).getroot()  # noqa: S314 - the project's own metadata
-    name = schema.qualify(path.name.removesuffix(".object-meta.xml"))
-    label = _text(root, "label", name)
-    name_field = _name_field(root.find(f"{_NAMESPACE}nameField"))
-    made = schema.add_object(name, label, _text(root, "pluralLabel", label), name_field)
+    made = add_object(schema, path.name.removesuffix(".object-meta.xml"), root)
     for source in sorted((path.parent / "fields").glob("*.field-meta.xml")):
-        _add_field(schema, made, source)
+        field = ET.parse(source).getroot()  # noqa: S314 - as above
+        schema.add_field(made, read_field(schema, field))
 
 
-def _add_field(schema: Schema, target: ObjectDef, path: Path) -> None:
-    root = ET.parse(path).getroot()  # noqa: S314 - the project's own metadata
-    refers_to = _text(root, "referenceTo")
-    definition = FieldDef(
-        name=schema.qualify(_text(root, "fullName")),
-        label=_text(root, "label"),
-        type=_text(root, "type"),
-        length=int(_text(root, "length", "0")),
-        precision=int(_text(root, "precision", "0")),
-        scale=int(_text(root, "scale", "0")),
+def add_object(schema: Schema, full_name: str, root: ET.Element) -> ObjectDef:
+    """Adds an object, without its custom fields, from its ``CustomObject`` element."""
+    name = schema.qualify(full_name)
+    label = text_of(root, "label", name)
+    name_field = _name_field(root.find(f"{NAMESPACE}nameField"))
+    return schema.add_object(name, label, text_of(root, "pluralLabel", label), name_field)
+
+
+def read_field(schema: Schema, root: ET.Element) -> FieldDef:
+    """A field from its ``CustomField`` element, or from the ``fields`` element of its object."""
+    refers_to = text_of(root, "referenceTo")
+    return FieldDef(
+        name=schema.qualify(text_of(root, "fullName")),
+        label=text_of(root, "label"),
+        type=text_of(root, "type"),
+        length=int(text_of(root, "length", "0")),
+        precision=int(text_of(root, "precision", "0")),
+        scale=int(text_of(root, "scale", "0")),
         required=_flag(root, "required"),
         unique=_flag(root, "unique"),
         external_id=_flag(root, "externalId"),
         case_sensitive=_flag(root, "caseSensitive"),
         refers_to=schema.qualify(refers_to) if refers_to else None,
-        child_relationship=_text(root, "relationshipName") or None,
+        child_relationship=text_of(root, "relationshipName") or None,
         picklist=tuple(_picklist(root)),
-        restricted=any(e.text == "true" for e in root.iter(f"{_NAMESPACE}restricted")),
-        help=_text(root, "inlineHelpText") or None,
+        restricted=any(e.text == "true" for e in root.iter(f"{NAMESPACE}restricted")),
+        help=text_of(root, "inlineHelpText") or None,
     )
-    schema.add_field(target, definition)
 
 
 def _name_field(element: ET.Element | None) -> FieldDef:
     """The object's ``Name``: a text that people write, or a number that Salesforce counts."""
-    automatic = element is not None and _text(element, "type") == "AutoNumber"
+    automatic = element is not None and text_of(element, "type") == "AutoNumber"
     return FieldDef(
         "Name",
-        "Name" if element is None else _text(element, "label", "Name"),
+        "Name" if element is None else text_of(element, "label", "Name"),
         "AutoNumber" if automatic else "Text",
         length=80,
-        display_format="" if element is None else _text(element, "displayFormat"),
+        display_format="" if element is None else text_of(element, "displayFormat"),
         createable=not automatic,
         updateable=not automatic,
         name_field=True,
@@ -78,13 +83,14 @@ def _name_field(element: ET.Element | None) -> FieldDef:
 
 
 def _picklist(root: ET.Element) -> list[str]:
-    path = "/".join(f"{_NAMESPACE}{tag}" for tag in ("valueSet", "valueSetDefinition", "value"))
-    return [_text(value, "fullName") for value in root.findall(path)]
+    path = "/".join(f"{NAMESPACE}{tag}" for tag in ("valueSet", "valueSetDefinition", "value"))
+    return [text_of(value, "fullName") for value in root.findall(path)]
 
 
-def _text(element: ET.Element, tag: str, default: str = "") -> str:
-    return element.findtext(f"{_NAMESPACE}{tag}") or default
+def text_of(element: ET.Element, tag: str, default: str = "") -> str:
+    """The text of a child element; the default where there is none."""
+    return element.findtext(f"{NAMESPACE}{tag}") or default
 
 
 def _flag(element: ET.Element, tag: str) -> bool:
-    return _text(element, tag) == "true"
+    return text_of(element, tag) == "true"

@@ -8,7 +8,7 @@ import pytest
 from m3sync_dagster.sandbox.organization import Organization
 from m3sync_dagster_tests.sandbox.m3ter.conftest import Clock, Serve, sdk_for
 
-ENTITIES = ["accounts", "contracts", "commitments", "balances", "users"]
+ENTITIES = ["accounts", "contracts", "commitments", "balances", "bills", "users"]
 NOBODY = "00000000-0000-4000-8000-000000000000"
 
 
@@ -29,7 +29,7 @@ def test_retrieves_every_record_by_id(
         assert getattr(sdk, entity).retrieve(one).id == one
 
 
-@pytest.mark.parametrize("entity", ["contracts", "commitments", "balances"])
+@pytest.mark.parametrize("entity", ["contracts", "commitments", "balances", "bills"])
 def test_filters_by_account(sdk: m3ter.M3ter, organization: Organization, entity: str) -> None:
     records = [organization.get(entity, one) for one in organization.ids(entity)]
     account = records[0]["accountId"]

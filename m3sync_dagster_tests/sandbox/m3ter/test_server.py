@@ -1,3 +1,5 @@
+from decimal import Decimal
+
 import httpx
 import pytest
 
@@ -78,7 +80,7 @@ def test_the_secret_is_in_no_repr() -> None:
     ("method", "path", "status"),
     [
         ("GET", "/elsewhere", 404),
-        ("GET", f"{HOME}/bills", 404),
+        ("GET", f"{HOME}/creditnotes", 404),
         ("GET", f"{HOME}/accounts/nobody", 404),
         ("PUT", f"{HOME}/accounts/nobody", 404),
         ("DELETE", f"{HOME}/accounts/nobody", 404),
@@ -189,3 +191,38 @@ def test_what_m3ter_sets_cannot_be_set(http: httpx.Client, organization: Organiz
     assert created["version"] == 1
     assert created["createdBy"] == organization.ids("users")[0]
     assert not set(mine.values()) & {created["id"], created["dtCreated"]}
+
+
+@pytest.mark.parametrize(
+    ("query", "names"),
+    [
+        ("", "cba"),
+        ("status=PENDING", "a"),
+        ("status=APPROVED", "cb"),
+        ("locked=false", "ba"),
+        ("locked=true", "cba"),
+        ("status=APPROVED&locked=false", "b"),
+    ],
+)
+def test_bills_are_narrowed(
+    http: httpx.Client, organization: Organization, query: str, names: str
+) -> None:
+    for name, status, locked in (("a", "PENDING", False), ("b", "APPROVED", None)):
+        organization.add("bills", id=name, accountId="A", status=status, locked=locked)
+    organization.add("bills", id="c", accountId="A", status="APPROVED", locked=True)
+    found = http.get(f"{HOME}/bills?accountId=A&{query}").json()["data"]
+    assert [bill["id"] for bill in found] == list(names)
+
+
+def test_a_bill_shows_its_lines_and_its_total_as_it_is_asked(
+    http: httpx.Client, organization: Organization
+) -> None:
+    organization.add("bills", id="b", lineItems=[{"id": "l"}], billTotal=Decimal("1.50"))
+    for query, shown in (
+        ("", {"lineItems"}),
+        ("includeBillTotal=true", {"lineItems", "billTotal"}),
+        ("excludeLineItems=true&includeBillTotal=true", {"billTotal"}),
+    ):
+        answer = http.get(f"{HOME}/bills?{query}")
+        assert answer.json()["data"][0].keys() & {"lineItems", "billTotal"} == shown
+    assert '"billTotal":1.50' in answer.text

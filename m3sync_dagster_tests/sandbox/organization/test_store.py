@@ -89,8 +89,8 @@ def test_a_removed_record_is_gone(organization: Organization) -> None:
 
 
 def test_an_unknown_type_is_refused(organization: Organization) -> None:
-    with pytest.raises(UnknownRecordError, match="no bills"):
-        organization.add("bills")
+    with pytest.raises(UnknownRecordError, match="no creditnotes"):
+        organization.add("creditnotes")
 
 
 @pytest.mark.parametrize("raw", [b"null", b"[]", b'{"id":5,"version":"x"}', b'{"code":{}}'])

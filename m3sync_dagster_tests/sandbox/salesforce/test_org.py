@@ -182,7 +182,7 @@ def test_describe_in_detail(client: Client) -> None:
 
     size = ("type", "length", "precision", "scale")
     rights = ("createable", "updateable", "nillable", "defaultedOnCreate")
-    assert of("Amount__c", *size) == ["double", 0, 18, 8]
+    assert of("Amount__c", *size) == ["double", 0, 18, 6]
     assert of("Description__c", *size) == ["textarea", 32768, 0, 0]
     assert of("m3ter_Account__c", "type", "referenceTo", "relationshipName") == [
         "reference", [ACCOUNT], "m3ter_Account__r",

@@ -34,8 +34,8 @@ def test_case_and_space_of_an_external_id(client: Client) -> None:
     [
         (BALANCE, {"Amount__c": "abc"}, "INVALID_TYPE_ON_FIELD_IN_RECORD",
          "Amount: value not of required type: abc", ["Amount__c"]),
-        (BALANCE, {"Amount__c": 12345678901}, "NUMBER_OUTSIDE_VALID_RANGE",
-         "Amount: value outside of valid range on numeric field: 1.2345678901E10", ["Amount__c"]),
+        (BALANCE, {"Amount__c": 1234567890123}, "NUMBER_OUTSIDE_VALID_RANGE",
+         "Amount: value outside of valid range on numeric field: 1.234567890123E12", ["Amount__c"]),
         (BALANCE, {"Start_Date__c": "2026-01-01"}, "INVALID_TYPE_ON_FIELD_IN_RECORD",
          "Start Date: value not of required type: 2026-01-01", ["Start_Date__c"]),
         (BALANCE, {"Start_Date__c": "2026-13-01T00:00:00Z"}, "INVALID_TYPE_ON_FIELD_IN_RECORD",

@@ -114,3 +114,17 @@ def test_simple_salesforce_runs_a_query_job(stranger: Salesforce) -> None:
     pages = list(getattr(stranger.bulk2, ACCOUNT).query(soql, max_records=2, wait=0.01))
 
     assert [len(page.splitlines()) for page in pages] == [3, 2]
+
+
+def test_simple_salesforce_asks_the_tooling_api(stranger: Salesforce) -> None:
+    soql = (
+        "SELECT DeveloperName, NamespacePrefix FROM CustomField "
+        f"WHERE EntityDefinition.QualifiedApiName = '{ACCOUNT}'"
+    )
+    found = stranger.toolingexecute(f"query/?q={soql}")
+    described = {f["name"] for f in getattr(stranger, ACCOUNT).describe()["fields"] if f["custom"]}
+    assert {f"{record['DeveloperName']}__c" for record in found["records"]} == described
+    packages = "SELECT SubscriberPackage.Name FROM InstalledSubscriberPackage"
+    assert stranger.toolingexecute(f"query/?q={packages}")["totalSize"] == 0
+    with pytest.raises(SalesforceMalformedRequest, match="INVALID_TYPE"):
+        stranger.toolingexecute("query/?q=SELECT Id FROM ApexClass")

@@ -1,0 +1,172 @@
+"""Setting and removing an integration's ``salesforce_credential`` in its ``defs.yaml``.
+
+Only the characters of that one attribute are touched: what the parser says of their place tells
+where. So comments, order, quotes and line ends stay as somebody has written them, which no
+round trip through a YAML library keeps to the byte.
+"""
+
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from m3sync_dagster.components.loading import defs_files
+from m3sync_dagster.sync.errors import ConfigurationError
+
+ATTRIBUTE = "salesforce_credential"
+_TYPE = "SalesforceSync"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an integration is written.
+
+    Args:
+        path: the file.
+        text: what is in it, line ends as they are.
+        attributes: the node of its attributes, which knows its place in the text.
+    """
+
+    path: Path
+    text: str
+    attributes: yaml.MappingNode
+
+    def pair(self, name: str) -> tuple[yaml.Node, yaml.Node] | None:
+        """An attribute's key and value."""
+        return next((pair for pair in self.attributes.value if pair[0].value == name), None)
+
+
+def connect(integration: str, credential: str) -> Path:
+    """Set an integration's Salesforce credential; gives the file that was changed.
+
+    Raises:
+        ConfigurationError: there is no such integration, or its file cannot be written.
+    """
+    place = _find(integration)
+    known = place.pair(ATTRIBUTE)
+    if known:
+        value = known[1]
+        changed = _replaced(place.text, value, credential)
+    else:
+        changed = _inserted(place, credential)
+    return _write(place, changed, integration, credential)
+
+
+def disconnect(integration: str) -> Path:
+    """Remove an integration's Salesforce credential; gives the file.
+
+    Raises:
+        ConfigurationError: as for ``connect``.
+    """
+    place = _find(integration)
+    known = place.pair(ATTRIBUTE)
+    if known is None:
+        return place.path
+    return _write(place, _removed(place, *known), integration, None)
+
+
+def _find(integration: str) -> Place:
+    for path in defs_files():
+        for place in _places(path):
+            name = place.pair("name")
+            if name and name[1].value == integration:
+                return place
+    raise ConfigurationError(
+        f"there is no integration of the name {integration} in a file that can be read",
+        "See m3sync status for the names.",
+    )
+
+
+def _places(path: Path) -> Iterator[Place]:
+    """The integrations of a file; one that is no YAML has none."""
+    try:
+        text = path.read_bytes().decode()
+        documents = list(yaml.compose_all(text, Loader=yaml.SafeLoader))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return
+    for document in documents:
+        if not isinstance(document, yaml.MappingNode):
+            continue
+        parts = {key.value: value for key, value in document.value}
+        kind, attributes = parts.get("type"), parts.get("attributes")
+        ours = kind is not None and str(kind.value).endswith(_TYPE)
+        if ours and isinstance(attributes, yaml.MappingNode):
+            yield Place(path, text, attributes)
+
+
+def _replaced(text: str, value: yaml.Node, credential: str) -> str:
+    start, end = value.start_mark.index, value.end_mark.index
+    if start == end:  # a key with nothing behind its colon
+        return f"{text[:start].rstrip(' ')} {credential}{text[end:]}"
+    quote = text[start] if text[start] in "'\"" else ""
+    return f"{text[:start]}{quote}{credential}{quote}{text[end:]}"
+
+
+def _inserted(place: Place, credential: str) -> str:
+    """Behind the m3ter credential, or whatever comes first."""
+    key, value = place.pair("m3ter_credential") or place.attributes.value[0]
+    end = value.end_mark.index
+    if place.attributes.flow_style:
+        return f"{place.text[:end]}, {ATTRIBUTE}: {credential}{place.text[end:]}"
+    line_end = _line_end(place.text, end)
+    new_line = "\r\n" if "\r\n" in place.text else "\n"
+    added = f"{' ' * key.start_mark.column}{ATTRIBUTE}: {credential}{new_line}"
+    before = place.text[:line_end]
+    if not before.endswith("\n"):
+        before += new_line
+    return before + added + place.text[line_end:]
+
+
+def _removed(place: Place, key: yaml.Node, value: yaml.Node) -> str:
+    text, start, end = place.text, key.start_mark.index, value.end_mark.index
+    if place.attributes.flow_style:
+        return re.sub(r",\s*$", "", text[:start]) + text[end:]
+    line_start, line_end = start - key.start_mark.column, _line_end(text, end)
+    comment = text[end:line_end].strip()
+    if not comment:
+        return text[:line_start] + text[line_end:]
+    # What somebody has noted beside it stays, on a line of its own.
+    return text[:start] + comment + text[len(text[:line_end].rstrip("\r\n")) :]
+
+
+def _line_end(text: str, index: int) -> int:
+    """Where the next line begins."""
+    found = text.find("\n", index)
+    return len(text) if found < 0 else found + 1
+
+
+def _write(place: Place, text: str, integration: str, credential: str | None) -> Path:
+    _require_as_meant(place.path, text, integration, credential)
+    new = place.path.with_name(f".{place.path.name}.m3sync")
+    try:
+        new.write_bytes(text.encode())
+        shutil.copymode(place.path, new)
+        new.replace(place.path)
+    except OSError as error:
+        new.unlink(missing_ok=True)
+        raise ConfigurationError(
+            f"{place.path} cannot be written ({error.strerror})",
+            f"Set {ATTRIBUTE} where the file comes from.",
+        ) from None
+    return place.path
+
+
+def _require_as_meant(path: Path, text: str, integration: str, credential: str | None) -> None:
+    """Read the new text as Dagster will: it has to say what is meant."""
+    try:
+        documents = list(yaml.safe_load_all(text))
+    except yaml.YAMLError:
+        documents = []
+    for document in documents:
+        attributes = document.get("attributes") if isinstance(document, dict) else None
+        if not isinstance(attributes, dict) or attributes.get("name") != integration:
+            continue
+        if attributes.get(ATTRIBUTE) == credential:
+            return
+    raise ConfigurationError(
+        f"{path} is written in a way that we cannot change",
+        f"Edit {ATTRIBUTE} by hand.",
+    )

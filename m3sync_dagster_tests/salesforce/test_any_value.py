@@ -1,0 +1,256 @@
+"""Arbitrary JSON values on their whole way into a field of each type.
+
+Either Salesforce then holds what the value says, or the row is listed: as invalid, or as refused.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from itertools import chain
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, example, given, reject, settings
+from hypothesis import strategies as st
+
+from m3sync_dagster.entities import ENTITIES, Field, Kind
+from m3sync_dagster.salesforce import SalesforceOrg
+from m3sync_dagster.salesforce.credential import SalesforceCredential
+from m3sync_dagster.sandbox.salesforce import Credentials, Org, create_app
+from m3sync_dagster.sandbox.salesforce.schema import FieldDef, field_from_json
+from m3sync_dagster.sandbox.server import running
+from m3sync_dagster.sync.findings import MisfitError
+from m3sync_dagster.sync.fitting import Fitter
+from m3sync_dagster.sync.mapping import Mapped, Mapping
+from m3sync_dagster.sync.outcome import Acknowledged, Refused, RowResult
+from m3sync_dagster.sync.ports import Seen
+from m3sync_dagster.sync.scope import Scope
+from m3sync_dagster.sync.shapes import Shapes
+from m3sync_dagster_tests.salesforce.conftest import SECRET, Jobs, Time, group
+
+OBJECT = "Anything__c"
+FIELDS: dict[str, dict[str, Any]] = {
+    "Text": {"length": 30},
+    "LongTextArea": {"length": 2_000},
+    "Email": {"length": 80},
+    "Phone": {"length": 40},
+    "Url": {"length": 255},
+    "Number": {"precision": 18, "scale": 6},
+    "Currency": {"precision": 18, "scale": 2},
+    "Percent": {"precision": 5, "scale": 0},
+    "Checkbox": {},
+    "Date": {},
+    "DateTime": {},
+    "Picklist": {"picklist": ("A", "b c", "true", "1"), "restricted": True},
+    "Open": {"type": "Picklist", "picklist": ("A",)},
+}
+"""One field of each type, as the metadata of the org describes it."""
+NUMBERS = {"Number", "Currency", "Percent"}
+KINDS = [kind for kind in Kind if kind not in {Kind.TITLE, Kind.LOOKUP}]
+DECODE = msgspec.json.Decoder(float_hook=Decimal).decode
+BLANK = "".join(map(chr, range(0x21)))
+
+
+class Json(str):
+    """A JSON number, to be written as these very characters."""
+
+    __slots__ = ()
+
+
+def written(value: object) -> object:
+    """A value in a form that is encoded with all its digits."""
+    match value:
+        case Json():
+            return msgspec.Raw(value.encode())
+        case list():
+            return [written(part) for part in value]
+        case dict():
+            return {name: written(part) for name, part in value.items()}
+    return value
+
+
+digits = st.from_regex(
+    r"-?(0|[1-9][0-9]{0,25})(\.[0-9]{1,25})?([eE][+-]?[0-9]{1,4})?", fullmatch=True
+)
+numbers = digits.map(Json)
+texts = st.one_of(
+    st.text(st.characters(exclude_categories=["Cs"]), max_size=40),
+    st.text(st.sampled_from(" \t\r\n\0\x1f\u2028\xa0\"',;#N/Aab1é雪🧾"), max_size=35),
+    digits,
+    st.sampled_from(["#N/A", " #N/A\n", "A", " b c ", "true", "null", "=1+1", '"', "a\r\nb", ""]),
+    st.dates().map(date.isoformat),
+    st.datetimes().map(datetime.isoformat),
+    st.datetimes(timezones=st.timezones()).map(datetime.isoformat),
+)
+scalars = st.one_of(st.none(), st.booleans(), numbers, texts)
+values = st.recursive(
+    scalars,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.text(st.characters(exclude_categories=["Cs"]), max_size=5), inner, max_size=3
+        )
+    ),
+    max_leaves=6,
+)
+
+
+def says(kind: Kind, to: str, value: object, held: object) -> bool:
+    """Whether what a field holds is what the value says, in words that are not the product's."""
+    if value is None or value == "" or value in ([], {}):
+        return held in (None, False)
+    if to == "Checkbox":
+        return held is value
+    if to in NUMBERS:
+        return isinstance(held, Decimal) and Decimal(str(value)) == held
+    if to == "DateTime":
+        return moment(value) == moment(held)
+    if to == "Date":
+        return held == value
+    return same_text(kind, value, held)
+
+
+def moment(value: object) -> datetime:
+    found = datetime.fromisoformat(str(value))
+    return found.replace(microsecond=0, tzinfo=found.tzinfo or UTC).astimezone(UTC)
+
+
+def same_text(kind: Kind, value: object, held: object) -> bool:
+    if kind is Kind.JSON or (kind is Kind.ANY and isinstance(value, list | dict)):
+        return bool(DECODE(str(held).encode()) == DECODE(encode(value)))
+    if kind is Kind.DATETIME:
+        return moment(value) == moment(held)
+    if isinstance(value, list):
+        return trimmed(";".join(str_of(part) for part in value if part is not None)) == held
+    if isinstance(value, Json) or kind in {Kind.NUMBER, Kind.INTEGER}:
+        return Decimal(str(held)) == Decimal(str(value))
+    return trimmed(str_of(value)) == held
+
+
+def str_of(part: object) -> str:
+    if isinstance(part, bool):
+        return str(part).lower()
+    return format(Decimal(DECODE(part.encode())), "f") if isinstance(part, Json) else str(part)
+
+
+def trimmed(text: str) -> str | None:
+    return text.replace("\r\n", "\n").replace("\r", "\n").strip(BLANK) or None
+
+
+def encode(value: object) -> bytes:
+    return msgspec.json.encode(written(value))
+
+
+@dataclass
+class Anything:
+    """An org with one object that has a field of each type, and the way to it."""
+
+    inside: Org
+    org: SalesforceOrg
+
+    def held(self, to: str) -> dict[str, object]:
+        """What a field holds, by external ID."""
+        records = self.inside.records(OBJECT)
+        return {record["Key__c"]: record[f"{to}__c"] for record in records}
+
+
+@pytest.fixture(scope="module")
+def anything() -> Iterator[Anything]:
+    app = create_app(credentials=Credentials("the-app", SECRET))
+    inside: Org = app.state.org
+    name = FieldDef("Name", "Name", "Text", length=80, name_field=True)
+    definition = inside.schema.add_object(OBJECT, "Anything", "Anythings", name)
+    unique = {"external_id": True, "unique": True, "case_sensitive": True}
+    for field, about in {"Key": {"type": "Text", "length": 64, **unique}, **FIELDS}.items():
+        made = field_from_json(f"{field}__c", {"type": field, **about})
+        inside.schema.add_field(definition, made)
+    inside.usage.max = 10_000_000
+    with running(app) as url:
+        org = SalesforceOrg(SalesforceCredential(url, "the-app", SECRET), sleep=Time().sleep)
+        yield Anything(inside, org)
+        org.close()
+
+
+def mapping(kind: Kind, to: str) -> Mapping:
+    return Mapping(
+        entity=ENTITIES["account"],
+        object_name=OBJECT,
+        external_id_field="Key__c",
+        fields=(Field("value", f"{to}__c", kind),),
+        constants={},
+        parent_external_ids={},
+        scope=Scope(),
+    )
+
+
+def carry(
+    org: SalesforceOrg, kind: Kind, to: str, records: Sequence[bytes], *, large: bool
+) -> dict[str, RowResult]:
+    """Map, fit and send records, as a run does it."""
+    carried = mapping(kind, to)
+    try:
+        fitter = Fitter(carried, org.describe(OBJECT))
+    except MisfitError:
+        reject()  # Such a mapping is refused as a whole.
+    shapes = Shapes(fitter.target, None)
+    fates: list[RowResult] = []
+    staged = []
+    for raw in records:
+        mapped = carried.map(raw)
+        fitted = fitter.fit(mapped) if isinstance(mapped, Mapped) else mapped
+        if isinstance(fitted, Refused):
+            fates.append(fitted)
+        elif fitted is not None:
+            staged.append(shapes.staged(Seen(fitted.m3ter_id, b"", b""), fitted))
+    for shape in {row.shape for row in staged}:
+        rows = [row.row for row in staged if row.shape == shape]
+        only = shapes.group([shape], rows, len(rows)).collections_only
+        fates += chain.from_iterable(
+            org.upsert(fitter.target, group(rows, large=large, collections_only=only), Jobs())
+        )
+    return {fate.m3ter_id: fate for fate in fates}
+
+
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    field=st.tuples(st.sampled_from(KINDS), st.sampled_from(list(FIELDS))),
+    given_values=st.lists(values, min_size=1, max_size=12),
+    large=st.booleans(),
+)
+@example((Kind.TEXT, "Text"), [" #N/A\n", "a\0b", "\x1f x"], True)
+@example(
+    (Kind.NUMBER, "Number"),
+    [Json("1e-9999"), Json("-0.0"), Json("1E+11"), "1e99999999999999999"],
+    True,
+)
+@example((Kind.NUMBER, "Number"), [Json("1e-9999"), Json("-0.0"), Json("1E+11")], False)
+@example(
+    (Kind.DATETIME, "DateTime"), ["2026-01-01T00:00:00.999Z", "1699-12-31T23:59:59-01:00"], False
+)
+@example((Kind.ANY, "Picklist"), [" b c ", True, Json("1"), "B C"], True)
+@example((Kind.LIST, "Text"), [["a", None, ""], [""], [" "]], False)
+def test_salesforce_holds_what_the_value_says_or_the_row_is_listed(
+    anything: Anything,
+    field: tuple[Kind, str],
+    given_values: list[object],
+    large: bool,
+) -> None:
+    kind, to = field
+    anything.inside.clear_records()
+    records = [
+        b'{"id":"r%d","value":%s}' % (number, encode(value))
+        for number, value in enumerate(given_values)
+    ]
+    fates = carry(anything.org, kind, to, records, large=large)
+    held = anything.held(to)
+    assert set(held) == {key for key, fate in fates.items() if isinstance(fate, Acknowledged)}
+    for number, value in enumerate(given_values):
+        fate = fates.get(f"r{number}") or next(
+            fate for key, fate in fates.items() if key.startswith("unknown-")
+        )
+        if isinstance(fate, Refused):
+            assert fate.message
+        else:
+            assert says(kind, to, value, held[f"r{number}"]), (value, held[f"r{number}"])

@@ -1,0 +1,109 @@
+"""A deploy from its start to its end."""
+
+from collections.abc import Callable
+
+import pytest
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from m3sync_dagster.entities import ENTITIES
+from m3sync_dagster.salesforce import SalesforceOrg
+from m3sync_dagster.salesforce.deploy import DEADLINE, deploy
+from m3sync_dagster.salesforce.project import package, source_files
+from m3sync_dagster.sync.errors import AuthenticationError, ConfigurationError, DeadlineError
+from m3sync_dagster_tests.salesforce.conftest import Scripted, Time
+
+ARCHIVE = b"PK a zip"
+
+
+def started(body: bytes) -> Response:
+    assert b'"checkOnly": true' in body
+    assert ARCHIVE in body
+    return JSONResponse({"id": "0Af1", "deployResult": None}, 201)
+
+
+def states(*results: dict[str, object]) -> Callable[[Request, bytes], Response]:
+    left = list(results)
+
+    def handler(request: Request, body: bytes) -> Response:
+        if request.method == "POST":
+            return started(body)
+        assert request.url.path.endswith("/metadata/deployRequest/0Af1")
+        assert request.query_params["includeDetails"] == "true"
+        result = left.pop(0) if len(left) > 1 else left[0]
+        return JSONResponse({"id": "0Af1", "deployResult": result})
+
+    return handler
+
+
+def run(org: SalesforceOrg, time: Time) -> list[tuple[str, int]]:
+    stream = deploy(org.transport, ARCHIVE, check_only=True, sleep=time.sleep, clock=time.clock)
+    return [(step.status, step.deployed) for step in stream]
+
+
+def test_it_is_followed_to_its_end(scripted: Scripted, time: Time) -> None:
+    handler = states(
+        {"status": "Pending", "done": False},
+        {"status": "InProgress", "numberComponentsDeployed": 3, "numberComponentsTotal": 9},
+        {"status": "Succeeded", "done": True, "success": True, "numberComponentsDeployed": 9},
+    )
+    org, _ = scripted(handler)
+    assert run(org, time) == [("Pending", 0), ("InProgress", 3), ("Succeeded", 9)]
+    assert time.naps == [1.0, 1.5]
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_one_problem_comes_with_or_without_a_list(
+    scripted: Scripted, time: Time, listed: bool
+) -> None:
+    failure = {"fullName": "A__c.B__c", "problem": "no", "lineNumber": 3, "columnNumber": "7"}
+    details = {"componentFailures": [failure] if listed else failure}
+    org, _ = scripted(states({"status": "Failed", "done": True, "details": details}))
+    (step,) = deploy(org.transport, ARCHIVE, check_only=True, sleep=time.sleep, clock=time.clock)
+    assert [(p.full_name, p.problem, p.line_number) for p in step.problems] == [
+        ("A__c.B__c", "no", 3)
+    ]
+
+
+def test_one_that_does_not_end_is_left_alone(scripted: Scripted, time: Time) -> None:
+    org, _ = scripted(states({"status": "InProgress"}))
+    with pytest.raises(DeadlineError, match="0Af1 is InProgress after 30 minutes"):
+        run(org, time)
+    assert DEADLINE < time.now < DEADLINE + 30
+
+
+def test_a_session_that_has_ended_is_renewed_since_nothing_was_done(
+    scripted: Scripted, time: Time
+) -> None:
+    ended = states({"status": "Succeeded", "done": True, "success": True})
+    tokens: list[str] = []
+
+    def handler(request: Request, body: bytes) -> Response:
+        tokens.append(request.headers["authorization"])
+        if len(tokens) == 1:
+            return JSONResponse([{"errorCode": "INVALID_SESSION_ID", "message": "expired"}], 401)
+        return ended(request, body)
+
+    org, script = scripted(handler)
+    assert run(org, time) == [("Succeeded", 0)]
+    assert tokens[0] != tokens[1]
+    assert script.tokens == 2
+
+
+def test_a_user_without_the_right_is_told_so(scripted: Scripted, time: Time) -> None:
+    def handler(_request: Request, _body: bytes) -> Response:
+        body = [{"errorCode": "INSUFFICIENT_ACCESS", "message": "use of the Metadata API requires"}]
+        return JSONResponse(body, 403)
+
+    org, script = scripted(handler)
+    with pytest.raises((ConfigurationError, AuthenticationError), match="Metadata API requires"):
+        run(org, time)
+    assert len(script.requests) == 1
+
+
+def test_the_sandbox_takes_what_we_ship(org: SalesforceOrg, time: Time) -> None:
+    archive = package(source_files(list(ENTITIES)))
+    *_, last = deploy(org.transport, archive, check_only=True, sleep=time.sleep, clock=time.clock)
+    assert (last.success, last.check_only, last.problems) == (True, True, [])
+    *_, broken = deploy(org.transport, b"no zip", check_only=True, sleep=time.sleep)
+    assert [p.problem for p in broken.problems] == ["No package.xml found"]

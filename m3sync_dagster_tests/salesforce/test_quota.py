@@ -1,0 +1,144 @@
+"""What is known of an org's daily API calls, and where writing stops."""
+
+import pytest
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from m3sync_dagster.salesforce import SalesforceOrg
+from m3sync_dagster.salesforce.quota import Allowance, Limits, Quota
+from m3sync_dagster.sync.errors import ConfigurationError, RateLimitError
+from m3sync_dagster.sync.outcome import ErrorClass, Refused, Row, RowResult
+from m3sync_dagster_tests.salesforce.conftest import (
+    ACCOUNTS,
+    Jobs,
+    Sandbox,
+    Script,
+    Scripted,
+    created,
+    group,
+    outcome,
+)
+
+ROWS = [Row("r1", ["Name", None])]
+TAKEN = [{"id": "001", "success": True, "created": True, "errors": []}]
+
+
+def left(maximum: int, remaining: int) -> Response:
+    return JSONResponse({"DailyApiRequests": {"Max": maximum, "Remaining": remaining, "App": {}}})
+
+
+def silent(scripted: Scripted, limits: Response) -> tuple[SalesforceOrg, Script]:
+    """An org whose answers have no header that tells of the usage."""
+
+    def handler(request: Request, _body: bytes) -> Response:
+        return limits if request.url.path.endswith("/limits") else JSONResponse(TAKEN)
+
+    org, script = scripted(handler)
+    script.usage = None
+    return org, script
+
+
+def send(org: SalesforceOrg, jobs: Jobs, times: int = 1) -> None:
+    for _ in range(times):
+        assert created(outcome(org.upsert(ACCOUNTS, group(ROWS), jobs))) == {"r1"}
+
+
+def test_the_limits_are_asked_for_once_where_no_header_tells_of_them(
+    scripted: Scripted, jobs: Jobs
+) -> None:
+    org, script = silent(scripted, left(1_000, 900))
+    send(org, jobs, 4)
+    assert sum(request.endswith("/limits") for request in script.requests) == 1
+    assert org.usage == (103, 1_000)
+
+
+def test_where_a_header_tells_of_them_the_limits_are_not_asked_for(
+    scripted: Scripted, jobs: Jobs
+) -> None:
+    org, script = silent(scripted, left(1_000, 0))
+    script.usage = "api-usage=5/1000"
+    send(org, jobs, 3)
+    assert sum(request.endswith("/limits") for request in script.requests) == 0
+
+
+def test_writing_stops_past_the_share_that_the_limits_tell_of(
+    scripted: Scripted, jobs: Jobs
+) -> None:
+    org, _ = silent(scripted, left(1_000, 199))
+    send(org, jobs)
+    with pytest.raises(RateLimitError, match="801 of its 1000") as caught:
+        send(org, jobs)
+    assert caught.value.status == "RATE_LIMIT_RETRY"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        JSONResponse([{"errorCode": "INSUFFICIENT_ACCESS", "message": "no"}], 403),
+        JSONResponse([{"errorCode": "NOT_FOUND", "message": "no"}], 404),
+        JSONResponse({"something": "else"}),
+    ],
+)
+def test_limits_that_nobody_tells_stop_nothing(
+    scripted: Scripted, jobs: Jobs, answer: Response
+) -> None:
+    org, script = silent(scripted, answer)
+    send(org, jobs, 3)
+    assert sum(request.endswith("/limits") for request in script.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("header", "usage"),
+    [
+        ("api-usage=18/5000", (18, 5_000)),
+        ("api-usage=18/5000; per-app-api-usage=17/250(appName=sample)", (18, 5_000)),
+        ("per-app-api-usage=17/250(appName=sample)", None),
+        ("api-usage=many/5000", None),
+        ("", None),
+    ],
+)
+def test_the_header_is_read(header: str, usage: tuple[int, int] | None) -> None:
+    quota = Quota(0.8)
+    quota.note({"Sforce-Limit-Info": header})
+    assert quota.usage == usage
+    assert quota.silent is (usage is None)
+
+
+@pytest.mark.parametrize(("used", "stops"), [(79, False), (80, False), (81, True), (100, True)])
+def test_the_share_is_the_last_that_is_used(used: int, stops: bool) -> None:
+    quota = Quota(0.8)
+    quota.learn(Limits(Allowance(100, 100 - used)))
+    if stops:
+        with pytest.raises(RateLimitError):
+            quota.check()
+    else:
+        quota.check()
+
+
+@pytest.mark.parametrize("large", [False, True], ids=["collections", "ingest"])
+@pytest.mark.parametrize(
+    "code", ["EXCEEDED_QUOTA", "INSERT_UPDATE_DELETE_NOT_ALLOWED_DURING_MAINTENANCE"]
+)
+def test_rows_refused_for_the_quota_are_handed_over_and_stop_the_run(
+    org: SalesforceOrg, sandbox: Sandbox, jobs: Jobs, large: bool, code: str
+) -> None:
+    fault = {"object": "m3ter_Account__c", "external_ids": ["r2"], "code": code, "message": "full"}
+    sandbox.inside.faults.add({"rows": fault, "times": None})
+    rows = [Row(f"r{number}", ["Name", None]) for number in range(300)]
+    handed: list[RowResult] = []
+    batches = org.upsert(ACCOUNTS, group(rows, large=large), jobs)
+    with pytest.raises(RateLimitError, match=code):
+        handed.extend(result for results in batches for result in results)
+    assert len(handed) == 300
+    assert Refused("r2", ErrorClass.QUOTA, code, "full") in handed
+    assert jobs.words == (["opened", "JobComplete"] if large else [])
+
+
+def test_an_org_without_room_takes_no_further_rows(
+    org: SalesforceOrg, sandbox: Sandbox, jobs: Jobs
+) -> None:
+    fault = {"external_ids": ["r1"], "code": "STORAGE_LIMIT_EXCEEDED", "message": "full"}
+    sandbox.inside.faults.add({"rows": fault, "times": None})
+    with pytest.raises(ConfigurationError, match="STORAGE_LIMIT_EXCEEDED") as caught:
+        list(org.upsert(ACCOUNTS, group(ROWS), jobs))
+    assert "storage" in caught.value.remedy
