@@ -12,7 +12,7 @@ class Kind(StrEnum):
     - ``NUMBER``, ``INTEGER``: a JSON number, kept as exact decimal digits.
     - ``BOOLEAN``: ``true`` or ``false``.
     - ``DATE``: an ISO 8601 calendar date, sent unchanged.
-    - ``DATETIME``: an ISO 8601 date-time, sent as UTC, to the second.
+    - ``DATETIME``: an ISO 8601 date-time, sent as UTC, to the millisecond.
     - ``LIST``: an array of plain strings, sent as one text joined with ``;``.
     - ``JSON``: any array or object, sent as compact JSON text with sorted keys.
     - ``LOOKUP``: the m3ter id of another record, sent as that record's external ID.

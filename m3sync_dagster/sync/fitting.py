@@ -73,7 +73,7 @@ class Fitter:
         for place in self._cut:
             value, length = cut[place], self._fields[place].length
             if isinstance(value, str) and length:
-                cut[place] = value.strip(BLANK)[:length]
+                cut[place] = value.strip(BLANK)[:length].rstrip(BLANK)
         return cut
 
     def _columns(self, mapping: Mapping) -> list[Column]:
@@ -112,17 +112,20 @@ def _unchanged(value: Value, _described: SalesforceField) -> Value:
 def _text(value: Value, described: SalesforceField) -> Value:
     if value is None:
         return None
-    words = str(text(value) or "").strip(BLANK)
-    if described.length and len(words) > described.length:
+    words = str(text(value) or "")
+    # Salesforce takes the blanks off both ends before it counts.
+    length = len(words.strip(BLANK))
+    if described.length and length > described.length:
         raise Unfit(
-            f"{shown(words)} is {len(words)} characters long, the field holds {described.length}"
+            f"{shown(words)} is {length} characters long, the field holds {described.length}"
         )
-    return words or None
+    return words if length else None
 
 
 def _picklist(value: Value, described: SalesforceField) -> Value:
     words = _text(value, described)
-    if words is not None and described.restricted and words not in described.picklist:
+    told = str(words or "").strip(BLANK)
+    if told and described.restricted and told not in described.picklist:
         raise Unfit(f"{shown(words)} is not a value of this restricted picklist")
     return words
 

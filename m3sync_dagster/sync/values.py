@@ -107,10 +107,9 @@ def calendar_date(value: object) -> Value:
 
 
 def date_time(value: object) -> Value:
-    """A moment as UTC, to the second; without an offset it is taken as UTC already.
+    """A moment as UTC, to the millisecond; without an offset it is taken as UTC already.
 
-    Salesforce keeps whole seconds and drops what comes after them, so that we do so first: what a
-    row says is then what Salesforce holds.
+    Of what is sent, Salesforce keeps whole seconds.
     Source: Salesforce SOAP API Developer Guide, "Primitive Data Types", ``dateTime``.
     """
     try:
@@ -118,7 +117,7 @@ def date_time(value: object) -> Value:
         moment = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     except (TypeError, ValueError, OverflowError):
         raise Unfit(f"{shown(value)} is not a date-time in ISO 8601") from None
-    return f"{moment.replace(microsecond=0, tzinfo=None).isoformat()}.000Z"
+    return moment.isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 def joined(value: object) -> Value:

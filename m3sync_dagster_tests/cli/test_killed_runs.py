@@ -159,6 +159,8 @@ def load(
             "DAGSTER_HOME": str(project_root()),
             "M3SYNC_POSTGRES_URL": url,
             "M3SYNC_DEFS": str(folder / "defs"),
+            # What a killed run leaves behind goes with the test.
+            "TMPDIR": str(folder),
         }
         with closing(Runner(folder, environment)) as runner:
             found = Load(runner, killer, app.state.org, organization, connection)

@@ -54,7 +54,7 @@ FITS: list[tuple[SalesforceField, Value, Value]] = [
     (PICKLIST, "A", "A"),
     (PICKLIST, None, None),
     (SalesforceField("F__c", "picklist", picklist=("A",)), "new", "new"),
-    (TEXT, " \t12345\n", "12345"),
+    (TEXT, " \t12345\n", " \t12345\n"),
     (TEXT, " \n ", None),
     (SEVERAL, "B;A", "B;A"),
     (SEVERAL, None, None),

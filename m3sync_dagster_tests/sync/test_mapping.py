@@ -60,7 +60,7 @@ def test_an_account_goes_to_our_fields() -> None:
         "Credit_Application_Order__c": "PREPAYMENT;BALANCE",
         "Bill_Epoch__c": "2026-01-31",
         "Version__c": 3,
-        "Created_In_m3ter__c": "2026-01-02T03:04:05.000Z",
+        "Created_In_m3ter__c": "2026-01-02T03:04:05.678Z",
     }
 
 
