@@ -30,7 +30,8 @@ class Program:
         )
         self.said: list[str] = []
         self._lines: queue.Queue[str | None] = queue.Queue()
-        threading.Thread(target=self._read, daemon=True).start()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
 
     def wait_for(self, words: str) -> str:
         """The first line with these words in it."""
@@ -44,11 +45,22 @@ class Program:
         self.process.send_signal(number)
         return self.process.wait(PATIENCE)
 
+    def end(self) -> None:
+        """Let it stop what it has started; kill it only if it does not."""
+        if self.process.poll() is None:
+            try:
+                self.stop(signal.SIGTERM)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        self._reader.join()
+
     def _read(self) -> None:
         assert self.process.stdout
         for line in self.process.stdout:
             self._lines.put(line)
         self._lines.put(None)
+        self.process.stdout.close()
 
 
 @contextmanager
@@ -57,11 +69,7 @@ def program(*args: str, **environment: str) -> Iterator[Program]:
     try:
         yield running
     finally:
-        if running.process.poll() is None:
-            running.process.kill()
-            running.process.wait()
-        if running.process.stdout:
-            running.process.stdout.close()
+        running.end()
 
 
 def is_free(port: int) -> bool:
