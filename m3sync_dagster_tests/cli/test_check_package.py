@@ -17,6 +17,8 @@ from m3sync_dagster.sandbox.demo import DEFS
 from m3sync_dagster.sandbox.server import running
 from m3sync_dagster_tests.cli.conftest import Stage, write
 
+pytestmark = pytest.mark.slow
+
 NS = 'xmlns="http://soap.sforce.com/2006/04/metadata"'
 TYPES = {
     Kind.NUMBER: "<type>Number</type><precision>18</precision><scale>6</scale>",

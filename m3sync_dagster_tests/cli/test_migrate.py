@@ -6,6 +6,8 @@ import pytest
 from m3sync_dagster.cli.migrate import migrate_tables
 from m3sync_dagster_tests.cli.conftest import Stage
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_new_database_is_refused_until_it_is_migrated(
     stage: Stage, empty_postgres_url: str, monkeypatch: pytest.MonkeyPatch

@@ -5,6 +5,8 @@ import pytest
 
 from m3sync_dagster_tests.cli.conftest import Stage
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_plan_of_a_first_run_creates_everything_and_sends_nothing(
     stage: Stage, migrated_url: str

@@ -2,6 +2,8 @@ import pytest
 
 from m3sync_dagster_tests.cli.conftest import Stage
 
+pytestmark = pytest.mark.slow
+
 ACCOUNTS = "m3ter_Account__c"
 
 

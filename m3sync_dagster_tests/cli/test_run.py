@@ -15,6 +15,8 @@ from m3sync_dagster.sandbox.demo import DEFS
 from m3sync_dagster_tests.cli.conftest import Stage, write
 from m3sync_dagster_tests.cli.processes import program
 
+pytestmark = pytest.mark.slow
+
 KEYS = [
     "read",
     "created",

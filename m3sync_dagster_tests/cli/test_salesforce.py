@@ -17,6 +17,8 @@ from m3sync_dagster.sandbox.demo import DEFS
 from m3sync_dagster.sandbox.server import running
 from m3sync_dagster_tests.cli.conftest import Answer, Stage, write
 
+pytestmark = pytest.mark.slow
+
 OTHER = """<?xml version="1.0" encoding="UTF-8"?>
 <CustomObject xmlns="http://soap.sforce.com/2006/04/metadata"><label>Other</label></CustomObject>
 """

@@ -18,6 +18,8 @@ from m3sync_dagster.sync.gone import Removal
 from m3sync_dagster.sync.mapping import WhenGone
 from m3sync_dagster_tests.cli.conftest import Stage, write
 
+pytestmark = pytest.mark.slow
+
 DATA = "/services/data/v67.0"
 ACCOUNT, BALANCE = "m3ter_Account__c", "m3ter_Balance__c"
 INTEGRATION = """\

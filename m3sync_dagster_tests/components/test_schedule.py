@@ -18,6 +18,8 @@ from m3sync_dagster.definitions import defs
 from m3sync_dagster.state import IntegrationLock, connect, postgres_url
 from m3sync_dagster_tests.conftest import INTEGRATION, ROOT, DefsFolder
 
+pytestmark = pytest.mark.slow
+
 FORMAT = "%Y-%m-%d-%H:%M"
 KEYS = [
     dg.AssetKey(["acme", f"salesforce_{name}"])

@@ -15,6 +15,8 @@ from m3sync_dagster.state import IntegrationLock, connect
 from m3sync_dagster.state.database import postgres_url as current_url
 from m3sync_dagster_tests.conftest import INTEGRATION, DefsFolder, Sandbox
 
+pytestmark = pytest.mark.slow
+
 ENTITIES = ("account", "contract", "commitment", "balance")
 KEYS = [dg.AssetKey(["acme", f"salesforce_{entity}"]) for entity in ENTITIES]
 Tick = Callable[[], Sequence[dg.RunRequest]]

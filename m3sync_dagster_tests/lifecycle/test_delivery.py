@@ -19,6 +19,8 @@ from m3sync_dagster.sync.errors import ConfigurationError
 from m3sync_dagster_tests.conftest import Sandbox
 from m3sync_dagster_tests.lifecycle.conftest import Fleet, PostOffice, Status, open_office
 
+pytestmark = pytest.mark.slow
+
 EVERYTHING = ["m3sync: acme is disabled"]
 
 

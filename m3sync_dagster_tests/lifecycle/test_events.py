@@ -22,6 +22,8 @@ from m3sync_dagster_tests.conftest import (
 )
 from m3sync_dagster_tests.lifecycle.conftest import Fleet
 
+pytestmark = pytest.mark.slow
+
 HOUR = "2026-11-24-10:00"
 
 Run = Callable[..., dg.ExecuteInProcessResult]

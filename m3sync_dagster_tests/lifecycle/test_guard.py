@@ -25,6 +25,8 @@ from m3sync_dagster_tests.conftest import DefsFolder
 from m3sync_dagster_tests.lifecycle.conftest import LOCATION as CODE
 from m3sync_dagster_tests.lifecycle.conftest import Fleet, Status, asset
 
+pytestmark = pytest.mark.slow
+
 LOCATION = "m3sync"
 
 

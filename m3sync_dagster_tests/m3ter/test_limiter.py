@@ -18,6 +18,8 @@ from m3sync_dagster.m3ter.limiter import Permits, open_permits
 from m3sync_dagster.sync.errors import ConfigurationError, RemoteError
 from m3sync_dagster_tests.m3ter.scripted import Script, page, serving
 
+pytestmark = pytest.mark.slow
+
 WINDOW = 0.9
 """A second, less what a busy machine may add between a permit and its use."""
 

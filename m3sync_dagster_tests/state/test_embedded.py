@@ -11,6 +11,8 @@ import pytest
 from m3sync_dagster.state import connect, embedded
 from m3sync_dagster.sync.errors import RemoteError
 
+pytestmark = pytest.mark.slow
+
 # A child starts or joins a server, says its address, and ends when its standard input does.
 CHILD = (
     "import sys; from pathlib import Path; from m3sync_dagster.state import embedded; "
