@@ -19,7 +19,7 @@ from m3sync_dagster.entities import EntityType
 from m3sync_dagster.lifecycle.runs import INTEGRATION_TAG, STATUS_TAG
 from m3sync_dagster.lifecycle.showing import show_event
 from m3sync_dagster.salesforce import advise
-from m3sync_dagster.state import IntegrationState
+from m3sync_dagster.state import IntegrationState, unbroken
 from m3sync_dagster.sync.engine import EntitySync, Progress
 from m3sync_dagster.sync.errors import (
     ConfigurationError,
@@ -86,8 +86,9 @@ def materialize_entity(
             full=context.run.tags.get(FULL_TAG) == "true",
             preflight=lambda: _look_first(context, integration, entity, salesforce),
         )
-        for progress in sync.run():
-            _tell(context, entity, progress)
+        with unbroken():
+            for progress in sync.run():
+                _tell(context, entity, progress)
     except SyncError as error:
         raise failed(context, integration, entity, error) from None
     measures = {

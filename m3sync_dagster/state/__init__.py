@@ -1,7 +1,7 @@
 """State in PostgreSQL, schema ``m3sync``: what Salesforce acknowledged, rejects, jobs, events."""
 
 from m3sync_dagster.state.comparison import PostgresComparison
-from m3sync_dagster.state.database import POSTGRES_URL, connect, libpq_url, postgres_url
+from m3sync_dagster.state.database import POSTGRES_URL, connect, libpq_url, postgres_url, unbroken
 from m3sync_dagster.state.describes import PostgresDescribes
 from m3sync_dagster.state.events import (
     Event,
@@ -53,6 +53,7 @@ __all__ = [
     "require_current_schema",
     "retry_rejects",
     "told_of_runs",
+    "unbroken",
     "undelivered",
     "write_standings",
 ]

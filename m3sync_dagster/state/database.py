@@ -1,6 +1,8 @@
 """The way to PostgreSQL. Dagster's storage and our state share one database."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import psycopg
 from sqlalchemy.engine import URL, make_url
@@ -66,6 +68,22 @@ def connect(url: str) -> psycopg.Connection:
             f"PostgreSQL at {sqlalchemy_url(url).set(password=None).host or 'its local socket'} "
             f"does not let us in ({_first_line(error)})",
             f"Start it, or correct {POSTGRES_URL}.",
+        ) from None
+
+
+@contextmanager
+def unbroken() -> Iterator[None]:
+    """Tell in words of a connection that breaks while the block lasts.
+
+    Raises:
+        RemoteError: it did.
+    """
+    try:
+        yield
+    except psycopg.OperationalError as error:
+        raise RemoteError(
+            f"the connection to PostgreSQL broke off ({_first_line(error)})",
+            "Look after the database server; the next run goes on where this one stopped.",
         ) from None
 
 

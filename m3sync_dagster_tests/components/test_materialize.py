@@ -251,6 +251,28 @@ def test_two_runs_never_write_one_integration_at_once(run: Run, environment: San
     assert run().success
 
 
+def test_a_database_connection_that_breaks_is_said_in_words(
+    run: Run, environment: Sandbox, instance: dg.DagsterInstance
+) -> None:
+    """The lock goes with the connection, so the run has to end."""
+    with connect(current_url()) as connection:
+        connection.execute(
+            "CREATE FUNCTION m3sync.dies() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$ BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NEW; END $$"
+        )
+        connection.execute(
+            "CREATE TRIGGER dies BEFORE INSERT ON m3sync.synced_record "
+            "FOR EACH ROW EXECUTE FUNCTION m3sync.dies()"
+        )
+    assert "the connection to PostgreSQL broke off" in failure(run())
+    with connect(current_url()) as connection:
+        connection.execute("DROP TRIGGER dies ON m3sync.synced_record")
+    again = counts(run())["account"]
+    assert again["updated"] > 0
+    assert again["read"] == again["updated"] + again.get("created", 0)
+    assert len(environment.records("m3ter_Account__c")) == again["read"]
+
+
 def test_no_secret_is_written_down(
     run: Run, environment: Sandbox, instance: dg.DagsterInstance, caplog: pytest.LogCaptureFixture
 ) -> None:
