@@ -132,9 +132,7 @@ class Checks:
 
     def _call_salesforce(self, resource: "SalesforceResource") -> str:
         self._orgs[resource.credential] = self._opened.enter_context(resource.opened())
-        daily = resource.org.limits().get("DailyApiRequests", {})
-        left = f"{daily.get('Remaining')} of {daily.get('Max')} API calls of the day are left"
-        return f"Salesforce lets the credential {resource.credential} in; {left}"
+        return f"Salesforce lets the credential {resource.credential} in; {_left(resource.org)}"
 
     def _once(self, credential: str, ask: Callable[[], str]) -> str:
         if credential not in self.asked:
@@ -193,6 +191,18 @@ def _located(found: "Found", finding: "OrgFinding") -> Finding:
     if not finding.blocks:
         return Finding(name, finding.entity, f"{place}. {finding.remedy}", warning=True)
     return Finding(name, finding.entity, "", ConfigurationError(place, finding.remedy))
+
+
+def _left(org: "SalesforceOrg") -> str:
+    """Say how many API calls are left, as far as this user may know.
+
+    A user without View Setup and Configuration may not see an org's limits, and needs not.
+    """
+    try:
+        daily = org.limits().get("DailyApiRequests", {})
+    except ConfigurationError:
+        return "it does not tell this user how many API calls are left"
+    return f"{daily.get('Remaining')} of {daily.get('Max')} API calls of the day are left"
 
 
 def _configured(found: "Found") -> str:

@@ -22,6 +22,15 @@ def test_all_is_well(stage: Stage) -> None:
     assert "OK" in stage.run("check", "acme").out
 
 
+def test_a_user_who_may_not_see_the_limits_is_let_in_all_the_same(stage: Stage) -> None:
+    body = [{"errorCode": "INSUFFICIENT_ACCESS", "message": "insufficient access rights"}]
+    stage.salesforce("faults", {"method": "GET", "path": "/limits", "status": 403, "body": body})
+    answer = stage.run("check", "acme", "--json")
+    assert answer.code == 0
+    (salesforce,) = [found for found in answer.json if found["check"] == "salesforce"]
+    assert "does not tell this user" in salesforce["message"]
+
+
 def test_a_missing_field_is_a_matter_of_configuration(stage: Stage) -> None:
     change = {"object": "m3ter_Contract__c", "field": "Code__c", "remove": True}
     stage.salesforce("schema", change)
