@@ -132,6 +132,7 @@ class Checks:
 
     def _call_salesforce(self, resource: "SalesforceResource") -> str:
         self._orgs[resource.credential] = self._opened.enter_context(resource.opened())
+        resource.org.log_in()
         return f"Salesforce lets the credential {resource.credential} in; {_left(resource.org)}"
 
     def _once(self, credential: str, ask: Callable[[], str]) -> str:

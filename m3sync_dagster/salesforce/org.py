@@ -181,6 +181,14 @@ class SalesforceOrg:
         """
         return delete(self.transport, salesforce_ids)
 
+    def log_in(self) -> str:
+        """Log in now and not at the first need; gives the host of the org.
+
+        Raises:
+            SyncError: the org does not let us in.
+        """
+        return self.transport.token.instance
+
     def limits(self) -> dict[str, Any]:
         """Read the org's limits.
 
