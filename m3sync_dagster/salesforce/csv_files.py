@@ -87,15 +87,7 @@ def write_rows(
         folder: where the files go; the caller removes them.
         most_bytes: size of a file that is not exceeded, unless by a single row.
     """
-    cells = ([row.m3ter_id, *map(cell, row.values)] for row in rows)
-    return write_cells(head, cells, folder, most_bytes)
-
-
-def write_cells(
-    head: list[str], rows: Iterable[list[str]], folder: Path, most_bytes: int
-) -> Iterator[Upload]:
-    """Do as ``write_rows``, for rows that are text already, the external ID first."""
-    lines = _lines(rows)
+    lines = _lines([row.m3ter_id, *map(cell, row.values)] for row in rows)
     pending = next(lines, None)
     number = 0
     while pending is not None:
@@ -120,18 +112,6 @@ def _lines(rows: Iterable[list[str]]) -> Iterator[tuple[str, bytes]]:
     for row in rows:
         writer.writerow(row)
         yield row[0], written.pop().encode()
-
-
-def select(path: Path, ids: AbstractSet[str]) -> Iterator[list[str]]:
-    """Read from an uploaded file the rows with these external IDs, without the header."""
-    with path.open(encoding="utf-8", newline="") as file:
-        yield from (row for row in csv.reader(file) if row[0] in ids)
-
-
-def read_head(path: Path) -> list[str]:
-    """Read the header of an uploaded file."""
-    with path.open(encoding="utf-8", newline="") as file:
-        return next(csv.reader(file))
 
 
 def read_results(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[str, ...]]:

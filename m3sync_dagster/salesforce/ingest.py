@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import chain, islice
 from pathlib import Path
-from tempfile import TemporaryDirectory, mkdtemp
 
 import msgspec
 
@@ -26,7 +25,7 @@ from m3sync_dagster.salesforce.errors import (
     stop,
 )
 from m3sync_dagster.salesforce.scratch import scratch
-from m3sync_dagster.salesforce.sobject_collections import WAITS, jittered, may_pass
+from m3sync_dagster.salesforce.sobject_collections import WAITS, may_pass
 from m3sync_dagster.salesforce.transport import Transport
 from m3sync_dagster.sync.errors import (
     AuthenticationError,
@@ -43,8 +42,6 @@ MOST_BYTES = 100_000_000
 """Size of a file that Salesforce recommends not to exceed."""
 DEADLINE = 20 * 60
 """Seconds that a job may take after its upload."""
-MOST_REPEATED = 10_000
-"""Rows of a file that go again in the same run: what Salesforce handles as one batch."""
 BATCH = 2_000
 """Results handed over at a time."""
 FIRST_PAUSE = 0.1
@@ -93,15 +90,17 @@ class IngestJobs:
     clock: Callable[[], float] = time.monotonic
 
     def upsert(self, target: Target, group: Group, jobs: JobLog) -> Iterator[list[RowResult]]:
-        """Send a group's rows, and again those that met a passing trouble.
+        """Send a group's rows. Until the last try, those that met a passing trouble are kept back.
 
         Raises:
             SyncError: a job could not be carried to its end, or took none of its rows.
         """
         head = csv_files.header(target, group.empty_lookups)
+        last = group.tries >= len(WAITS)
         with scratch() as folder:
             for upload in csv_files.write_rows(head, group.rows, folder, self.most_bytes):
-                yield from self._load(target, upload, jobs)
+                for results in self._run(target, upload, jobs):
+                    yield results if last else [one for one in results if not may_pass(one)]
                 upload.path.unlink()
 
     def resume(self, job: LeftJob, jobs: JobLog) -> Iterator[list[RowResult]]:
@@ -154,19 +153,6 @@ class IngestJobs:
             page = self.transport.fetch("GET", path, JobList)
             yield from page.records
             path = _resource(page.next_records_url)
-
-    def _load(self, target: Target, upload: Upload, jobs: JobLog) -> Iterator[list[RowResult]]:
-        """Send one file; then, after a wait, its rows that met a passing trouble."""
-        with TemporaryDirectory(dir=upload.path.parent) as parts:
-            for wait in WAITS:
-                passing: set[str] = set()
-                for results in self._run(target, upload, jobs):
-                    yield _hold_back(results, passing)
-                if not passing:
-                    return
-                self.sleep(jittered(wait))
-                upload = _part(upload, passing, Path(parts))
-            yield from self._run(target, upload, jobs)
 
     def _run(self, target: Target, upload: Upload, jobs: JobLog) -> Iterator[list[RowResult]]:
         """Carry one job from its creation to the last of its results."""
@@ -327,25 +313,6 @@ def _is_unprocessed(result: RowResult) -> bool:
 def _batches(results: Iterator[RowResult]) -> Iterator[list[RowResult]]:
     while batch := list(islice(results, BATCH)):
         yield batch
-
-
-def _hold_back(results: list[RowResult], passing: set[str]) -> list[RowResult]:
-    """Move rows that are to go again into ``passing``, as far as there is room."""
-    kept = []
-    for result in results:
-        if may_pass(result) and len(passing) < MOST_REPEATED:
-            passing.add(result.m3ter_id)
-        else:
-            kept.append(result)
-    return kept
-
-
-def _part(upload: Upload, ids: set[str], parts: Path) -> Upload:
-    """Write some rows of an upload into a file of their own, as they are and in their order."""
-    folder = Path(mkdtemp(dir=parts))
-    size = upload.path.stat().st_size
-    head = csv_files.read_head(upload.path)
-    return next(csv_files.write_cells(head, csv_files.select(upload.path, ids), folder, size))
 
 
 def _failure(info: JobInfo, target: Target) -> SyncError | None:

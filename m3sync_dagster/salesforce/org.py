@@ -11,6 +11,7 @@ from m3sync_dagster.salesforce.describe import Describer
 from m3sync_dagster.salesforce.errors import stopping
 from m3sync_dagster.salesforce.ingest import MOST_BYTES, IngestJobs
 from m3sync_dagster.salesforce.readback import ReadBack
+from m3sync_dagster.salesforce.sobject_collections import WAITS, jittered
 from m3sync_dagster.salesforce.tooling import (
     custom_fields,
     installed_packages,
@@ -131,6 +132,8 @@ class SalesforceOrg:
             raise failure
 
     def _upsert(self, target: Target, group: Group, jobs: JobLog) -> Iterator[list[RowResult]]:
+        if group.tries:
+            self._sleep(jittered(WAITS[group.tries - 1]))
         if group.count <= COLLECTIONS_UP_TO or group.collections_only:
             return sobject_collections.upsert(self.transport, target, group, self._sleep)
         return self._ingest.upsert(target, group, jobs)

@@ -66,20 +66,20 @@ def upsert(
     """
     rows = iter(group.rows)
     while block := {row.m3ter_id: row for row in islice(rows, BLOCK)}:
-        yield from _upsert_block(transport, target, list(block.values()), group.parent, sleep)
+        yield from _upsert_block(transport, target, list(block.values()), group, sleep)
 
 
 def _upsert_block(
     transport: Transport,
     target: Target,
     rows: list[Row],
-    parent: int | None,
+    group: Group,
     sleep: Callable[[float], None],
 ) -> Iterator[list[RowResult]]:
-    size = MOST_ROWS
+    size = FEWER_ROWS if group.tries else MOST_ROWS
     for wait in WAITS:
         passing: set[str] = set()
-        for results in _send_lanes(transport, target, lanes(rows, parent, size)):
+        for results in _send_lanes(transport, target, lanes(rows, group.parent, size)):
             again = {result.m3ter_id for result in results if may_pass(result)}
             passing |= again
             yield [result for result in results if result.m3ter_id not in again]
@@ -87,7 +87,7 @@ def _upsert_block(
             return
         rows, size = [row for row in rows if row.m3ter_id in passing], FEWER_ROWS
         sleep(jittered(wait))
-    yield from _send_lanes(transport, target, lanes(rows, parent, size))
+    yield from _send_lanes(transport, target, lanes(rows, group.parent, size))
 
 
 def may_pass(result: RowResult) -> bool:

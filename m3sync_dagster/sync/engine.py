@@ -3,8 +3,9 @@
 Nothing here holds more than a batch of records: what is to be sent waits in the ledger.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 
 from m3sync_dagster.sync.fitting import Fitter
@@ -20,7 +21,6 @@ from m3sync_dagster.sync.outcome import (
 from m3sync_dagster.sync.ports import (
     COLLECTIONS_UP_TO,
     Destination,
-    Group,
     Ledger,
     Seen,
     Source,
@@ -73,6 +73,7 @@ class EntitySync:
         self._preflight = preflight
         self._fitter: Fitter | None = None
         self._answered = 0
+        self._tries: Counter[int] = Counter()
 
     def run(self) -> Iterator[Progress]:
         """Bring Salesforce to what m3ter holds now, and tell how far it is.
@@ -160,22 +161,29 @@ class EntitySync:
         return self._fitter
 
     def _send(self) -> Iterator[int]:
-        """Send siblings level by level; a circle of them has no first, so it goes as it is."""
+        """Send siblings level by level; a circle of them has no first, so it goes as it is.
+
+        What is left unanswered is still staged, and so goes again before the next level.
+        """
         for all_rows in (False, True):
             while ready := self._ledger.ready(all_rows=all_rows):
                 # Few rows travel together whatever their shape; many need a file for each.
                 together = ready if sum(n for _, n in ready) <= COLLECTIONS_UP_TO else ready[:1]
-                shapes = [shape for shape, _ in together]
-                rows = self._ledger.staged(shapes, all_rows=all_rows)
-                count = sum(n for _, n in together)
-                yield from self._send_group(self._shapes.group(shapes, rows, count))
+                yield from self._send_shapes(dict(together), all_rows=all_rows)
 
-    def _send_group(self, group: Group) -> Iterator[int]:
-        target = self._described.target
-        for results in self._destination.upsert(target, group, self._ledger):
+    def _send_shapes(self, ready: dict[int, int], *, all_rows: bool) -> Iterator[int]:
+        shapes, count = list(ready), sum(ready.values())
+        rows = self._ledger.staged(shapes, all_rows=all_rows)
+        tries = max(self._tries[shape] for shape in shapes)
+        group = replace(self._shapes.group(shapes, rows, count), tries=tries)
+        answered = self._answered
+        for results in self._destination.upsert(self._described.target, group, self._ledger):
             self._account(results)
             self._answered += len(results)
             yield self._answered
+        left = self._answered - answered < count
+        for shape in shapes:
+            self._tries[shape] = tries + 1 if left else 0
 
     def _account(self, results: Sequence[RowResult]) -> None:
         """Write results down, and count them only then."""

@@ -119,6 +119,7 @@ class Group:
             they differ in which of their lookups are empty.
         parent: position of the lookup column by which rows are sorted; ``None`` where the
             target has no filled lookup.
+        tries: how often rows of these shapes have been sent and left unanswered.
     """
 
     rows: Iterable[Row]
@@ -126,6 +127,7 @@ class Group:
     empty_lookups: frozenset[str] = frozenset()
     collections_only: bool = False
     parent: int | None = None
+    tries: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,8 +311,9 @@ class Destination(Protocol):
     def upsert(self, target: Target, group: Group, jobs: JobLog) -> Iterator[list[RowResult]]:
         """Send rows, and hand over Salesforce's word on each, a batch at a time.
 
-        Every row of the group is in the results once, in any order. A row that Salesforce never
-        processed is a ``Refused`` of class ``TRANSIENT``.
+        Every row of the group is in the results once, in any order. Rows that met a passing
+        trouble may be missing, a few tries long: these are to be sent again, with what else is
+        left by then. At the last try each is a ``Refused``.
 
         Raises:
             SyncError: Salesforce could not be asked; rows not yet handed over are not known to

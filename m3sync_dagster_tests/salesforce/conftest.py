@@ -79,6 +79,20 @@ def group(rows: Sequence[Row], *, large: bool = False, **options: object) -> Gro
     return Group(rows, 1_000_000 if large else len(rows), **options)  # type: ignore[arg-type]
 
 
+def carried(
+    org: SalesforceOrg, target: Target, rows: Sequence[Row], jobs: Jobs, *, large: bool = False
+) -> Iterator[list[RowResult]]:
+    """The results of rows that are sent as a sync sends them: what is left goes again."""
+    left, tries = {row.m3ter_id: row for row in rows}, 0
+    while left:
+        waiting = group(list(left.values()), large=large, tries=tries)
+        for results in org.upsert(target, waiting, jobs):
+            for result in results:
+                del left[result.m3ter_id]
+            yield results
+        tries += 1
+
+
 def outcome(batches: Iterator[list[RowResult]]) -> dict[str, RowResult]:
     """The results by id, each of which must be there once."""
     results = list(chain.from_iterable(batches))

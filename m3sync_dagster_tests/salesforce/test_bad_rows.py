@@ -141,11 +141,15 @@ class Listed:
 class Watched(SalesforceOrg):
     """Notes which rows it is given to send."""
 
-    sent: Counter[str]
+    went: set[str]
+
+    @property
+    def sent(self) -> Counter[str]:
+        return Counter(map(kind_of, self.went))
 
     def upsert(self, target: Target, group: Group, jobs: JobLog) -> Iterator[list[RowResult]]:
         rows = list(group.rows)
-        self.sent.update(kind_of(row.m3ter_id) for row in rows)
+        self.went.update(row.m3ter_id for row in rows)
         yield from super().upsert(target, replace(group, rows=rows), jobs)
 
 
@@ -215,7 +219,7 @@ def run(postgres_url: str, connection: psycopg.Connection, source: Listed, org: 
     mapping = build_mapping(ENTITIES["account"], {"account": options}, "")
 
     def sync() -> dict[str, int]:
-        org.sent = Counter()
+        org.went = set()
         ledger = PostgresLedger(postgres_url, connection, "acme", "account", "run")
         entity_sync = EntitySync(mapping, source, ledger, org)
         for _ in entity_sync.run():

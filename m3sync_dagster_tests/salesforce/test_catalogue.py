@@ -20,7 +20,7 @@ from m3sync_dagster.sync.errors import (
     SyncError,
 )
 from m3sync_dagster.sync.outcome import Acknowledged, Count, ErrorClass, Refused, Row, RowResult
-from m3sync_dagster_tests.salesforce.conftest import ACCOUNTS, Jobs, Sandbox, group
+from m3sync_dagster_tests.salesforce.conftest import ACCOUNTS, Jobs, Sandbox, carried, group
 
 TRANSIENT, QUOTA, AUTHENTICATION = ErrorClass.TRANSIENT, ErrorClass.QUOTA, ErrorClass.AUTHENTICATION
 CONFIGURATION, PERMANENT = ErrorClass.CONFIGURATION, ErrorClass.PERMANENT
@@ -175,7 +175,7 @@ def test_what_each_code_does_to_a_row(
         sandbox.inside.faults.add({"rows": fault | {"fields": ["Name"]}, "times": None})
     handed: list[RowResult] = []
     rows = [Row(key, [key, None]) for key in [*codes, *(f"good-{key}" for key in codes)]]
-    batches = org.upsert(ACCOUNTS, group(rows, large=large), jobs)
+    batches = carried(org, ACCOUNTS, rows, jobs, large=large)
     if then.row_stops:
         with pytest.raises(then.stops):
             handed.extend(result for results in batches for result in results)

@@ -13,9 +13,7 @@ from m3sync_dagster.salesforce.csv_files import (
     Tally,
     cell,
     header,
-    read_head,
     read_results,
-    select,
     write_rows,
 )
 from m3sync_dagster.sync.errors import RemoteError
@@ -136,16 +134,6 @@ def test_writing_and_reading_hold_no_file_in_memory(tmp_path: Path) -> None:
     assert count == 20_000
     assert upload.path.stat().st_size > 8_000_000
     assert peak < 2_000_000
-
-
-def test_some_rows_of_a_file_are_read_back_as_they_are(tmp_path: Path) -> None:
-    rows = [Row(f"r{i}", ['q"\n', Decimal("0.10"), "a"]) for i in range(5)]
-    (upload,) = write_rows(header(TARGET, frozenset()), rows, tmp_path, BIG)
-    assert read_head(upload.path)[0] == "m3ter_Id__c"
-    assert list(select(upload.path, {"r1", "r3"})) == [
-        ["r1", 'q"\n', "0.10", "a"],
-        ["r3", 'q"\n', "0.10", "a"],
-    ]
 
 
 def test_a_result_set_is_read_by_its_header(tmp_path: Path) -> None:

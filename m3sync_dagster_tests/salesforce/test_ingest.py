@@ -1,6 +1,6 @@
 """The life of an ingest job, with a server that behaves and misbehaves as scripted."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -8,7 +8,7 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from m3sync_dagster.salesforce.ingest import DEADLINE, MOST_REPEATED, _hold_back
+from m3sync_dagster.salesforce.ingest import DEADLINE
 from m3sync_dagster.sync.errors import (
     ConfigurationError,
     DeadlineError,
@@ -16,13 +16,14 @@ from m3sync_dagster.sync.errors import (
     RemoteError,
     SyncError,
 )
-from m3sync_dagster.sync.outcome import ErrorClass, Refused, Row, RowResult
+from m3sync_dagster.sync.outcome import ErrorClass, Refused, Row
 from m3sync_dagster.sync.ports import LeftJob
 from m3sync_dagster_tests.salesforce.conftest import (
     ACCOUNTS,
     Jobs,
     Scripted,
     Time,
+    carried,
     created,
     group,
     outcome,
@@ -190,7 +191,7 @@ def test_rows_that_a_failed_job_never_came_to_go_again(scripted: Scripted, jobs:
     first = Job(["Failed"], done("r1"), unprocessed=unprocessed("r2", "r3"), message="Timeout : x")
     second = Job(done=done("r3", "r2"))
     org, _ = scripted(Server([first, second]))
-    results = outcome(org.upsert(ACCOUNTS, group(rows("r1", "r2", "r3"), large=True), jobs))
+    results = outcome(carried(org, ACCOUNTS, rows("r1", "r2", "r3"), jobs, large=True))
     assert created(results) == {"r1", "r2", "r3"}
     head = b"m3ter_Id__c,Name,Code__c\n"
     assert second.data == head + b"r2,Name of r2,#N/A\nr3,Name of r3,#N/A\n"
@@ -204,7 +205,7 @@ def test_rows_that_meet_a_lock_go_again_three_times_and_are_then_refused(
     second = Job(done=done("r3"), failed=failed(r2=LOCKED))
     third = Job(failed=failed(r2=LOCKED))
     org, script = scripted(Server([first, second, third, third]))
-    results = outcome(org.upsert(ACCOUNTS, group(rows("r1", "r2", "r3"), large=True), jobs))
+    results = outcome(carried(org, ACCOUNTS, rows("r1", "r2", "r3"), jobs, large=True))
     assert created(results) == {"r1", "r3"}
     assert refused(results) == {"r2": "UNABLE_TO_LOCK_ROW"}
     assert isinstance(results["r2"], Refused)
@@ -340,13 +341,3 @@ def test_a_job_that_salesforce_has_forgotten_has_no_results(scripted: Scripted, 
     org, _ = scripted(lambda _r, _b: JSONResponse(gone, 404))
     assert list(org.resume(left("7501"), jobs)) == []
     assert jobs.events == [("ended", "7501", "Unknown")]
-
-
-def test_no_more_rows_go_again_than_one_batch_holds() -> None:
-    def locked() -> Iterator[RowResult]:
-        for number in range(MOST_REPEATED + 5):
-            yield Refused(f"r{number}", ErrorClass.TRANSIENT, "UNABLE_TO_LOCK_ROW", "")
-
-    passing: set[str] = set()
-    assert len(_hold_back(list(locked()), passing)) == 5
-    assert len(passing) == MOST_REPEATED

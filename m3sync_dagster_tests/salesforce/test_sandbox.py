@@ -32,6 +32,7 @@ from m3sync_dagster_tests.salesforce.conftest import (
     Jobs,
     Sandbox,
     Time,
+    carried,
     created,
     group,
     outcome,
@@ -231,7 +232,7 @@ def test_locked_rows_go_again(
     lock = {"external_ids": ["a3", "a7"], "code": "UNABLE_TO_LOCK_ROW", "message": "busy"}
     sandbox.inside.faults.add({"rows": lock, "times": 2})
     rows = accounts(*(f"a{i}" for i in range(10)))
-    results = outcome(org.upsert(ACCOUNTS, group(rows, large=large), jobs))
+    results = outcome(carried(org, ACCOUNTS, rows, jobs, large=large))
     assert len(created(results)) == 10
     assert sum(1 for nap in time.naps if nap >= 0.5) >= 2
 
@@ -243,7 +244,7 @@ def test_rows_that_stay_locked_are_refused_as_transient(
     lock = {"external_ids": ["a3"], "code": "UNABLE_TO_LOCK_ROW", "message": "busy"}
     sandbox.inside.faults.add({"rows": lock, "times": None})
     rows = accounts("a1", "a3")
-    results = outcome(org.upsert(ACCOUNTS, group(rows, large=large), jobs))
+    results = outcome(carried(org, ACCOUNTS, rows, jobs, large=large))
     assert results["a3"] == Refused("a3", ErrorClass.TRANSIENT, "UNABLE_TO_LOCK_ROW", "busy")
     assert created(results) == {"a1"}
 
@@ -255,7 +256,7 @@ def test_locked_rows_go_again_in_smaller_calls(
     keys = [row.m3ter_id for row in rows]
     lock = {"external_ids": keys, "code": "UNABLE_TO_LOCK_ROW", "message": "busy"}
     sandbox.inside.faults.add({"rows": lock})
-    assert len(created(outcome(org.upsert(ACCOUNTS, group(rows), jobs)))) == 150
+    assert len(created(outcome(carried(org, ACCOUNTS, rows, jobs)))) == 150
     assert org.calls == 1 + 1 + 3
 
 
@@ -264,7 +265,7 @@ def test_a_job_that_fails_half_way_is_finished_by_another(
 ) -> None:
     sandbox.inside.faults.add({"job": {"fail_after": 400}})
     rows = accounts(*(f"a{i}" for i in range(3_000)))
-    results = outcome(org.upsert(ACCOUNTS, group(rows), jobs))
+    results = outcome(carried(org, ACCOUNTS, rows, jobs))
     assert len(created(results)) == 3_000
     assert jobs.words == ["opened", "Failed", "opened", "JobComplete"]
 
@@ -274,7 +275,7 @@ def test_a_job_that_always_fails_leaves_its_rows_unprocessed(
 ) -> None:
     sandbox.inside.faults.add({"job": {"fail_after": 200}, "times": None})
     rows = accounts(*(f"a{i}" for i in range(3_000)))
-    results = outcome(org.upsert(ACCOUNTS, group(rows), jobs))
+    results = outcome(carried(org, ACCOUNTS, rows, jobs))
     assert len(created(results)) == 800
     assert set(refused(results).values()) == {"UNPROCESSED"}
     left = next(result for result in results.values() if isinstance(result, Refused))

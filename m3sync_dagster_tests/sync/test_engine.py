@@ -50,6 +50,8 @@ class Org:
         self.refuse: dict[str, tuple[ErrorClass, str]] = {}
         self.dies_after: int | None = None
         self.left: dict[str, list[RowResult] | SyncError] = {}
+        self.busy: dict[str, int] = {}
+        self.tries: list[int] = []
 
     def describe(self, object_name: str) -> SalesforceObject:
         self.calls += 1
@@ -67,11 +69,14 @@ class Org:
         rows = list(group.rows)
         assert len(rows) == group.count
         self.sent.append([row.m3ter_id for row in rows])
+        self.tries.append(group.tries)
         names = [column.field for column in target.columns]
         for row in rows:
             self.calls += 1
             if self.dies_after is not None and len(self.held) >= self.dies_after:
                 raise RemoteError("the line is dead", "Mend it.")
+            if self.busy.get(row.m3ter_id, 0) > group.tries:
+                continue
             yield [self._take(row.m3ter_id, dict(zip(names, row.values, strict=True)))]
 
     def resume(self, job: LeftJob, jobs: JobLog) -> Iterator[list[RowResult]]:
@@ -198,6 +203,16 @@ def test_a_row_whose_parent_is_nowhere_waits_and_goes_when_it_is_there(
 def test_a_circle_of_parents_waits_and_ends(sync: Sync) -> None:
     circle = [account("a", parentAccountId="b"), account("b", parentAccountId="a")]
     assert sync(Listed(circle), Org()) == {"read": 2, "waiting": 2}
+
+
+def test_what_is_left_unanswered_goes_again_and_before_what_hangs_on_it(sync: Sync) -> None:
+    org = Org()
+    org.busy = {"b": 2, "d": 1}
+    records = [account("c", parentAccountId="b"), account("b"), account("a")]
+    records.append(account("d", parentAccountId="c"))
+    assert sync(Listed(records), org) == {"read": 4, "created": 4}
+    assert org.sent == [["a", "b"], ["b"], ["b"], ["c"], ["d"], ["d"]]
+    assert org.tries == [0, 1, 2, 0, 0, 1]
 
 
 def test_a_rejected_row_stops_no_other_and_goes_through_once_it_is_put_right(
