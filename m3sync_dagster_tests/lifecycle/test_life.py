@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -28,7 +27,6 @@ from m3sync_dagster_tests.conftest import (
 from m3sync_dagster_tests.lifecycle.clockwork import (
     IN_ITS_OWN_PROCESS,
     IN_THIS_PROCESS,
-    Clockwork,
     clockwork,
     home,
 )
@@ -44,14 +42,6 @@ pytestmark = [
 ]
 
 MIDNIGHT = datetime(2026, 11, 24, tzinfo=UTC)
-REFUSED = {
-    "method": "POST",
-    "path": "/services/oauth2/token",
-    "status": 400,
-    "body": {"error": "invalid_client", "error_description": "invalid client credentials"},
-    "times": None,
-}
-WARNED = [f"m3sync: acme has failed {count} times in a row" for count in (5, 8)]
 DISABLED = "m3sync: acme is disabled"
 
 
@@ -85,74 +75,14 @@ def addresses(sandbox: Sandbox, defs_folder: DefsFolder) -> list[str]:
     return [str(sandbox.organization.get("users", user)["email"]) for user in ids]
 
 
-def refuse(sandbox: Sandbox) -> None:
-    sandbox.salesforce.post("/sandbox/faults", json=REFUSED).raise_for_status()
-
-
-def repair(sandbox: Sandbox) -> None:
-    sandbox.salesforce.delete("/sandbox/faults").raise_for_status()
-
-
 def m3sync(*args: str) -> str:
     result = CliRunner().invoke(app, list(args))
     assert result.exit_code == 0, result.output
     return result.stdout
 
 
-@contextmanager
-def running(instance: dg.DagsterInstance) -> Iterator[Clockwork]:
-    with clockwork(instance, IN_ITS_OWN_PROCESS, MIDNIGHT) as works:
-        with works.at(0):
-            m3sync("enable", "acme")
-        yield works
-
-
-def runs(instance: dg.DagsterInstance) -> list[str]:
-    """The ends of all runs of the integration, the first of them first."""
-    found = instance.get_runs(dg.RunsFilter(tags={INTEGRATION_TAG: "acme"}))
-    return [run.status.value for run in reversed(found)]
-
-
 def is_on(instance: dg.DagsterInstance) -> bool:
     return read_schedules(instance, "m3sync")["acme_hourly"].running
-
-
-def test_ten_failed_hours_disable_and_enabling_begins_anew(
-    instance: dg.DagsterInstance,
-    addresses: list[str],
-    sandbox: Sandbox,
-    post_office: PostOffice,
-) -> None:
-    refuse(sandbox)
-    with running(instance) as works:
-        for _ in range(10):
-            assert is_on(instance)
-            works.hour()
-        assert not is_on(instance)
-        for _ in range(2):
-            works.hour()
-        assert runs(instance) == ["FAILURE"] * 10
-        expected = [*WARNED, DISABLED]
-        assert [post_office.subjects(one) for one in addresses] == [expected, expected]
-        (told,) = json.loads(m3sync("status", "--json"))
-        assert (told["enabled"], told["failures_in_a_row"]) == (False, 10)
-        assert "10 runs in a row" in told["disabled_reason"]
-
-        repair(sandbox)
-        with works.at(30):
-            m3sync("enable", "acme")
-        works.hour()
-        assert runs(instance)[10:] == ["SUCCESS"]
-        refuse(sandbox)
-        # An hour in which nothing has changed has nothing to ask Salesforce.
-        account = sandbox.organization.ids("accounts")[0]
-        sandbox.organization.change("accounts", account, name="Changed")
-        for _ in range(9):
-            works.hour()
-        assert is_on(instance)
-        assert runs(instance)[11:] == ["FAILURE"] * 9
-        expected += ["m3sync: acme works again", *WARNED]
-        assert [post_office.subjects(one) for one in addresses] == [expected, expected]
 
 
 def test_three_broken_files_stop_no_other(

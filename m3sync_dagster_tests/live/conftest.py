@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -68,6 +68,7 @@ class Live:
         sandbox: both stand-ins.
         database: the URL of the database that all share.
         home: ``DAGSTER_HOME``.
+        environment: that of both.
         answers: every answer that GraphQL has given.
     """
 
@@ -75,6 +76,7 @@ class Live:
     sandbox: Sandbox
     database: str
     home: Path
+    environment: dict[str, str]
     answers: list[str] = field(default_factory=list)
 
     def ask(self, query: str, **variables: object) -> Any:  # noqa: ANN401 - JSON
@@ -121,22 +123,29 @@ def live(
     defs = DefsFolder(home / "defs")
     defs.write("credentials", CREDENTIALS)
     defs.write("acme", INTEGRATION)
-    with ExitStack() as stack:
-        plain = make_url(stack.enter_context(new_database(postgres_server, dagster_template)))
-        url = plain.set(password=PASSWORD).render_as_string(hide_password=False)
-        sandbox = stack.enter_context(sandbox_of(Organization.sample()))
-        environment = _environment(
-            **sandbox.environment,
-            DAGSTER_HOME=str(home),
-            M3SYNC_POSTGRES_URL=url,
-            M3SYNC_DEFS=str(defs.path),
-        )
-        port = _free_port()
-        webserver = ("dagster_webserver", "-h", "127.0.0.1", "-p", str(port))
-        stack.enter_context(_process(webserver, environment, home / "webserver.log"))
-        daemon = ("dagster._daemon", "run")
-        stack.enter_context(_process(daemon, environment, home / "daemon.log"))
-        servers = Live(f"http://127.0.0.1:{port}", sandbox, url, home)
+    with new_database(postgres_server, dagster_template) as plain:
+        url = make_url(plain).set(password=PASSWORD).render_as_string(hide_password=False)
+        with sandbox_of(Organization.sample()) as sandbox, serving(home, url, sandbox) as servers:
+            yield servers
+
+
+@contextmanager
+def serving(home: Path, database: str, sandbox: Sandbox, **more: str) -> Iterator[Live]:
+    """A webserver and a daemon over the ``defs`` in their home, while the block lasts."""
+    environment = _environment(
+        **sandbox.environment,
+        DAGSTER_HOME=str(home),
+        M3SYNC_POSTGRES_URL=database,
+        M3SYNC_DEFS=str(home / "defs"),
+        **more,
+    )
+    port = _free_port()
+    webserver = ("dagster_webserver", "-h", "127.0.0.1", "-p", str(port))
+    with (
+        _process(webserver, environment, home / "webserver.log"),
+        _process(("dagster._daemon", "run"), environment, home / "daemon.log"),
+    ):
+        servers = Live(f"http://127.0.0.1:{port}", sandbox, database, home, environment)
         until(lambda: _is_up(servers), "the webserver and the daemon")
         yield servers
 
