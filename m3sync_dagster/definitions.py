@@ -1,14 +1,16 @@
 """The code location ``m3sync``: everything that the ``defs.yaml`` files say, put together."""
 
+import gc
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import dagster as dg
 from dagster.components.core.load_defs import get_library_json_enriched_defs
 
 from m3sync_dagster.components.broken import broken_specs
-from m3sync_dagster.components.loading import load_project
+from m3sync_dagster.components.loading import Project, load_project
 from m3sync_dagster.components.materialize import STATE
 from m3sync_dagster.components.problems import Problem
 from m3sync_dagster.components.resources import StateResource
@@ -18,6 +20,8 @@ from m3sync_dagster.lifecycle.guard import build_guard
 
 VALIDATING = "DAGSTER_IS_DEFS_VALIDATION_CLI"
 """Set by ``dg check defs`` and ``dagster definitions validate``, says Dagster's documentation."""
+
+_NEVER = 1_000_000
 
 
 @dg.definitions
@@ -30,7 +34,27 @@ def defs() -> dg.Definitions:
     """
     # Dagster itself uses a beta parameter when it takes asset checks in.
     warnings.filterwarnings("ignore", "Parameter `execution_type`", dg.BetaWarning)
-    project = load_project()
+    with _kept_for_good():
+        return _build(load_project())
+
+
+@contextmanager
+def _kept_for_good() -> Iterator[None]:
+    """Keep the garbage collector from looking through what is built, then and later.
+
+    The definitions of many integrations are a million objects that live as long as the process.
+    Full collections of them would take as long as building them does.
+    """
+    thresholds = gc.get_threshold()
+    gc.set_threshold(*thresholds[:2], _NEVER)
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.set_threshold(*thresholds)
+
+
+def _build(project: Project) -> dg.Definitions:
     if project.problems and os.environ.get(VALIDATING):
         raise dg.DagsterInvalidDefinitionError(_told(project.problems))
     checked = checked_integrations(project)

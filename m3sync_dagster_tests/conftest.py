@@ -1,5 +1,6 @@
 """What tests stand on: a real PostgreSQL, and the two sandbox servers over real HTTP."""
 
+import gc
 import json
 import shutil
 import tempfile
@@ -195,13 +196,14 @@ class DefsFolder:
 
 
 @pytest.fixture
-def defs_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DefsFolder:
+def defs_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DefsFolder]:
     """A folder with the two credentials and the integration ``acme``."""
     folder = DefsFolder(tmp_path / "defs")
     folder.write("credentials", CREDENTIALS)
     folder.write("acme", INTEGRATION)
     monkeypatch.setenv("M3SYNC_DEFS", str(folder.path))
-    return folder
+    yield folder
+    gc.unfreeze()  # a process of tests builds many code locations
 
 
 @pytest.fixture

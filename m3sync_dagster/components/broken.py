@@ -1,5 +1,6 @@
 """How a ``defs.yaml`` that cannot be used shows in the UI: as an asset that says why."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 
 import dagster as dg
@@ -10,18 +11,24 @@ GROUP = "configuration_errors"
 
 
 def broken_specs(problems: Sequence[Problem]) -> list[dg.AssetSpec]:
-    """One asset for each file that cannot be used; it can be looked at, not materialized."""
-    by_key = {_key(problem): problem for problem in problems}
+    """One asset for each name that is not loaded; it can be looked at, not materialized."""
+    by_key: dict[dg.AssetKey, list[Problem]] = defaultdict(list)
+    for problem in problems:
+        by_key[_key(problem)].append(problem)
     return [
         dg.AssetSpec(
             key,
-            description=f"**This integration is not loaded.**\n\n```\n{problem.message}\n```",
+            description=f"**{found[0].name} is not loaded.**\n\n```\n{_messages(found)}\n```",
             group_name=GROUP,
             kinds={"yaml"},
-            metadata={"defs_yaml": dg.MetadataValue.path(str(problem.path))},
+            metadata={"defs_yaml": dg.MetadataValue.path(str(found[0].path))},
         )
-        for key, problem in by_key.items()
+        for key, found in by_key.items()
     ]
+
+
+def _messages(problems: Sequence[Problem]) -> str:
+    return "\n".join(problem.message for problem in problems)
 
 
 def _key(problem: Problem) -> dg.AssetKey:

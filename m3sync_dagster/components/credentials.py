@@ -1,5 +1,6 @@
 """The credential components: they name environment variables, and never hold what is in them."""
 
+from keyword import iskeyword
 from typing import Annotated
 
 import dagster as dg
@@ -7,8 +8,26 @@ from pydantic import BaseModel, Field
 
 from m3sync_dagster.components.assets import source_specs
 from m3sync_dagster.components.integration import check_name
+from m3sync_dagster.components.materialize import STATE
 from m3sync_dagster.components.resources import M3terResource, SalesforceResource
 from m3sync_dagster.sync.errors import ConfigurationError
+
+_TAKEN = {STATE, "io_manager"}
+
+
+def _check_key(name: str) -> None:
+    """Make sure that a credential's name can be the key of its resource.
+
+    Raises:
+        ConfigurationError: it cannot.
+    """
+    check_name(name)
+    if name in _TAKEN or iskeyword(name):
+        raise ConfigurationError(
+            f"{name!r} means something else to Dagster or Python",
+            "Give the credential another name.",
+            ("name",),
+        )
 
 
 class CredentialParams(BaseModel):
@@ -60,7 +79,7 @@ class M3terCredential(dg.Component, dg.Model, dg.Resolvable):
         Raises:
             ConfigurationError: the YAML says something that cannot be.
         """
-        check_name(self.name)
+        _check_key(self.name)
         if self.requests_per_second < 1:
             raise ConfigurationError(
                 f"requests_per_second is {self.requests_per_second}",
@@ -110,7 +129,7 @@ class SalesforceCredential(dg.Component, dg.Model, dg.Resolvable):
         Raises:
             ConfigurationError: the YAML says something that cannot be.
         """
-        check_name(self.name)
+        _check_key(self.name)
         if (self.username_env is None) != (self.private_key_file_env is None):
             raise ConfigurationError(
                 "the JWT bearer flow needs both username_env and private_key_file_env",

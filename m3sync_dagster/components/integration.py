@@ -10,7 +10,8 @@ import xxhash
 
 from m3sync_dagster.entities import ENTITIES
 from m3sync_dagster.sync.errors import ConfigurationError
-from m3sync_dagster.sync.mapping import EntityOptions, Mapping, build_mapping
+from m3sync_dagster.sync.mapping import Mapping
+from m3sync_dagster.sync.options import EntityOptions, build_mapping
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 """What an integration or a credential may be called: it becomes part of asset keys and tags."""

@@ -8,20 +8,21 @@ post-processing included, and what it refuses becomes a ``Problem`` of that file
 import os
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from collections.abc import Mapping as Dict
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from types import ModuleType
+from typing import cast
 
 import dagster as dg
 from dagster.components.core.component_tree import ComponentTree
-from dagster.components.core.defs_module import find_defs_or_component_yaml
+from dagster.components.core.defs_module import CompositeYamlComponent
 from dagster_shared.record import replace
 
 from m3sync_dagster.components.credentials import M3terCredential, SalesforceCredential
-from m3sync_dagster.components.problems import Problem, explain
+from m3sync_dagster.components.problems import Problem, declared_names, explain
 from m3sync_dagster.components.salesforce_sync import SalesforceSync
 from m3sync_dagster.sync.errors import ConfigurationError
 
@@ -29,6 +30,8 @@ DEFS = "M3SYNC_DEFS"
 """Environment variable with a folder of ``defs.yaml`` folders outside the package."""
 PACKAGE_DEFS = Path(__file__).parent.parent / "defs"
 """The folder of ``defs.yaml`` folders inside the package."""
+
+_FILES = ("defs.yaml", "defs.yml", "component.yaml")  # as Dagster looks for them
 
 Ours = SalesforceSync | M3terCredential | SalesforceCredential
 
@@ -78,22 +81,47 @@ def _load_project() -> Project:
         try:
             project.units.append(_load(path))
         except Exception as error:  # noqa: BLE001 - whatever is wrong with a file is that file's problem
-            project.problems.append(explain(path, error))
+            names = declared_names(path)
+            # Where a file holds several, it is not told which of them is at fault.
+            name = names[0] if len(names) == 1 else ""
+            project.problems.extend(explain(path, [(name, error)], names))
     return _without_conflicts(project)
 
 
 def defs_files() -> Iterator[Path]:
-    """Every ``defs.yaml`` that there is, of the package and of ``M3SYNC_DEFS``."""
-    folders = [PACKAGE_DEFS]
-    if outside := os.environ.get(DEFS):
-        folders.append(Path(outside))
-    for folder in folders:
-        for directory in sorted(path for path in folder.rglob("*") if path.is_dir()):
-            if found := find_defs_or_component_yaml(directory):
-                yield found
+    """Every ``defs.yaml`` that there is, of the package and of ``M3SYNC_DEFS``.
+
+    Also one in a folder that cannot be read, and one that is a link to nowhere: nothing goes
+    missing in silence.
+    """
+    outside = os.environ.get(DEFS)
+    seen: set[str] = set()
+    for top in (PACKAGE_DEFS, outside) if outside else (PACKAGE_DEFS,):
+        for folder, entries in _folders(top, seen):
+            if found := next((name for name in _FILES if name in entries), None):
+                yield Path(folder, found)
+
+
+def _folders(top: Path | str, seen: set[str]) -> Iterator[tuple[str, Collection[str]]]:
+    """Each folder, with what is in it.
+
+    Links are followed and hidden folders left out: a mounted config map is made of links into a
+    hidden folder. What many links lead to is one folder.
+    """
+    unreadable: list[OSError] = []
+    for folder, below, files in os.walk(top, followlinks=True, onerror=unreadable.append):
+        below[:] = sorted(name for name in below if not name.startswith("."))
+        real = os.path.realpath(folder)
+        if real in seen:
+            below.clear()
+        else:
+            seen.add(real)
+            yield folder, {*below, *files}
+    yield from ((error.filename, _FILES) for error in unreadable)
 
 
 def _load(path: Path) -> Unit:
+    path.open().close()  # Dagster takes what it cannot open for a folder without a file
     module = ModuleType(f"m3sync_dagster.defs.{path.parent.name}")
     module.__file__ = None
     module.__path__ = [str(path.parent.absolute())]
@@ -101,10 +129,8 @@ def _load(path: Path) -> Unit:
     # Not the tree's root, which adds the docs of all component types each time. Definitions of
     # many trees can be merged only without the trees.
     definitions = replace(tree.build_defs(path.parent), component_tree=None)
-    components: list[Ours] = []
-    for kind in (SalesforceSync, M3terCredential, SalesforceCredential):
-        components.extend(tree.get_all_components(kind))
-    return Unit(path, components, definitions)
+    file = cast("CompositeYamlComponent", tree.load_structural_component_at_loc(path.parent))
+    return Unit(path, [one for one in file.components if isinstance(one, Ours)], definitions)
 
 
 def _without_conflicts(project: Project) -> Project:
@@ -123,13 +149,11 @@ def _without(project: Project, faults: Callable[[Ours], Iterable[ConfigurationEr
     """Leave out the files of which some component has a fault, and say why."""
     kept = Project(problems=list(project.problems))
     for unit in project.units:
-        found = [
-            explain(unit.path, fault, component.name)
-            for component in unit.components
-            for fault in faults(component)
-        ]
-        kept.problems.extend(found)
-        if not found:
+        found = [(one.name, fault) for one in unit.components for fault in faults(one)]
+        if found:
+            names = [component.name for component in unit.components]
+            kept.problems.extend(explain(unit.path, found, names))
+        else:
             kept.units.append(unit)
     return kept
 

@@ -178,7 +178,6 @@ def failed(
     error: SyncError,
 ) -> dg.Failure:
     """Put a failed sync on record, and say it in Dagster's words."""
-    context.instance.add_run_tags(context.run.run_id, {STATUS_TAG: error.status})
     if isinstance(error, RateLimitError | DeadlineError):
         due = integration.next_due(datetime.now(UTC))
         error = type(error)(error.cause, f"{error.remedy} Its schedule is due again at {due}.")
@@ -190,6 +189,8 @@ def failed(
         )
     except SyncError as unrecorded:
         text += f" (The event could not be written down: {unrecorded})"
+    # The guard records an event for a run that failed without this tag, so it comes last.
+    context.instance.add_run_tags(context.run.run_id, {STATUS_TAG: error.status})
     return dg.Failure(
         description=text,
         metadata={"status": error.status, "cause": error.cause, "remedy": error.remedy},

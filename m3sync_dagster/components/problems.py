@@ -1,25 +1,31 @@
 """What is wrong with a ``defs.yaml``: which file, which line, which field, and what to do."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 from dagster_shared.yaml_utils import parse_yamls_with_source_position
-from dagster_shared.yaml_utils.source_position import SourcePositionTree
+from dagster_shared.yaml_utils.source_position import (
+    SourcePositionTree,
+    ValueAndSourcePositionTree,
+)
 from pydantic import ValidationError
 
 from m3sync_dagster.sync.errors import ConfigurationError
 
+_TOLD = re.compile(r"`?(?P<path>.*?) at .*:(?P<line>\d+)`?", re.DOTALL)
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A ``defs.yaml`` that cannot be used.
+    """Something that is not there, because its ``defs.yaml`` cannot be used.
 
     Args:
         path: the file.
         message: what is wrong, with file, line and field as far as known, and the remedy.
-        name: the integration or credential that it concerns, as far as known.
+        name: the integration or credential; the folder's name where the file does not tell.
     """
 
     path: Path
@@ -27,11 +33,24 @@ class Problem:
     name: str
 
 
-def explain(path: Path, error: Exception, name: str | None = None) -> Problem:
-    """Find the words for whatever went wrong with a file."""
-    root = _root(error)
-    known = name or _declared_name(path) or path.parent.name
-    return Problem(path, "\n".join(_lines(path, root, known)), known)
+def explain(
+    path: Path, faults: Iterable[tuple[str, Exception]], names: Iterable[str]
+) -> list[Problem]:
+    """Find the words for whatever went wrong with a file: a problem of each thing in it.
+
+    Args:
+        path: the file.
+        faults: what went wrong, each with the name of what it was found in.
+        names: all that the file defines.
+    """
+    message = "\n".join(line for name, error in faults for line in _lines(path, error, name))
+    return [Problem(path, message, name) for name in dict.fromkeys(names)]
+
+
+def declared_names(path: Path) -> list[str]:
+    """What a file defines, as far as it can be parsed; or else the folder's name."""
+    named = [_name_in(document.value) for document in _documents(path)]
+    return [name for name in named if name] or [path.parent.name]
 
 
 def locate(path: Path, name: str, where: tuple[str, ...]) -> str:
@@ -42,13 +61,16 @@ def locate(path: Path, name: str, where: tuple[str, ...]) -> str:
         name: the ``name`` attribute of the component, since a file may hold several.
         where: the attribute's path; the line is that of its nearest part that is written there.
     """
-    field = ".".join(("attributes", *where))
-    tree = _positions(path, name, where)
+    return _place(path, name, ("attributes", *where))
+
+
+def _place(path: Path, name: str, where: Sequence[str], line: int | None = None) -> str:
+    tree = _positions(path, name, where, line)
     if tree is None:
-        return f"{path}, {field}"
-    for part in ("attributes", *where):
+        return f"{path}, {'.'.join(where)}"
+    for part in where:
         tree = tree.children.get(part) or tree
-    return f"{path}:{tree.position.start.line}, {field}"
+    return f"{path}:{tree.position.start.line}, {'.'.join(where)}".rstrip(", ")
 
 
 def _root(error: BaseException) -> BaseException:
@@ -59,7 +81,8 @@ def _root(error: BaseException) -> BaseException:
     return _root(inner) if inner else error
 
 
-def _lines(path: Path, error: BaseException, name: str) -> Iterator[str]:
+def _lines(path: Path, given: Exception, name: str) -> Iterator[str]:
+    error = _root(given)
     match error:
         case ConfigurationError():
             yield f"{locate(path, name, error.where)}: {error}"
@@ -67,6 +90,8 @@ def _lines(path: Path, error: BaseException, name: str) -> Iterator[str]:
             yield from _schema_lines(path, error, name)
         case yaml.MarkedYAMLError() if error.problem_mark:
             yield f"{path}:{error.problem_mark.line + 1}: {error.problem or 'not valid YAML'}"
+        case OSError() if error.strerror:
+            yield f"{path} cannot be read ({error.strerror})"
         case _:
             yield f"{path}: {str(error).strip() or type(error).__name__}"
 
@@ -78,49 +103,52 @@ def _schema_lines(path: Path, error: ValidationError, name: str) -> Iterator[str
     field could have, not being a string, says nothing.
     """
     found = [
-        (_attribute_path(detail["loc"]), detail["msg"])
+        (*_attribute_path(detail["loc"]), detail["msg"])
         for detail in error.errors(include_url=False, include_input=False)
     ]
-    telling = [(parts, message) for parts, message in found if parts[-1] != "str"] or found
-    for parts, message in telling:
+    for parts, line, message in [one for one in found if one[0][-1:] != ["str"]] or found:
         # Names of alternatives stand between those of attributes; only the latter are written.
-        where = tuple(part for part in parts if not part[:1].isupper() or part == parts[-1])
-        yield f"{locate(path, name, where)}: {message}"
+        where = [part for part in parts if not part[:1].isupper() or part == parts[-1]]
+        yield f"{_place(path, name, where, line)}: {message}"
 
 
-def _attribute_path(loc: tuple[int | str, ...]) -> list[str]:
-    first = str(loc[0]) if loc else ""
-    if " at " in first:
-        return first.split(" at ")[0].split(".")[1:]
-    return [str(part) for part in loc] or ["attributes"]
+def _attribute_path(loc: tuple[int | str, ...]) -> tuple[list[str], int | None]:
+    """The path, and a line of the document that it is in, where that is told."""
+    if told := _TOLD.fullmatch(str(loc[0]) if loc else ""):
+        return told["path"].split("."), int(told["line"])
+    return ["attributes", *map(str, loc)], None
 
 
-def _declared_name(path: Path) -> str | None:
+def _positions(
+    path: Path, name: str, where: Sequence[str], line: int | None
+) -> SourcePositionTree | None:
+    """The document that is meant: that of the line or the name, or the one that writes this.
+
+    Where more than one may be meant, no line is better than a wrong one.
+    """
+    documents = _documents(path)
+    if line is not None:
+        documents = [one for one in documents if _first_line(one) <= line][-1:]
+    documents = [one for one in documents if _name_in(one.value) == name] or documents
+    documents = [one for one in documents if _writes(one.value, where)] or documents
+    return documents[0].source_position_tree if len(documents) == 1 else None
+
+
+def _first_line(document: ValueAndSourcePositionTree) -> int:
+    return document.source_position_tree.position.start.line
+
+
+def _documents(path: Path) -> list[ValueAndSourcePositionTree]:
+    """What a file says, as far as it can be parsed: it is looked at because it cannot be used."""
     try:
-        documents = list(parse_yamls_with_source_position(path.read_text(), str(path)))
-    except (OSError, ValueError, yaml.YAMLError):
-        return None
-    names = [_name_in(document.value) for document in documents]
-    return next((name for name in names if name), None)
+        return list(parse_yamls_with_source_position(path.read_text(), str(path)))
+    except Exception:  # noqa: BLE001 - whatever is wrong with a file, the others are to load
+        return []
 
 
-def _positions(path: Path, name: str, where: tuple[str, ...]) -> SourcePositionTree | None:
-    """The document that is meant: the one of this name, or one that writes the attribute."""
-    try:
-        documents = list(parse_yamls_with_source_position(path.read_text(), str(path)))
-    except (OSError, ValueError, yaml.YAMLError):
-        return None
-    likeliest = sorted(
-        documents,
-        key=lambda document: (_writes(document.value, where), _name_in(document.value) == name),
-        reverse=True,
-    )
-    return likeliest[0].source_position_tree if likeliest else None
-
-
-def _writes(document: object, where: tuple[str, ...]) -> bool:
+def _writes(document: object, where: Sequence[str]) -> bool:
     attributes = document.get("attributes") if isinstance(document, dict) else None
-    return bool(where) and isinstance(attributes, dict) and where[0] in attributes
+    return len(where) > 1 and isinstance(attributes, dict) and where[1] in attributes
 
 
 def _name_in(document: object) -> str | None:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field, create_model
 from m3sync_dagster.components.assets import build_integration_definitions
 from m3sync_dagster.components.integration import Integration
 from m3sync_dagster.entities import ENTITIES
-from m3sync_dagster.sync.mapping import EntityOptions, WhenGone
+from m3sync_dagster.sync.options import EntityOptions, WhenGone
 from m3sync_dagster.sync.scope import Scope
 
 
@@ -29,7 +29,8 @@ class EntityConfig(dg.Model):
     fields: dict[str, str | None] = Field(
         default_factory=dict,
         description="m3ter field to Salesforce field, beside or instead of the defaults; null "
-        "leaves a field out. A dot goes into a nested object: address.country.",
+        "leaves a field out. A dot goes into a nested object: address.country. A lookup whose "
+        "parent is not carried may name that one's external ID: Account__r.Key__c.",
     )
     custom_field_mappings: dict[str, str] = Field(
         default_factory=dict,
@@ -91,6 +92,14 @@ _AS_WRITTEN = dg.Resolver(
 )
 
 
+def _filled_in(context: dg.ResolutionContext, written: object) -> object:
+    """Fill in a template. Most values are none, and Jinja takes long to find that out."""
+    return context.resolve_value(written, as_type=object) if "{" in str(written) else written
+
+
+_FILLED_IN = dg.Resolver(_filled_in, inject_before_resolve=False)
+
+
 class SalesforceSyncParams(BaseModel):
     """What ``dg scaffold defs m3sync_dagster.SalesforceSync`` asks for."""
 
@@ -132,32 +141,39 @@ class SalesforceSync(dg.Component, dg.Model, dg.Resolvable):
     row would differ from the one that Salesforce acknowledged last.
     """
 
-    name: Annotated[str, Field(description="Unique name: small letters, digits and underscores.")]
-    m3ter_credential: Annotated[str, Field(description="Name of an M3terCredential.")]
+    name: Annotated[
+        str, _FILLED_IN, Field(description="Unique name: small letters, digits and underscores.")
+    ]
+    m3ter_credential: Annotated[str, _FILLED_IN, Field(description="Name of an M3terCredential.")]
     salesforce_credential: Annotated[
         str | None,
+        _FILLED_IN,
         Field(description="Name of a SalesforceCredential. Without it, it is NOT CONNECTED."),
     ] = None
     namespace: Annotated[
         Literal["custom_objects", "m3ter_connector", "m3ter_connector_testing"],
+        _FILLED_IN,
         Field(
             description="Whose Salesforce objects records go to: custom_objects for ours; "
             "m3ter_connector or m3ter_connector_testing for m3ter's managed package."
         ),
     ] = "m3ter_connector"
     namespace_prefix: Annotated[
-        str | None, Field(description="The managed package's prefix in this org.")
+        str | None, _FILLED_IN, Field(description="The managed package's prefix in this org.")
     ] = None
     account_ids: Annotated[
         Sequence[str],
+        _FILLED_IN,
         Field(description="m3ter account ids whose records are carried; empty: all accounts."),
     ] = []
     restricted_account_ids: Annotated[
         Sequence[str],
+        _FILLED_IN,
         Field(description="m3ter account ids whose records are left out; wins over account_ids."),
     ] = []
     notify_users_if_disabled: Annotated[
         Sequence[str],
+        _FILLED_IN,
         Field(description="m3ter user ids that get an e-mail when the integration is disabled."),
     ] = []
     minute_of_hour: Annotated[
@@ -165,7 +181,7 @@ class SalesforceSync(dg.Component, dg.Model, dg.Resolvable):
         Field(description="Minute at which it runs, 0 to 59; left out: 0 to 9, by the name."),
     ] = None
     start: Annotated[
-        str, Field(description="The first hourly partition, UTC: 2026-01-31-00:00.")
+        str, _FILLED_IN, Field(description="The first hourly partition, UTC: 2026-01-31-00:00.")
     ] = "2026-01-01-00:00"
     entities: Annotated[
         dg.Model,

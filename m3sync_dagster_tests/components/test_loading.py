@@ -1,5 +1,6 @@
 """What people write, what Dagster makes of it, and what they are told when it is wrong."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -78,6 +79,52 @@ def test_an_entity_may_narrow_and_restrict_further(defs_folder: DefsFolder) -> N
     assert inherited == Scope(frozenset("xy"), frozenset("z"))
 
 
+def test_integrations_begin_at_hours_of_their_own(defs_folder: DefsFolder) -> None:
+    late = INTEGRATION.replace("acme", "late").replace("2026-11-01", "2026-11-20")
+    defs_folder.write("late", late)
+    defs_folder.write("later", late.replace("late", "later"))
+    repository = defs().get_repository_def()
+    repository.load_all_definitions()
+    partitions = {
+        name: repository.asset_graph.get(dg.AssetKey([name, "salesforce_account"])).partitions_def
+        for name in ("acme", "late", "later")
+    }
+    assert partitions["acme"] == dg.HourlyPartitionsDefinition("2026-11-01-00:00", timezone="UTC")
+    assert partitions["late"] == dg.HourlyPartitionsDefinition("2026-11-20-00:00", timezone="UTC")
+    assert partitions["later"] is partitions["late"]
+    job = repository.get_job("salesforce_sync")
+    assert job.executor_def is dg.in_process_executor
+    assert {key.path[0] for key in job.asset_layer.executable_asset_keys} == partitions.keys()
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"), [("'12'", "12"), ("\"{{ env('ACCOUNT') }}\"", "a1"), ("'{a'", "{a")]
+)
+def test_templates_are_filled_in_and_other_text_is_left_alone(
+    defs_folder: DefsFolder, monkeypatch: pytest.MonkeyPatch, written: str, meant: str
+) -> None:
+    monkeypatch.setenv("ACCOUNT", "a1")
+    monkeypatch.setenv("NAME", "acme")
+    text = edited("name: acme", "name: \"{{ env('NAME') }}\"")
+    defs_folder.write(
+        "acme", text.replace("  entities:", f"  account_ids: [{written}]\n  entities:")
+    )
+    component = load_project().of_type(SalesforceSync)["acme"]
+    assert isinstance(component, SalesforceSync)
+    assert component.account_ids == [meant]
+
+
+def test_what_is_built_is_not_looked_through_for_garbage(defs_folder: DefsFolder) -> None:
+    gc.unfreeze()
+    thresholds = gc.get_threshold()
+    full = gc.get_stats()[2]["collections"]
+    loaded = defs()
+    assert gc.get_stats()[2]["collections"] == full
+    assert gc.get_threshold() == thresholds
+    assert not any(one is loaded for one in gc.get_objects())
+    assert gc.get_freeze_count()
+
+
 def edited(old: str, new: str) -> str:
     assert old in INTEGRATION
     return INTEGRATION.replace(old, new)
@@ -145,6 +192,11 @@ BROKEN: list[tuple[str, str, str]] = [
         ":8, attributes.entities",
         "no entity is carried",
     ),
+    ("type: m3sync_dagster.SalesforceSync\nattributes: [1]\n", ":2, attributes", "an object"),
+    ("type: 3\nattributes: {}\n", ":1, type", "a valid string"),
+    ("just text\n", ":1: ", "an object"),
+    ("", ":", "No components found"),
+    ("type: m3sync_dagster.SalesforceSync\nattributes: " + 2000 * "[", ":", "recursion"),
 ]
 
 
@@ -173,6 +225,76 @@ def test_two_of_one_name_are_both_refused(defs_folder: DefsFolder) -> None:
     problems = load_project().problems
     assert {p.path.parent.name for p in problems} == {"acme", "acme_again"}
     assert all("more than one integration of the name acme" in p.message for p in problems)
+    node = defs().get_repository_def().asset_graph.get(dg.AssetKey(["acme", "configuration_error"]))
+    assert all(str(problem.path) in str(node.description) for problem in problems)
+
+
+TWO = INTEGRATION + "---\n" + INTEGRATION.replace("acme", "beta")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "place"),
+    [
+        ("  m3ter_credential: m3ter_production\n", "", ":15, attributes.m3ter_credential: Field"),
+        ("start:", "strat:", ":20, attributes.strat"),
+        ("salesforce_production", "nowhere", ":18, attributes.salesforce_credential: there is no"),
+        # Which of the two is at fault is not told here.
+        ("2026-11-01-00:00", "soon", ", attributes.start: 'soon' is not"),
+        ("  namespace:", "  minute_of_hour: 60\n  namespace:", ":19, attributes.minute_of_hour"),
+    ],
+)
+def test_all_that_a_broken_file_defines_is_told_of(
+    defs_folder: DefsFolder, old: str, new: str, place: str
+) -> None:
+    first, second = TWO.split("---\n")
+    file = defs_folder.write("acme", first + "---\n" + second.replace(old, new))
+    problems = load_project().problems
+    assert [problem.name for problem in problems] == ["acme", "beta"]
+    assert all(problem.message.startswith(f"{file}{place}") for problem in problems)
+
+
+def test_a_mounted_config_map_is_read_once(
+    defs_folder: DefsFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is links into a hidden folder, so that all of it changes at once."""
+    mount = tmp_path / "mount"
+    mount.mkdir()
+    defs_folder.path.rename(mount / "..2026_11_24")
+    (mount / "..data").symlink_to("..2026_11_24")
+    for name in ("acme", "credentials"):
+        (mount / name).symlink_to(f"..data/{name}")
+    (mount / "..2026_11_24" / "acme" / "round").symlink_to(".")
+    monkeypatch.setenv("M3SYNC_DEFS", str(mount))
+    project = load_project()
+    assert not project.problems
+    assert {unit.path for unit in project.units} == {
+        mount / name / "defs.yaml" for name in ("acme", "credentials")
+    }
+
+
+def test_what_leads_nowhere_is_told(
+    defs_folder: DefsFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link = defs_folder.path / "lost" / "defs.yaml"
+    link.parent.mkdir()
+    link.symlink_to("nowhere")
+    (problem,) = load_project().problems
+    assert (problem.name, problem.path) == ("lost", link)
+    monkeypatch.setenv("M3SYNC_DEFS", str(defs_folder.path / "no_folder"))
+    (problem,) = load_project().problems
+    assert (problem.name, "No such file" in problem.message) == ("no_folder", True)
+
+
+@pytest.mark.parametrize("name", ["class", "io_manager", "m3sync_state"])
+def test_a_credential_whose_name_is_taken_breaks_nothing_else(
+    defs_folder: DefsFolder, name: str
+) -> None:
+    defs_folder.write(
+        "other", f"type: m3sync_dagster.M3terCredential\nattributes: {{name: {name}}}\n"
+    )
+    (problem,) = load_project().problems
+    assert f"{name!r} means something else" in problem.message
+    assert defs().get_repository_def().has_schedule_def("acme_hourly")
 
 
 def test_integrations_without_their_credentials_go_with_them(defs_folder: DefsFolder) -> None:

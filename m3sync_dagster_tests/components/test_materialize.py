@@ -79,6 +79,16 @@ def test_first_run_creates_everything_and_the_second_sends_nothing(
     assert environment.salesforce_calls() == 0
 
 
+def test_a_run_begins_at_its_own_start_among_others(
+    run: Run, environment: Sandbox, defs_folder: DefsFolder
+) -> None:
+    late = INTEGRATION.replace("acme", "late").replace("2026-11-01", "2026-11-20")
+    defs_folder.write("late", late)
+    result = run()
+    assert result.success
+    assert counts(result).keys() == set(ENTITIES)
+
+
 def test_changes_nulls_and_rejects_in_the_third_run(run: Run, environment: Sandbox) -> None:
     run()
     organization = environment.organization

@@ -124,6 +124,16 @@ def test_a_new_integration_begins_with_the_last_hour(tick: Tick) -> None:
     assert not request.tags.keys() & set(RANGE)
 
 
+def test_an_integration_with_another_start_changes_nothing(
+    tick: Tick, defs_folder: DefsFolder
+) -> None:
+    late = INTEGRATION.replace("acme", "late").replace("2026-11-01", "2026-11-24")
+    defs_folder.write("late", late)
+    request = tick()
+    assert isinstance(request, dg.RunRequest)
+    assert request.tags["dagster/partition"] == LAST
+
+
 def test_each_hour_is_asked_for_once(tick: Tick, instance: dg.DagsterInstance) -> None:
     fill(instance, hour(1))
     request = tick()
