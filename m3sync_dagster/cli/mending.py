@@ -13,10 +13,12 @@ from m3sync_dagster.lifecycle.runs import COMPLETE
 from m3sync_dagster.m3ter import M3terOrganization
 from m3sync_dagster.salesforce import SalesforceOrg
 from m3sync_dagster.state import IntegrationLock, PostgresComparison, connect, postgres_url
+from m3sync_dagster.sync.comparison import Tally
+from m3sync_dagster.sync.displaced import put_back
 from m3sync_dagster.sync.errors import SyncError
-from m3sync_dagster.sync.gone import Removal
-from m3sync_dagster.sync.mapping import WhenGone
-from m3sync_dagster.sync.verify import Example, Tally, Verification
+from m3sync_dagster.sync.gone import Agreement, Outcome, Removal
+from m3sync_dagster.sync.options import WhenGone
+from m3sync_dagster.sync.verify import Example, Verification
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +101,17 @@ class Mended:
     problems: list[str] = field(default_factory=list)
 
     @property
-    def left(self) -> bool:
-        """Whether Salesforce differs still."""
-        return any(counts["left"] for counts in self.entities.values())
+    def clean(self) -> bool:
+        """Whether nothing differs any longer, and nothing stood in the way."""
+        return not self.problems and not any(counts["left"] for counts in self.entities.values())
+
+    def refusal(self, entity: str, wish: str, outcome: Outcome) -> None:
+        """Tell what Salesforce would not do, if there is anything."""
+        if outcome.refused:
+            self.problems.append(
+                f"{entity}: Salesforce did not {wish} {outcome.refused} records. The first: "
+                f"{outcome.why}"
+            )
 
     def as_dict(self) -> dict[str, Any]:
         """What was done, as JSON has it."""
@@ -115,7 +125,7 @@ def mend(
     entities: dict[str, Verified],
     *,
     entity: str | None,
-    agreed: bool,
+    agreed: Agreement,
 ) -> Mended:
     """Send what is missing or changed, and do with gone records as ``when_gone`` says.
 
@@ -127,7 +137,7 @@ def mend(
         both: the integration.
         entities: what was found of each entity.
         entity: this entity alone.
-        agreed: whether a person has agreed to the first deletion.
+        agreed: what a person has agreed to.
 
     Raises:
         SyncError: another run writes the integration, or a side cannot be read again.
@@ -135,7 +145,10 @@ def mend(
     mended = Mended()
     if any(one.tally.missing or one.tally.changed for one in entities.values()):
         with _locked(both.found):
-            for one in entities.values():
+            for name, one in entities.items():
+                mapping = both.found.integration.mappings[name]
+                put = put_back(mapping, both.org, one.comparison)
+                mended.refusal(name, "give their external IDs back to", put)
                 one.comparison.forget()
         with watched():
             mended.report = sync(environment, both.found, entity=entity)
@@ -144,7 +157,7 @@ def mend(
     with _locked(both.found):
         # Children first: Salesforce may refuse to delete a record that others point to.
         removals = {
-            name: _remove(both, name, one, mended, agreed=agreed)
+            name: _remove(both, name, one, mended, agreed)
             for name, one in reversed(entities.items())
         }
     for name, one in entities.items():
@@ -152,44 +165,40 @@ def mend(
     return mended
 
 
-def _remove(both: Both, entity: str, one: Verified, mended: Mended, *, agreed: bool) -> Removal:
+def _remove(both: Both, entity: str, one: Verified, mended: Mended, agreed: Agreement) -> Removal:
     options = both.found.integration.entities[entity]
     removal = Removal(
         mapping=both.found.integration.mappings[entity],
         action=options.when_gone,
         gone_field=options.gone_field,
-        source=both.source,
         org=both.org,
         records=one.comparison,
         run_id=mended.report.run_id if mended.report else "",
+        outcome=Outcome(),
     )
     try:
-        removal.run(one.tally.gone, one.tally.held, agreed=agreed)
+        removal.run(one.tally, agreed)
     except SyncError as error:
         mended.problems.append(f"{entity}: {error}")
-    if removal.refused:
-        mended.problems.append(
-            f"{entity}: Salesforce did not {removal.action} {removal.refused} gone records. The "
-            f"first: {removal.why}"
-        )
+    mended.refusal(entity, removal.action.value, removal.outcome)
     return removal
 
 
 def _counts(
     both: Both, entity: str, one: Verified, removal: Removal, report: Report | None
 ) -> dict[str, int]:
-    sent = one.comparison.mended()
-    left = one.tally.missing + one.tally.changed - sent
-    calls = 0
+    sent, done = one.comparison.mended(), removal.outcome.done
+    left, calls = one.tally.missing + one.tally.changed + one.tally.invalid - sent, 0
     if report and report.status == COMPLETE and (one.tally.missing or one.tally.changed):
         with verified(both, entity, None) as again:
             refused = report.entities[entity]["rejected"] + report.entities[entity]["waiting"]
-            left, calls = again.tally.drifted + int(refused), again.calls
+            left = again.tally.drifted + again.tally.invalid + int(refused)
+            calls = again.calls
     return {
         "sent": sent,
-        "flagged": removal.done * (removal.action is WhenGone.FLAG),
-        "deleted": removal.done * (removal.action is WhenGone.DELETE),
-        "left": left + one.tally.extra - removal.done - removal.still_listed,
+        "flagged": done * (removal.action is WhenGone.FLAG),
+        "deleted": done * (removal.action is WhenGone.DELETE),
+        "left": left + one.tally.extra - done,
         "salesforce_api_calls": calls,
     }
 

@@ -113,15 +113,21 @@ def _resource(name: str) -> "SalesforceResource":
 
 
 def _watched(resource: "SalesforceResource", entities: list[str], *, check_only: bool) -> "Deploy":
-    from m3sync_dagster.salesforce.deploy import deploy
+    from m3sync_dagster.salesforce.deploy import UNKNOWN, deploy, unwatched
     from m3sync_dagster.salesforce.project import package, source_files
 
     archive = package(source_files(entities))
     with progress() as bars:
         task = bars.add_task("check" if check_only else "deploy", total=None, told="queued")
-        for result in deploy(resource.org.transport, archive, check_only=check_only):
-            told = f"{result.status}: {result.deployed} of {result.total}"
-            bars.update(task, total=result.total or None, completed=result.deployed, told=told)
+        begun = None
+        try:
+            for result in deploy(resource.org.transport, archive, check_only=check_only):
+                begun = result.id
+                told = f"{result.status}: {result.deployed} of {result.total}"
+                bars.update(task, total=result.total or None, completed=result.deployed, told=told)
+        except KeyboardInterrupt:
+            complain(unwatched(begun) if begun else UNKNOWN)
+            raise
     return result
 
 

@@ -33,28 +33,42 @@ Yes = Annotated[
     typer.Option("--yes", help="Agree to the first deletion that when_gone: delete asks for."),
 ]
 
+DeleteUpTo = Annotated[
+    int,
+    typer.Option(
+        min=0,
+        metavar="N",
+        help="Agree to the deletion of as many as N records of an entity, whatever share of all "
+        "they are.",
+        show_default=False,
+    ),
+]
+
 COUNTS = ("equal", "missing", "changed", "extra", "gone", "flagged", "invalid", "pending")
-"""What is told of each entity; see ``sync.verify.Tally``."""
+"""What is told of each entity; see ``sync.comparison.Tally``."""
 
 
-def verify(
+def verify(  # noqa: PLR0913 - the command line's options
     name: Name,
     *,
     entity: Entity = None,
     repair: Repair = False,
     yes: Yes = False,
+    delete_up_to: DeleteUpTo = 0,
     json: Json = False,
 ) -> None:
     """Read Salesforce back and compare it with m3ter."""
     environment = ready()
     from m3sync_dagster.cli.mending import mend, opened
     from m3sync_dagster.cli.project import find
+    from m3sync_dagster.sync.gone import Agreement
 
     found = find(name, entity)
     found.require_configured()
     entities = [entity] if entity else list(found.integration.mappings)
     with opened(found) as both, _verified(both, entities) as verified:
-        mended = mend(environment, both, verified, entity=entity, agreed=yes) if repair else None
+        agreed = Agreement(first=yes, many=delete_up_to)
+        mended = mend(environment, both, verified, entity=entity, agreed=agreed) if repair else None
     told = _told(name, verified, mended)
     if json:
         print_json(told)
@@ -88,8 +102,8 @@ def _verified(both: "Both", entities: list[str]) -> Iterator[dict[str, "Verified
 
 def _told(name: str, verified: dict[str, "Verified"], mended: "Mended | None") -> dict[str, Any]:
     entities = {key: one.as_dict() for key, one in verified.items()}
-    left = mended.left if mended else not all(one.tally.matches for one in verified.values())
-    told = {"integration": name, "matches": not left, "entities": entities}
+    clean = mended.clean if mended else all(one.tally.matches for one in verified.values())
+    told = {"integration": name, "matches": clean, "entities": entities}
     return told | ({"repair": mended.as_dict()} if mended else {})
 
 

@@ -1,7 +1,8 @@
 """Bill: what an account owes for a period of time; its header with the total, no line items.
 
 Source: m3ter's OpenAPI description, ``ListBills`` and schema ``BillResponse``. Until a bill is
-approved or locked m3ter works it out anew, so only those are carried by default. The list can be
+approved or locked m3ter works it out anew, so only those are carried by default; one that is opened
+again is followed, so that Salesforce never shows an approval that m3ter took back. The list can be
 narrowed to one of the two at a time, so it is read whole. A bill has no custom fields.
 """
 
@@ -45,7 +46,7 @@ BILL = EntityType(
         identity("billJobId", "Bill_Job_Id__c"),
         Field("lastCalculatedDate", "Last_Calculated__c", Kind.DATETIME),
         Field("createdDate", "Bill_Created__c", Kind.DATETIME),
-        Field("purchaseOrderNumber", "Purchase_Order_Number__c"),
+        Field("purchaseOrderNumber", "Purchase_Order_Number__c", aliases=("PO number",)),
         Field("sequentialInvoiceNumber", "Sequential_Invoice_Number__c"),
         Field("externalInvoiceReference", "External_Invoice_Reference__c"),
         Field("externalInvoiceDate", "External_Invoice_Date__c", Kind.DATE),

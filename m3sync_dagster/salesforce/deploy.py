@@ -12,13 +12,19 @@ from typing import Any
 import msgspec
 
 from m3sync_dagster.salesforce.transport import Transport, decode
-from m3sync_dagster.sync.errors import DeadlineError, RemoteError
+from m3sync_dagster.sync.errors import DeadlineError, RemoteError, SyncError
 
 PATH = "/metadata/deployRequest"
 DEADLINE = 30 * 60
 """Seconds after which nobody waits for a deploy any longer; Salesforce queues them."""
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 10.0
 """Seconds between two looks at a deploy, at first and at most."""
+
+UNKNOWN = (
+    "Whether the deploy has begun is not known: look at Setup, Deployment Status, before you start "
+    "it again."
+)
+"""What is said where Salesforce's answer to the start of a deploy has been lost."""
 
 _OPTIONS = {
     "allowMissingFiles": False,
@@ -52,7 +58,7 @@ class Deploy(msgspec.Struct, frozen=True, rename="camel"):
         total, deployed, errors: components in all, done, and refused.
         error: what stopped it as a whole.
         id: its id.
-        problems: filled at its end.
+        details: each component's fate, at its end.
     """
 
     status: str
@@ -64,12 +70,12 @@ class Deploy(msgspec.Struct, frozen=True, rename="camel"):
     errors: int = msgspec.field(name="numberComponentErrors", default=0)
     error: str | None = msgspec.field(name="errorMessage", default=None)
     id: str = ""
-    details: dict[str, Any] = {}
+    details: dict[str, Any] | None = None
 
     @property
     def problems(self) -> list[Problem]:
         """Each component's problem."""
-        failures = self.details.get("componentFailures") or []
+        failures = (self.details or {}).get("componentFailures") or []
         # A single one comes without its list.
         listed = failures if isinstance(failures, list) else [failures]
         return [msgspec.convert(failure, Problem) for failure in listed]
@@ -102,20 +108,35 @@ def deploy(
         SyncError: Salesforce could not be asked, or refused.
     """
     started = _start(transport, archive, check_only=check_only)
+    yield Deploy("Pending", check_only=check_only, id=started)
     ends, pause = clock() + DEADLINE, FIRST_PAUSE
-    while True:
-        answer = transport.fetch("GET", f"{PATH}/{started}?includeDetails=true", _Answer)
-        found = answer.deploy_result or Deploy("Pending")
+    while not (found := _look(transport, started)).done:
         yield found
-        if found.done:
-            return
         if clock() > ends:
             raise DeadlineError(
-                f"the deploy {started} is {found.status} after {DEADLINE // 60} minutes",
-                "It goes on without us: see Setup, Deployment Status.",
+                f"The deploy {started} is {found.status} after {DEADLINE // 60} minutes",
+                unwatched(started),
             )
         sleep(pause)
         pause = min(pause * 1.5, LONGEST_PAUSE)
+    yield found
+
+
+def unwatched(deploy_id: str) -> str:
+    """What becomes of a deploy that nobody waits for, and how to look at it."""
+    return (
+        f"The deploy {deploy_id} goes on without us: see Setup, Deployment Status, or run sf "
+        f"project deploy report --job-id {deploy_id}."
+    )
+
+
+def _look(transport: Transport, started: str) -> Deploy:
+    try:
+        answer = transport.fetch("GET", f"{PATH}/{started}?includeDetails=true", _Answer)
+    except SyncError as error:
+        raise type(error)(error.cause, f"{error.remedy} {unwatched(started)}") from error
+    found = answer.deploy_result or Deploy("Pending")
+    return msgspec.structs.replace(found, id=started)
 
 
 def _start(transport: Transport, archive: bytes, *, check_only: bool) -> str:
@@ -128,8 +149,5 @@ def _start(transport: Transport, archive: bytes, *, check_only: bool) -> str:
     try:
         response = transport.call_once("POST", PATH, files=parts)
     except RemoteError as error:
-        raise RemoteError(
-            f"{error.cause}. Whether the deploy has begun is not known",
-            "Look at Setup, Deployment Status, before you start it again.",
-        ) from error
+        raise RemoteError(error.cause, UNKNOWN) from error
     return decode(response, _Answer).id

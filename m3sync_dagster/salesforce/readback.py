@@ -16,10 +16,10 @@ from m3sync_dagster.salesforce.errors import parse_job_error, stop
 from m3sync_dagster.salesforce.ingest import DEADLINE, FIRST_PAUSE, LONGEST_PAUSE, JobInfo
 from m3sync_dagster.salesforce.scratch import scratch
 from m3sync_dagster.salesforce.transport import Transport
+from m3sync_dagster.sync.comparison import HeldRow, Selection
 from m3sync_dagster.sync.errors import DeadlineError, RemoteError
 from m3sync_dagster.sync.plan import quoted
 from m3sync_dagster.sync.ports import Column, Target
-from m3sync_dagster.sync.verify import HeldRow, Selection
 
 SMALL = 2_000
 """Rows up to which SOQL pages need fewer calls: what one page holds at most."""
@@ -46,7 +46,7 @@ class ReadBack:
     clock: Callable[[], float] = time.monotonic
 
     def read(self, target: Target, only: Selection | None) -> Iterator[list[HeldRow]]:
-        """Read the records that have an external ID; the first page tells how many there are.
+        """Read records; the first page tells how many there are.
 
         Raises:
             SyncError: the query was refused, or could not be read to its end.
@@ -115,11 +115,20 @@ def query_text(target: Target, only: Selection | None) -> str:
     """Write the query; without an order or a limit, so that Salesforce can cut it into chunks."""
     key = target.external_id_field
     fields = ", ".join(["Id", key, *(path(column) for column in target.columns)])
-    soql = f"SELECT {fields} FROM {target.object} WHERE {key} != null"  # noqa: S608 - names are the org's own
+    wanted = " AND ".join(_conditions(key, only))
+    return f"SELECT {fields} FROM {target.object} WHERE {wanted}"  # noqa: S608 - names are the org's own
+
+
+def _conditions(key: str, only: Selection | None) -> Iterator[str]:
     if only is None:
-        return soql
-    ids = ", ".join(map(quoted, only.ids))
-    return f"{soql} AND {path(only.column) if only.column else key} IN ({ids})"
+        yield f"{key} != null"
+        return
+    field = only.column.field
+    named = [f"{path(only.column)} IN ({', '.join(map(quoted, only.ids))})"] if only.ids else []
+    empty = [f"{field} = null"] if only.or_empty else []
+    yield f"({' OR '.join([*named, *empty])})"
+    if field not in {"Id", key}:
+        yield f"{key} != null"
 
 
 def path(column: Column) -> str:
@@ -143,4 +152,4 @@ def _from_json(target: Target, record: dict[str, Any]) -> HeldRow:
 def _from_csv(rows: Iterator[tuple[str, ...]]) -> Iterator[list[HeldRow]]:
     """A query's CSV file has an empty cell for null, and every value as text."""
     while batch := list(islice(rows, BATCH)):
-        yield [HeldRow(key, salesforce_id, values) for salesforce_id, key, *values in batch]
+        yield [HeldRow(key or None, salesforce_id, values) for salesforce_id, key, *values in batch]

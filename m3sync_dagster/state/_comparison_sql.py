@@ -9,25 +9,31 @@ _KEY = "integration = %(integration)s AND entity = %(entity)s"
 BEGIN = """
 DROP TABLE IF EXISTS pg_temp.held, pg_temp.wanted, pg_temp.difference;
 CREATE TEMP TABLE held (
-    m3ter_id text NOT NULL, salesforce_id text NOT NULL, in_scope boolean NOT NULL,
-    flagged boolean NOT NULL, payload bytea NOT NULL);
+    m3ter_id text NOT NULL, salesforce_id text NOT NULL, in_scope boolean,
+    flagged boolean NOT NULL, payload bytea NOT NULL, displaced boolean NOT NULL);
 CREATE TEMP TABLE wanted (
     m3ter_id text PRIMARY KEY, fingerprint bytea NOT NULL, payload bytea NOT NULL);
 CREATE TEMP TABLE difference (
     m3ter_id text NOT NULL, salesforce_id text, held bytea, wanted bytea, kind text NOT NULL,
-    pending boolean NOT NULL, known boolean NOT NULL)
+    pending boolean NOT NULL, known boolean NOT NULL, displaced boolean NOT NULL)
 """
 
 NOW = "SELECT clock_timestamp()"
 
 HOLD = (
-    "COPY pg_temp.held (m3ter_id, salesforce_id, in_scope, flagged, payload) "
+    "COPY pg_temp.held (m3ter_id, salesforce_id, in_scope, flagged, payload, displaced) "
     "FROM STDIN (FORMAT BINARY)"
 )
 
 WANT = """
 INSERT INTO pg_temp.wanted AS listed (m3ter_id, fingerprint, payload)
-SELECT * FROM unnest(%(ids)b::text[], %(fingerprints)b::bytea[], %(payloads)b::bytea[])
+SELECT given.m3ter_id, given.fingerprint, given.payload
+FROM unnest(%(ids)b::text[], %(fingerprints)b::bytea[], %(payloads)b::bytea[], %(settled)b::bool[])
+    AS given (m3ter_id, fingerprint, payload, settled)
+WHERE given.settled OR EXISTS (
+    SELECT 1 FROM m3sync.synced_record AS known
+    WHERE known.integration = %(integration)s AND known.entity = %(entity)s
+    AND known.m3ter_id = given.m3ter_id)
 ON CONFLICT (m3ter_id) DO UPDATE SET
     fingerprint = excluded.fingerprint, payload = excluded.payload
 """
@@ -42,6 +48,32 @@ WHERE payload <> ''
 ORDER BY m3ter_id
 """
 
+_LOST = """
+FROM m3sync.synced_record AS known
+JOIN pg_temp.wanted ON wanted.m3ter_id = known.m3ter_id AND wanted.payload <> ''
+WHERE known.integration = %(integration)s AND known.entity = %(entity)s
+    AND NOT EXISTS (SELECT 1 FROM pg_temp.held AS there WHERE there.m3ter_id = known.m3ter_id)
+"""
+
+DISPLACE = f"""
+UPDATE pg_temp.held SET m3ter_id = lost.m3ter_id, displaced = true
+FROM (SELECT known.m3ter_id, known.salesforce_id {_LOST}) AS lost
+WHERE held.salesforce_id = lost.salesforce_id
+    AND NOT EXISTS (SELECT 1 FROM pg_temp.wanted AS other WHERE other.m3ter_id = held.m3ter_id)
+"""
+
+LOST = f"SELECT known.salesforce_id {_LOST} ORDER BY known.m3ter_id"
+
+LOST_AMONG = (
+    f"SELECT known.salesforce_id, known.m3ter_id {_LOST} AND known.salesforce_id = ANY(%(ids)b)"
+)
+
+WANTS = "SELECT m3ter_id FROM pg_temp.wanted WHERE m3ter_id = ANY(%(ids)b)"
+
+LET_GO = "DELETE FROM pg_temp.held WHERE salesforce_id = ANY(%(ids)b)"
+
+UNSETTLE = "TRUNCATE pg_temp.difference"
+
 # A row that was acknowledged after we began to read may be newer than what we have read.
 SETTLE = """
 INSERT INTO pg_temp.difference
@@ -53,13 +85,13 @@ SELECT coalesce(wanted.m3ter_id, held.m3ter_id), held.salesforce_id, held.payloa
         ELSE 'changed' END,
     coalesce(wanted.payload <> '' AND (known.m3ter_id IS NULL
         OR known.fingerprint <> wanted.fingerprint OR known.synced_at >= %(began)s), false),
-    known.m3ter_id IS NOT NULL
+    known.m3ter_id IS NOT NULL, coalesce(held.displaced, false)
 FROM pg_temp.held FULL JOIN pg_temp.wanted ON held.m3ter_id = wanted.m3ter_id
 LEFT JOIN m3sync.synced_record AS known
     ON known.integration = %(integration)s AND known.entity = %(entity)s
     AND known.m3ter_id = coalesce(wanted.m3ter_id, held.m3ter_id)
 WHERE held.payload IS DISTINCT FROM wanted.payload
-    AND (wanted.m3ter_id IS NOT NULL OR held.in_scope)
+    AND (wanted.m3ter_id IS NOT NULL OR coalesce(held.in_scope, known.m3ter_id IS NOT NULL))
 """
 
 # Several integrations may write to one object, each from an m3ter organization of its own.
@@ -94,8 +126,15 @@ WHERE place <= %(most)s ORDER BY kind, place
 FORGET = f"""
 DELETE FROM m3sync.synced_record AS known USING pg_temp.difference AS found
 WHERE {_KEY} AND known.m3ter_id = found.m3ter_id
-    AND found.kind IN ('missing', 'changed') AND NOT found.pending
+    AND found.kind IN ('missing', 'changed') AND NOT found.pending AND NOT found.displaced
 """
+
+DISPLACED = """
+SELECT m3ter_id, salesforce_id FROM pg_temp.difference
+WHERE displaced AND m3ter_id > %(after)s ORDER BY m3ter_id LIMIT %(size)s
+"""
+
+REPLACED = "UPDATE pg_temp.difference SET displaced = false WHERE m3ter_id = ANY(%(ids)b)"
 
 MENDED = f"""
 SELECT count(*) FROM m3sync.synced_record AS known
@@ -103,8 +142,9 @@ JOIN pg_temp.difference AS found ON known.m3ter_id = found.m3ter_id
 WHERE {_KEY} AND found.kind IN ('missing', 'changed') AND known.synced_at >= %(began)s
 """
 
-STILL_LISTED = """
-DELETE FROM pg_temp.difference WHERE kind = 'extra' AND m3ter_id = ANY(%(ids)b)
+EXTRAS = """
+SELECT m3ter_id, salesforce_id FROM pg_temp.difference
+WHERE kind = 'extra' AND m3ter_id = ANY(%(ids)b)
 """
 
 GONE = """

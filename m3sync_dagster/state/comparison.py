@@ -7,11 +7,10 @@ import psycopg
 from psycopg.rows import class_row
 
 from m3sync_dagster.state import _comparison_sql as sql
-from m3sync_dagster.sync.gone import GoneRow
-from m3sync_dagster.sync.mapping import WhenGone
-from m3sync_dagster.sync.verify import Difference, Held, Tally, Wanted
+from m3sync_dagster.sync.comparison import Difference, Held, Known, Tally, Wanted
+from m3sync_dagster.sync.options import WhenGone
 
-_TYPES = ("text", "text", "bool", "bool", "bytea")
+_TYPES = ("text", "text", "bool", "bool", "bytea", "bool")
 
 
 class PostgresComparison:
@@ -41,35 +40,78 @@ class PostgresComparison:
             copy.set_types(_TYPES)
             for row in rows:
                 copy.write_row(
-                    (row.m3ter_id, row.salesforce_id, row.in_scope, row.flagged, row.payload)
+                    (
+                        row.m3ter_id,
+                        row.salesforce_id,
+                        row.in_scope,
+                        row.flagged,
+                        row.payload,
+                        row.displaced,
+                    )
                 )
 
     def want(self, rows: Sequence[Wanted]) -> None:
         """Put down records of m3ter. One that comes again takes the later row."""
         self._connection.execute(
             sql.WANT,
-            {
+            self._key
+            | {
                 "ids": [row.m3ter_id for row in rows],
                 "fingerprints": [row.fingerprint for row in rows],
                 "payloads": [row.payload for row in rows],
+                "settled": [row.settled for row in rows],
             },
         )
 
     def unheld(self, size: int) -> Iterator[list[str]]:
         """Give the ids that only m3ter's side has, so many at a time."""
+        return self._stream(sql.UNHELD, size)
+
+    def displace(self) -> None:
+        """Take records that go by another external ID for those that this integration has written.
+
+        Those whose external ID is of a record on m3ter's side stay what they are.
+        """
         self._connection.execute(sql.ANALYZE)
-        with self._connection.transaction(), self._connection.cursor("unheld") as cursor:
-            cursor.execute(sql.UNHELD)
+        self._connection.execute(sql.DISPLACE, self._key)
+
+    def lost(self, size: int) -> Iterator[list[str]]:
+        """Give the Salesforce Ids that those of ``unheld`` had when they were written."""
+        return self._stream(sql.LOST, size)
+
+    def lost_among(self, salesforce_ids: Sequence[str]) -> dict[str, str]:
+        """Tell which of these are such Ids, and the m3ter id of each."""
+        given = self._key | {"ids": list(salesforce_ids)}
+        return dict(self._connection.execute(sql.LOST_AMONG, given).fetchall())
+
+    def _stream(self, query: str, size: int) -> Iterator[list[str]]:
+        self._connection.execute(sql.ANALYZE)
+        with self._connection.transaction(), self._connection.cursor("stream") as cursor:
+            cursor.execute(query, self._key)
             while found := cursor.fetchmany(size):
-                yield [m3ter_id for (m3ter_id,) in found]
+                yield [identity for (identity,) in found]
+
+    def wants(self, ids: Sequence[str]) -> set[str]:
+        """Tell which of these ids m3ter's side has."""
+        found = self._connection.execute(sql.WANTS, {"ids": list(ids)})
+        return {m3ter_id for (m3ter_id,) in found}
+
+    def let_go(self, salesforce_ids: Sequence[str]) -> None:
+        """Take records off Salesforce's side again."""
+        self._connection.execute(sql.LET_GO, {"ids": list(salesforce_ids)})
 
     def settle(self) -> Tally:
-        """Compare."""
+        """Compare; again after more has been put down."""
         self._connection.execute(sql.ANALYZE)
+        self._connection.execute(sql.UNSETTLE)
         self._connection.execute(sql.SETTLE, self._key)
         self._connection.execute(sql.DROP_OTHERS, self._key)
         with self._connection.cursor(row_factory=class_row(Tally)) as cursor:
             return cursor.execute(sql.TALLY).fetchone() or Tally()
+
+    def extras(self, ids: Sequence[str]) -> dict[str, str]:
+        """Tell which of these ids were found extra, and the Salesforce Id of each."""
+        return dict(self._connection.execute(sql.EXTRAS, {"ids": list(ids)}).fetchall())
 
     def differences(self, most: int) -> list[Difference]:
         """Give the first records that differ, of each kind up to so many."""
@@ -87,19 +129,26 @@ class PostgresComparison:
         """Tell how many rows that differed Salesforce has acknowledged since ``begin``."""
         return int(self._one(sql.MENDED))
 
-    def still_listed(self, ids: Sequence[str]) -> int:
-        """Take back that records are gone, for m3ter lists them, and tell how many were."""
-        return self._connection.execute(sql.STILL_LISTED, {"ids": list(ids)}).rowcount
+    def displaced(self, size: int) -> Iterator[list[Known]]:
+        """Give the records that go by another external ID than m3ter's id, so many at a time."""
+        return self._known(sql.DISPLACED, size)
 
-    def gone(self, size: int) -> Iterator[list[GoneRow]]:
+    def replaced(self, ids: Sequence[str]) -> None:
+        """Note that records go by their m3ter ids again."""
+        self._connection.execute(sql.REPLACED, {"ids": list(ids)})
+
+    def gone(self, size: int) -> Iterator[list[Known]]:
         """Give the records that m3ter no longer has, so many at a time."""
+        return self._known(sql.GONE, size)
+
+    def _known(self, query: str, size: int) -> Iterator[list[Known]]:
         after = ""
-        with self._connection.cursor(row_factory=class_row(GoneRow)) as cursor:
-            while found := cursor.execute(sql.GONE, {"after": after, "size": size}).fetchall():
+        with self._connection.cursor(row_factory=class_row(Known)) as cursor:
+            while found := cursor.execute(query, {"after": after, "size": size}).fetchall():
                 yield found
                 after = found[-1].m3ter_id
 
-    def removed(self, rows: Sequence[GoneRow], action: WhenGone, run_id: str) -> None:
+    def removed(self, rows: Sequence[Known], action: WhenGone, run_id: str) -> None:
         """Write down what was flagged or deleted; it is no longer an acknowledged row."""
         ids = {"ids": [row.m3ter_id for row in rows]}
         told = {"salesforce_ids": [row.salesforce_id for row in rows], "action": action.value}

@@ -125,7 +125,19 @@ class EntitySync:
                     mapped[row.m3ter_id] = row, seen
                 case Refused() as problem:
                     refused[problem.m3ter_id] = problem
+        self._drop_unsettled(mapped)
         self._stage(mapped, refused)
+
+    def _drop_unsettled(self, mapped: dict[str, tuple[Mapped, Seen]]) -> None:
+        """Leave out what m3ter may still work out anew, unless Salesforce has it already.
+
+        What it has is followed: it would say that a bill is approved which is open again.
+        """
+        unsettled = [m3ter_id for m3ter_id, (row, _) in mapped.items() if not row.settled]
+        known = self._ledger.acknowledged(unsettled) if unsettled else {}
+        for m3ter_id in unsettled:
+            if m3ter_id not in known:
+                del mapped[m3ter_id]
 
     def _stage(self, mapped: dict[str, tuple[Mapped, Seen]], refused: dict[str, Refused]) -> None:
         changed = self._changed([seen for _, seen in mapped.values()])

@@ -12,13 +12,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 
+from m3sync_dagster.sync.values import BLANK
 from m3sync_dagster.sync.values import text as as_text
 
 Canonical = str | bool | float | None
 """A value in the one form: numbers as doubles, moments as UTC to the second."""
-
-_BLANK = "".join(map(chr, range(0x21)))
-"""What Salesforce trims off both ends of a text: everything up to the space."""
 
 
 def canonical(value: object, kind: str) -> Canonical:
@@ -28,7 +26,7 @@ def canonical(value: object, kind: str) -> Canonical:
         value: as it is sent, or as a query or a CSV file gives it back.
         kind: describe's ``type`` of the field.
     """
-    words = value.strip(_BLANK) if isinstance(value, str) else value
+    words = value.strip(BLANK) if isinstance(value, str) else value
     if kind == "boolean":
         return words is True or (isinstance(words, str) and words.lower() == "true")
     if words is None or words == "":
@@ -40,7 +38,7 @@ def _text(value: object) -> Canonical:
     if isinstance(value, float):
         return repr(value)
     words = str(as_text(value) or "")
-    return words.strip(_BLANK) or None
+    return words.strip(BLANK) or None
 
 
 def _number(value: object) -> Canonical:
@@ -62,7 +60,7 @@ def _moment(value: object) -> Canonical:
 
 def _choices(value: object) -> Canonical:
     """A multi-select picklist comes back in the order of its definition."""
-    return ";".join(sorted(part.strip(_BLANK) for part in str(value).split(";")))
+    return ";".join(sorted(part.strip(BLANK) for part in str(value).split(";")))
 
 
 def _reference(value: object) -> Canonical:

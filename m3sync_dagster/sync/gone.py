@@ -1,67 +1,42 @@
 """What becomes of Salesforce records that m3ter no longer has.
 
-A record is gone when this integration has written it, and a complete list of m3ter's records no
-longer names it. Before anything is done, m3ter is asked for the whole list once more, because a
-list that changes while it is paged through may pass over a record.
+A record is gone when this integration has written it, and m3ter no longer lists it. A verification
+has asked for m3ter's whole list by then; see ``Verification``.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
-import msgspec
-
+from m3sync_dagster.sync.comparison import Known, Tally
 from m3sync_dagster.sync.errors import ConfigurationError, SyncError
-from m3sync_dagster.sync.mapping import Mapping, WhenGone
-from m3sync_dagster.sync.outcome import Acknowledged, Refused, Row, RowResult, Value
-from m3sync_dagster.sync.ports import Column, SalesforceObject, Source, Target
+from m3sync_dagster.sync.mapping import Mapping as EntityMapping
+from m3sync_dagster.sync.options import WhenGone
+from m3sync_dagster.sync.outcome import Acknowledged, Refused, RowResult, Value
+from m3sync_dagster.sync.ports import SalesforceObject
 
 FEW = 10
-"""Records that may be deleted whatever share of all they are."""
+"""Records that may be deleted although they are more than a share of all."""
 MOST_SHARE = 0.1
-"""Share of the records held beyond which none is deleted."""
+"""Share of the records held beyond which more than ``FEW`` are not deleted."""
+HALF = 0.5
+"""Share of the records held from which on not even a few are deleted."""
 BATCH = 2_000
-"""Records that are flagged or deleted together."""
-
-
-@dataclass(frozen=True, slots=True)
-class GoneRow:
-    """A gone record."""
-
-    m3ter_id: str
-    salesforce_id: str
-
-
-class GoneRecords(Protocol):
-    """What a comparison knows of gone records."""
-
-    def still_listed(self, ids: Sequence[str]) -> int:
-        """Take back that records are gone, for m3ter lists them, and tell how many were."""
-        ...
-
-    def gone(self, size: int) -> Iterator[list[GoneRow]]:
-        """Give the gone records, so many at a time."""
-        ...
-
-    def removed(self, rows: Sequence[GoneRow], action: WhenGone, run_id: str) -> None:
-        """Write down what was flagged or deleted."""
-        ...
-
-    def has_deleted(self) -> bool:
-        """Whether records of this entity were deleted before."""
-        ...
+"""Records that are changed or deleted together."""
 
 
 class Org(Protocol):
-    """Salesforce, for marking and deleting."""
+    """Salesforce, for changing and deleting records that are there."""
 
     def describe(self, object_name: str) -> SalesforceObject:
         """Read what the org says of an object; see ``ports.Destination``."""
         ...
 
-    def upsert_few(self, target: Target, rows: Sequence[Row]) -> Iterator[list[RowResult]]:
-        """Write rows by sObject Collections.
+    def update(
+        self, object_name: str, changes: Mapping[str, Mapping[str, Value]]
+    ) -> Iterator[list[RowResult]]:
+        """Give fields of records new values, by their Salesforce Ids; the results name them so.
 
         Raises:
             SyncError: Salesforce could not be asked.
@@ -77,20 +52,58 @@ class Org(Protocol):
         ...
 
 
-class _Identified(msgspec.Struct):
-    """A record of m3ter, as far as its id."""
+class GoneRecords(Protocol):
+    """What a comparison knows of gone records."""
 
-    id: str
+    def gone(self, size: int) -> Iterator[list[Known]]:
+        """Give the gone records, so many at a time."""
+        ...
+
+    def removed(self, rows: Sequence[Known], action: WhenGone, run_id: str) -> None:
+        """Write down what was flagged or deleted."""
+        ...
+
+    def has_deleted(self) -> bool:
+        """Whether records of this entity were deleted before."""
+        ...
 
 
-_DECODE = msgspec.json.Decoder(_Identified).decode
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """What a person has agreed to.
+
+    Args:
+        first: the first deletion of an entity's records.
+        many: the deletion of so many of them, whatever share of all they are.
+    """
+
+    first: bool = False
+    many: int = 0
 
 
-def _id(raw: bytes) -> str | None:
-    try:
-        return _DECODE(raw).id
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return None  # a record without a usable id was never sent
+@dataclass(slots=True)
+class Outcome:
+    """What became of records by their Ids.
+
+    Args:
+        done: how many Salesforce has changed or deleted.
+        refused: how many it would not.
+        why: what it said of the first of them.
+    """
+
+    done: int = 0
+    refused: int = 0
+    why: str | None = None
+
+    def take(self, results: Sequence[RowResult]) -> list[str]:
+        """Count results, and give the Ids of the records that went through."""
+        refused = [result for result in results if isinstance(result, Refused)]
+        taken = [r.salesforce_id for r in results if isinstance(r, Acknowledged)]
+        self.done += len(taken)
+        self.refused += len(refused)
+        if refused and self.why is None:
+            self.why = f"{refused[0].code}: {refused[0].message}"
+        return taken
 
 
 @dataclass(slots=True)
@@ -101,81 +114,68 @@ class Removal:
         mapping: which records are meant.
         action: what is done.
         gone_field: the field that marks them, for ``FLAG``.
-        source: m3ter.
         org: Salesforce.
         records: the gone records.
         run_id: the run in whose course this is done.
-        done: filled by ``run``: how many were flagged or deleted.
-        still_listed: filled by ``run``: how many m3ter lists after all.
-        refused: filled by ``run``: how many Salesforce would not flag or delete.
-        why: filled by ``run``: what it said of the first of them.
+        outcome: filled by ``run``.
     """
 
-    mapping: Mapping
+    mapping: EntityMapping
     action: WhenGone
     gone_field: str | None
-    source: Source
     org: Org
     records: GoneRecords
     run_id: str
-    done: int = 0
-    still_listed: int = 0
-    refused: int = 0
-    why: str | None = None
+    outcome: Outcome
 
-    def run(self, gone: int, held: int, *, agreed: bool) -> None:
+    def run(self, found: Tally, agreed: Agreement) -> None:
         """Do it.
 
         Args:
-            gone: how many records are gone.
-            held: how many records in scope Salesforce holds.
-            agreed: whether a person has agreed to the first deletion.
+            found: what was found of the entity.
+            agreed: what a person has agreed to.
 
         Raises:
             SyncError: it may not be done, or could not be done to the end. What was done is on
                 record.
         """
-        if self.action is WhenGone.KEEP or not gone:
+        if self.action is WhenGone.KEEP or not found.gone:
             return
+        self._require_some_kept(found)
         if self.action is WhenGone.DELETE:
-            self._require_few(gone, held)
-            self._require_agreement(gone, agreed=agreed)
+            self._require_few(found, agreed)
+            self._require_agreement(found, agreed)
         mark = self._mark() if self.action is WhenGone.FLAG else None
-        self._list_again()
         for rows in self.records.gone(BATCH):
             self._remove(rows, mark)
 
-    def _require_few(self, gone: int, held: int) -> None:
-        if gone > FEW and gone > held * MOST_SHARE:
+    def _require_some_kept(self, found: Tally) -> None:
+        if not found.kept:
             raise SyncError(
-                f"{gone} of {held} {self.mapping.entity.name} records are gone from m3ter, and "
-                f"m3sync deletes none when they are more than {FEW} and more than {MOST_SHARE:.0%}",
-                "See whether m3ter still lists what it should. If they really are gone, use "
-                "when_gone: flag, or delete them in Salesforce.",
-            )
-
-    def _require_agreement(self, gone: int, *, agreed: bool) -> None:
-        if not agreed and not self.records.has_deleted():
-            raise SyncError(
-                f"{gone} {self.mapping.entity.name} records are gone from m3ter, and m3sync has "
-                "not deleted any before",
-                "Look at them, then run m3sync verify again with --repair --yes.",
-            )
-
-    def _list_again(self) -> None:
-        """Read m3ter's list once more: what it names now is not gone."""
-        listed = 0
-        scope = self.mapping.scope.fetchable()
-        for page in self.source.records(self.mapping.entity, scope):
-            self.still_listed += self.records.still_listed(
-                [m3ter_id for raw in page if (m3ter_id := _id(raw))]
-            )
-            listed += len(page)
-        if not listed:
-            raise SyncError(
-                f"m3ter lists no {self.mapping.entity.name} record at all",
+                f"m3ter lists none of the {found.held} {self.mapping.entity.name} records that "
+                "Salesforce holds",
                 "See whether its credential still reads the right organization. If all of them "
                 "really are gone, delete them in Salesforce.",
+            )
+
+    def _require_few(self, found: Tally, agreed: Agreement) -> None:
+        share = found.gone / found.held
+        few = found.gone <= FEW and share < HALF
+        if not few and share > MOST_SHARE and found.gone > agreed.many:
+            raise SyncError(
+                f"{found.gone} of {found.held} {self.mapping.entity.name} records are gone from "
+                f"m3ter, and m3sync deletes none unasked when they are half of all or more, or "
+                f"more than {FEW} and more than {MOST_SHARE:.0%}",
+                "See whether m3ter still lists what it should. If they really are gone, run m3sync "
+                f"verify again with --repair --yes --delete-up-to {found.gone}.",
+            )
+
+    def _require_agreement(self, found: Tally, agreed: Agreement) -> None:
+        if not agreed.first and not self.records.has_deleted():
+            raise SyncError(
+                f"{found.gone} {self.mapping.entity.name} records are gone from m3ter, and m3sync "
+                "has not deleted any before",
+                "Look at them, then run m3sync verify again with --repair --yes.",
             )
 
     def _mark(self) -> Value:
@@ -195,28 +195,14 @@ class Removal:
             )
         return marks[kind]
 
-    def _remove(self, rows: Sequence[GoneRow], mark: Value) -> None:
-        by_key = {self._key(row): row for row in rows}
-        for results in self._send(rows, mark):
-            taken = [by_key[r.m3ter_id] for r in results if isinstance(r, Acknowledged)]
+    def _remove(self, rows: Sequence[Known], mark: Value) -> None:
+        by_id = {row.salesforce_id: row for row in rows}
+        for results in self._send(list(by_id), mark):
+            taken = [by_id[salesforce_id] for salesforce_id in self.outcome.take(results)]
             self.records.removed(taken, self.action, self.run_id)
-            self.done += len(taken)
-            self._count([result for result in results if isinstance(result, Refused)])
 
-    def _count(self, refused: Sequence[Refused]) -> None:
-        self.refused += len(refused)
-        if refused and self.why is None:
-            self.why = f"{refused[0].code}: {refused[0].message}"
-
-    def _key(self, row: GoneRow) -> str:
-        return row.m3ter_id if self.action is WhenGone.FLAG else row.salesforce_id
-
-    def _send(self, rows: Sequence[GoneRow], mark: Value) -> Iterator[list[RowResult]]:
+    def _send(self, ids: Sequence[str], mark: Value) -> Iterator[list[RowResult]]:
         if self.action is WhenGone.DELETE:
-            return self.org.delete([row.salesforce_id for row in rows])
-        target = Target(
-            self.mapping.object_name,
-            self.mapping.external_id_field,
-            (Column(str(self.gone_field)),),
-        )
-        return self.org.upsert_few(target, [Row(row.m3ter_id, [mark]) for row in rows])
+            return self.org.delete(ids)
+        change = {str(self.gone_field): mark}
+        return self.org.update(self.mapping.object_name, dict.fromkeys(ids, change))

@@ -214,6 +214,10 @@ class Ledger(JobLog, Protocol):
         """Tell which JSON texts are not those of acknowledged rows, by their positions."""
         ...
 
+    def acknowledged(self, ids: Sequence[str]) -> dict[str, bytes]:
+        """Give the fingerprints of those records' acknowledged rows, by m3ter id."""
+        ...
+
     def changed(self, seen: Sequence[Seen]) -> set[str]:
         """Tell which records' rows Salesforce has not acknowledged as they are now.
 

@@ -6,191 +6,50 @@ the ``Comparison``.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from itertools import islice
+from typing import Any
 
 import msgspec
 
 from m3sync_dagster.entities import Kind
+from m3sync_dagster.sync.comparison import (
+    Comparison,
+    Difference,
+    Held,
+    HeldRow,
+    Kinds,
+    Org,
+    Selection,
+    Tally,
+    Wanted,
+)
 from m3sync_dagster.sync.engine import batched
 from m3sync_dagster.sync.equality import Canonical, canonical
 from m3sync_dagster.sync.fitting import Fitter
 from m3sync_dagster.sync.mapping import Mapped, Mapping
 from m3sync_dagster.sync.outcome import Refused
-from m3sync_dagster.sync.ports import Column, SalesforceObject, Source, Target
+from m3sync_dagster.sync.ports import Column, Source
 
 EXAMPLES = 20
 """Differing records of an entity that are shown."""
 MOST_IDS = 200
 """Ids that fit into the address of one query: Salesforce takes 16,384 bytes with the headers."""
 
-Kinds = Literal["missing", "changed", "extra", "flagged", "invalid"]
-"""How a record differs: it is not in Salesforce; it is, with other values; it is in Salesforce
-alone; it is so, and marked as gone; m3ter's record cannot be a row at all."""
+FEW_QUERIES = 10
+"""Queries by Id up to which one for everything without external ID would not be quicker."""
 
+_ID = Column("Id")
 _ENCODE = msgspec.json.Encoder().encode
 _DECODE = msgspec.json.Decoder(list[Any]).decode
 
 
-@dataclass(frozen=True, slots=True)
-class HeldRow:
-    """A record as Salesforce gives it back.
+class _Identified(msgspec.Struct):
+    """A record of m3ter, as far as its id."""
 
-    Args:
-        m3ter_id: what its external ID field holds.
-        salesforce_id: its Id.
-        values: one for each column of the ``Target``; of a lookup, the parent's external ID.
-    """
-
-    m3ter_id: str
-    salesforce_id: str
-    values: Sequence[object]
+    id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """The records whose column holds one of these ids; no column: the external ID."""
-
-    column: Column | None
-    ids: Sequence[str]
-
-
-class Org(Protocol):
-    """Salesforce, for reading alone."""
-
-    @property
-    def calls(self) -> int:
-        """API calls made so far, logins included."""
-        ...
-
-    def describe(self, object_name: str) -> SalesforceObject:
-        """Read what the org says of an object; see ``ports.Destination``."""
-        ...
-
-    def read_back(self, target: Target, only: Selection | None) -> Iterator[Sequence[HeldRow]]:
-        """Read the records that have an external ID, a batch at a time.
-
-        Args:
-            target: the object, and the columns to read.
-            only: these records alone; ``None`` for all.
-
-        Raises:
-            SyncError: they could not be read to the end.
-        """
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """A record of Salesforce's side of a comparison.
-
-    Args:
-        m3ter_id, salesforce_id: the record.
-        in_scope: whether its account is one that the integration carries.
-        flagged: whether it is marked as gone from m3ter.
-        payload: its canonical values.
-    """
-
-    m3ter_id: str
-    salesforce_id: str
-    in_scope: bool
-    flagged: bool
-    payload: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """A record of m3ter's side of a comparison.
-
-    Args:
-        m3ter_id: the record.
-        fingerprint: of its row, as the ledger knows it.
-        payload: its canonical values; empty where it cannot be a row.
-    """
-
-    m3ter_id: str
-    fingerprint: bytes = b""
-    payload: bytes = b""
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """A record that differs, with both payloads as far as there are any."""
-
-    m3ter_id: str
-    salesforce_id: str | None
-    kind: Kinds
-    pending: bool
-    held: bytes | None
-    wanted: bytes | None
-
-
-@dataclass(frozen=True, slots=True)
-class Tally:
-    """How many records of an entity are in which state.
-
-    Args:
-        equal: Salesforce holds what m3ter holds.
-        missing: m3ter has it, Salesforce does not.
-        changed: both have it, some field differs.
-        extra: Salesforce has it, under an m3ter id in scope that m3ter does not list.
-        gone: those of ``extra`` that this integration has written: m3ter had them once.
-        flagged: as ``extra``, and marked as gone already.
-        invalid: m3ter's record cannot be a row, so there is nothing to compare.
-        pending: those of ``missing`` and ``changed`` that Salesforce has never acknowledged as
-            they are now: they have changed in m3ter since the last run, or were refused.
-    """
-
-    equal: int = 0
-    missing: int = 0
-    changed: int = 0
-    extra: int = 0
-    gone: int = 0
-    flagged: int = 0
-    invalid: int = 0
-    pending: int = 0
-
-    @property
-    def held(self) -> int:
-        """Records in scope that Salesforce holds."""
-        return self.equal + self.changed + self.extra + self.flagged
-
-    @property
-    def drifted(self) -> int:
-        """Records that Salesforce no longer holds as it has acknowledged them."""
-        return self.missing + self.changed - self.pending
-
-    @property
-    def matches(self) -> bool:
-        """Whether Salesforce holds just what m3ter holds."""
-        return not (self.missing or self.changed or self.extra)
-
-
-class Comparison(Protocol):
-    """Where both sides of one entity are laid beside each other."""
-
-    def begin(self) -> None:
-        """Start with nothing on either side."""
-        ...
-
-    def hold(self, rows: Sequence[Held]) -> None:
-        """Put down records of Salesforce."""
-        ...
-
-    def want(self, rows: Sequence[Wanted]) -> None:
-        """Put down records of m3ter. One that comes again takes the later row."""
-        ...
-
-    def unheld(self, size: int) -> Iterator[list[str]]:
-        """Give the ids that only m3ter's side has, so many at a time."""
-        ...
-
-    def settle(self) -> Tally:
-        """Compare."""
-        ...
-
-    def differences(self, most: int) -> list[Difference]:
-        """Give the first records that differ, of each kind up to so many."""
-        ...
+_IDENTIFY = msgspec.json.Decoder(_Identified).decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,22 +124,35 @@ class Verification:
             yield Progress(held, 0)
         for wanted in self._read_m3ter():
             yield Progress(held, wanted)
-        if only and only.column:
+        if only and only.or_empty:
             self._look_for_strays()
+        self._look_for_displaced()
         self.tally = self._comparison.settle()
+        if self.tally.extra:
+            for again in self._ask_again():
+                yield Progress(held, wanted + again)
+            self.tally = self._comparison.settle()
         found = self._comparison.differences(EXAMPLES)
         self.examples = [self._example(difference) for difference in found]
         self.calls = self._org.calls - calls
 
     def _selection(self) -> Selection | None:
-        """The accounts to read back, where they are few enough to be named in a query."""
+        """The accounts to read back, where they are few enough to be named in a query.
+
+        A record may be of one of them that is under no account: somebody deleted that by hand.
+        """
         ids = self._mapping.scope.fetchable()
         if ids is None or not 0 < len(ids) <= MOST_IDS:
             return None
-        if self._account is None and self._mapping.entity.account_field != "id":
+        if self._mapping.entity.account_field == "id":
+            return Selection(self._key, ids)
+        if self._account is None:
             return None
-        column = None if self._account is None else self._fitter.target.columns[self._account]
-        return Selection(column, ids)
+        return Selection(self._fitter.target.columns[self._account], ids, or_empty=True)
+
+    @property
+    def _key(self) -> Column:
+        return Column(self._mapping.external_id_field)
 
     @property
     def _account(self) -> int | None:
@@ -293,37 +165,46 @@ class Verification:
     def _read_back(self, only: Selection | None) -> Iterator[int]:
         held = 0
         for rows in self._org.read_back(self._fitter.target, only):
-            self._comparison.hold([self._held(row) for row in rows])
+            self._hold(rows)
             held += len(rows)
             yield held
 
-    def _held(self, row: HeldRow) -> Held:
+    def _hold(self, rows: Sequence[HeldRow]) -> None:
+        self._comparison.hold([self._held(row, row.m3ter_id) for row in rows if row.m3ter_id])
+
+    def _held(self, row: HeldRow, m3ter_id: str) -> Held:
         values = self._canonical(row.values)
         gone = self._gone
         return Held(
-            row.m3ter_id,
+            m3ter_id,
             row.salesforce_id,
-            in_scope=self._in_scope(row.m3ter_id, values),
+            in_scope=self._in_scope(m3ter_id, values),
             flagged=gone is not None and values[gone] != canonical(None, self._kinds[gone]),
-            payload=_ENCODE(values),
+            payload=_ENCODE([row.m3ter_id, *values]),
+            displaced=row.m3ter_id != m3ter_id,
         )
 
-    def _in_scope(self, m3ter_id: str, values: Sequence[Canonical]) -> bool:
+    def _in_scope(self, m3ter_id: str, values: Sequence[Canonical]) -> bool | None:
         """Whether a record of Salesforce belongs to an account that the integration carries."""
+        scope = self._mapping.scope
+        if not scope.allowed and not scope.restricted:
+            return True
         if self._mapping.entity.account_field == "id":
-            return self._mapping.scope.admits(m3ter_id)
+            return scope.admits(m3ter_id)
         account = None if self._account is None else values[self._account]
-        return self._mapping.scope.admits(account)
+        return None if account is None else scope.admits(account)
 
     def _read_m3ter(self) -> Iterator[int]:
         pages = self._source.records(self._mapping.entity, self._mapping.scope.fetchable())
         read = 0
         for batch in batched(pages):
-            wanted = [row for raw in batch if (row := self._wanted(raw))]
-            # A list may name a record twice while it changes; the later one counts.
-            self._comparison.want(list({row.m3ter_id: row for row in wanted}.values()))
+            self._want([row for raw in batch if (row := self._wanted(raw))])
             read += len(batch)
             yield read
+
+    def _want(self, rows: Sequence[Wanted]) -> None:
+        """Put down m3ter's records; of one that a changing list names twice, the later."""
+        self._comparison.want(list({row.m3ter_id: row for row in rows}.values()))
 
     def _wanted(self, raw: bytes) -> Wanted | None:
         mapped = self._mapping.map(raw)
@@ -332,14 +213,55 @@ class Verification:
             return None
         if isinstance(fitted, Refused) or not isinstance(mapped, Mapped):
             return Wanted(fitted.m3ter_id)
-        payload = _ENCODE(self._canonical(fitted.values))
-        return Wanted(mapped.m3ter_id, mapped.fingerprint, payload)
+        payload = _ENCODE([mapped.m3ter_id, *self._canonical(fitted.values)])
+        return Wanted(mapped.m3ter_id, mapped.fingerprint, payload, mapped.settled)
 
     def _look_for_strays(self) -> None:
         """Find the records that are not under their account: somebody moved them by hand."""
         for ids in self._comparison.unheld(MOST_IDS):
-            for rows in self._org.read_back(self._fitter.target, Selection(None, ids)):
-                self._comparison.hold([self._held(row) for row in rows])
+            for rows in self._org.read_back(self._fitter.target, Selection(self._key, ids)):
+                self._hold(rows)
+
+    def _look_for_displaced(self) -> None:
+        """Find the records that are there, under an external ID that somebody edited by hand.
+
+        One that now goes by the id of another record of m3ter is taken for that record.
+        """
+        self._comparison.displace()
+        for only in self._where_lost():
+            for rows in self._org.read_back(self._fitter.target, only):
+                others = self._comparison.wants([row.m3ter_id for row in rows if row.m3ter_id])
+                ours = self._comparison.lost_among([row.salesforce_id for row in rows])
+                self._comparison.hold(
+                    [
+                        self._held(row, ours[row.salesforce_id])
+                        for row in rows
+                        if row.salesforce_id in ours and row.m3ter_id not in others
+                    ]
+                )
+
+    def _where_lost(self) -> list[Selection]:
+        """Where lost records can be: few by their Ids; many among those without external ID."""
+        batches = list(islice(self._comparison.lost(MOST_IDS), FEW_QUERIES + 1))
+        if len(batches) > FEW_QUERIES:
+            return [Selection(self._key, [], or_empty=True)]
+        return [Selection(_ID, salesforce_ids) for salesforce_ids in batches]
+
+    def _ask_again(self) -> Iterator[int]:
+        """Have m3ter list everything, and take what it names after all for no extra record.
+
+        A list that changes while it is paged through may pass over a record, and a record may
+        belong in m3ter to an account that is not carried.
+        """
+        read = 0
+        for batch in batched(self._source.records(self._mapping.entity, None)):
+            raws = {m3ter_id: raw for raw in batch if (m3ter_id := _id_of(raw))}
+            extras = self._comparison.extras(list(raws))
+            wanted = {m3ter_id: self._wanted(raws[m3ter_id]) for m3ter_id in extras}
+            self._want([row for row in wanted.values() if row])
+            self._comparison.let_go([extras[i] for i, row in wanted.items() if not row])
+            read += len(batch)
+            yield read
 
     def _canonical(self, values: Sequence[object]) -> list[Canonical]:
         return [canonical(value, kind) for value, kind in zip(values, self._kinds, strict=True)]
@@ -348,6 +270,14 @@ class Verification:
         fields = {}
         if found.held and found.wanted:
             pairs = zip(_DECODE(found.wanted), _DECODE(found.held), strict=True)
-            names = (column.field for column in self._fitter.target.columns)
+            columns = (self._key, *self._fitter.target.columns)
+            names = (column.field for column in columns)
             fields = {n: pair for n, pair in zip(names, pairs, strict=True) if pair[0] != pair[1]}
         return Example(found.m3ter_id, found.salesforce_id, found.kind, found.pending, fields)
+
+
+def _id_of(raw: bytes) -> str | None:
+    try:
+        return _IDENTIFY(raw).id
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None  # a record without a usable id was never sent

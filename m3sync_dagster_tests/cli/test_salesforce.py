@@ -1,6 +1,8 @@
 """Metadata as files, and deployed to an org that has none of it."""
 
 import os
+import re
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -16,6 +18,8 @@ from m3sync_dagster.sandbox import salesforce
 from m3sync_dagster.sandbox.demo import DEFS
 from m3sync_dagster.sandbox.server import running
 from m3sync_dagster_tests.cli.conftest import Answer, Stage, write
+from m3sync_dagster_tests.cli.processes import program
+from m3sync_dagster_tests.live.conftest import until
 
 pytestmark = pytest.mark.slow
 
@@ -186,3 +190,14 @@ def test_an_integration_of_the_managed_package_has_nothing_to_deploy(
     answer = stage.run("salesforce", "deploy", "acme")
     assert answer.code == 2
     assert "managed package" in answer.err
+
+
+def test_ctrl_c_says_that_the_deploy_goes_on(stage: Stage) -> None:
+    rule = {"path": "deployRequest/", "method": "GET", "status": 503, "body": [], "times": 99}
+    stage.salesforce("faults", rule)
+    with program("salesforce", "deploy", "acme", **os.environ) as running:
+        url = f"{stage.sandbox.salesforce_url}/sandbox/calls"
+        until(lambda: "deployRequest/{id}" in httpx.get(url).text, "a look at the deploy")
+        assert running.stop(signal.SIGINT) == 130
+        line = running.wait_for("goes on without us")
+    assert re.search("The deploy 0Af.{15} goes on without us: see Setup, Deployment Status", line)

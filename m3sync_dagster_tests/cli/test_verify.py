@@ -9,19 +9,15 @@ import httpx
 import psycopg
 import pytest
 
-from m3sync_dagster.cli.mending import opened
-from m3sync_dagster.cli.mending import verified as verified_entity
-from m3sync_dagster.cli.project import find
 from m3sync_dagster.sandbox.salesforce import values
 from m3sync_dagster.state import IntegrationLock, connect
-from m3sync_dagster.sync.gone import Removal
-from m3sync_dagster.sync.mapping import WhenGone
+from m3sync_dagster.sync import verify
 from m3sync_dagster_tests.cli.conftest import Stage, write
 
 pytestmark = pytest.mark.slow
 
 DATA = "/services/data/v67.0"
-ACCOUNT, BALANCE = "m3ter_Account__c", "m3ter_Balance__c"
+ACCOUNT, BALANCE, CONTRACT = "m3ter_Account__c", "m3ter_Balance__c", "m3ter_Contract__c"
 INTEGRATION = """\
 type: m3sync_dagster.SalesforceSync
 attributes:
@@ -192,6 +188,11 @@ def test_what_the_next_run_sends_anyway_is_told_apart(stage: Stage) -> None:
     assert code == 1
     assert counts(told["entities"]["account"]) == {"changed": 1, "pending": 1}
     assert counts(told["entities"]["balance"]) == {"invalid": 1}
+    # Salesforce does not hold what m3ter holds, and nothing that is sent can change that.
+    code, told = verified(stage, "--repair")
+    assert (code, told["repair"]["entities"]["account"]["left"]) == (1, 0)
+    assert told["repair"]["entities"]["balance"]["left"] == 1
+    assert verified(stage, "--entity", "balance")[0] == 1
 
 
 def test_more_than_a_page_is_read_back_by_a_query_job(
@@ -406,24 +407,170 @@ def test_a_gone_record_is_deleted_once_somebody_has_agreed(
     assert account_of(stage, gone) is None
 
 
-def test_a_record_that_the_first_list_has_passed_over_is_not_deleted(
-    stage: Stage, integration: Callable[..., None]
+def passes_over(stage: Stage) -> None:
+    """Have m3ter's next list of accounts pass over the newest of them."""
+    fault = {"path": "*/accounts", "action": {"kind": "shift", "records": -1}}
+    url = stage.sandbox.environment["M3TER_BASE_URL"]
+    httpx.post(f"{url}/sandbox/faults", json=fault).raise_for_status()
+
+
+def test_a_record_that_a_list_passes_over_is_neither_extra_nor_deleted(
+    stage: Stage, integration: Callable[..., None], admin: Admin
 ) -> None:
     integration(account="{when_gone: delete}")
-    organization = stage.sandbox.organization
-    account = organization.add("accounts", name="Passed over", code="P")
+    account = stage.sandbox.organization.add("accounts", name="Passed over", code="P")
     stage.run("run", "acme")
-    raw = organization.remove("accounts", account)
-    with opened(find("acme")) as both, verified_entity(both, "account", None) as one:
-        assert one.tally.gone == 1
-        organization.put_raw("accounts", account, raw)
-        mapping = both.found.integration.mappings["account"]
-        removal = Removal(
-            mapping, WhenGone.DELETE, None, both.source, both.org, one.comparison, "a run"
-        )
-        removal.run(one.tally.gone, one.tally.held, agreed=True)
-    assert (removal.done, removal.still_listed) == (0, 1)
-    assert account_of(stage, account)
+    passes_over(stage)
+    assert verified(stage, "--entity", "account")[0] == 0
+    # It is compared all the same.
+    admin.edit(ACCOUNT, account, Code__c="by hand")
+    passes_over(stage)
+    code, told = verified(stage, "--entity", "account", "--repair", "--yes")
+    assert (code, counts(told["entities"]["account"])) == (0, {"changed": 1})
+    held = account_of(stage, account)
+    assert held
+    assert held["Code__c"] == "P"
+
+
+def test_what_m3ter_has_outside_of_the_scope_is_not_gone(
+    stage: Stage, integration: Callable[..., None], admin: Admin, defs: Path
+) -> None:
+    organization = stage.sandbox.organization
+    integration()
+    stage.run("run", "acme")
+    balances = organization.ids("balances")
+    account = organization.get("balances", balances[0])["accountId"]
+    others = [i for i in balances if organization.get("balances", i)["accountId"] != account]
+    # Somebody moves a record, in Salesforce alone, to an account that is carried.
+    integration(scope=f"account_ids: [{account}]", balance="{when_gone: delete}")
+    admin.edit(BALANCE, others[0], m3ter_Account__c=admin.id_of(ACCOUNT, account))
+    code, told = verified(stage, "--repair", "--yes", "--entity", "balance")
+    assert (code, counts(told["entities"]["balance"])) == (0, {})
+    # Where the account is not carried, nobody can tell from Salesforce whose a record is.
+    unmapped = "{when_gone: delete, fields: {accountId: null}}"
+    integration(scope=f"restricted_account_ids: [{account}]", balance=unmapped)
+    stage.run("run", "acme", "--entity", "balance")
+    code, told = verified(stage, "--repair", "--yes", "--entity", "balance")
+    assert (code, counts(told["entities"]["balance"])) == (0, {})
+    assert len(stage.records(BALANCE)) == len(balances)
+
+
+def test_gone_records_are_found_without_their_account(
+    stage: Stage, integration: Callable[..., None], admin: Admin
+) -> None:
+    organization = stage.sandbox.organization
+    balance = organization.ids("balances")[0]
+    account = organization.get("balances", balance)["accountId"]
+    integration()
+    stage.run("run", "acme")
+    raw = organization.remove("balances", balance)
+    integration(scope=f"account_ids: [{account}]", balance="{fields: {accountId: null}}")
+    _, told = verified(stage, "--entity", "balance")
+    assert counts(told["entities"]["balance"])["gone"] == 1
+    # The account was deleted by hand, and so the record is under none.
+    organization.put_raw("balances", balance, raw)
+    integration(scope=f"account_ids: [{account}]")
+    stage.run("run", "acme", "--entity", "balance")
+    organization.remove("balances", balance)
+    admin.delete(ACCOUNT, account)
+    _, told = verified(stage, "--entity", "balance")
+    assert counts(told["entities"]["balance"])["gone"] == 1
+
+
+def test_an_external_id_that_was_edited_is_put_back(stage: Stage, admin: Admin) -> None:
+    stage.run("run", "acme")
+    organization = stage.sandbox.organization
+    original = {name: content(stage, name) for name in (ACCOUNT, CONTRACT, BALANCE)}
+    ids = {name: {r["Id"] for r in stage.records(name)} for name in original}
+    account = organization.ids("accounts")[0]
+    contract, balance = organization.ids("contracts")[0], organization.ids("balances")[0]
+    admin.edit(ACCOUNT, account, m3ter_Id__c=account.upper())
+    admin.edit(CONTRACT, contract, m3ter_Id__c=None)
+    admin.edit(BALANCE, balance, m3ter_Id__c="by hand", Amount__c=1)
+    code, told = verified(stage)
+    assert code == 1
+    found = told["entities"]
+    assert [found[name]["missing"] + found[name]["extra"] for name in found] == [0] * 4
+    (example,) = [e for e in found["contract"]["examples"] if e["m3ter_id"] == contract]
+    assert example["fields"]["m3ter_Id__c"] == [contract, None]
+    # Beside the login, the describe and a page: one query by Id for what has no external ID.
+    assert [found[name]["salesforce_api_calls"] for name in found] == [3, 3, 2, 2]
+    code, told = verified(stage, "--repair")
+    assert (code, told["matches"], told["repair"]["problems"]) == (0, True, [])
+    # No second record was made, and the others point where they did.
+    assert {name: content(stage, name) for name in original} == original
+    assert {name: {r["Id"] for r in stage.records(name)} for name in original} == ids
+    assert verified(stage)[0] == 0
+
+
+@pytest.mark.parametrize("few", [10, 0])
+def test_external_ids_that_were_cleared_are_found_one_by_one_or_all_at_once(
+    stage: Stage, admin: Admin, monkeypatch: pytest.MonkeyPatch, few: int
+) -> None:
+    monkeypatch.setattr(verify, "FEW_QUERIES", few)
+    stage.run("run", "acme")
+    original = content(stage, BALANCE)
+    admin.http.post(f"{DATA}/sobjects/{BALANCE}", json={"Name": "nobody's"}).raise_for_status()
+    admin.delete(BALANCE, stage.sandbox.organization.ids("balances")[0])
+    for m3ter_id in stage.sandbox.organization.ids("balances")[1:]:
+        admin.edit(BALANCE, m3ter_id, m3ter_Id__c=None)
+    code, told = verified(stage, "--entity", "balance", "--repair")
+    found = told["entities"]["balance"]
+    assert (code, counts(found)) == (0, {"missing": 1, "changed": 6})
+    assert found["salesforce_api_calls"] == 4
+    assert told["repair"]["entities"]["balance"]["sent"] == 7
+    assert {k: v for k, v in content(stage, BALANCE).items() if k} == original
+    assert len(stage.records(BALANCE)) == 8
+
+
+def test_an_external_id_that_cannot_be_put_back_is_told_and_makes_no_second_record(
+    stage: Stage, admin: Admin
+) -> None:
+    stage.run("run", "acme")
+    balance = stage.sandbox.organization.ids("balances")[0]
+    salesforce_id = admin.id_of(BALANCE, balance)
+    admin.edit(BALANCE, balance, m3ter_Id__c="by hand")
+    rows = {"object": BALANCE, "external_ids": [salesforce_id], "code": "FIELD_INTEGRITY_EXCEPTION"}
+    stage.salesforce("faults", {"rows": rows | {"message": "No"}, "times": 9})
+    answer = stage.run("verify", "acme", "--repair", "--json")
+    assert answer.code == 1
+    assert "did not give their external IDs back to 1 records" in answer.err
+    assert answer.json["repair"]["entities"]["balance"]["left"] == 1
+    assert len(stage.records(BALANCE)) == 7
+
+
+def test_two_records_that_have_changed_their_external_ids_are_taken_as_they_are(
+    stage: Stage, admin: Admin
+) -> None:
+    stage.run("run", "acme")
+    one, two = stage.sandbox.organization.ids("balances")[:2]
+    original = content(stage, BALANCE)
+    first = admin.id_of(BALANCE, one)
+    admin.delete(BALANCE, two)
+    path = f"{DATA}/sobjects/{BALANCE}/{first}"
+    admin.http.patch(path, json={"m3ter_Id__c": two}).raise_for_status()
+    _, told = verified(stage, "--repair")
+    assert counts(told["entities"]["balance"]) == {"missing": 1, "changed": 1}
+    assert content(stage, BALANCE) == original
+    assert admin.id_of(BALANCE, two) == first
+
+
+def test_a_bill_that_is_open_is_nobodys_until_it_was_carried(
+    stage: Stage, defs: Path, admin: Admin
+) -> None:
+    organization = stage.sandbox.organization
+    account = organization.ids("accounts")[0]
+    fields = {"accountId": account, "billTotal": 10, "locked": False}
+    bill = organization.add("bills", status="APPROVED", **fields)
+    organization.add("bills", status="PENDING", **fields)
+    text = INTEGRATION.format(scope="", account="{}", balance="{}\n    bill: {when_gone: delete}")
+    write(defs, "acme", text)
+    stage.run("run", "acme")
+    organization.change("bills", bill, status="PENDING", billTotal=12)
+    code, told = verified(stage, "--entity", "bill", "--repair", "--yes")
+    assert (code, counts(told["entities"]["bill"])) == (0, {"changed": 1, "pending": 1})
+    (held,) = stage.records("m3ter_Bill__c")
+    assert (held["Status__c"], held["Bill_Total__c"]) == ("PENDING", 12)
 
 
 def test_no_more_is_deleted_than_a_share(stage: Stage, integration: Callable[..., None]) -> None:
@@ -431,29 +578,62 @@ def test_no_more_is_deleted_than_a_share(stage: Stage, integration: Callable[...
     organization = stage.sandbox.organization
     many = [organization.add("accounts", name=f"Short-lived {n}", code=f"S{n}") for n in range(11)]
     stage.run("run", "acme")
-    kept, *_ = [organization.remove("accounts", m3ter_id) for m3ter_id in many]
+    raws = {m3ter_id: organization.remove("accounts", m3ter_id) for m3ter_id in many}
     answer = stage.run("verify", "acme", "--repair", "--yes", "--json")
     assert answer.code == 1
     assert "11 of 17 account records are gone" in answer.err
     assert len(stage.records(ACCOUNT)) == 17
-    # Ten are few enough, whatever their share.
-    organization.put_raw("accounts", many[0], kept)
+    # Nine are few, but too many where they are half of all.
+    for m3ter_id in many[:2]:
+        organization.put_raw("accounts", m3ter_id, raws[m3ter_id])
+    answer = stage.run("verify", "acme", "--repair", "--yes", "--json")
+    assert (answer.code, len(stage.records(ACCOUNT))) == (1, 17)
+    assert "9 of 17 account records are gone" in answer.err
+    # Eight are few enough, although they are more than a tenth.
+    organization.put_raw("accounts", many[2], raws[many[2]])
     code, told = verified(stage, "--repair", "--yes")
-    assert (code, told["repair"]["entities"]["account"]["deleted"]) == (0, 10)
+    assert (code, told["repair"]["entities"]["account"]["deleted"]) == (0, 8)
 
 
-def test_when_m3ter_lists_nothing_nothing_is_deleted(
+def test_more_is_deleted_if_somebody_says_how_many(
     stage: Stage, integration: Callable[..., None]
 ) -> None:
     integration(account="{when_gone: delete}")
+    organization = stage.sandbox.organization
+    many = [organization.add("accounts", name=f"Short-lived {n}", code=f"S{n}") for n in range(11)]
     stage.run("run", "acme")
+    for m3ter_id in many:
+        organization.remove("accounts", m3ter_id)
+    answer = stage.run("verify", "acme", "--repair", "--yes", "--delete-up-to", "10", "--json")
+    assert answer.code == 1
+    assert "--delete-up-to 11" in answer.err
+    code, told = verified(stage, "--repair", "--yes", "--delete-up-to", "11")
+    assert (code, told["repair"]["entities"]["account"]["deleted"]) == (0, 11)
+    assert len(stage.records(ACCOUNT)) == 6
+
+
+@pytest.mark.parametrize("others", [0, 3])
+@pytest.mark.parametrize("when_gone", ["delete", "flag, gone_field: Gone__c"])
+def test_when_m3ter_lists_nothing_that_salesforce_holds_nothing_is_done(
+    stage: Stage, integration: Callable[..., None], others: int, when_gone: str
+) -> None:
+    field = {"object": ACCOUNT, "field": "Gone__c", "set": {"label": "Gone", "type": "Checkbox"}}
+    stage.salesforce("schema", field)
+    integration(account=f"{{when_gone: {when_gone}}}")
+    stage.run("run", "acme", "--entity", "account")
+    before = content(stage, ACCOUNT)
     organization = stage.sandbox.organization
     for m3ter_id in organization.ids("accounts"):
         organization.remove("accounts", m3ter_id)
-    answer = stage.run("verify", "acme", "--entity", "account", "--repair", "--yes", "--json")
+    # Another organization's: the credential has been changed by mistake.
+    for number in range(others):
+        organization.add("accounts", name=f"Stranger {number}", code=f"X{number}")
+    options = ("--repair", "--yes", "--delete-up-to", "99")
+    answer = stage.run("verify", "acme", "--entity", "account", *options, "--json")
     assert answer.code == 1
-    assert "m3ter lists no account record at all" in answer.err
-    assert len(stage.records(ACCOUNT)) == 6
+    assert "m3ter lists none of the 6 account records" in answer.err
+    after = content(stage, ACCOUNT)
+    assert {m3ter_id: after[m3ter_id] for m3ter_id in before} == before
 
 
 @pytest.mark.parametrize(

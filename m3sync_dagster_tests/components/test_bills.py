@@ -96,3 +96,25 @@ def test_all_bills_are_carried_if_the_yaml_says_so(
 ) -> None:
     defs_folder.write("acme", only("bill: {include_unsettled: true}"))
     assert run()["created"] == environment.organization.count("bills")
+
+
+def test_a_bill_that_is_opened_again_is_followed(run: Run, environment: Sandbox) -> None:
+    organization = environment.organization
+    bill = next(i for i in settled(organization) if not organization.get("bills", i)["locked"])
+    run()
+    organization.change("bills", bill, status="PENDING", billTotal=Decimal("0.10"))
+    assert run() == {"read": len(settled(organization)) + 1} | {
+        "updated": 1,
+        "unchanged": len(settled(organization)),
+        "salesforce_api_calls": 3,
+    }
+    shown = environment.records("m3ter_Bill__c")[bill]
+    assert (shown["Status__c"], shown["Bill_Total__c"]) == ("PENDING", Decimal("0.10"))
+    # A status that nobody knows is no approval: it brings no bill, and is shown on one.
+    organization.change("bills", bill, status="WITHDRAWN")
+    pending = next(i for i in organization.ids("bills") if i not in settled(organization))
+    organization.change("bills", pending, status="WITHDRAWN", locked=False)
+    run()
+    held = environment.records("m3ter_Bill__c")
+    assert held[bill]["Status__c"] == "WITHDRAWN"
+    assert (pending in held) is (pending == bill)

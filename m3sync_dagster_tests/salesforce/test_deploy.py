@@ -10,7 +10,12 @@ from m3sync_dagster.entities import ENTITIES
 from m3sync_dagster.salesforce import SalesforceOrg
 from m3sync_dagster.salesforce.deploy import DEADLINE, deploy
 from m3sync_dagster.salesforce.project import package, source_files
-from m3sync_dagster.sync.errors import AuthenticationError, ConfigurationError, DeadlineError
+from m3sync_dagster.sync.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    DeadlineError,
+    SyncError,
+)
 from m3sync_dagster_tests.salesforce.conftest import Scripted, Time
 
 ARCHIVE = b"PK a zip"
@@ -48,7 +53,7 @@ def test_it_is_followed_to_its_end(scripted: Scripted, time: Time) -> None:
         {"status": "Succeeded", "done": True, "success": True, "numberComponentsDeployed": 9},
     )
     org, _ = scripted(handler)
-    assert run(org, time) == [("Pending", 0), ("InProgress", 3), ("Succeeded", 9)]
+    assert run(org, time) == [("Pending", 0), ("Pending", 0), ("InProgress", 3), ("Succeeded", 9)]
     assert time.naps == [1.0, 1.5]
 
 
@@ -59,17 +64,37 @@ def test_one_problem_comes_with_or_without_a_list(
     failure = {"fullName": "A__c.B__c", "problem": "no", "lineNumber": 3, "columnNumber": "7"}
     details = {"componentFailures": [failure] if listed else failure}
     org, _ = scripted(states({"status": "Failed", "done": True, "details": details}))
-    (step,) = deploy(org.transport, ARCHIVE, check_only=True, sleep=time.sleep, clock=time.clock)
+    _, step = deploy(org.transport, ARCHIVE, check_only=True, sleep=time.sleep, clock=time.clock)
     assert [(p.full_name, p.problem, p.line_number) for p in step.problems] == [
         ("A__c.B__c", "no", 3)
     ]
 
 
-def test_one_that_does_not_end_is_left_alone(scripted: Scripted, time: Time) -> None:
-    org, _ = scripted(states({"status": "InProgress"}))
-    with pytest.raises(DeadlineError, match="0Af1 is InProgress after 30 minutes"):
+@pytest.mark.parametrize("status", ["Pending", "InProgress", "FinalizingDeploy", "Canceling"])
+def test_one_that_does_not_end_is_left_alone(scripted: Scripted, time: Time, status: str) -> None:
+    org, _ = scripted(states({"status": status}))
+    with pytest.raises(DeadlineError, match=f"0Af1 is {status} after 30 minutes") as caught:
         run(org, time)
+    assert "sf project deploy report --job-id 0Af1" in str(caught.value)
     assert DEADLINE < time.now < DEADLINE + 30
+
+
+def test_one_that_somebody_cancels_has_failed(scripted: Scripted, time: Time) -> None:
+    ended = {"status": "Canceled", "done": True, "success": False, "details": None}
+    org, _ = scripted(states({"status": "Canceling"}, ended))
+    *_, last = deploy(org.transport, ARCHIVE, check_only=True, sleep=time.sleep, clock=time.clock)
+    assert (last.id, last.status, last.success, last.problems) == ("0Af1", "Canceled", False, [])
+
+
+def test_one_that_is_lost_sight_of_goes_on(scripted: Scripted, time: Time) -> None:
+    def handler(request: Request, body: bytes) -> Response:
+        if request.method == "POST":
+            return started(body)
+        return JSONResponse([{"errorCode": "NOT_FOUND", "message": "no such thing"}], 404)
+
+    org, _ = scripted(handler)
+    with pytest.raises(SyncError, match="The deploy 0Af1 goes on without us"):
+        run(org, time)
 
 
 def test_a_session_that_has_ended_is_renewed_since_nothing_was_done(
@@ -85,7 +110,7 @@ def test_a_session_that_has_ended_is_renewed_since_nothing_was_done(
         return ended(request, body)
 
     org, script = scripted(handler)
-    assert run(org, time) == [("Succeeded", 0)]
+    assert run(org, time) == [("Pending", 0), ("Succeeded", 0)]
     assert tokens[0] != tokens[1]
     assert script.tokens == 2
 

@@ -9,11 +9,11 @@ from starlette.responses import JSONResponse, Response
 
 from m3sync_dagster.salesforce import SalesforceOrg, readback
 from m3sync_dagster.salesforce.readback import query_text
+from m3sync_dagster.sync.comparison import HeldRow, Selection
 from m3sync_dagster.sync.equality import canonical
 from m3sync_dagster.sync.errors import DeadlineError, RemoteError, SyncError
-from m3sync_dagster.sync.outcome import Acknowledged, Row
+from m3sync_dagster.sync.outcome import Acknowledged, Refused, Row
 from m3sync_dagster.sync.ports import Column, Target
-from m3sync_dagster.sync.verify import HeldRow, Selection
 from m3sync_dagster_tests.salesforce.conftest import (
     ACCOUNTS,
     BALANCES,
@@ -39,7 +39,7 @@ KINDS = ("string", "double", "boolean", "datetime", "textarea", "string")
 
 def read(org: SalesforceOrg, target: Target, only: Selection | None = None) -> dict[str, HeldRow]:
     rows = [row for batch in org.read_back(target, only) for row in batch]
-    found = {row.m3ter_id: row for row in rows}
+    found = {str(row.m3ter_id): row for row in rows}
     assert len(found) == len(rows)
     return found
 
@@ -119,10 +119,32 @@ def test_a_selection_is_read_alone(org: SalesforceOrg) -> None:
     rows = [Row("b1", ["One", None, "a00000"]), Row("b2", ["Two", None, "a00001"])]
     outcome(org.upsert(BALANCES, group(rows), Jobs()))
     assert set(read(org, BALANCES, Selection(BALANCES.columns[2], ["a00001"]))) == {"b2"}
-    assert set(read(org, ACCOUNTS, Selection(None, [awkward.strip(), "a00002"]))) == {
+    assert set(
+        read(org, ACCOUNTS, Selection(Column("m3ter_Id__c"), [awkward.strip(), "a00002"]))
+    ) == {
         awkward.strip(),
         "a00002",
     }
+
+
+def test_a_selection_by_id_also_gives_what_has_no_external_id(org: SalesforceOrg) -> None:
+    fill(org, 2)
+    org.transport.call("POST", "/sobjects/m3ter_Account__c", json={"Name": "by hand"})
+    soql = "SELECT Id, m3ter_Id__c FROM m3ter_Account__c"
+    ids = {record["m3ter_Id__c"]: record["Id"] for record in org.query(soql)}
+    wanted = Selection(Column("Id"), [ids[None], ids["a00001"]])
+    found = {row.m3ter_id for batch in org.read_back(ACCOUNTS, wanted) for row in batch}
+    assert found == {None, "a00001"}
+
+
+def test_a_selection_may_take_in_what_is_under_no_account(org: SalesforceOrg) -> None:
+    fill(org, 2)
+    parents = ("a00000", "a00001", None)
+    rows = [Row(f"b{n}", ["One", None, parent]) for n, parent in enumerate(parents)]
+    for row in rows:
+        outcome(org.upsert(BALANCES, group([row]), Jobs()))
+    wanted = Selection(BALANCES.columns[2], ["a00001"], or_empty=True)
+    assert set(read(org, BALANCES, wanted)) == {"b1", "b2"}
 
 
 def test_a_query_for_200_ids_fits_into_an_address() -> None:
@@ -178,3 +200,18 @@ def test_deleting_by_id(org: SalesforceOrg) -> None:
     assert isinstance(again, Acknowledged)
     assert not isinstance(wrong, Acknowledged)
     assert len(read(org, ACCOUNTS)) == 1
+
+
+def test_changing_by_id_makes_no_record(org: SalesforceOrg) -> None:
+    fill(org, 201)
+    ids = {row.m3ter_id: row.salesforce_id for row in read(org, ACCOUNTS).values()}
+    list(org.delete([ids["a00001"]]))
+    before = org.calls
+    changes = {salesforce_id: {"Code__c": "new"} for salesforce_id in ids.values()}
+    results = [r for batch in org.update("m3ter_Account__c", changes) for r in batch]
+    assert org.calls - before == 2
+    (refused,) = [r for r in results if isinstance(r, Refused)]
+    assert (refused.m3ter_id, refused.code) == (ids["a00001"], "ENTITY_IS_DELETED")
+    held = read(org, ACCOUNTS)
+    assert len(held) == 200
+    assert {row.values[1] for row in held.values()} == {"new"}

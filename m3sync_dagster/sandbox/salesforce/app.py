@@ -63,6 +63,7 @@ _ENDPOINTS: list[tuple[str, str, Endpoint]] = [
     ("PATCH", _KEYED, rows.upsert_by_external_id),
     ("DELETE", _KEYED, rows.delete_by_external_id),
     ("PATCH", f"{_DATA}/composite/sobjects/{{object}}/{{field}}", rows.upsert_collection),
+    ("PATCH", f"{_DATA}/composite/sobjects", rows.update_collection),
     ("DELETE", f"{_DATA}/composite/sobjects", rows.delete_collection),
     ("POST", _INGEST, ingest.create),
     ("GET", _INGEST, ingest.all_jobs),

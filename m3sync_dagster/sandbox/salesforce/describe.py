@@ -16,6 +16,7 @@ _TYPES = {
     "AutoNumber": "string",
     "TextArea": "textarea",
     "LongTextArea": "textarea",
+    "EncryptedText": "encryptedstring",
     "Number": "double",
     "Checkbox": "boolean",
     "Lookup": "reference",
@@ -30,6 +31,7 @@ _SOAP_TYPES = {
     "boolean": "xsd:boolean",
     "date": "xsd:date",
     "datetime": "xsd:dateTime",
+    "time": "xsd:time",
 }
 _LIMITED_FILTERS = {"LongTextArea"}
 

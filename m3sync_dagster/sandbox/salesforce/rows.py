@@ -66,13 +66,41 @@ async def upsert_collection(request: Request) -> Response:
     records = body.get("records")
     if not isinstance(records, list) or not records:
         raise ApiError(400, "INVALID_INPUT", "No records were specified")
-    if len(records) > CHUNK:
-        message = f"record limit reached. cannot submit more than {CHUNK} records into this call"
-        raise ApiError(400, "EXCEEDED_ID_LIMIT", message)
+    _refuse_many(records)
     columns = _Columns(org, table)
     rows = [_row(table, key, columns, record) for record in records]
     saved = Writer(org, table, key).save(rows, all_or_none=body.get("allOrNone") is True)
     return answer([_collection_result(result) for result in saved])
+
+
+async def update_collection(request: Request) -> Response:
+    """``PATCH .../composite/sobjects``: up to 200 records by Id, results in their order."""
+    org = org_of(request)
+    records = (await read_object(request)).get("records")
+    if not isinstance(records, list) or not records:
+        raise ApiError(400, "INVALID_INPUT", "No records were specified")
+    _refuse_many(records)
+    return answer([_updated(org, record) for record in records])
+
+
+def _updated(org: Org, record: JsonObject) -> JsonObject:
+    text = str(record.pop("id", ""))
+    found = _find(org, text)
+    if isinstance(found, RowError):
+        return {"id": text, "success": False, "errors": [found.as_json()]}
+    table, number = found
+    try:
+        org.faults.refuse_row(table.definition.name, text)
+        error = Writer(org, table).update(number, _Columns(org, table).row(record)).error
+    except RowError as refusal:
+        error = refusal
+    return {"id": text, "success": not error, "errors": [error.as_json()] if error else []}
+
+
+def _refuse_many(records: list[Any]) -> None:
+    if len(records) > CHUNK:
+        message = f"record limit reached. cannot submit more than {CHUNK} records into this call"
+        raise ApiError(400, "EXCEEDED_ID_LIMIT", message)
 
 
 def _row(table: Table, key: FieldDef, columns: _Columns, record: Any) -> Row:  # noqa: ANN401
@@ -140,9 +168,7 @@ async def delete_collection(request: Request) -> Response:
     ids = [text for text in request.query_params.get("ids", "").split(",") if text]
     if not ids:
         raise ApiError(400, "INVALID_INPUT", "No records were specified")
-    if len(ids) > CHUNK:
-        message = f"record limit reached. cannot submit more than {CHUNK} records into this call"
-        raise ApiError(400, "EXCEEDED_ID_LIMIT", message)
+    _refuse_many(ids)
     found = [_find(org, text) for text in ids]
     bad = any(isinstance(each, RowError) for each in found)
     if bad and request.query_params.get("allOrNone") == "true":

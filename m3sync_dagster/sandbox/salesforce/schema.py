@@ -9,7 +9,9 @@ from typing import Any
 NUMERIC = frozenset({"Number", "Currency", "Percent"})
 """Metadata types whose values are decimal numbers."""
 
-TEXTUAL = frozenset({"Text", "TextArea", "LongTextArea", "Email", "Phone", "Url", "AutoNumber"})
+TEXTUAL = frozenset(
+    {"Text", "TextArea", "LongTextArea", "EncryptedText", "Email", "Phone", "Url", "AutoNumber"}
+)
 """Metadata types whose values are plain text."""
 
 

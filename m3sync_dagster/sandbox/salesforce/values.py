@@ -11,7 +11,7 @@ Rows" and "Valid Date Format in Records".
 
 import re
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Any
 
@@ -24,6 +24,8 @@ Reader = Callable[[Any], Value]
 
 _BLANK = "".join(map(chr, range(0x21)))
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?")
+_MOST_DIGITS = 18
+_TIME = re.compile(r"\d\d:\d\d:\d\d(\.\d{1,3})?Z?")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _DATETIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:?\d\d)")
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
@@ -80,9 +82,14 @@ def _number_reader(field: FieldDef) -> Reader:
                 f"{double_text(number)}"
             )
             raise RowError("NUMBER_OUTSIDE_VALID_RANGE", message, field.name)
-        return digits(number)
+        return digits(_kept(number))
 
     return read
+
+
+def _kept(number: Decimal) -> Decimal:
+    """A number as it is kept: one that has more digits than a field can have is a double."""
+    return number if len(number.as_tuple().digits) <= _MOST_DIGITS else Decimal(repr(float(number)))
 
 
 def _expect_number(field: FieldDef, raw: Any) -> Decimal:  # noqa: ANN401 - JSON
@@ -176,6 +183,35 @@ def _picklist_reader(field: FieldDef) -> Reader:
     return read
 
 
+def _choices_reader(field: FieldDef) -> Reader:
+    """Several values of a picklist, kept once each and in the order of their definition."""
+    one = _picklist_reader(field)
+
+    def read(raw: Any) -> Value:  # noqa: ANN401 - JSON
+        parts = [] if raw is None else _expect_text(raw).split(";")
+        chosen = dict.fromkeys(filter(None, map(one, parts)))
+        defined = [value for value in field.picklist if value in chosen]
+        return ";".join([*defined, *(str(v) for v in chosen if v not in field.picklist)]) or None
+
+    return read
+
+
+def _time_reader(field: FieldDef) -> Reader:
+    def read(raw: Any) -> Value:  # noqa: ANN401 - JSON
+        if raw is None:
+            return None
+        text = _expect_text(raw).strip(_BLANK)
+        try:
+            found = time.fromisoformat(text.rstrip("Z")) if _TIME.fullmatch(text) else None
+        except ValueError:
+            found = None
+        if found is None:
+            raise _wrong_type(field, raw)
+        return found.isoformat("milliseconds") + "Z"
+
+    return read
+
+
 def _no_reader(field: FieldDef) -> Reader:
     def read(raw: Any) -> Value:  # noqa: ANN401 - JSON
         raise _wrong_type(field, raw)
@@ -187,7 +223,9 @@ _OTHER_READERS: dict[str, Callable[[FieldDef], Reader]] = {
     "Checkbox": _checkbox_reader,
     "Date": _date_reader,
     "DateTime": _datetime_reader,
+    "Time": _time_reader,
     "Picklist": _picklist_reader,
+    "MultiselectPicklist": _choices_reader,
     "Id": _no_reader,
 }
 

