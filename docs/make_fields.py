@@ -18,9 +18,15 @@ How values are sent:
 - A value that m3ter leaves out, or says to be null, clears the field. An empty text is no value. A
   checkbox that has no value is not checked.
 - Dates stay as they are; date-times go out as UTC.
-- Numbers keep all their digits.
-- An array of plain values becomes one text, joined with `;`. Other arrays and objects become
-  compact JSON with sorted keys.
+- Numbers keep all their digits, also those after the point for which the Salesforce field shows no
+  place. A number in Salesforce has 18 digits at most; one with more makes its row invalid, unless a
+  text field takes it.
+- An array of plain values becomes one text, joined with `;`. Other arrays and objects, and every
+  array that is not in the tables below, become compact JSON with sorted keys.
+- A text that is longer than its field makes its row invalid, unless `truncate:` names its m3ter
+  field (`truncate: [description, customFields.notes]`). Then it is cut; and so is a record name. A
+  character outside the Basic Multilingual Plane, such as an emoji, counts as two when a text is
+  cut, and as one when it is only looked at: what Salesforce counts differs from place to place.
 - A lookup is set by the other record's external ID. An account whose parent account is left out of
   the integration arrives without that link.
 - Line ends in texts become line feeds.

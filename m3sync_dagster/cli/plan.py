@@ -1,5 +1,6 @@
 """``m3sync plan``: what a run would send; it sends nothing and writes nothing."""
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from m3sync_dagster.cli.exits import failed
@@ -31,7 +32,7 @@ def plan(name: Name, *, entity: Entity = None, json: Json = False) -> None:
 
 
 def _plans(found: "Found", entities: list[str]) -> dict[str, "EntityPlan"]:
-    from m3sync_dagster.state import PostgresLedger, connect, postgres_url
+    from m3sync_dagster.state import PostgresLedger, connect, postgres_url, resting
     from m3sync_dagster.sync.plan import EntityPlan
 
     plans = {}
@@ -48,7 +49,11 @@ def _plans(found: "Found", entities: list[str]) -> dict[str, "EntityPlan"]:
                 postgres_url(), connection, found.integration.name, name, run_id=""
             )
             plans[name] = EntityPlan(
-                found.integration.mappings[name], m3ter.organization, ledger, salesforce.org
+                found.integration.mappings[name],
+                m3ter.organization,
+                ledger,
+                salesforce.org,
+                partial(resting, connection, found.integration.name, name),
             )
             for read in plans[name].run():
                 shown.show(name, f"{read} read")
@@ -56,7 +61,10 @@ def _plans(found: "Found", entities: list[str]) -> dict[str, "EntityPlan"]:
 
 
 def _told(plan: "EntityPlan") -> dict[str, Any]:
-    counts: dict[str, Any] = {str(action): count for action, count in plan.counts.items()}
+    """Its JSON; rows that rest are told of only where there are some."""
+    counts: dict[str, Any] = {
+        str(action): count for action, count in plan.counts.items() if count or action != "resting"
+    }
     return counts | {"sample": plan.sample}
 
 

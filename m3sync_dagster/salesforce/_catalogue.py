@@ -53,6 +53,16 @@ _VALUE = "Correct the value in m3ter, or map the field to one that can hold it."
 _RECORD = "Look at the record in m3ter: it is not of the form that m3ter documents."
 _RULE = "Change the record in m3ter so that it meets the org's rule, or change the rule."
 _APP = "Check the client id, client secret and login URL against the app in Salesforce Setup."
+_APPROVE = "Pre-authorize the integration user for the app, by its profile or a permission set."
+_MOVED = (
+    "Set the login URL to the org's My Domain URL (Salesforce Setup, My Domain): what was asked is "
+    "at another address now."
+)
+_API_ACCESS = (
+    "Give the integration user API access (the permission API Enabled), and check the org's "
+    "edition and policies."
+)
+CODELESS_LOGIN = Advice(ErrorClass.AUTHENTICATION, _APP)
 _LOCKED = "Ask a Salesforce administrator to unlock or activate the integration user."
 _BUG = "This is a fault of m3sync: report it with this message."
 
@@ -90,6 +100,7 @@ _AUTHENTICATION = _table(
     {
         "INVALIDCLIENT INVALIDCLIENTID INVALIDCLIENTCREDENTIALS INVALIDAPP UNAUTHORIZEDCLIENT "
         "INVALIDGRANT INVALIDREQUEST": _APP,
+        "INVALIDAPPACCESS": _APPROVE,
         "UNSUPPORTEDGRANTTYPE OAUTHAPPBLOCKED OAUTHAPPACCESSDENIED OAUTHECAPPBLOCKED": (
             "Enable the login flow in the app's OAuth settings in Salesforce Setup."
         ),
@@ -110,9 +121,8 @@ _CONFIGURATION = _table(
     ErrorClass.CONFIGURATION,
     {
         "APIDISABLEDFORORG FUNCTIONALITYNOTENABLED FEATURENOTENABLED TXNSECURITYNOACCESS "
-        "TXNSECURITYAPEXERROR TXNSECURITYRUNTIMEERROR": (
-            "Give the integration user API access, and check the org's edition and policies."
-        ),
+        "TXNSECURITYAPEXERROR TXNSECURITYRUNTIMEERROR": _API_ACCESS,
+        "HTTP301 HTTP302 HTTP303 HTTP307 HTTP308": _MOVED,
         "INSUFFICIENTACCESS INSUFFICIENTACCESSORREADONLY INSUFFICIENTACCESSONCROSSREFERENCEENTITY "
         "HTTP403": _PERMISSION,
         "CANNOTINSERTUPDATEACTIVATEENTITY": (
@@ -189,9 +199,14 @@ EXCEPTIONS: dict[str, tuple[tuple[str, Advice], ...]] = {
         ("Field name not found", Advice(ErrorClass.CONFIGURATION, _FIELD)),
         ("foreign key", Advice(ErrorClass.CONFIGURATION, _BUG)),
     ),
+    "APICURRENTLYDISABLED": (("for this user", Advice(ErrorClass.CONFIGURATION, _API_ACCESS)),),
+    "OAUTHAPPACCESSDENIED": (("admin approved", _login(_APPROVE)),),
     "INVALIDGRANT": (
         ("no client credentials user", _login("Choose a Run-As user in the app's policies.")),
-        ("hasn't approved", _login("Pre-authorize the integration user for the app.")),
+        ("hasn't approved", _login(_APPROVE)),
+        ("admin approved", _login(_APPROVE)),
+        ("cert", _login("Give the app a certificate of the private key that has not expired.")),
+        ("assertion", _login("Give the app the certificate of this very private key.")),
         ("audience", _login("Check the login URL: production and sandboxes differ.")),
         ("expired", _login("Set this machine's clock right: the signed request has expired.")),
         ("locked", _login(_LOCKED)),

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from m3sync_dagster.salesforce._catalogue import (
     ADVICE,
+    CODELESS_LOGIN,
     EXCEPTIONS,
     UNKNOWN,
     UNKNOWN_LOGIN,
@@ -146,13 +147,22 @@ def stop(complaint: Complaint, where: str, status: int | None = None) -> SyncErr
         where: what was asked of it, such as ``GET /limits`` or ``the job 750… of Account``.
         status: the HTTP status of the answer, if there was one.
     """
-    advice = complaint.advice
+    advice = _login_advice(complaint) if where == LOGIN else complaint.advice
     if advice is UNKNOWN:
-        advice = UNKNOWN_LOGIN if where == LOGIN else ADVICE.get(f"HTTP{status}", UNKNOWN)
+        advice = ADVICE.get(f"HTTP{status}", UNKNOWN)
     cause = f"Salesforce refused {where}: {complaint}"
     if status is not None:
         cause = f"{cause} (HTTP {status})"
     return _kind(complaint, advice, status)(cause, advice.remedy)
+
+
+def _login_advice(complaint: Complaint) -> Advice:
+    """What a login's refusal means; one without a code says nothing of objects or rights."""
+    advice = complaint.advice
+    codeless = complaint.code.startswith("HTTP_4")
+    if codeless and advice.error_class in {ErrorClass.CONFIGURATION, ErrorClass.AUTHENTICATION}:
+        return CODELESS_LOGIN
+    return UNKNOWN_LOGIN if advice is UNKNOWN else advice
 
 
 def _kind(
@@ -161,7 +171,7 @@ def _kind(
     special = _SPECIAL.get(normalise(complaint.code))
     if special is not None:
         return special
-    if status == 404:
+    if status == 404 and advice is not CODELESS_LOGIN:
         return NotFoundError
     return _BY_CLASS.get(advice.error_class, RemoteError)
 

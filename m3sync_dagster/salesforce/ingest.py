@@ -187,7 +187,7 @@ class IngestJobs:
 
     def _fill(self, target: Target, upload: Upload, jobs: JobLog) -> str:
         """Create a job, write it down, and give it its data."""
-        self.transport.check_quota()
+        self.transport.check_quota(batches=True)
         request = {
             "object": target.object,
             "operation": "upsert",

@@ -86,9 +86,17 @@ def _arguments(credential: SalesforceCredential) -> dict[str, Any]:
         "consumer_key": credential.client_id,
         "privatekey": credential.private_key,
         # The audience of the JWT is one of the two common hosts, whatever host it is posted to.
-        "domain": "test" if label == "test" or ".sandbox." in label else "login",
+        "domain": "test" if _for_testing(label) else "login",
         "instance_url": label,
     }
+
+
+def _for_testing(label: str) -> bool:
+    """Whether a host is that of a sandbox or a scratch org.
+
+    Source: Salesforce Help, "My Domain URL Formats": a sandbox's name has two hyphens in it.
+    """
+    return label == "test" or "--" in label or ".scratch." in label
 
 
 def _checked(value: object, instance: str, credential: SalesforceCredential) -> Token:

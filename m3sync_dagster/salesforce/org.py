@@ -1,12 +1,11 @@
 """A Salesforce org, as the sync sees it."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from m3sync_dagster.salesforce import sobject_collections
+from m3sync_dagster.salesforce import by_id, sobject_collections
 from m3sync_dagster.salesforce.credential import SalesforceCredential
-from m3sync_dagster.salesforce.deletion import delete
 from m3sync_dagster.salesforce.describe import Describer
 from m3sync_dagster.salesforce.errors import stopping
 from m3sync_dagster.salesforce.ingest import MOST_BYTES, IngestJobs
@@ -18,8 +17,9 @@ from m3sync_dagster.salesforce.tooling import (
     known_objects,
 )
 from m3sync_dagster.salesforce.transport import Transport
+from m3sync_dagster.sync.comparison import HeldRow, Selection
 from m3sync_dagster.sync.errors import SyncError
-from m3sync_dagster.sync.outcome import Row, RowResult
+from m3sync_dagster.sync.outcome import RowResult, Value
 from m3sync_dagster.sync.ports import (
     COLLECTIONS_UP_TO,
     DescribeCache,
@@ -30,7 +30,6 @@ from m3sync_dagster.sync.ports import (
     Target,
 )
 from m3sync_dagster.sync.proposal import KnownObject, Package
-from m3sync_dagster.sync.verify import HeldRow, Selection
 
 
 class SalesforceOrg:
@@ -159,21 +158,23 @@ class SalesforceOrg:
             yield dict(record)
 
     def read_back(self, target: Target, only: Selection | None) -> Iterator[list[HeldRow]]:
-        """Read the records that have an external ID, a batch at a time.
+        """Read records, a batch at a time.
 
         Raises:
             SyncError: they could not be read to the end.
         """
         return self._read_back.read(target, only)
 
-    def upsert_few(self, target: Target, rows: Sequence[Row]) -> Iterator[list[RowResult]]:
-        """Send rows by sObject Collections, however many they are.
+    def update(
+        self, object_name: str, changes: Mapping[str, Mapping[str, Value]]
+    ) -> Iterator[list[RowResult]]:
+        """Give fields of records new values by their Ids, under which the results name them.
 
         Raises:
-            SyncError: as for ``upsert``.
+            RateLimitError: the org's API calls are used past the set share.
+            SyncError: Salesforce could not be asked.
         """
-        group = Group(rows, len(rows))
-        return sobject_collections.upsert(self.transport, target, group, self._sleep)
+        return by_id.update(self.transport, object_name, changes)
 
     def delete(self, salesforce_ids: Sequence[str]) -> Iterator[list[RowResult]]:
         """Delete records by their Salesforce Ids, under which the results name them.
@@ -182,7 +183,7 @@ class SalesforceOrg:
             RateLimitError: the org's API calls are used past the set share.
             SyncError: Salesforce could not be asked.
         """
-        return delete(self.transport, salesforce_ids)
+        return by_id.delete(self.transport, salesforce_ids)
 
     def log_in(self) -> str:
         """Log in now and not at the first need; gives the host of the org.

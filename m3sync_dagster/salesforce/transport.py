@@ -24,14 +24,13 @@ from tenacity import (
     before_sleep_log,
     retry_if_exception,
     stop_after_attempt,
-    wait_exponential,
-    wait_random,
 )
 
 from m3sync_dagster.salesforce.credential import SalesforceCredential
 from m3sync_dagster.salesforce.errors import LOGIN, Complaint, parse_answer, stop
 from m3sync_dagster.salesforce.login import Token, log_in
 from m3sync_dagster.salesforce.quota import Limits, Quota
+from m3sync_dagster.salesforce.repeating import PassingError, may_pass, wait
 from m3sync_dagster.salesforce.stand_in import StandIn
 from m3sync_dagster.sync.errors import AuthenticationError, ConfigurationError, RemoteError
 from m3sync_dagster.sync.outcome import ErrorClass
@@ -57,15 +56,6 @@ class Options(TypedDict, total=False):
     json: object
     params: dict[str, str]
     stream: bool
-
-
-class _PassingError(Exception):
-    """An answer that may be better next time."""
-
-    def __init__(self, response: requests.Response, complaint: Complaint) -> None:
-        super().__init__(str(complaint))
-        self.response = response
-        self.complaint = complaint
 
 
 class Transport(requests.Session):
@@ -100,9 +90,9 @@ class Transport(requests.Session):
         self._login_lock = threading.Lock()
         self._count_lock = threading.Lock()
         self._retrying = Retrying(
-            retry=retry_if_exception(_may_pass),
+            retry=retry_if_exception(may_pass),
             stop=stop_after_attempt(ATTEMPTS),
-            wait=wait_exponential(multiplier=0.5, max=30) + wait_random(0, 1),
+            wait=wait,
             sleep=sleep,
             before_sleep=self._note_repetition,
             reraise=True,
@@ -211,21 +201,25 @@ class Transport(requests.Session):
             target.writelines(response.iter_content(1 << 16))
             return response.headers
 
-    def check_quota(self) -> None:
-        """Refuse to go on when the org's daily API calls are nearly used up.
+    def check_quota(self, *, batches: bool = False) -> None:
+        """Refuse to go on when the org's daily allowance is nearly used up.
+
+        Args:
+            batches: that of Bulk API batches too, which an ingest job is about to use.
 
         Raises:
-            RateLimitError: they are used past the set share.
+            RateLimitError: it is used past the set share.
         """
-        if self._quota.unknown:
-            self._quota.learn(self._ask_limits())
         self._quota.check()
+        if self._quota.unknown(batches=batches):
+            self._quota.learn(self._ask_limits())
+        self._quota.check(batches=batches)
 
     def _ask_limits(self) -> Limits | None:
         try:
             return self.fetch("GET", "/limits", Limits)
         except (ConfigurationError, RemoteError) as error:
-            _log.warning("Nobody knows how many API calls the org has left: %s", error)
+            _log.warning("Nobody knows how much of its allowance the org has left: %s", error)
             return None
 
     def send(
@@ -253,7 +247,7 @@ class Transport(requests.Session):
     ) -> requests.Response:
         try:
             return self._retrying(self._attempt, request, options)
-        except _PassingError as error:
+        except PassingError as error:
             raise _refusal(error.response) from None
         except requests.RequestException as error:
             raise _unreachable(_where(request), error) from error
@@ -268,7 +262,7 @@ class Transport(requests.Session):
                 response.status_code in _PASSING
                 or complaint.advice.error_class is ErrorClass.TRANSIENT
             ):
-                raise _PassingError(response, complaint)
+                raise PassingError(response, complaint)
         return response
 
     def _ask(self, request: requests.PreparedRequest, options: dict[str, Any]) -> requests.Response:
@@ -330,17 +324,6 @@ def _unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:
 
 def _is_bearer(request: requests.PreparedRequest) -> bool:
     return str(request.headers.get("Authorization", "")).startswith(_BEARER)
-
-
-def _may_pass(error: BaseException) -> bool:
-    passing = (
-        _PassingError,
-        requests.ConnectionError,
-        requests.Timeout,
-        requests.exceptions.ChunkedEncodingError,
-        requests.exceptions.ContentDecodingError,
-    )
-    return isinstance(error, passing)
 
 
 def _complaint(response: requests.Response) -> Complaint:

@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 
 from m3sync_dagster.entities import Field, Kind
+from m3sync_dagster.sync.field_types import rule_of
 from m3sync_dagster.sync.findings import Finding
 from m3sync_dagster.sync.holding import holds, holds_id, kind_in_words, shortfalls
 from m3sync_dagster.sync.mapping import Mapping, where_mapped
 from m3sync_dagster.sync.ports import SalesforceField, SalesforceObject
+from m3sync_dagster.sync.values import Unfit
 
 CURRENCY_ISO_CODE = "CurrencyIsoCode"
 """The field that each record has in an org with several currencies, and in no other.
@@ -63,6 +65,7 @@ class _Examination:
         for carried in self._mapping.fields:
             if field := self._described.fields.get(carried.salesforce):
                 yield from self._field(carried, field)
+        yield from self._constants()
         yield from self._rights()
         yield from self._required()
         yield from self._currency()
@@ -190,6 +193,13 @@ class _Examination:
             )
 
     def _lookup(self, carried: Field, field: SalesforceField) -> Iterator[Finding]:
+        if not field.relationship:
+            yield self._finding(
+                f"the lookup {self._described.name}.{field.name} has no relationship name, and so "
+                "cannot be set by an external ID",
+                f"Map {carried.source} to another field, or to null, under fields in the YAML.",
+                field.name,
+            )
         wanted = self._mapping.parent_objects.get(carried.refers_to or "")
         given = {name.casefold() for name in field.refers_to}
         if wanted and given and given != {wanted.casefold()}:
@@ -199,6 +209,21 @@ class _Examination:
                 f"Map {carried.source} to a lookup to {wanted}, or to null.",
                 field.name,
             )
+
+    def _constants(self) -> Iterator[Finding]:
+        """A fixed value that does not fit would make every row invalid."""
+        for name, value in self._mapping.constants.items():
+            field = self._described.fields.get(name)
+            try:
+                if field:
+                    rule_of(field)(value, field)
+            except Unfit as problem:
+                yield self._finding(
+                    f"{self._described.name}.{name} does not take the value that every record is "
+                    f"to have there: {problem}",
+                    "Give it another value or another field in the YAML.",
+                    name,
+                )
 
     def _rights(self) -> Iterator[Finding]:
         wanted = [self._mapping.external_id_field, *self._mapping.columns]

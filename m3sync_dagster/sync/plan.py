@@ -1,16 +1,18 @@
 """What a sync would send, without sending it: read, map, compare, and show.
 
 Nothing here is written anywhere. A row that Salesforce has acknowledged before counts as an
-update, any other as a new record.
+update, any other as a new record. A row that Salesforce has refused for good more than once rests
+for a while, and would not be sent.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Mapping as Dict
 from dataclasses import dataclass, field
-from datetime import datetime
-from decimal import Decimal
-from typing import Any, Literal, Protocol
+from itertools import filterfalse
+from typing import Any, Literal, Protocol, get_args
 
 from m3sync_dagster.sync.engine import batched
+from m3sync_dagster.sync.equality import canonical
 from m3sync_dagster.sync.fitting import Fitter
 from m3sync_dagster.sync.mapping import Mapped, Mapping
 from m3sync_dagster.sync.outcome import Refused, Row, Value
@@ -19,7 +21,7 @@ from m3sync_dagster.sync.ports import Column, SalesforceObject, Source
 SAMPLE = 20
 """Changed rows of an entity that are shown field by field."""
 
-Action = Literal["create", "update", "unchanged", "invalid"]
+Action = Literal["create", "update", "unchanged", "invalid", "resting"]
 
 
 class KnownRows(Protocol):
@@ -68,6 +70,7 @@ class EntityPlan:
         source: m3ter.
         known: what Salesforce has acknowledged so far.
         org: Salesforce.
+        resting: tells which records rest, of their fingerprints by m3ter id.
         counts: filled by ``run``: records by what would become of them.
         sample: filled by ``run``: the first rows that would be sent.
     """
@@ -76,9 +79,8 @@ class EntityPlan:
     source: Source
     known: KnownRows
     org: Org
-    counts: dict[Action, int] = field(
-        default_factory=lambda: {"create": 0, "update": 0, "unchanged": 0, "invalid": 0}
-    )
+    resting: Callable[[Dict[str, bytes]], set[str]]
+    counts: dict[Action, int] = field(default_factory=lambda: dict.fromkeys(get_args(Action), 0))
     sample: list[Sample] = field(default_factory=list)
 
     def run(self) -> Iterator[int]:
@@ -117,19 +119,19 @@ class EntityPlan:
         return list(self._changed(mapped, fitter))
 
     def _changed(self, mapped: dict[str, Mapped], fitter: Fitter) -> Iterator[tuple[Row, Action]]:
-        fingerprints = self.known.acknowledged(list(mapped))
-        for m3ter_id, row in mapped.items():
-            held = fingerprints.get(m3ter_id)
-            fitted = row if held == row.fingerprint else fitter.fit(row)
-            action: Action
-            match fitted:
-                case Mapped():
-                    action = "unchanged"
-                case Refused():
-                    action = "invalid"
-                case Row():
-                    action = "create" if held is None else "update"
-                    yield fitted, action
+        held = self.known.acknowledged(list(mapped))
+        mapped = {key: row for key, row in mapped.items() if row.settled or key in held}
+        changed = {key: row for key, row in mapped.items() if held.get(key) != row.fingerprint}
+        resting = self.resting({key: row.fingerprint for key, row in changed.items()})
+        self.counts["unchanged"] += len(mapped) - len(changed)
+        self.counts["resting"] += len(resting)
+        for m3ter_id in filterfalse(resting.__contains__, changed):
+            fitted = fitter.fit(changed[m3ter_id])
+            action: Action = "update" if m3ter_id in held else "create"
+            if isinstance(fitted, Row):
+                yield fitted, action
+            else:
+                action = "invalid"
             self.counts[action] += 1
 
 
@@ -160,7 +162,7 @@ class _Present:
         changes = {}
         for column, kind, after in zip(self._target.columns, self._types, row.values, strict=True):
             before = _value(record, column)
-            if not same(before, after, kind):
+            if canonical(before, kind) != canonical(after, kind):
                 changes[column.field] = (before, after)
         return changes
 
@@ -172,26 +174,6 @@ def quoted(text: str) -> str:
     """
     escaped = text.replace("\\", "\\\\").replace("'", "\\'")
     return "'" + escaped.replace("\n", "\\n").replace("\r", "\\r") + "'"
-
-
-def same(before: object, after: Value, kind: str) -> bool:
-    """Tell whether a field of a describe's type holds a value already.
-
-    Salesforce writes moments with another offset, and numbers with other zeros, than we do. Of a
-    moment it keeps the second.
-    Source: Salesforce SOAP API Developer Guide, "Primitive Data Types", ``dateTime``.
-    """
-    if before in (None, "") or after in (None, ""):
-        return before in (None, "") and after in (None, "")
-    if kind == "datetime":
-        return _second(before) == _second(after)
-    if isinstance(after, int | Decimal) and not isinstance(after, bool):
-        return isinstance(before, int | Decimal) and Decimal(before) == after
-    return before == after
-
-
-def _second(moment: object) -> datetime:
-    return datetime.fromisoformat(str(moment)).replace(microsecond=0)
 
 
 def _path(column: Column) -> str:

@@ -8,7 +8,7 @@ Numbers are ``int`` or ``Decimal`` from m3ter's JSON to Salesforce's: no binary 
 
 import re
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 from decimal import Decimal, InvalidOperation
 
 import msgspec
@@ -21,6 +21,10 @@ class Unfit(ValueError):  # noqa: N818 - a finding about a value, told to people
     """A value that cannot be what its field asks for; the text says why."""
 
 
+BLANK = "".join(map(chr, range(0x21)))
+"""What Salesforce takes off both ends of a text: spaces and control characters."""
+_GOOD_ID = re.compile(r"[^\x00-\x20](?:[^\x00-\x1f]*[^\x00-\x20])?")
+_TIME = re.compile(r"\d\d:\d\d(:\d\d(\.\d{1,3})?)?Z?", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 _NEWLINES = re.compile(r"\r\n?")
@@ -55,6 +59,29 @@ def text(value: object) -> Value:
     if isinstance(value, int | Decimal):
         return plain(value)
     raise Unfit(f"{shown(value)} is not a text")
+
+
+def shortened(words: str, most: int) -> str:
+    """A text cut to a number of characters, however they are counted.
+
+    Some of Salesforce's counts take a character outside the Basic Multilingual Plane for two, so
+    it counts as two here.
+    Source: Salesforce Help 005166849, on surrogate pairs.
+    """
+    units = words.encode("utf-16-le")[: 2 * most]
+    return units.decode("utf-16-le", errors="ignore").rstrip(BLANK)
+
+
+def record_id(value: object) -> Value:
+    """A m3ter id. Salesforce would take blanks off its ends, and then know another record by it."""
+    if not isinstance(value, str) or not _GOOD_ID.fullmatch(value):
+        raise Unfit(f"{shown(value)} is not the id of a record")
+    return value
+
+
+def lookup(value: object) -> Value:
+    """The id of another record; empty is none."""
+    return None if value == "" else record_id(value)
 
 
 def decimal(digits: str) -> Decimal:
@@ -120,6 +147,17 @@ def date_time(value: object) -> Value:
     return moment.isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
+def clock_time(value: object) -> Value:
+    """A time of day, as Salesforce writes it: in UTC, to the millisecond."""
+    if not isinstance(value, str) or not _TIME.fullmatch(value):
+        raise Unfit(f"{shown(value)} is not a time of the form 10:20:30")
+    try:
+        told = time.fromisoformat(value.removesuffix("Z"))
+    except ValueError:
+        raise Unfit(f"{shown(value)} is not a time of the day") from None
+    return told.isoformat("milliseconds") + "Z"
+
+
 def joined(value: object) -> Value:
     """An array of plain values as one text, joined with ``;``."""
     if not isinstance(value, list):
@@ -151,7 +189,7 @@ CONVERTERS: dict[Kind, Callable[[object], Value]] = {
     Kind.DATETIME: date_time,
     Kind.LIST: joined,
     Kind.JSON: json_text,
-    Kind.LOOKUP: text,
+    Kind.LOOKUP: lookup,
     Kind.ANY: whatever,
 }
 """One converter for each kind of a single field; a ``TITLE`` is made of several."""

@@ -1,4 +1,5 @@
 from decimal import Decimal
+from typing import Any
 
 import psycopg
 import pytest
@@ -67,6 +68,31 @@ def test_decimals_keep_their_digits(stage: Stage) -> None:
     answer = stage.run("plan", "acme", "--entity", "balance", "--json")
     assert "1234567890.12345678" in answer.out
     assert "[bold" not in stage.run("plan", "acme").err
+
+
+def plan(stage: Stage) -> dict[str, Any]:
+    """What is planned for the accounts."""
+    answer = stage.run("plan", "acme", "--entity", "account", "--json")
+    return dict(answer.json["entities"]["account"])
+
+
+def test_a_row_that_rests_is_not_among_what_would_be_sent(stage: Stage) -> None:
+    organization = stage.sandbox.organization
+    ids = organization.ids("accounts")
+    parents = {organization.get("accounts", key).get("parentAccountId") for key in ids}
+    bad, other = [key for key in ids if key not in parents][:2]
+    fault = {"rows": {"external_ids": [bad], "code": "DUPLICATE_VALUE", "message": "no"}}
+    stage.salesforce("faults", fault | {"times": None})
+    for _ in range(3):
+        assert plan(stage)["create"]
+        stage.run("run", "acme", "--entity", "account")
+    organization.change("accounts", other, name="Another name")
+    account = plan(stage)
+    assert [row["m3ter_id"] for row in account.pop("sample")] == [other]
+    assert account == {"create": 0, "update": 1, "unchanged": 4, "invalid": 0, "resting": 1}
+    organization.change("accounts", bad, name="Now it is another row")
+    account = plan(stage)
+    assert (account["create"], "resting" in account) == (1, False)
 
 
 def test_a_mapping_that_does_not_fit_the_org_is_a_failure(stage: Stage) -> None:

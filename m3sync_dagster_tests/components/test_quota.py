@@ -11,7 +11,7 @@ from m3sync_dagster.components.integration import Integration
 from m3sync_dagster.definitions import defs
 from m3sync_dagster.lifecycle.runs import STATUS_TAG
 from m3sync_dagster.state import connect, postgres_url
-from m3sync_dagster.sync.mapping import EntityOptions
+from m3sync_dagster.sync.options import EntityOptions
 from m3sync_dagster_tests.conftest import Sandbox
 
 Run = Callable[[], dg.ExecuteInProcessResult]
@@ -91,6 +91,28 @@ def test_a_quota_that_ends_amid_the_rows_keeps_what_was_acknowledged(
         on_record = connection.execute("SELECT m3ter_id FROM m3sync.synced_record").fetchall()
     assert on_record
     assert {row[0] for row in on_record} == set(environment.records("m3ter_Account__c"))
+    check_going_on(run, environment)
+
+
+def test_a_run_that_m3ter_keeps_too_many_requests_from_goes_on_at_the_next_tick(
+    run: Run, environment: Sandbox, instance: dg.DagsterInstance
+) -> None:
+    busy = {"kind": "respond", "status": 429, "headers": {"retry-after-ms": "1"}}
+    body = {"action": busy, "path": "*/accounts", "times": None}
+    environment.m3ter.post("/sandbox/faults", json=body).raise_for_status()
+    result = run()
+    status, text = told(result)
+    assert status == "RATE_LIMIT_RETRY"
+    ended = instance.get_run_by_id(result.run_id)
+    assert ended
+    assert ended.tags[STATUS_TAG] == status
+    assert "m3ter answered accounts with 429" in text
+    assert re.search(r"due again at \d{4}-\d\d-\d\d \d\d:\d\d UTC", text)
+    assert environment.records("m3ter_Account__c") == {}
+    with connect(postgres_url()) as connection:
+        events = connection.execute("SELECT name, remedy FROM m3sync.integration_event").fetchall()
+    assert [name for name, _ in events] == ["integration.perform.error"]
+    environment.m3ter.delete("/sandbox/faults")
     check_going_on(run, environment)
 
 

@@ -17,7 +17,7 @@ from m3sync_dagster.sandbox.salesforce.schema import ValidationRule, field_from_
 from m3sync_dagster.sandbox.server import running
 from m3sync_dagster.state import PostgresLedger, Reject, connect, list_rejects
 from m3sync_dagster.sync.engine import EntitySync
-from m3sync_dagster.sync.mapping import EntityOptions, build_mapping
+from m3sync_dagster.sync.options import EntityOptions, build_mapping
 from m3sync_dagster.sync.outcome import RowResult
 from m3sync_dagster.sync.ports import Group, JobLog, Target
 from m3sync_dagster_tests.salesforce.conftest import SECRET, Time
@@ -74,7 +74,9 @@ KINDS = {
         "'platinum' is not a value of this restricted picklist",
         ("Tier__c",),
     ),
-    "nameless": Kind({"id": None}, "invalid", "M3SYNC_INVALID_RECORD", "the record's id is 'None'"),
+    "nameless": Kind(
+        {"id": None}, "invalid", "M3SYNC_INVALID_RECORD", "'None' is not the id of a record"
+    ),
     "orphan": Kind(
         {"parentAccountId": "nobody"},
         "dependency",

@@ -105,6 +105,7 @@ MESSAGES = {
     ("REQUEST_LIMIT_EXCEEDED", TRANSIENT): "ConcurrentPerOrgLongTxn Limit exceeded.",
     ("INVALID_FIELD", DEPENDENCY): "Foreign key external ID: a not found for field b in entity c",
     ("INVALID_FIELD", CONFIGURATION): "No such column 'X' on sobject of type Y",
+    ("API_CURRENTLY_DISABLED", CONFIGURATION): "API is disabled for this User",
     ("DUPLICATE_VALUE", PERMANENT): "Duplicate external id specified: x",
     ("InvalidBatch", CONFIGURATION): "Field name not found : X__c",
 }
@@ -113,18 +114,20 @@ ANSWERS: dict[ErrorClass, tuple[int, ...]] = {
     TRANSIENT: (420, 500, 502, 503, 504),
     QUOTA: (429,),
     AUTHENTICATION: (401,),
-    CONFIGURATION: (403, 404, 405, 409, 410, 412, 413, 414, 415, 428, 431),
+    CONFIGURATION: (301, 302, 303, 307, 308, 403, 404, 405, 409, 410, 412, 413, 414, 415, 428, 431),
     PERMANENT: (300,),
 }
 """HTTP statuses of answers that name no code."""
 LOGINS = """
     invalid_client invalid_client_id invalid_client_credentials invalid_app unauthorized_client
     invalid_grant invalid_request unsupported_grant_type OAUTH_APP_BLOCKED OAUTH_APP_ACCESS_DENIED
-    OAUTH_EC_APP_BLOCKED inactive_user inactive_org rate_limit_exceeded login_rate_exceeded"""
+    OAUTH_EC_APP_BLOCKED invalid_app_access inactive_user inactive_org rate_limit_exceeded
+    login_rate_exceeded"""
 LOGINS_THAT_PASS = "temporarily_unavailable server_error"
 
 TABLE = [(code, kind) for kind, codes in CODES.items() for code in codes.split()]
 TABLE += [("REQUEST_LIMIT_EXCEEDED", TRANSIENT), ("INVALID_FIELD", DEPENDENCY)]
+TABLE += [("API_CURRENTLY_DISABLED", CONFIGURATION)]
 WRITES = {
     False: ("PATCH", "/composite/", "composite/sobjects/{object}/{field}"),
     True: ("POST", "/jobs/ingest$", "jobs/ingest"),

@@ -81,6 +81,9 @@ def test_no_secret_is_in_the_repr(flow: dict[str, Any]) -> None:
         ("https://test.salesforce.com", "test", "test"),
         (MY_DOMAIN, "login", "acme.my"),
         ("https://acme--uat.sandbox.my.salesforce.com", "test", "acme--uat.sandbox.my"),
+        ("https://acme--uat.my.salesforce.com", "test", "acme--uat.my"),
+        ("https://odd-day-1.scratch.my.salesforce.com", "test", "odd-day-1.scratch.my"),
+        ("https://acme-dev-ed.develop.my.salesforce.com", "login", "acme-dev-ed.develop.my"),
     ],
 )
 def test_a_jwt_is_made_out_to_one_of_the_two_audiences(

@@ -86,6 +86,8 @@ class Server:
     made: list[Job] = field(default_factory=list)
 
     def __call__(self, request: Request, body: bytes) -> Response:
+        if request.url.path.endswith("/limits"):
+            return JSONResponse({"DailyApiRequests": {"Max": 15_000, "Remaining": 14_000}})
         path = request.url.path.partition("/jobs/ingest")[2].strip("/")
         if (answer := self.hook(request.method, path)) is not None:
             return answer
@@ -137,8 +139,8 @@ def test_results_are_told_apart_and_matched_by_external_id(scripted: Scripted, j
         ("opened", "7501", "m3ter_Account__c", "3"),
         ("ended", "7501", "JobComplete"),
     ]
-    assert org.calls == 1 + 3 + 3 + 3
-    assert len(script.requests) == 9
+    assert org.calls == 1 + 1 + 3 + 3 + 3
+    assert len(script.requests) == 10
 
 
 def test_the_job_is_written_down_before_its_data_is_closed(scripted: Scripted, jobs: Jobs) -> None:

@@ -115,6 +115,45 @@ def test_the_share_is_the_last_that_is_used(used: int, stops: bool) -> None:
         quota.check()
 
 
+def test_an_app_with_a_limit_of_its_own_goes_no_further_than_its_share(
+    scripted: Scripted, jobs: Jobs
+) -> None:
+    org, script = silent(scripted, left(1_000, 900))
+    script.usage = "api-usage=18/5000; per-app-api-usage=201/250(appName=m3sync)"
+    send(org, jobs)
+    with pytest.raises(RateLimitError, match="used 201 of its 250 API calls"):
+        send(org, jobs)
+
+
+@pytest.mark.parametrize(("remaining", "stops"), [(3_000, False), (2_999, True), (0, True)])
+def test_batches_are_asked_for_before_they_are_used(
+    scripted: Scripted, remaining: int, stops: bool
+) -> None:
+    limits = {
+        "DailyApiRequests": {"Max": 1_000, "Remaining": 999},
+        "DailyBulkApiBatches": {"Max": 15_000, "Remaining": remaining},
+    }
+    org, script = scripted(lambda _request, _body: JSONResponse(limits))
+    for _ in range(2):
+        org.transport.check_quota()
+        if stops:
+            with pytest.raises(RateLimitError, match="of its 15000 Bulk API batches") as caught:
+                org.transport.check_quota(batches=True)
+            assert "next hour" in caught.value.remedy
+        else:
+            org.transport.check_quota(batches=True)
+    assert sum(request.endswith("/limits") for request in script.requests) == 1
+    assert org.usage == (1, 100_000)
+
+
+def test_batches_that_nobody_tells_of_stop_nothing(scripted: Scripted) -> None:
+    for answer in (left(1_000, 900), JSONResponse([{"errorCode": "INSUFFICIENT_ACCESS"}], 403)):
+        org, script = silent(scripted, answer)
+        org.transport.check_quota(batches=True)
+        org.transport.check_quota(batches=True)
+        assert len(script.requests) == 1
+
+
 @pytest.mark.parametrize("large", [False, True], ids=["collections", "ingest"])
 @pytest.mark.parametrize(
     "code", ["EXCEEDED_QUOTA", "INSERT_UPDATE_DELETE_NOT_ALLOWED_DURING_MAINTENANCE"]

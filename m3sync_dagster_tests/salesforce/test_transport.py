@@ -4,6 +4,8 @@ import logging
 import threading
 import traceback
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 
 import pytest
@@ -155,11 +157,55 @@ def test_a_refusal_is_not_tried_again(
     assert len(script.requests) == 1
 
 
-def test_a_redirect_takes_the_token_nowhere(scripted: Scripted) -> None:
-    org, script = scripted(lambda _r, _b: RedirectResponse("/elsewhere", 302))
-    with pytest.raises(RemoteError, match="302"):
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_a_redirect_takes_the_token_nowhere(scripted: Scripted, status: int) -> None:
+    org, script = scripted(lambda _r, _b: RedirectResponse("/elsewhere", status))
+    with pytest.raises(ConfigurationError, match=str(status)) as caught:
         org.limits()
+    assert "My Domain" in caught.value.remedy
     assert len(script.requests) == 1
+
+
+@pytest.mark.parametrize("as_date", [False, True])
+@pytest.mark.parametrize("status", [429, 503])
+def test_an_answer_may_say_when_to_come_again(
+    scripted: Scripted, time: Time, status: int, as_date: bool
+) -> None:
+    trouble = iter([1])
+
+    def handler(_request: Request, _body: bytes) -> Response:
+        if next(trouble, None):
+            moment = datetime.now(UTC) + timedelta(seconds=40)
+            after = format_datetime(moment, usegmt=True) if as_date else "40"
+            return PlainTextResponse("", status, headers={"Retry-After": after})
+        return JSONResponse({})
+
+    org, _ = scripted(handler)
+    org.limits()
+    (nap,) = time.naps
+    assert 20 < nap <= 40
+
+
+@pytest.mark.parametrize(
+    ("after", "tries"),
+    [
+        ("3600", 1),
+        ("Fri, 01 Jan 2100 00:00:00 GMT", 1),
+        ("9" * 400, 1),
+        ("soon", ATTEMPTS),
+        ("Thu, 01 Jan 2015 00:00:00 GMT", ATTEMPTS),
+        ("-5", ATTEMPTS),
+    ],
+)
+def test_a_long_wait_is_left_to_the_next_run(
+    scripted: Scripted, time: Time, after: str, tries: int
+) -> None:
+    headers = {"Retry-After": after}
+    org, script = scripted(lambda _r, _b: PlainTextResponse("", 429, headers=headers))
+    with pytest.raises(RateLimitError):
+        org.limits()
+    assert len(script.requests) == tries
+    assert max(time.naps, default=0) < 60
 
 
 def test_an_unreachable_org_says_so(time: Time) -> None:

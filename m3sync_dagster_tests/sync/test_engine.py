@@ -10,7 +10,7 @@ from m3sync_dagster.entities import ENTITIES, EntityType
 from m3sync_dagster.state import PostgresLedger, connect, list_rejects, retry_rejects
 from m3sync_dagster.sync.engine import EntitySync
 from m3sync_dagster.sync.errors import DeadlineError, RemoteError, SyncError
-from m3sync_dagster.sync.mapping import EntityOptions, build_mapping
+from m3sync_dagster.sync.options import EntityOptions, build_mapping
 from m3sync_dagster.sync.outcome import Acknowledged, Counts, ErrorClass, Refused, RowResult
 from m3sync_dagster.sync.ports import (
     Group,

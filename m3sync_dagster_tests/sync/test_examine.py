@@ -8,7 +8,8 @@ import pytest
 from m3sync_dagster.entities import ENTITIES, EXTERNAL_ID, Field, Kind
 from m3sync_dagster.sync.examine import examine
 from m3sync_dagster.sync.findings import Finding, MisfitError, require_none
-from m3sync_dagster.sync.mapping import EntityOptions, Mapping, build_mapping
+from m3sync_dagster.sync.mapping import Mapping
+from m3sync_dagster.sync.options import EntityOptions, WhenGone, build_mapping
 from m3sync_dagster.sync.ports import SalesforceField, SalesforceObject
 
 TYPES = {
@@ -35,6 +36,7 @@ def fitting(mapping: Mapping) -> SalesforceObject:
             precision=18 if TYPES.get(carried.kind) == "double" else 0,
             scale=carried.scale,
             refers_to=(mapping.parent_objects[carried.refers_to],) if carried.refers_to else (),
+            relationship=carried.salesforce.replace("__c", "__r") if carried.refers_to else None,
             defaulted=False,
         )
         for carried in mapping.fields
@@ -72,12 +74,42 @@ def test_a_terse_describe_is_not_held_against_anybody(entity: str) -> None:
     assert examine(mapping, SalesforceObject("X__c", "X", fields)) == []
 
 
+@pytest.mark.parametrize(
+    ("value", "changes", "words"),
+    [
+        ("m3ter", {"type": "boolean"}, "neither true nor false"),
+        ("m3ter", {"type": "picklist", "picklist": ("A",), "restricted": True}, "restricted"),
+        ("m3ter", {"length": 4}, "the field holds 4"),
+        (7, {"type": "date"}, "is not a date"),
+        ("acme", {"type": "reference"}, "is not a Salesforce Id"),
+    ],
+)
+def test_a_constant_that_does_not_fit_is_found_before_any_row(
+    value: object, changes: dict[str, Any], words: str
+) -> None:
+    mapping = mapping_of(constants={"Fixed__c": value})
+    (finding,) = examine(mapping, changed(mapping, "Fixed__c", **changes))
+    assert words in finding.cause
+    assert finding.blocks
+    assert finding.where == ("entities", "contract", "constants", "Fixed__c")
+
+
+def test_a_gone_field_that_may_not_be_empty_is_found() -> None:
+    mapping = mapping_of(when_gone=WhenGone.FLAG, gone_field="Gone__c")
+    described = changed(mapping, "Gone__c", type="date", nillable=False, defaulted=False)
+    (finding,) = examine(mapping, described)
+    assert "the org requires one" in finding.cause
+    assert finding.where == ("entities", "contract", "gone_field")
+    assert examine(mapping, changed(mapping, "Gone__c", type="boolean", nillable=False)) == []
+
+
 AMOUNT = Field("amount", "Amount__c", Kind.NUMBER)
 BLOCKING: list[tuple[str, dict[str, Any], str]] = [
     (EXTERNAL_ID, {"external_id": False}, "is not an External ID"),
     (EXTERNAL_ID, {"unique": False}, "is not Unique"),
     (EXTERNAL_ID, {"type": "double", "length": 0}, "cannot hold m3ter's ids"),
     (EXTERNAL_ID, {"length": 18}, "cannot hold m3ter's ids"),
+    ("m3ter_Account__c", {"relationship": None}, "has no relationship name"),
     (EXTERNAL_ID, {"createable": False}, "may read but not write m3ter_Id__c"),
     ("Code__c", {"createable": False, "updateable": False}, "may read but not write Code__c"),
     ("Code__c", {"updateable": False}, "may read but not write Code__c"),

@@ -36,6 +36,10 @@ INT = SalesforceField("F__c", "int")
 PICKLIST = SalesforceField("F__c", "picklist", length=255, picklist=("A", "B"), restricted=True)
 CHECKBOX = SalesforceField("F__c", "boolean", nillable=False)
 
+ID = "001000000000001AAA"
+NO_LIMITS = SalesforceField("F__c", "double")
+SECRET = SalesforceField("F__c", "encryptedstring", length=5)
+
 FITS: list[tuple[SalesforceField, Value, Value]] = [
     (TEXT, "12345", "12345"),
     (TEXT, None, None),
@@ -58,6 +62,19 @@ FITS: list[tuple[SalesforceField, Value, Value]] = [
     (TEXT, " \n ", None),
     (SEVERAL, "B;A", "B;A"),
     (SEVERAL, None, None),
+    (SEVERAL, " A ;B;;A", "A;B"),
+    (SEVERAL, ";", None),
+    (SECRET, "12345", "12345"),
+    (NO_LIMITS, Decimal("1234567890.12345678"), Decimal("1234567890.12345678")),
+    (NO_LIMITS, Decimal("0.1000000000000000000000"), Decimal("0.1000000000000000000000")),
+    (NO_LIMITS, 10**22, Decimal(10**22)),
+    (NO_LIMITS, Decimal("-0.0"), Decimal("-0.0")),
+    (SalesforceField("F__c", "time"), "10:20", "10:20:00.000Z"),
+    (SalesforceField("F__c", "time"), "23:59:59.5Z", "23:59:59.500Z"),
+    (SalesforceField("F__c", "time"), None, None),
+    (SalesforceField("F__c", "reference"), ID, ID),
+    (SalesforceField("F__c", "reference"), ID[:15], ID[:15]),
+    (SalesforceField("F__c", "reference"), None, None),
     (INT, Decimal("7.0"), Decimal("7.0")),
     (INT, -(2**31), Decimal(-(2**31))),
     (SalesforceField("F__c", "long"), 2**40, Decimal(2**40)),
@@ -96,6 +113,17 @@ MISFITS: list[tuple[SalesforceField, Value, str]] = [
     (SalesforceField("F__c", "datetime"), "4001-01-01T00:00:00Z", "is not between"),
     (SalesforceField("F__c", "string", nillable=False, defaulted=False), None, "requires one"),
     (SalesforceField("F__c", "string", nillable=False, defaulted=False), " ", "requires one"),
+    (SECRET, "123456", "the field holds 5"),
+    (NO_LIMITS, Decimal("1234567890.123456789"), "more than the 18 digits"),
+    (NO_LIMITS, 10**18 + 1, "more than the 18 digits"),
+    (NO_LIMITS, Decimal("1E+400"), "too large or too small"),
+    (NO_LIMITS, Decimal("1E-9999"), "too large or too small"),
+    (NUMBER, "NaN", "is not a number"),
+    (SalesforceField("F__c", "time"), "25:00:00", "is not a time of the day"),
+    (SalesforceField("F__c", "time"), "10:20:30.1234567", "is not a time of the form"),
+    (SalesforceField("F__c", "time"), Decimal(10), "is not a time of the form"),
+    (SalesforceField("F__c", "reference"), "acme", "is not a Salesforce Id"),
+    (SalesforceField("F__c", "reference"), True, "is not a Salesforce Id"),
     (CHECKBOX, "yes", "neither true nor false"),
     (SalesforceField("F__c", "date"), "2026-01-31T00:00:00.000Z", "is not a date"),
     (SalesforceField("F__c", "datetime"), "soon", "is not a date-time"),
@@ -160,6 +188,12 @@ def test_a_text_is_cut_only_where_the_mapping_asks() -> None:
     assert isinstance(uncut, Refused)
     assert uncut.fields == ("Long__c",)
     assert mapping(frozenset()).seed != mapping(frozenset({"long"})).seed
+
+
+def test_what_is_cut_fits_also_where_an_emoji_counts_as_two() -> None:
+    title = SalesforceField("Name", "string", length=5)
+    fitted = fitter(title, Kind.TITLE).fit(Mapped("r1", ["🧾🧾🧾🧾"], b""))
+    assert fitted == Row("r1", ["🧾🧾"])
 
 
 def test_a_title_is_cut_to_what_the_org_holds() -> None:

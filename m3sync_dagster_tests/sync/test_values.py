@@ -57,7 +57,9 @@ UNFIT: list[tuple[Kind, object, str]] = [
     (Kind.TEXT, ["a"], "is not a text"),
     (Kind.TEXT, Decimal("1E+999999"), "too large or too small"),
     (Kind.TEXT, "a\0b", "NUL"),
-    (Kind.LOOKUP, "\0", "NUL"),
+    (Kind.LOOKUP, "\0", "is not the id"),
+    (Kind.LOOKUP, " a", "is not the id"),
+    (Kind.LOOKUP, " ", "is not the id"),
     (Kind.LIST, ["\0"], "NUL"),
     (Kind.NUMBER, "1e99999999999999999999", "too large or too small"),
     (Kind.NUMBER, "twelve", "is not a number"),
@@ -78,7 +80,7 @@ UNFIT: list[tuple[Kind, object, str]] = [
     (Kind.LIST, "PREPAYMENT", "is not an array"),
     (Kind.LIST, ["a;b"], "has an element with a semicolon"),
     (Kind.LIST, [["a"]], "is not a text"),
-    (Kind.LOOKUP, {"id": "x"}, "is not a text"),
+    (Kind.LOOKUP, {"id": "x"}, "is not the id"),
 ]
 
 

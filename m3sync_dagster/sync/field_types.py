@@ -1,0 +1,189 @@
+"""What each of Salesforce's field types takes, and what an org's own field takes of that.
+
+Sources: Salesforce Object Reference, "Field Types"; SOAP API Developer Guide, "Primitive Data
+Types".
+"""
+
+import math
+import re
+from collections.abc import Callable
+from decimal import Decimal
+
+from m3sync_dagster.sync.outcome import Value
+from m3sync_dagster.sync.ports import SalesforceField
+from m3sync_dagster.sync.values import (
+    BLANK,
+    Unfit,
+    calendar_date,
+    clock_time,
+    date_time,
+    integer,
+    number,
+    shown,
+    text,
+)
+
+Rule = Callable[[Value, SalesforceField], Value]
+"""Gives the value to send to a field, or raises ``Unfit``."""
+
+MOST_DIGITS = 18
+"""Digits that a number has at most. Source: Salesforce Help, "Custom Field Types"."""
+EARLIEST, LATEST = "1700-01-01", "4000-12-31"
+"""The days that Salesforce knows. Source: SOAP API Developer Guide, "Primitive Data Types"."""
+
+_ID = re.compile(r"[A-Za-z0-9]{15}(?:[A-Za-z0-9]{3})?")
+
+
+def rule_of(described: SalesforceField, *, by_external_id: bool = False) -> Rule:
+    """The rule of a field's type; a required field also has to have a value.
+
+    Args:
+        described: the field.
+        by_external_id: it is a lookup that is set by the other record's external ID.
+    """
+    rule = _unchanged if by_external_id else _RULES.get(described.type, _unchanged)
+    if described.nillable or described.defaulted is not False:
+        return rule
+
+    def required(value: Value, field: SalesforceField) -> Value:
+        fitted = rule(value, field)
+        if fitted is None:
+            raise Unfit("there is no value, and the org requires one")
+        return fitted
+
+    return required
+
+
+def _unchanged(value: Value, _described: SalesforceField) -> Value:
+    return value
+
+
+def _text(value: Value, described: SalesforceField) -> Value:
+    """Salesforce takes the blanks off both ends before it counts.
+
+    Characters are counted one by one here. Should an org count those outside the Basic
+    Multilingual Plane as two, then it is the org that refuses the row.
+    """
+    if value is None:
+        return None
+    words = str(text(value) or "")
+    length = len(words.strip(BLANK))
+    if described.length and length > described.length:
+        raise Unfit(
+            f"{shown(words)} is {length} characters long, the field holds {described.length}"
+        )
+    return words if length else None
+
+
+def _picklist(value: Value, described: SalesforceField) -> Value:
+    words = _text(value, described)
+    told = str(words or "").strip(BLANK)
+    if told and described.restricted and told not in described.picklist:
+        raise Unfit(f"{shown(words)} is not a value of this restricted picklist")
+    return words
+
+
+def _choices(value: Value, described: SalesforceField) -> Value:
+    """Several values of a picklist, joined with ``;``; Salesforce keeps each once."""
+    words = str(_text(value, described) or "")
+    chosen = dict.fromkeys(filter(None, (part.strip(BLANK) for part in words.split(";"))))
+    if described.restricted and (strange := chosen.keys() - set(described.picklist)):
+        raise Unfit(f"{shown(min(strange))} is not a value of this restricted picklist")
+    return ";".join(chosen) or None
+
+
+def _number(value: Value, described: SalesforceField) -> Value:
+    """Digits before the decimal point have to fit; of those after it, Salesforce keeps more.
+
+    But not without end: no number has more than 18 digits in all.
+    Source: Salesforce Help 000387302, on decimal places of numbers that come by the API.
+    """
+    if value is None:
+        return None
+    exact = Decimal(number(value))  # type: ignore[arg-type] # a converter gave int or Decimal
+    room = described.precision - described.scale
+    whole = max(0, exact.adjusted() + 1) if exact else 0
+    if described.precision and whole > room:
+        raise Unfit(
+            f"{shown(exact)} has {whole} digits before the decimal point, the field holds {room}"
+        )
+    if _figures(exact) > MOST_DIGITS:
+        raise Unfit(f"{shown(exact)} has more than the {MOST_DIGITS} digits that a number can have")
+    if exact and not 0 < abs(float(exact)) < math.inf:
+        raise Unfit(f"{shown(exact)} is too large or too small for any number field")
+    return exact
+
+
+def _figures(exact: Decimal) -> int:
+    """How many digits say something: neither zeros in front nor at the end."""
+    digits = exact.as_tuple().digits
+    return len(digits) if digits[-1] else len(bytes(digits).rstrip(b"\0"))
+
+
+def _whole(value: Value, described: SalesforceField) -> Value:
+    """A field of type ``int`` or ``long`` has no fractions and 32 or 64 bits."""
+    if value is None:
+        return None
+    exact = Decimal(integer(value))  # type: ignore[arg-type] # as above
+    bits = 31 if described.type == "int" else 63
+    if exact.adjusted() > 18 or not -(2**bits) <= exact < 2**bits:
+        raise Unfit(f"{shown(exact)} is not a whole number of {bits + 1} bits")
+    return exact
+
+
+def _checkbox(value: Value, _described: SalesforceField) -> Value:
+    """A checkbox has no third state: nothing is not checked."""
+    if value is None:
+        return False
+    if isinstance(value, bool):
+        return value
+    raise Unfit(f"{shown(value)} is neither true nor false")
+
+
+def _date(value: Value, _described: SalesforceField) -> Value:
+    return None if value is None else _known_day(calendar_date(value))
+
+
+def _datetime(value: Value, _described: SalesforceField) -> Value:
+    return None if value is None else _known_day(date_time(value))
+
+
+def _known_day(value: Value) -> Value:
+    if not EARLIEST <= str(value)[:10] <= LATEST:
+        raise Unfit(f"{shown(value)} is not between {EARLIEST} and {LATEST}")
+    return value
+
+
+def _time(value: Value, _described: SalesforceField) -> Value:
+    return None if value is None else clock_time(value)
+
+
+def _reference(value: Value, _described: SalesforceField) -> Value:
+    """A lookup that no m3ter record goes with takes Salesforce's own ids."""
+    if value is None or (isinstance(value, str) and _ID.fullmatch(value)):
+        return value
+    raise Unfit(f"{shown(value)} is not a Salesforce Id of 15 or 18 characters")
+
+
+_RULES: dict[str, Rule] = {
+    "string": _text,
+    "textarea": _text,
+    "email": _text,
+    "phone": _text,
+    "url": _text,
+    "encryptedstring": _text,
+    "picklist": _picklist,
+    "combobox": _text,
+    "multipicklist": _choices,
+    "double": _number,
+    "currency": _number,
+    "percent": _number,
+    "int": _whole,
+    "long": _whole,
+    "boolean": _checkbox,
+    "date": _date,
+    "datetime": _datetime,
+    "time": _time,
+    "reference": _reference,
+}
+"""Describe's field types; a type that is not listed takes what comes."""
