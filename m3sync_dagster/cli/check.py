@@ -173,11 +173,14 @@ class Checks:
 
         integration, name = found.integration, found.integration.name
         try:
-            text = at_place(found.path, name, lambda: proposed(integration, self._org(found)))
+            text = at_place(found.path, name, lambda: proposed(found, self._org(found)))
         except SyncError as error:
             return Finding(name, "namespace", "", error)
         cause = f"where {integration.namespace}'s objects are has to be said in {found.path}"
-        remedy = "Look the proposed mapping through, and paste it there under attributes."
+        remedy = (
+            "Look the proposed mapping through, and put it there in the place of namespace, "
+            "namespace_prefix and entities."
+        )
         return Finding(name, "namespace", "", ConfigurationError(cause, remedy), proposal=text)
 
     def _org(self, found: "Found") -> "SalesforceOrg":

@@ -46,6 +46,7 @@ class Field:
         precision, scale: digits in all, and after the decimal point, of a number field.
         refers_to: for a ``LOOKUP``, the name of the entity type it points to.
         sources: for a ``TITLE``, the m3ter fields to look at, in this order.
+        aliases: other names that people have for it, m3ter's Console among them.
     """
 
     source: str
@@ -56,6 +57,7 @@ class Field:
     scale: int = 0
     refers_to: str | None = None
     sources: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +76,8 @@ class EntityType:
         fields: every documented response field, ``id`` and ``customFields`` apart.
         aliases: other names that people have for it.
         query: parameters of the list endpoint beside those for paging and for accounts.
-        settled: a record is carried only once one of these fields has this value, since before
-            that m3ter may still work it out anew; empty: always.
+        settled: a record is carried once one of these fields has this value, since before that
+            m3ter may still work it out anew; from then on it is followed; empty: always.
     """
 
     name: str
@@ -125,8 +127,13 @@ def money(source: str, salesforce: str) -> Field:
 
 AUDIT_FIELDS: tuple[Field, ...] = (
     Field("version", "Version__c", Kind.INTEGER),
-    Field("dtCreated", "Created_In_m3ter__c", Kind.DATETIME),
-    Field("dtLastModified", "Modified_In_m3ter__c", Kind.DATETIME),
+    Field("dtCreated", "Created_In_m3ter__c", Kind.DATETIME, aliases=("Created date",)),
+    Field(
+        "dtLastModified",
+        "Modified_In_m3ter__c",
+        Kind.DATETIME,
+        aliases=("Modified date", "Last modified date"),
+    ),
     identity("createdBy", "Created_By_In_m3ter__c"),
     identity("lastModifiedBy", "Modified_By_In_m3ter__c"),
 )

@@ -27,7 +27,7 @@ COMMITMENT = EntityType(
         Field("separateOverageUsage", "Separate_Overage_Usage__c", Kind.BOOLEAN),
         Field("startDate", "Start_Date__c", Kind.DATE),
         Field("endDate", "End_Date__c", Kind.DATE),
-        Field("billEpoch", "Bill_Epoch__c", Kind.DATE),
+        Field("billEpoch", "Bill_Epoch__c", Kind.DATE, aliases=("First bill date",)),
         Field("billingInterval", "Billing_Interval__c", Kind.INTEGER),
         Field("billingOffset", "Billing_Offset__c", Kind.INTEGER),
         identity("billingPlanId", "Billing_Plan_Id__c"),

@@ -19,7 +19,7 @@ CONTRACT = EntityType(
         Field("name", "Contract_Name__c"),
         Field("code", "Code__c"),
         Field("description", "Description__c", length=2000),
-        Field("purchaseOrderNumber", "Purchase_Order_Number__c"),
+        Field("purchaseOrderNumber", "Purchase_Order_Number__c", aliases=("PO number",)),
         Field("startDate", "Start_Date__c", Kind.DATE),
         Field("endDate", "End_Date__c", Kind.DATE),
         Field("applyContractPeriodLimits", "Apply_Contract_Period_Limits__c", Kind.BOOLEAN),

@@ -51,7 +51,7 @@ def installed_packages(transport: Transport) -> list[Package] | None:
 
 
 def known_objects(transport: Transport) -> list[KnownObject]:
-    """List every object that this user sees.
+    """List every object that this user sees, custom settings and what is withdrawn apart.
 
     Raises:
         SyncError: Salesforce could not be asked.
@@ -60,7 +60,7 @@ def known_objects(transport: Transport) -> list[KnownObject]:
     return [
         KnownObject(str(one["name"]), str(one.get("label") or ""))
         for one in answer.sobjects
-        if one.get("name")
+        if one.get("name") and not (one.get("customSetting") or one.get("deprecatedAndHidden"))
     ]
 
 

@@ -1,11 +1,18 @@
 """Which objects and fields of an org are called like an entity's, whatever their namespace."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable
 
 from m3sync_dagster.entities import EXTERNAL_ID, EntityType, Field, Kind
 from m3sync_dagster.sync.holding import holds_id
 from m3sync_dagster.sync.ports import SalesforceField
+
+CUSTOM = "__c"
+"""How the API names of custom objects and fields end, and of nothing else.
+
+Source: SOAP API Developer Guide, "API Names of Custom Objects and Fields"; events end in ``__e``,
+custom metadata types in ``__mdt``.
+"""
 
 
 def namespace_of(api_name: str) -> str:
@@ -21,7 +28,7 @@ def bare(api_name: str) -> str:
 
 
 def is_called(api_name: str, label: str, entity: EntityType, *, any_name: bool) -> bool:
-    """Whether an object goes by an entity's name: ``m3_Account__c``, ``m3 Account``.
+    """Whether a custom object goes by an entity's name: ``m3_Account__c``, ``m3 Account``.
 
     Args:
         api_name: the object's API name.
@@ -29,47 +36,89 @@ def is_called(api_name: str, label: str, entity: EntityType, *, any_name: bool) 
         entity: the record type.
         any_name: also where neither begins with m3, as in ``Account__c``.
     """
-    wanted = {_key(name) for name in (entity.name, entity.label, *entity.aliases)}
-    keys = {_key(bare(api_name).removesuffix("__c")), _key(label)}
+    keys = {_field_key(api_name), _key(label)} if api_name.endswith(CUSTOM) else set()
     return any(
-        re.sub("^(m3ter|m3)", "", key) in wanted for key in keys if any_name or key.startswith("m3")
+        _without_m3(key) in _words(entity) for key in keys if any_name or key.startswith("m3")
     )
 
 
-def external_ids(fields: Iterable[SalesforceField]) -> list[str]:
-    """The field that is called like our external ID; else those that could be one."""
+def external_ids(entity: EntityType, fields: Iterable[SalesforceField]) -> list[SalesforceField]:
+    """The fields that are called like our external ID; else those that could be one."""
     usable = [f for f in fields if holds_id(f) and f.external_id is not False]
-    ours = [f.name for f in usable if bare(f.name) == EXTERNAL_ID]
-    wanted = {_field_key(EXTERNAL_ID), "m3id"}
-    called = [f.name for f in usable if _field_key(f.name) in wanted or _key(f.label) in wanted]
-    return ours or sorted(called) or sorted(f.name for f in usable if f.external_id and f.unique)
+    unique = [f for f in usable if f.external_id and f.unique]
+    choices = (
+        [f for f in usable if bare(f.name) == EXTERNAL_ID],
+        [f for f in unique if is_id(entity, f)],
+        [f for f in usable if is_id(entity, f)],
+        unique,
+    )
+    return sorted(next(filter(None, choices), []), key=lambda f: f.name)
 
 
-def by_name(carried: Field, fields: Iterable[SalesforceField]) -> Iterator[SalesforceField]:
-    """Fields that have our field's API name."""
-    wanted = carried.salesforce.casefold()
-    return (f for f in fields if bare(f.name).casefold() == wanted)
+def is_id(entity: EntityType, field: SalesforceField) -> bool:
+    """Whether a field is called like the id of an entity's record: ``m3 Id``, ``Account Id``."""
+    forms = _forms(entity, bare(field.name).removesuffix(CUSTOM), field.label)
+    return not forms.isdisjoint({"id", "externalid"})
 
 
-def by_source(carried: Field, fields: Iterable[SalesforceField]) -> Iterator[SalesforceField]:
-    """Fields whose API name is our field's or m3ter's, but for case and underscores."""
-    wanted = _keys_of(carried)
-    return (f for f in fields if _field_key(f.name) in wanted)
+Alike = Callable[[EntityType, Field, SalesforceField], bool]
 
 
-def by_label(carried: Field, fields: Iterable[SalesforceField]) -> Iterator[SalesforceField]:
-    """Fields whose label is such a name."""
-    wanted = _keys_of(carried)
-    return (f for f in fields if _key(f.label) in wanted)
+def _by_name(_entity: EntityType, carried: Field, field: SalesforceField) -> bool:
+    """It has our field's API name."""
+    return bare(field.name).casefold() == carried.salesforce.casefold()
+
+
+def _by_source(_entity: EntityType, carried: Field, field: SalesforceField) -> bool:
+    """Its API name is our field's or m3ter's, but for case and underscores."""
+    return _field_key(field.name) in _keys_of(carried)
+
+
+def _by_label(_entity: EntityType, carried: Field, field: SalesforceField) -> bool:
+    """Its label is such a name."""
+    return _key(field.label) in _keys_of(carried)
+
+
+def _loosely(entity: EntityType, carried: Field, field: SalesforceField) -> bool:
+    """One of both is, but for m3 or the entity before it, Id behind it, and what is in brackets."""
+    if carried.kind is Kind.TITLE:
+        return False
+    last = carried.source.rsplit(".", 1)[-1]
+    ours = _forms(entity, last, carried.salesforce.removesuffix(CUSTOM), *carried.aliases)
+    return not ours.isdisjoint(_forms(entity, bare(field.name).removesuffix(CUSTOM), field.label))
+
+
+LIKENESSES: tuple[Alike, ...] = (_by_name, _by_source, _by_label, _loosely)
+"""In which ways a field can be called like one of an entity's, the surest first."""
+BY_LABEL = frozenset({_by_label, _loosely})
+"""Those that a person should look through."""
 
 
 def _keys_of(carried: Field) -> set[str]:
     """Under which names a field could go; a lookup also under that of the record it points to."""
+    if carried.kind is Kind.TITLE:
+        return set()  # a title is cut to fit, so it goes to Salesforce's own Name alone
     keys = {_key(carried.source.rsplit(".", 1)[-1]), _field_key(carried.salesforce)}
     if carried.kind is Kind.LOOKUP:
         keys |= {key.removesuffix("id") for key in keys}
         keys |= {f"m3{key}" for key in keys} | {f"m3ter{key}" for key in keys}
     return keys
+
+
+def _forms(entity: EntityType, *names: str) -> set[str]:
+    """Everything that is left of names when what says little is taken off."""
+    forms = {_without_m3(_key(re.sub(r"\(.*?\)", "", name))) for name in names}
+    for word in sorted(_words(entity)):
+        forms |= {form.removeprefix(word) for form in forms}
+    return (forms | {form.removesuffix("id") for form in forms}) - {""}
+
+
+def _words(entity: EntityType) -> set[str]:
+    return {_key(name) for name in (entity.name, entity.label, *entity.aliases)}
+
+
+def _without_m3(key: str) -> str:
+    return re.sub("^(m3ter|m3)", "", key)
 
 
 def _key(name: str) -> str:
@@ -78,4 +127,4 @@ def _key(name: str) -> str:
 
 
 def _field_key(api_name: str) -> str:
-    return _key(bare(api_name).removesuffix("__c"))
+    return _key(bare(api_name).removesuffix(CUSTOM))

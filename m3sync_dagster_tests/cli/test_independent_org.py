@@ -1,0 +1,554 @@
+"""The three namespaces in orgs that know nothing of us: check, paste, run, and verify."""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
+
+from m3sync_dagster.sandbox.demo import DEFS
+from m3sync_dagster.sandbox.server import running
+from m3sync_dagster_tests import independent
+from m3sync_dagster_tests.cli.conftest import Stage, write
+from m3sync_dagster_tests.independent.org import Org
+from m3sync_dagster_tests.independent.schema import API, CONSOLE, OTHER, STANDARD, TRAPS, field_of
+
+pytestmark = pytest.mark.slow
+
+CARRIED = {"account": "accounts", "contract": "contracts"} | {
+    "commitment": "commitments",
+    "balance": "balances",
+}
+CONSTANT = "constants: {{{p}__lastSystemToUpdate__c: m3ter}}"
+LOOKED_AT = {
+    CONSOLE: {
+        "account": {
+            "name": "Full_Name__c",
+            "code": "Account_Code__c",
+            "version": "Record_Version__c",
+        },
+        "contract": {"endDate": "Ends__c", "purchaseOrderNumber": "PO_Number__c"},
+        "commitment": {"amount": "Prepayment_Amount__c", "amountSpent": "Spent__c"},
+        "balance": {
+            "amount": "Value__c",
+            "rolloverAmount": "Rollover__c",
+            "code": "Balance_Code__c",
+        },
+    },
+    API: {
+        "account": {"name": "name__c", "billEpoch": "billEpoch__c"},
+        "contract": {"startDate": "startDate__c", "code": "code__c"},
+        "commitment": {"amountPrePaid": "amountPrePaid__c", "currency": "currency__c"},
+        "balance": {"amount": "amount__c", "overageSurchargePercent": "overageSurchargePercent__c"},
+    },
+}
+"""Fields of which each record is compared here, by hand as it were."""
+
+
+@dataclass
+class Case:
+    """An org, and the package that is to be found in it."""
+
+    package: str
+    prefix: str
+    make: Callable[[Org], None]
+    namespace: str = "m3ter_connector"
+    origin: str = ""
+    goes_on: bool = False
+
+
+def both(org: Org) -> None:
+    org.install(API, "m3ter", "m3ter Connector")
+    org.install(API, "m3tertest", "m3ter Connector (Testing)")
+
+
+def closed(org: Org) -> None:
+    both(org)
+    org.tooling = "disabled"
+
+
+def trapped(org: Org) -> None:
+    org.install(OTHER, "acme", "Acme Accounts")
+    org.install(TRAPS, "m3x")
+    org.install(CONSOLE, "m3x", "m3ter Connector")
+    org.rows.objects["m3x__Accounts__c"].more = {"customSetting": True}
+
+
+def shut(tooling: str, package: str, prefix: str) -> Callable[[Org], None]:
+    def make(org: Org) -> None:
+        org.install(package, prefix)
+        org.tooling = tooling
+        org.limit_info = True
+
+    return make
+
+
+CASES = {
+    "one package": Case(
+        CONSOLE,
+        "m3x",
+        lambda org: org.install(CONSOLE, "m3x", "m3ter Connector"),
+        origin="the installed package m3ter Connector",
+        goes_on=True,
+    ),
+    "no right to ask": Case(CONSOLE, "pkg", shut("forbidden", CONSOLE, "pkg"), origin="labels"),
+    "no such thing to ask": Case(API, "m3ter", shut("unsupported", API, "m3ter"), origin="labels"),
+    "nothing is told": Case(CONSOLE, "acme", shut("empty", CONSOLE, "acme"), origin="labels"),
+    "two packages and traps": Case(CONSOLE, "m3x", trapped),
+    "production beside testing": Case(API, "m3ter", both),
+    "testing beside production": Case(API, "m3tertest", both, "m3ter_connector_testing"),
+    "both by their labels": Case(
+        API, "m3tertest", closed, "m3ter_connector_testing", "labels", goes_on=True
+    ),
+}
+
+
+def test_the_org_is_independent() -> None:
+    for file in Path(independent.__file__).parent.glob("*.py"):
+        assert not re.search(r"m3sync_dagster\b", file.read_text()), file
+
+
+@contextmanager
+def serving(org: Org, monkeypatch: pytest.MonkeyPatch) -> Iterator[Org]:
+    org.install(STANDARD)
+    with running(org.app()) as url:
+        monkeypatch.setenv("SALESFORCE_LOGIN_URL", url)
+        yield org
+
+
+def written(namespace: str, **entities: str) -> str:
+    """The integration's file; what is said of an entity is the rest of its line."""
+    text = (DEFS / "acme" / "defs.yaml").read_text().replace("custom_objects", namespace)
+    for name, said in entities.items():
+        text = text.replace(f"    {name}: {{}}", f"    {name}: {said}")
+    return text
+
+
+def pasted(text: str, proposal: str) -> str:
+    """The file as a person leaves it who has done what check says."""
+    column = " " * (len(text) - len(text.lstrip())) or re.search(r"\n( +)name:", text)[1]  # type: ignore[index]
+    kept, dropping = [], False
+    for line in text.splitlines(keepends=True):
+        if re.match(rf"{column}\S|\S", line):
+            dropping = bool(re.match(rf"{column}(namespace|namespace_prefix|entities):", line))
+        if not dropping:
+            kept.append(line)
+    return "".join(kept) + proposal
+
+
+def propose(stage: Stage) -> str:
+    answer = stage.run("check", "acme", "--json")
+    assert answer.code == 2, answer.out
+    (found,) = [one for one in answer.json if one["check"] == "namespace"]
+    assert "in the place of namespace, namespace_prefix and entities" in found["remedy"]
+    return str(found["proposal"])
+
+
+def entities_of(proposal: str) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load(proposal)["entities"]
+    return found
+
+
+def run(stage: Stage) -> dict[str, dict[str, int]]:
+    answer = stage.run("run", "acme", "--json")
+    assert answer.code == 0, answer.err
+    found: dict[str, dict[str, int]] = answer.json["entities"]
+    return found
+
+
+def sent(org: Org) -> int:
+    """Calls that carried rows since the last time this was asked."""
+    found = sum(bool(re.search("composite|batches", call)) for call in org.calls)
+    org.calls.clear()
+    return found
+
+
+def in_m3ter(stage: Stage, entity: str) -> dict[str, dict[str, Any]]:
+    organization = stage.sandbox.organization
+    return {
+        one: json.loads(organization.raw(CARRIED[entity], one), parse_float=Decimal)
+        for one in organization.ids(CARRIED[entity])
+    }
+
+
+def in_salesforce(org: Org, object_name: str, key: str) -> dict[str, dict[str, Any]]:
+    return {one[key]: one for one in org.rows.objects[object_name].records.values()}
+
+
+def same(held: object, value: object) -> bool:
+    if isinstance(value, str):
+        value = value.strip() or None
+    return held == value
+
+
+def compare(stage: Stage, org: Org, case: Case, mapped: dict[str, Any]) -> None:
+    """Every record is there once, under its id, with its parent and with these values."""
+    for entity, fields in LOOKED_AT[case.package].items():
+        here = in_m3ter(stage, entity)
+        block = mapped[entity]
+        there = in_salesforce(org, block["object"], block["external_id_field"])
+        assert there.keys() == here.keys()
+        for m3ter_id, record in here.items():
+            held = there[m3ter_id]
+            for source, bare in fields.items():
+                assert same(held.get(f"{case.prefix}__{bare}"), record.get(source)), source
+            if entity != "account":
+                parent = mapped["account"]
+                accounts = in_salesforce(org, parent["object"], parent["external_id_field"])
+                owner = accounts[record["accountId"]]["Id"]
+                assert held[block["fields"]["accountId"]] == owner
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
+def test_the_proposal_is_complete_and_the_sync_runs_with_it(
+    stage: Stage, defs: Path, case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    constant = CONSTANT.format(p=case.prefix)
+    own = dict.fromkeys(CARRIED, f"{{{constant}}}") if case.package == API else {}
+    text = written(case.namespace, **own)
+    write(defs, "acme", text)
+    org = Org()
+    case.make(org)
+    with serving(org, monkeypatch):
+        proposal = propose(stage)
+        assert "null" not in proposal.split("entities:")[1]
+        assert yaml.safe_load(proposal)["namespace_prefix"] == case.prefix
+        assert case.origin in proposal
+        write(defs, "acme", pasted(text, proposal))
+        checked = stage.run("check", "acme")
+        assert checked.code == 0, checked.out
+        first = run(stage)
+        for entity, plural in CARRIED.items():
+            assert first[entity]["created"] == stage.sandbox.organization.count(plural) > 0
+        compare(stage, org, case, entities_of(proposal))
+        assert sent(org) > 0
+        if case.goes_on:
+            it_goes_on(stage, org, case, entities_of(proposal))
+
+
+def it_goes_on(stage: Stage, org: Org, case: Case, mapped: dict[str, Any]) -> None:
+    """Nothing is sent again; what changes is; and Salesforce reads back as m3ter is."""
+    again = run(stage)
+    assert all(one["unchanged"] == one["read"] for one in again.values())
+    assert sent(org) == 0
+    changed(stage)
+    third = run(stage)
+    updated = {name: one["updated"] for name, one in third.items()}
+    assert updated == dict.fromkeys(CARRIED, 0) | {"account": 1, "balance": 1}
+    compare(stage, org, case, mapped)
+    verified = stage.run("verify", "acme", "--json")
+    assert verified.code == 0, verified.out
+
+
+def changed(stage: Stage) -> None:
+    organization = stage.sandbox.organization
+    organization.change("accounts", organization.ids("accounts")[2], name='"Neu", & <Söhne>')
+    organization.transact(organization.ids("balances")[1], Decimal("-12.345678"))
+
+
+def test_a_field_that_the_package_requires_gets_a_constant(
+    stage: Stage, defs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = written("m3ter_connector")
+    write(defs, "acme", text)
+    org = Org()
+    org.install(API, "m3ter", "m3ter Connector")
+    with serving(org, monkeypatch):
+        text = pasted(text, propose(stage))
+        write(defs, "acme", text)
+        checked = stage.run("check", "acme", "--json")
+        assert checked.code == 2
+        bad = {one["check"]: one for one in checked.json if not one["ok"]}
+        assert set(CARRIED) <= set(bad)
+        assert "requires m3ter__lastSystemToUpdate__c" in bad["account"]["message"]
+        assert "constants" in bad["account"]["remedy"]
+        constant = f"      {CONSTANT.format(p='m3ter')}\n"
+        write(defs, "acme", re.sub(r"(?m)^(      object: .*\n)", rf"\1{constant}", text))
+        assert stage.run("check", "acme").code == 0
+        run(stage)
+        for one in org.rows.objects["m3ter__m3Balance__c"].records.values():
+            assert one["m3ter__lastSystemToUpdate__c"] == "m3ter"
+        write(
+            defs, "acme", (defs / "acme" / "defs.yaml").read_text().replace(": m3ter}", ": SFDC}")
+        )
+        assert run(stage)["balance"]["updated"] == stage.sandbox.organization.count("balances")
+
+
+def test_balances_alone_find_the_accounts_that_another_integration_carries(
+    stage: Stage, defs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One entity type an integration, as in m3ter's own Console."""
+    org = Org()
+    org.install(CONSOLE, "m3x", "m3ter Connector")
+    case = CASES["one package"]
+    text = written("m3ter_connector")
+    with serving(org, monkeypatch):
+        write(defs, "acme", text)
+        whole = propose(stage)
+        write(defs, "acme", pasted(text, whole))
+        run(stage)
+        own = re.sub(r"(?m)^    (account|contract|commitment): .*\n", "", text)
+        write(defs, "acme", own)
+        proposal = propose(stage)
+        fields = entities_of(proposal)["balance"]["fields"]
+        assert fields["accountId"] == "m3x__Account__r.m3x__m3ter_Id__c"
+        assert fields["contractId"] == "m3x__Contract__r.m3x__m3ter_Id__c"
+        write(defs, "acme", pasted(own, proposal))
+        assert stage.run("check", "acme").code == 0
+        organization = stage.sandbox.organization
+        organization.transact(organization.ids("balances")[1], Decimal("-12.345678"))
+        (counts,) = run(stage).values()
+        assert counts["updated"] == 1
+        assert counts["unchanged"] == counts["read"] - 1
+        compare(stage, org, case, entities_of(whole))
+        assert stage.run("verify", "acme").code == 0
+
+
+def test_what_cannot_be_matched_is_named_and_not_guessed(
+    stage: Stage, defs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = written("m3ter_connector")
+    write(defs, "acme", text)
+    org = Org()
+    org.install(CONSOLE, "m3x", "m3ter Connector")
+    account = org.rows.objects["m3x__Account__c"].fields
+    balance = org.rows.objects["m3x__Balance__c"].fields
+    del account["m3x__City__c"]
+    account["m3x__Zip__c"].locked = True
+    account["m3x__Other_Land__c"] = field_of("m3x__Other_Land__c string(80) Country")
+    account["m3x__Place__c"] = field_of("m3x__Place__c string(80) Where they sit")
+    balance["m3x__Ends__c"].kind = "date"
+    balance["m3x__Contract__c"].target = "Contract"
+    del org.rows.objects["m3x__Contract__c"].fields["m3x__m3ter_Id__c"]
+    with serving(org, monkeypatch):
+        proposal = propose(stage)
+        found = entities_of(proposal)
+        nulls = {s for s, t in found["account"]["fields"].items() if t is None}
+        assert nulls == {"address.locality", "address.postCode", "address.country"}
+        assert found["contract"]["external_id_field"] is None
+        lines = {
+            "address.locality": "no field of m3x__Account__c is like it",
+            "address.postCode": "m3x__Zip__c is like it, but this user may not write it",
+            "address.country": "it is not clear where it goes: m3x__Land__c, m3x__Other_Land__c",
+            "endDate": "m3x__Ends__c is like it, but it is of type date, "
+            "and endDate is a date-time",
+            "contractId": "m3x__Contract__c is like it, but it points to Contract, "
+            "and not to m3x__Contract__c, where contract records are taken to be",
+            "external_id_field": "no field is a unique External ID",
+        }
+        for source, reason in lines.items():
+            assert re.search(rf"\n +{source}: null +# {re.escape(reason)}\n", proposal), source
+        assert '\n      #   m3x__Place__c "Where they sit"\n' in proposal
+        assert proposal in stage.run("check", "acme").out
+        # What stays open is for a person to say: an id for contracts, or to leave them out.
+        text = pasted(text, proposal)
+        write(defs, "acme", text)
+        assert stage.run("run", "acme").code == 1
+        assert sent(org) == 0
+        text = re.sub(r"(?ms)^    contract:\n.*?(?=^    commitment:)", "", text)
+        write(defs, "acme", re.sub(r"contractId: m3x__\w+", "contractId: null", text))
+        counts = run(stage)
+        assert counts["balance"]["created"] == stage.sandbox.organization.count("balances")
+    for one in org.rows.objects["m3x__Account__c"].records.values():
+        assert not {"m3x__Zip__c", "m3x__Land__c", "m3x__Other_Land__c"} & one.keys()
+
+
+def for_tests_alone(org: Org) -> None:
+    org.install(CONSOLE, "m3t", "m3ter Connector (Testing)")
+
+
+def twice(org: Org) -> None:
+    org.install(CONSOLE, "m3x")
+    org.install(API, "m3y")
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda _: None, "this user sees no package with objects such as m3 Account"),
+        (lambda org: org.install(OTHER, "acme", "Acme"), "this user sees no package"),
+        (
+            for_tests_alone,
+            "the org has m3ter Connector (Testing) (m3t) alone, for tests by its name",
+        ),
+        (twice, "of a package (m3x), a package (m3y) there is no telling"),
+    ],
+)
+def test_no_package_is_taken_for_ours_without_need(
+    stage: Stage,
+    defs: Path,
+    make: Callable[[Org], None],
+    words: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    write(defs, "acme", written("m3ter_connector"))
+    org = Org()
+    make(org)
+    with serving(org, monkeypatch):
+        answer = stage.run("check", "acme", "--json")
+    (found,) = [one for one in answer.json if one["check"] == "namespace"]
+    assert words in found["message"]
+    assert "proposal" not in found
+
+
+FILES = {
+    "indented by four": """\
+# ours
+type: m3sync_dagster.SalesforceSync
+attributes:
+    name: acme
+    m3ter_credential: m3ter_sandbox
+    salesforce_credential: salesforce_sandbox  # the sandbox
+    entities:
+        account:
+            restricted_account_ids: ["nobody's"]  # kept
+            constants: {m3x__Note__c: "yes", m3x__Rank__c: "0012"}
+            when_gone: flag
+            gone_field: m3x__Gone__c
+            fields: {name: m3x__Full_Name__c}
+        balance:
+            account_ids: []
+""",
+    "after a credential": """\
+type: m3sync_dagster.M3terCredential
+attributes:
+  name: another
+---
+type: m3sync_dagster.SalesforceSync
+attributes:
+  name: acme
+  m3ter_credential: m3ter_sandbox
+  salesforce_credential: salesforce_sandbox
+  namespace: m3ter_connector
+  entities: {account: {constants: {m3x__Note__c: 'yes', m3x__Rank__c: '0012'}, when_gone: flag,
+    gone_field: m3x__Gone__c, restricted_account_ids: ["nobody's"]}, balance: {account_ids: []}}
+""",
+}
+
+
+@pytest.mark.parametrize("text", FILES.values(), ids=FILES.keys())
+def test_what_the_file_says_comes_back_as_it_is_written(
+    stage: Stage, defs: Path, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(defs, "acme", text)
+    org = Org()
+    org.install(CONSOLE, "m3x", "m3ter Connector")
+    fields = org.rows.objects["m3x__Account__c"].fields
+    for line in ("Note__c string(80)", "Rank__c string(80)", "Gone__c boolean"):
+        fields[f"m3x__{line.split()[0]}"] = field_of(f"m3x__{line} Locality")
+    with serving(org, monkeypatch):
+        proposal = propose(stage)
+        # Nobody carries contracts, so that each balance of one would wait for it.
+        path = "contractId: m3x__Contract__r.m3x__m3ter_Id__c"
+        assert re.search(f"{path} +# its contract has to come from another", proposal)
+        proposal = proposal.replace(path, "contractId: null")
+        new = pasted(text, proposal)
+        write(defs, "acme", new)
+        assert stage.run("check", "acme").code == 0, new
+        counts = run(stage)
+    said, now = (
+        list(yaml.safe_load_all(one))[-1]["attributes"]["entities"]["account"]
+        for one in (text, new)
+    )
+    assert now["fields"]["address.locality"] == "m3x__City__c"
+    assert now | {"fields": None} == now | said | {"fields": None}
+    assert ("# kept" in text) == ("# kept" in new)
+    assert counts["account"]["created"] == stage.sandbox.organization.count("accounts")
+    held = org.rows.objects["m3x__Account__c"].records.values()
+    assert {(one["m3x__Note__c"], one["m3x__Rank__c"]) for one in held} == {("yes", "0012")}
+
+
+def test_a_file_that_keeps_what_the_proposal_replaces(
+    stage: Stage, defs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = written("m3ter_connector")
+    path = write(defs, "acme", text)
+    org = Org()
+    org.install(CONSOLE, "m3x", "m3ter Connector")
+    with serving(org, monkeypatch):
+        write(defs, "acme", text.replace("attributes:\n", f"attributes:\n{propose(stage)}"))
+        answer = stage.run("check", "acme", "--json")
+    (found,) = [one for one in answer.json if one["check"] == "namespace"]
+    assert re.search(rf"{path}:\d+ says again what was said before", found["message"])
+
+
+STANDARD_ACCOUNT = """{
+      object: Account, external_id_field: m3ter_Id__c, constants: {Tier__c: gold},
+      custom_field_mappings: {region: Region__c},
+      fields: {title: Name, code: AccountNumber, parentAccountId: ParentId,
+        address.locality: BillingCity, %s}}"""
+LEFT_OUT = """name, emailAddress, currency, purchaseOrderNumber, daysBeforeBillDue, billEpoch,
+    address.addressLine1, address.addressLine2, address.addressLine3, address.addressLine4,
+    address.region, address.postCode, address.country, statementDefinitionId,
+    autoGenerateStatementMode, creditApplicationOrder, version, dtCreated, dtLastModified,
+    createdBy, lastModifiedBy"""
+
+
+@pytest.mark.parametrize("number", [12, 2_300])
+def test_accounts_go_into_the_standard_object(
+    stage: Stage, defs: Path, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = STANDARD_ACCOUNT % re.sub(r"([\w.]+)", r"\1: null", LEFT_OUT)
+    text = written("custom_objects", account=said)
+    write(defs, "acme", text[: text.index("    contract:")])
+    for _ in range(number - stage.sandbox.organization.count("accounts")):
+        stage.sandbox.organization.add("accounts", name="More", code="C")
+    org = Org()
+    with serving(org, monkeypatch):
+        org.rows.objects["Account"].fields["Region__c"] = field_of("Region__c string(80) Region")
+        checked = stage.run("check", "acme")
+        assert checked.code == 0, checked.out
+        assert run(stage)["account"]["created"] == number
+        assert any("batches" in call for call in org.calls) == (number > 2_000)
+        assert run(stage)["account"]["unchanged"] == number
+        verified = stage.run("verify", "acme", "--json")
+        assert verified.code == 0, verified.out
+    here, there = in_m3ter(stage, "account"), in_salesforce(org, "Account", "m3ter_Id__c")
+    assert there.keys() == here.keys()
+    for m3ter_id, record in here.items():
+        held, parent = there[m3ter_id], record.get("parentAccountId")
+        assert held["Tier__c"] == "gold"
+        assert held["Name"] == " ".join(record["name"].split())[:80].strip()
+        assert held["ParentId"] == (there[parent]["Id"] if parent else None)
+        assert held["Region__c"] == (record.get("customFields") or {}).get("region")
+
+
+def test_the_key_of_a_user_opens_the_org(
+    stage: Stage, defs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(defs, "acme", written("m3ter_connector"))
+    text = (DEFS / "credentials" / "defs.yaml").read_text().rstrip()
+    flow = "  username_env: SALESFORCE_USERNAME\n  private_key_file_env: SALESFORCE_KEY_FILE\n"
+    write(defs, "credentials", f"{text}\n{flow}")
+    pair = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    file = tmp_path / "key.pem"
+    file.write_bytes(
+        pair.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
+    )
+    monkeypatch.setenv("SALESFORCE_USERNAME", "integration@acme.invalid")
+    monkeypatch.setenv("SALESFORCE_KEY_FILE", str(file))
+    monkeypatch.delenv("SALESFORCE_CLIENT_SECRET")
+    org = Org()
+    org.install(CONSOLE, "m3x", "m3ter Connector")
+    public = pair.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    org.public_key = public.decode()
+    with serving(org, monkeypatch):
+        assert yaml.safe_load(propose(stage))["namespace_prefix"] == "m3x"
+        org.public_key = None
+        refused = stage.run("check", "acme", "--json")
+    (bad,) = [one for one in refused.json if one["check"] == "salesforce"]
+    assert (refused.code, bad["ok"]) == (1, False)
+    assert "invalid_grant" in bad["message"]
