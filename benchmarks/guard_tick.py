@@ -22,10 +22,10 @@ from sqlalchemy.engine import Engine
 
 from m3sync_dagster.cli.migrate import migrate_tables
 from m3sync_dagster.lifecycle.guard import tick
-from m3sync_dagster.lifecycle.runs import INTEGRATION_TAG
+from m3sync_dagster.lifecycle.runs import INTEGRATION_TAG, STATUS_TAG
 from m3sync_dagster.lifecycle.schedules import start
 from m3sync_dagster.lifecycle.watched import Directory, Watched
-from m3sync_dagster.state import connect, embedded, postgres_url, record_event
+from m3sync_dagster.state import embedded
 from m3sync_dagster.sync.errors import RemoteError
 
 ROOT = Path(__file__).parents[1]
@@ -79,18 +79,17 @@ def _write_runs(instance: dg.DagsterInstance, names: list[str], failing: int) ->
     """Write runs as Dagster does, many at once."""
     rows: list[dict[str, object]] = []
     tags: list[dict[str, str]] = []
-    integration_of: dict[object, str] = {}
     first = datetime.now(UTC) - timedelta(hours=HOURS)
     for hour in range(HOURS):
         moment = (first + timedelta(hours=hour)).replace(tzinfo=None)
         for place, name in enumerate(names):
             failed = place < failing and hour >= HOURS - FAILED_HOURS
+            told = {STATUS_TAG: RemoteError.status} if failed else {}
             run = dg.DagsterRun(
                 job_name="salesforce_sync",
                 status=dg.DagsterRunStatus.FAILURE if failed else dg.DagsterRunStatus.SUCCESS,
-                tags={INTEGRATION_TAG: name, "dagster/schedule_name": f"{name}_hourly"},
+                tags={INTEGRATION_TAG: name, "dagster/schedule_name": f"{name}_hourly"} | told,
             )
-            integration_of[run.run_id] = name
             rows.append(
                 {
                     "run_id": run.run_id,
@@ -107,12 +106,6 @@ def _write_runs(instance: dg.DagsterInstance, names: list[str], failing: int) ->
         for table, given in ((RunsTable, rows), (RunTagsTable, tags)):
             for begin in range(0, len(given), BATCH):
                 connection.execute(table.insert(), given[begin : begin + BATCH])
-    error = RemoteError("Salesforce could not be reached", "Run it again later.")
-    with connect(postgres_url()) as state:
-        for row in rows:
-            if row["status"] == dg.DagsterRunStatus.FAILURE.value:
-                name = integration_of[row["run_id"]]
-                record_event(state, name, "account", str(row["run_id"]), error)
 
 
 @contextlib.contextmanager

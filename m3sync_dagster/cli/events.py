@@ -22,10 +22,10 @@ def list_events(name: Name = None, *, everything: All = False, json: Json = Fals
     """List the error events that nobody has marked as actioned."""
     ready()
     from m3sync_dagster import state
-    from m3sync_dagster.cli.project import find
+    from m3sync_dagster.cli.project import require_known
 
     if name is not None:
-        find(name)
+        require_known(name)
     with state.connect(state.postgres_url()) as connection:
         found = [asdict(one) for one in state.list_events(connection, name, actioned=everything)]
     if json:

@@ -110,6 +110,23 @@ def find(name: str, entity: str | None = None) -> Found:
     return found
 
 
+def require_known(name: str) -> None:
+    """Make sure that there is an integration of this name, be its file broken or not.
+
+    Raises:
+        ConfigurationError: there is none.
+    """
+    project = load_project()
+    if name not in names_in(project):
+        raise _not_found(project, name)
+
+
+def names_in(project: Project) -> list[str]:
+    """The names of a project's integrations, and of what is in files that do not hold."""
+    sound = [found.integration.name for found in found_in(project)]
+    return [*sound, *(problem.name for problem in project.problems)]
+
+
 def found_in(project: Project) -> list[Found]:
     """The integrations of a project whose files hold, by name."""
     placed = [(unit.path, one) for unit in project.units for one in unit.components]

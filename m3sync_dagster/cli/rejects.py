@@ -25,10 +25,10 @@ def list_rejects(name: Name = None, *, json: Json = False) -> None:
     """List the rows that are not in Salesforce as they are in m3ter."""
     ready()
     from m3sync_dagster import state
-    from m3sync_dagster.cli.project import find
+    from m3sync_dagster.cli.project import require_known
 
     if name is not None:
-        find(name)
+        require_known(name)
     with state.connect(state.postgres_url()) as connection:
         found = [_told(reject) for reject in state.list_rejects(connection, name)]
     if json:

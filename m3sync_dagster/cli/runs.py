@@ -23,16 +23,14 @@ def runs(name: Name = None, *, json: Json = False) -> None:
     ready()
     from dagster import DagsterInstance
 
-    from m3sync_dagster.cli.project import find, found_in
+    from m3sync_dagster.cli.project import names_in, require_known
     from m3sync_dagster.components.loading import load_project
     from m3sync_dagster.lifecycle.listing import list_runs
 
     if name is not None:
-        names = [find(name).integration.name]
-    else:
-        names = [found.integration.name for found in found_in(load_project())]
+        require_known(name)
     with DagsterInstance.get() as instance:
-        found = list_runs(instance, names)
+        found = list_runs(instance, [name] if name else names_in(load_project()))
     if json:
         print_json([run.as_dict() for run in found])
     else:

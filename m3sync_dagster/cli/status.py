@@ -28,7 +28,7 @@ def status(*, json: Json = False) -> None:
     project = load_project()
     integrations = [found.integration for found in found_in(project)]
     with DagsterInstance.get() as instance:
-        known = _read(instance, [one.name for one in integrations])
+        known = _read(instance, integrations)
         rows = [_row(instance, one, known) for one in integrations]
     rows += [_broken(problem) for problem in project.problems]
     if json:
@@ -48,7 +48,8 @@ class _Known:
     undelivered: "list[Undelivered]"
 
 
-def _read(instance: "DagsterInstance", names: list[str]) -> _Known:
+def _read(instance: "DagsterInstance", integrations: "list[Integration]") -> _Known:
+    from m3sync_dagster.components.assets import asset_key
     from m3sync_dagster.lifecycle.history import count_in_a_row
     from m3sync_dagster.lifecycle.schedules import read_schedules
     from m3sync_dagster.state import (
@@ -62,12 +63,13 @@ def _read(instance: "DagsterInstance", names: list[str]) -> _Known:
 
     with connect(postgres_url()) as connection:
         recorded = read_standings(connection)
-        standings = {name: recorded.get(name, Standing(name)) for name in names}
+        standings = {one.name: recorded.get(one.name, Standing(one.name)) for one in integrations}
+        assets = {one.name: [asset_key(one.name, e) for e in one.entities] for one in integrations}
         after = {name: standing.counted_after for name, standing in standings.items()}
         return _Known(
             schedules=read_schedules(instance, None),
             standings=standings,
-            failures=count_in_a_row(instance, after),
+            failures=count_in_a_row(instance, after, assets),
             rejects=count_rejects(connection),
             undelivered=undelivered(connection),
         )
@@ -83,7 +85,7 @@ def _row(instance: "DagsterInstance", integration: "Integration", known: _Known)
     row = {
         "name": name,
         "connected": integration.connected,
-        "enabled": bool(schedule and schedule.running and not standing.disabled),
+        "enabled": bool(schedule and schedule.enabled and not standing.disabled),
         "disabled_reason": _reason(integration, schedule, standing),
         "last_run": last_run(instance, name),
         "failures_in_a_row": known.failures[name],
@@ -102,7 +104,7 @@ def _reason(
         return f"since {standing.disabled_since:%Y-%m-%d %H:%M} UTC: {standing.disabled_reason}"
     if schedule is None:
         return "never started"
-    return None if schedule.running else "stopped by a person"
+    return None if schedule.enabled else "stopped by a person"
 
 
 def _broken(problem: "Problem") -> dict[str, Any]:
@@ -118,14 +120,14 @@ def _broken(problem: "Problem") -> dict[str, Any]:
 
 
 def _show(rows: list[dict[str, Any]]) -> None:
-    columns = ["name", "connected", "enabled", "last run", "hour", "failures in a row", "rejected"]
+    columns = ["name", "connection", "enabled", "last run", "hour", "failures in a row", "rejected"]
     print_table(
         "Integrations",
         columns,
         [
             [
                 row["name"],
-                "yes" if row["connected"] else "no",
+                "CONNECTED" if row["connected"] else "NOT CONNECTED",
                 "yes" if row["enabled"] else f"no: {row['disabled_reason']}",
                 row["last_run"] and row["last_run"].status,
                 row["last_run"] and row["last_run"].partition,

@@ -1,5 +1,7 @@
 """``m3sync enable`` and ``m3sync disable``: whether an integration runs by itself."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,47 +13,43 @@ if TYPE_CHECKING:
     from dagster._core.remote_origin import CodeLocationOrigin
 
     from m3sync_dagster.cli.environment import Environment
+    from m3sync_dagster.components.integration import Integration
+    from m3sync_dagster.lifecycle.switching import Switch
 
 Name = Annotated[str, typer.Argument(help="The integration.", show_default=False)]
 
 
 def enable(name: Name) -> None:
     """Start an integration's hourly schedule, and forget the failures so far."""
-    environment = ready()
-    from dagster import DagsterInstance
-
-    from m3sync_dagster.lifecycle import switching
-    from m3sync_dagster.state import connect, postgres_url
-
-    schedule, connected = _schedule(name)
-    with DagsterInstance.get() as instance, connect(postgres_url()) as connection:
-        switching.enable(instance, connection, _location(environment), name, schedule)
+    with _switch(name) as (switch, integration):
+        switch.enable()
     say(f"{name} is enabled: it runs every hour, and its count of failures begins anew.")
-    if not connected:
+    if not integration.connected:
         say(f"It is NOT CONNECTED, so that its ticks are skipped. Run: m3sync connect {name} ...")
 
 
 def disable(name: Name) -> None:
     """Stop an integration's hourly schedule, until somebody enables it."""
-    environment = ready()
-    from dagster import DagsterInstance
-
-    from m3sync_dagster.lifecycle import switching
-    from m3sync_dagster.state import connect, postgres_url
-
-    schedule, _ = _schedule(name)
-    with DagsterInstance.get() as instance, connect(postgres_url()) as connection:
-        switching.disable(instance, connection, _location(environment), name, schedule)
+    with _switch(name) as (switch, _):
+        switch.disable()
     say(f"{name} is disabled. A run that has begun goes on to its end.")
 
 
-def _schedule(name: str) -> tuple[tuple[str, str], bool]:
-    """The schedule's name and cron string; and whether the integration is connected."""
+@contextmanager
+def _switch(name: str) -> Iterator[tuple["Switch", "Integration"]]:
+    environment = ready()
+    from dagster import DagsterInstance
+
     from m3sync_dagster.cli.project import find
     from m3sync_dagster.components.schedule import cron_schedule, schedule_name
+    from m3sync_dagster.lifecycle.switching import Switch
+    from m3sync_dagster.state import connect, postgres_url
 
     integration = find(name).integration
-    return (schedule_name(name), cron_schedule(integration)), integration.connected
+    schedule, cron = schedule_name(name), cron_schedule(integration)
+    with DagsterInstance.get() as instance, connect(postgres_url()) as connection:
+        origin = _location(environment)
+        yield Switch(instance, connection, origin, name, schedule, cron), integration
 
 
 def _location(environment: "Environment") -> "CodeLocationOrigin":

@@ -164,6 +164,6 @@ def _report(instance: dg.DagsterInstance, integration: str, run_id: str) -> Repo
         integration=integration,
         run_id=run_id,
         status=status,
-        entities=entity_measures(instance, run_id),
+        entities=entity_measures(instance, integration, run_id),
         error=None if status == COMPLETE else failure_text(instance, run_id),
     )

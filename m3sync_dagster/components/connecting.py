@@ -75,8 +75,9 @@ def _find(integration: str) -> Place:
             if name and name[1].value == integration:
                 return place
     raise ConfigurationError(
-        f"there is no integration of the name {integration} in a file that can be read",
-        "See m3sync status for the names.",
+        f"no file that can be read gives an integration the name {integration}, as it stands",
+        f"See m3sync status for the names. Where a template makes the name, edit {ATTRIBUTE} "
+        "by hand.",
     )
 
 
@@ -85,12 +86,12 @@ def _places(path: Path) -> Iterator[Place]:
     try:
         text = path.read_bytes().decode()
         documents = list(yaml.compose_all(text, Loader=yaml.SafeLoader))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+    except (OSError, ValueError, RecursionError, yaml.YAMLError):
         return
     for document in documents:
         if not isinstance(document, yaml.MappingNode):
             continue
-        parts = {key.value: value for key, value in document.value}
+        parts = {str(key.value): value for key, value in document.value}
         kind, attributes = parts.get("type"), parts.get("attributes")
         ours = kind is not None and str(kind.value).endswith(_TYPE)
         if ours and isinstance(attributes, yaml.MappingNode):
@@ -140,11 +141,12 @@ def _line_end(text: str, index: int) -> int:
 
 def _write(place: Place, text: str, integration: str, credential: str | None) -> Path:
     _require_as_meant(place.path, text, integration, credential)
-    new = place.path.with_name(f".{place.path.name}.m3sync")
+    file = place.path.resolve()  # a link stays one
+    new = file.with_name(f".{file.name}.m3sync")
     try:
         new.write_bytes(text.encode())
-        shutil.copymode(place.path, new)
-        new.replace(place.path)
+        shutil.copymode(file, new)
+        new.replace(file)
     except OSError as error:
         new.unlink(missing_ok=True)
         raise ConfigurationError(

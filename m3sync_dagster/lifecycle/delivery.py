@@ -1,10 +1,11 @@
 """Sending what the outbox holds.
 
 A mail counts as sent from the moment its last byte has left, and is put back only if the server
-then says no while we live. So a process that is killed sends nothing twice: not while the server
-thinks about its answer, and not between the answer and our writing it down. What remains are the
-microseconds between the last byte and the note of it. In them a kill makes the next tick send the
-mail again, under the same Message-ID, by which mailboxes know it: better twice than never.
+then says no, or nothing at all, while we live. So a process that is killed sends nothing twice: not
+while the server thinks about its answer, and not between the answer and our writing it down. What
+remains are the microseconds between the last byte and the note of it. In them a kill makes the next
+tick send the mail again, under the same Message-ID, by which mailboxes know it: better twice than
+never.
 """
 
 import smtplib
@@ -13,13 +14,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
+from typing import TYPE_CHECKING
 
 import dagster as dg
 import psycopg
 
-from m3sync_dagster.lifecycle.mail import MailSession, letter, read_mail_server
-from m3sync_dagster.lifecycle.messages import compose
-from m3sync_dagster.lifecycle.targets import CHANNEL, DAGSTER, USER, channels
+from m3sync_dagster.lifecycle.mail import MailSession, letter, read_mail_server, usable
+from m3sync_dagster.lifecycle.messages import Message, compose
+from m3sync_dagster.lifecycle.targets import CHANNEL, DAGSTER, USER, channels, targets_of
 from m3sync_dagster.lifecycle.watched import Person, Watched
 from m3sync_dagster.state import Notice, record_event
 from m3sync_dagster.state.notices import (
@@ -27,11 +29,16 @@ from m3sync_dagster.state.notices import (
     due_notices,
     handed_over,
     not_delivered,
+    withdraw,
 )
 from m3sync_dagster.sync.errors import ConfigurationError, SyncError
 
-BUDGET = 20.0
-"""Seconds after which a tick leaves the rest to the next; Dagster gives it 60."""
+if TYPE_CHECKING:
+    from apprise import NotifyBase
+
+BUDGET = 10.0
+"""Seconds after which a tick leaves the rest of the mail to the next, and so of other messages;
+Dagster gives it 60."""
 
 _REACHABLE = "Correct notify_users_if_disabled, or the user in m3ter."
 _LOCK = 0x6D33_0003  # an advisory lock's key; 0x6D33 is "m3"
@@ -44,14 +51,12 @@ def deliver(
 ) -> None:
     """Send what is owed, as far as it can be sent now. Never raises for what a receiver does."""
     with _alone(connection) as alone:
-        notices = due_notices(connection) if alone else []
         by_way: dict[str, list[Notice]] = defaultdict(list)
-        for notice in notices:
+        for notice in _wanted(connection, integrations) if alone else ():
             by_way[notice.target.partition(":")[0]].append(notice)
-        deadline = time.monotonic() + BUDGET
         _observe(instance, connection, by_way[DAGSTER])
-        _mail(connection, by_way[USER.rstrip(":")], integrations, deadline)
-        _notify(connection, by_way[CHANNEL.rstrip(":")], deadline)
+        _notify(connection, by_way[CHANNEL.rstrip(":")], time.monotonic() + BUDGET)
+        _mail(connection, by_way[USER.rstrip(":")], integrations, time.monotonic() + BUDGET)
 
 
 @contextmanager
@@ -64,6 +69,18 @@ def _alone(connection: psycopg.Connection) -> Iterator[bool]:
     finally:
         if alone and not connection.broken:
             connection.execute("SELECT pg_advisory_unlock(%s)", (_LOCK,))
+
+
+def _wanted(
+    connection: psycopg.Connection, integrations: Mapping[str, Watched]
+) -> Iterator[Notice]:
+    """What is due to those whom the configuration still names; the others are owed nothing."""
+    for notice in due_notices(connection):
+        watched = integrations.get(notice.integration)
+        if watched is None or notice.target in targets_of(watched):
+            yield notice
+        else:
+            withdraw(connection, notice)
 
 
 def _observe(
@@ -100,18 +117,22 @@ def _mail(
         _fail(connection, notices, str(error))
         return
     with closing(MailSession(server)) as session:
-        for notice, person in _addressed(connection, notices, integrations):
+        sent = set()
+        for notice, person in _addressed(connection, notices, integrations, deadline):
             if time.monotonic() > deadline:
                 return
             message = compose(notice.integration, notice.content)
-            identity = f"{notice.change} {notice.target}"
+            # Of two users with one address, the mailbox gets one mail.
+            identity = f"{notice.change} {person.email}"
             try:
-                mail = letter(message, server, person.name, str(person.email), identity)
-                session.send(mail, partial(handed_over, connection, notice))
+                if identity not in sent:
+                    mail = letter(message, server, person.name, str(person.email), identity)
+                    session.send(mail, partial(handed_over, connection, notice))
             except (OSError, smtplib.SMTPException, ValueError) as error:
                 reason = f"the mail server {server.host} did not take the mail: {error}"
                 not_delivered(connection, notice, reason)
             else:
+                sent.add(identity)
                 delivered(connection, notice)
 
 
@@ -119,12 +140,15 @@ def _addressed(
     connection: psycopg.Connection,
     notices: Sequence[Notice],
     integrations: Mapping[str, Watched],
+    deadline: float,
 ) -> Iterator[tuple[Notice, Person]]:
     """Look addresses up; what has none is put on record, and keeps nobody else from knowing."""
     by_integration: dict[str, list[Notice]] = defaultdict(list)
     for notice in notices:
         by_integration[notice.integration].append(notice)
     for name, owed in by_integration.items():
+        if time.monotonic() > deadline:
+            return
         ids = sorted({_user_id(notice) for notice in owed})
         watched = integrations.get(name)
         if watched is None:
@@ -135,7 +159,7 @@ def _addressed(
         except SyncError as error:
             _fail(connection, owed, f"addresses could not be looked up: {error}")
             continue
-        unreachable = [one for one in owed if not _address(people, one)]
+        unreachable = [one for one in owed if not usable(_address(people, one))]
         _report_unreachable(connection, unreachable, people)
         yield from ((one, people[_user_id(one)]) for one in owed if one not in unreachable)
 
@@ -157,7 +181,7 @@ def _report_unreachable(
     for notice in notices:
         user = _user_id(notice)
         causes[user] = (
-            f"m3ter {'has no address of the' if user in people else 'knows no'} user {user}"
+            f"m3ter {'has no usable address of the' if user in people else 'knows no'} user {user}"
         )
         not_delivered(connection, notice, f"{causes[user]}. {_REACHABLE}")
     if notices:
@@ -177,10 +201,17 @@ def _notify(connection: psycopg.Connection, notices: Sequence[Notice], deadline:
             not_delivered(
                 connection, notice, "M3SYNC_NOTIFY_URLS has no such channel that can be read"
             )
-        elif channel.notify(body=message.text, title=message.subject):
+        elif _takes(channel, message):
             delivered(connection, notice)
         else:
             not_delivered(connection, notice, "the channel did not take it")
+
+
+def _takes(channel: "NotifyBase", message: Message) -> bool:
+    try:
+        return bool(channel.notify(body=message.text, title=message.subject))
+    except Exception:  # noqa: BLE001 - a hundred plugins, and what they say may hold the channel's secret
+        return False
 
 
 def _fail(connection: psycopg.Connection, notices: Iterable[Notice], error: str) -> None:

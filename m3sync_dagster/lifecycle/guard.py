@@ -18,11 +18,12 @@ from m3sync_dagster.lifecycle.history import (
     Failures,
     in_a_row,
     read_failures,
+    read_strays,
     read_successes,
 )
 from m3sync_dagster.lifecycle.judging import WARNINGS, Change, Kind, Verdict, judge
 from m3sync_dagster.lifecycle.messages import content_of
-from m3sync_dagster.lifecycle.runs import INTEGRATION_TAG, failure_text
+from m3sync_dagster.lifecycle.runs import INTEGRATION_TAG, STATUS_TAG, failure
 from m3sync_dagster.lifecycle.schedules import Schedules, read_schedules, stop
 from m3sync_dagster.lifecycle.targets import targets_of
 from m3sync_dagster.lifecycle.watched import Watched
@@ -35,7 +36,6 @@ from m3sync_dagster.state import (
     read_standings,
     record_event,
     require_current_schema,
-    told_of_runs,
     undelivered,
     write_standings,
 )
@@ -107,8 +107,12 @@ def _decide(
     known = read_standings(connection)
     schedules = read_schedules(instance, location)
     failures = read_failures(instance, integrations)
-    causes = adopt(instance, connection, failures)
+    adopt(instance, connection, failures)
+    for run_id, name in read_strays(instance, integrations).items():
+        instance.add_run_tags(run_id, {INTEGRATION_TAG: name})
     verdicts = _verdicts(instance, integrations, known, schedules, failures)
+    changes = {name: verdict.change for name, verdict in verdicts.items() if verdict.change}
+    causes = {name: failure(instance, change.run.run_id) for name, change in changes.items()}
     news = {name: verdict for name, verdict in verdicts.items() if _news(known, verdict)}
     _write(connection, integrations, news, causes)
     for name, verdict in verdicts.items():
@@ -119,25 +123,13 @@ def _decide(
             yield f"{name}: its schedule is stopped"
 
 
-def adopt(
-    instance: dg.DagsterInstance, connection: psycopg.Connection, failures: Failures
-) -> dict[str, str]:
-    """Put runs on record that failed before our own code could: without a tag, or an event.
-
-    Returns:
-        Why each run has failed, by its id.
-    """
-    for name, run_ids in failures.untagged.items():
+def adopt(instance: dg.DagsterInstance, connection: psycopg.Connection, failures: Failures) -> None:
+    """Put runs on record that failed where our own code could not: without a tag, or an event."""
+    for name, run_ids in failures.unrecorded.items():
         for run_id in run_ids:
-            instance.add_run_tags(run_id, {INTEGRATION_TAG: name})
-    runs = [(name, run.run_id) for name, ended in failures.runs.items() for run in ended]
-    causes = told_of_runs(connection, [run_id for _, run_id in runs])
-    for name, run_id in runs:
-        if run_id not in causes:
-            causes[run_id] = failure_text(instance, run_id) or "the run failed without a word"
-            remedy = f"See the log of run {run_id} in Dagster, then run it again."
-            record_event(connection, name, None, run_id, SyncError(causes[run_id], remedy))
-    return causes
+            error = failure(instance, run_id)
+            record_event(connection, name, None, run_id, error)
+            instance.add_run_tags(run_id, {INTEGRATION_TAG: name, STATUS_TAG: error.status})
 
 
 def _verdicts(
@@ -153,7 +145,8 @@ def _verdicts(
         for name, standing in standings.items()
         if _suspect(standing, failures.runs.get(name, []))
     }
-    successes = read_successes(instance, suspects, failures.since)
+    assets = {name: integrations[name].assets for name in suspects}
+    successes = read_successes(instance, assets, failures.since)
     return {
         name: judge(
             standing,
@@ -180,36 +173,36 @@ def _write(
     connection: psycopg.Connection,
     integrations: Mapping[str, Watched],
     news: Mapping[str, Verdict],
-    causes: Mapping[str, str],
+    causes: Mapping[str, SyncError],
 ) -> None:
     """Put what has changed on record, at once: standings, events, and messages that are owed."""
     with connection.transaction():
         write_standings(connection, [_reasoned(one, causes) for one in news.values()])
         for name, verdict in news.items():
             if verdict.change:
-                cause = causes.get(verdict.change.run.run_id)
-                _write_change(connection, integrations[name], verdict.change, cause)
+                _write_change(connection, integrations[name], verdict.change, causes[name])
 
 
-def _reasoned(verdict: Verdict, causes: Mapping[str, str]) -> Standing:
+def _reasoned(verdict: Verdict, causes: Mapping[str, SyncError]) -> Standing:
     """The standing from now on, with the reason where it is newly disabled."""
-    change = verdict.change
+    change, standing = verdict.change, verdict.standing
     if change is None or change.kind is not Kind.DISABLED:
-        return verdict.standing
-    return replace(verdict.standing, disabled_reason=_reason(change, causes.get(change.run.run_id)))
+        return standing
+    return replace(standing, disabled_reason=_reason(change, causes[standing.integration]))
 
 
-def _reason(change: Change, cause: str | None) -> str:
+def _reason(change: Change, error: SyncError) -> str:
+    cause = error.cause.rstrip(".")
     return f"{change.failures} runs in a row have failed, the last one because {cause}"
 
 
 def _write_change(
-    connection: psycopg.Connection, watched: Watched, change: Change, cause: str | None
+    connection: psycopg.Connection, watched: Watched, change: Change, error: SyncError
 ) -> None:
     name = watched.name
     if change.kind is Kind.DISABLED:
         remedy = f"Put right what is wrong, then run: m3sync enable {name}."
-        error = DisabledError(f"{name} is disabled: {_reason(change, cause)}", remedy)
-        record_event(connection, name, None, change.run.run_id, error)
-    content = content_of(watched, change, cause)
+        disabled = DisabledError(f"{name} is disabled: {_reason(change, error)}", remedy)
+        record_event(connection, name, None, change.run.run_id, disabled)
+    content = content_of(watched, change, error)
     owe(connection, name, change.name(name), targets_of(watched), content)

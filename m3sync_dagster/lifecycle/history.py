@@ -1,12 +1,12 @@
 """What runs say of an integration's health, read from Dagster's storage for all of them at once.
 
 The number of queries does not depend on how many integrations there are: one finds the newest
-failure, one reads the failures of the week before it, and one reads the successes since then of
-those integrations alone that have failed often.
+failure, one reads the failures of the week before it, three find the successes since then of
+those integrations alone that have failed often, and one finds the runs that nobody has tagged.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -15,9 +15,20 @@ import dagster as dg
 from m3sync_dagster.lifecycle.runs import INTEGRATION_TAG, STATUS_TAG
 from m3sync_dagster.sync.errors import RateLimitError
 
+Assets = Mapping[str, Collection[dg.AssetKey]]
+"""The assets of each integration."""
 LOOK_BACK = timedelta(days=7)
 """Failures further back than this from the newest one say nothing of today's health."""
 
+STRAYS = 100
+"""So many of the newest runs that have not begun are looked at in each tick."""
+
+_NOT_BEGUN = [
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.CANCELED,
+]
 _WILL_RETRY = "dagster/will_retry"
 _SCHEDULE = "dagster/schedule_name"
 _RANGE = "dagster/asset_partition_range_start"
@@ -48,12 +59,12 @@ class Failures:
 
     Args:
         runs: by integration, the newest first.
-        untagged: runs that never got as far as to say whose they are, by integration.
+        unrecorded: runs that failed where our own code could not say so, by integration.
         since: when the first of them ended.
     """
 
     runs: Mapping[str, list[Ended]]
-    untagged: Mapping[str, list[str]]
+    unrecorded: Mapping[str, list[str]]
     since: datetime | None
 
 
@@ -67,44 +78,89 @@ def read_failures(instance: dg.DagsterInstance, integrations: Collection[str]) -
     records = instance.get_run_records(
         dg.RunsFilter(statuses=failed, exclude_subruns=True, updated_after=since)
     )
-    runs, untagged = defaultdict(list), defaultdict(list)
+    runs, unrecorded = defaultdict(list), defaultdict(list)
     for record in filter(_counts, records):
         for name in _owners(record.dagster_run, integrations):
             runs[name].append(_ended(record))
-            if INTEGRATION_TAG not in record.dagster_run.tags:
-                untagged[name].append(record.dagster_run.run_id)
-    return Failures(runs, untagged, since)
+            if STATUS_TAG not in record.dagster_run.tags:
+                unrecorded[name].append(record.dagster_run.run_id)
+    return Failures(runs, unrecorded, since)
+
+
+def read_strays(instance: dg.DagsterInstance, integrations: Collection[str]) -> dict[str, str]:
+    """Find the runs, by id, that a person has launched and that our own code has not tagged.
+
+    They wait, or were canceled before they began. A run of several integrations is nobody's stray.
+    """
+    waiting = dg.RunsFilter(statuses=_NOT_BEGUN)
+    owners = {
+        record.dagster_run.run_id: _owners(record.dagster_run, integrations)
+        for record in instance.get_run_records(waiting, limit=STRAYS)
+        if INTEGRATION_TAG not in record.dagster_run.tags
+    }
+    return {run_id: next(iter(names)) for run_id, names in owners.items() if len(names) == 1}
 
 
 def read_successes(
-    instance: dg.DagsterInstance, integrations: Collection[str], since: datetime | None
+    instance: dg.DagsterInstance, assets: Assets, since: datetime | None
 ) -> dict[str, Ended]:
-    """Read each integration's newest run that succeeded, if it ended since then."""
-    if not integrations:
+    """Read each integration's newest run that succeeded, if it ended since then.
+
+    A run that a person launches over several integrations has the tag of one alone; for the others
+    it is found by what was last materialized.
+    """
+    names = {key: name for name, keys in assets.items() for key in keys}
+    if not names:
         return {}
-    records = instance.get_run_records(
-        dg.RunsFilter(
-            statuses=[dg.DagsterRunStatus.SUCCESS],
-            tags={INTEGRATION_TAG: sorted(integrations)},
-            updated_after=since,
-        )
+    written = _last_written(instance, names)
+    records = _succeeded(instance, since, tags={INTEGRATION_TAG: sorted(assets)})
+    if written:
+        records += _succeeded(instance, since, run_ids=sorted(written))
+    newest = {}
+    for record in sorted(records, key=lambda record: record.storage_id):
+        run = record.dagster_run
+        for name in written[run.run_id] | {run.tags.get(INTEGRATION_TAG)}:
+            newest[name] = _ended(record)
+    return {name: newest[name] for name in assets if name in newest}
+
+
+def _last_written(
+    instance: dg.DagsterInstance, names: Mapping[dg.AssetKey, str]
+) -> Mapping[str, set[str | None]]:
+    """By run, the integrations of the assets that were last materialized by it."""
+    written: dict[str, set[str | None]] = defaultdict(set)
+    for asset in instance.get_asset_records(list(names)):
+        if last := asset.asset_entry.last_materialization_record:
+            written[last.run_id].add(names[asset.asset_entry.asset_key])
+    return written
+
+
+def _succeeded(
+    instance: dg.DagsterInstance,
+    since: datetime | None,
+    *,
+    tags: Mapping[str, list[str]] | None = None,
+    run_ids: Sequence[str] | None = None,
+) -> list[dg.RunRecord]:
+    wanted = dg.RunsFilter(
+        statuses=[dg.DagsterRunStatus.SUCCESS], updated_after=since, tags=tags, run_ids=run_ids
     )
-    return {
-        record.dagster_run.tags[INTEGRATION_TAG]: _ended(record) for record in reversed(records)
-    }
+    return list(instance.get_run_records(wanted))
 
 
 def count_in_a_row(
-    instance: dg.DagsterInstance, counted_after: Mapping[str, int]
+    instance: dg.DagsterInstance, counted_after: Mapping[str, int], assets: Assets
 ) -> dict[str, int]:
     """Count each integration's failures in a row.
 
     Args:
         instance: Dagster's.
         counted_after: by integration, the number up to which runs no longer count.
+        assets: those of each integration.
     """
     failures = read_failures(instance, counted_after)
-    successes = read_successes(instance, failures.runs.keys(), failures.since)
+    failing = {name: assets[name] for name in failures.runs}
+    successes = read_successes(instance, failing, failures.since)
     return {
         name: len(
             in_a_row(
@@ -136,10 +192,9 @@ def _counts(record: dg.RunRecord) -> bool:
 
 
 def _owners(run: dg.DagsterRun, integrations: Collection[str]) -> set[str]:
-    """Whose run it is: as it says itself, or by the assets that it was to materialize."""
-    tagged = run.tags.get(INTEGRATION_TAG)
-    named = {tagged} if tagged else {key.path[0] for key in run.asset_selection or ()}
-    return {name for name in named if name in integrations}
+    """Whose run it is: as it says itself, and by the assets that it was to materialize."""
+    named = {run.tags.get(INTEGRATION_TAG), *(key.path[0] for key in run.asset_selection or ())}
+    return {name for name in named if name and name in integrations}
 
 
 def _ended(record: dg.RunRecord) -> Ended:

@@ -71,12 +71,13 @@ def _listed(instance: dg.DagsterInstance, record: dg.RunRecord) -> ListedRun:
     run = record.dagster_run
     told = summary(record)
     finished = run.is_finished and told.status != COMPLETE
+    integration = run.tags[INTEGRATION_TAG]
     return ListedRun(
-        integration=run.tags[INTEGRATION_TAG],
+        integration=integration,
         summary=told,
         trigger=_trigger(run),
         duration=_duration(record),
-        entities=entity_measures(instance, run.run_id),
+        entities=entity_measures(instance, integration, run.run_id),
         error=failure_text(instance, run.run_id) if finished else None,
     )
 

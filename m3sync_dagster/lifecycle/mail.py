@@ -5,6 +5,7 @@ process from sending it twice; the standard library's client is open enough to a
 """
 
 import os
+import re
 import smtplib
 import socket
 import ssl
@@ -24,9 +25,12 @@ SMTP_URL = "M3SYNC_SMTP_URL"
 """The environment variable with the mail server's address."""
 TIMEOUT = 10.0
 """Seconds that one answer of the mail server may take."""
+VERDICT = 30.0
+"""Seconds that its answer to a whole mail may take: many look into it first."""
 
 _PORTS = {"smtp": 587, "smtps": 465}
 _END_OF_DATA = b"\r\n.\r\n"
+_ADDRESS = re.compile(r'[^\s<>()\[\]:;,\\"@]+@[^\s<>()\[\]:;,\\"@]+')
 _REMEDY = (
     f"Set {SMTP_URL} to smtps://user:password@host or smtp://user:password@host, with %XX for "
     "special characters, and ?from=address where the sender is not the user."
@@ -66,7 +70,8 @@ def read_mail_server() -> MailServer:
         raise ConfigurationError(f"the environment variable {SMTP_URL} is not set", _REMEDY)
     try:
         url = urlsplit(given)
-        port = url.port or _PORTS[url.scheme]
+        port = _PORTS[url.scheme]
+        port = url.port or port
     except (ValueError, KeyError):
         raise ConfigurationError(
             f"{SMTP_URL} is not the address of a mail server", _REMEDY
@@ -82,6 +87,11 @@ def read_mail_server() -> MailServer:
         password=unquote(url.password or ""),
         sender=_sender(url),
     )
+
+
+def usable(address: str | None) -> bool:
+    """Whether this is one mail address, and nothing else that would read as such in a header."""
+    return bool(address and _ADDRESS.fullmatch(address))
 
 
 def letter(
@@ -136,8 +146,9 @@ class MailSession:
         connection.handed_over = handed_over
         try:
             connection.send_message(mail)
-        except (OSError, smtplib.SMTPException):
-            self.close()
+        except Exception:
+            self._open = None
+            connection.close()
             raise
 
     def close(self) -> None:
@@ -157,7 +168,7 @@ class MailSession:
                 _encrypt(connection, server)
             if server.username:
                 connection.login(server.username, server.password)
-        except (OSError, smtplib.SMTPException):
+        except Exception:
             connection.close()
             raise
         return connection
@@ -170,8 +181,9 @@ class _Noting(smtplib.SMTP):
 
     def send(self, s: Any) -> None:  # noqa: ANN401 - smtplib's signature
         super().send(s)
-        if isinstance(s, bytes) and s.endswith(_END_OF_DATA):
+        if self.sock and isinstance(s, bytes) and s.endswith(_END_OF_DATA):
             self.handed_over()
+            self.sock.settimeout(VERDICT)
 
 
 class _NotingTls(_Noting, smtplib.SMTP_SSL):

@@ -8,6 +8,7 @@ from typing import Any
 from m3sync_dagster.lifecycle.judging import Change, Kind
 from m3sync_dagster.lifecycle.schedules import REPOSITORY
 from m3sync_dagster.lifecycle.watched import Watched
+from m3sync_dagster.sync.errors import SyncError
 
 WEBSERVER_URL = "M3SYNC_WEBSERVER_URL"
 """The environment variable with the address at which people see Dagster's UI."""
@@ -31,7 +32,7 @@ class Message:
     html: str
 
 
-def content_of(watched: Watched, change: Change, error: str | None) -> dict[str, Any]:
+def content_of(watched: Watched, change: Change, error: SyncError) -> dict[str, Any]:
     """What there is to say of a change; it is kept as JSON until everybody knows of it."""
     return {
         "kind": change.kind.value,
@@ -39,7 +40,8 @@ def content_of(watched: Watched, change: Change, error: str | None) -> dict[str,
         "failures": change.failures,
         "run_id": change.run.run_id,
         "since": change.run.ended.isoformat(sep=" ", timespec="seconds"),
-        "error": error,
+        "error": error.cause,
+        "remedy": error.remedy,
         "assets": [list(key.path) for key in watched.assets],
     }
 
@@ -50,12 +52,13 @@ def compose(integration: str, content: dict[str, Any]) -> Message:
     base = os.environ.get(WEBSERVER_URL, DEFAULT_WEBSERVER_URL).rstrip("/")
     details = [("Integration", integration), ("Since", content["since"])]
     if content["kind"] != Kind.RECOVERED:
-        details.append(("Last error", content["error"] or "none was given"))
+        details.append(("Last error", content["error"]))
     links = [
         ("The run", f"{base}/runs/{content['run_id']}"),
         ("The integration", _schedule_url(base, content["schedule"])),
     ]
-    steps = _STEPS[Kind(content["kind"])].format(name=integration)
+    remedy = content.get("remedy", "Put right what the error says.")
+    steps = _STEPS[Kind(content["kind"])].format(name=integration, remedy=remedy)
     return Message(
         subject,
         _text(opening, [*details, *links], steps),
@@ -64,8 +67,8 @@ def compose(integration: str, content: dict[str, Any]) -> Message:
 
 
 _STEPS = {
-    Kind.DISABLED: "Put right what the error says. Then run: m3sync enable {name}",
-    Kind.FAILING: "Put right what the error says; the next hour tries again by itself. "
+    Kind.DISABLED: "{remedy} Then run: m3sync enable {name}",
+    Kind.FAILING: "{remedy} The next hour tries again by itself. "
     "After 10 failures in a row the integration is disabled. "
     "See: m3sync events {name}",
     Kind.RECOVERED: "There is nothing to do. Hours that were missed are filled by the next run.",
@@ -108,7 +111,9 @@ def _html(
     opening: str, details: list[tuple[str, str]], links: list[tuple[str, str]], steps: str
 ) -> str:
     rows = [
-        f"<tr><th align='left'>{name}</th><td>{escape(value)}</td></tr>" for name, value in details
+        f"<tr><th align='left'>{name}</th>"
+        f"<td style='white-space: pre-wrap'>{escape(value)}</td></tr>"
+        for name, value in details
     ]
     rows += [
         f"<tr><th align='left'>{name}</th><td><a href='{escape(url)}'>{escape(url)}</a></td></tr>"

@@ -1,14 +1,17 @@
 """Runs, read from Dagster's storage, in m3ter's words."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import dagster as dg
 from dagster._core.events import JobFailureData
 from dagster_shared.error import SerializableErrorInfo
 
 from m3sync_dagster.entities import ENTITIES
+from m3sync_dagster.state import storable
+from m3sync_dagster.sync.errors import SyncError
 
 INTEGRATION_TAG = "m3sync/integration"
 """Run tag with the name of the integration that a run syncs."""
@@ -32,6 +35,8 @@ SECONDS = "duration_seconds"
 _MEASURES = (*COUNTS, SECONDS)
 _Status = dg.DagsterRunStatus
 _WILL_RETRY = "dagster/will_retry"
+_Event = dg.DagsterEventType
+_ENDINGS = {_Event.STEP_FAILURE, _Event.RUN_FAILURE, _Event.RUN_CANCELED}
 _PARTITION = "dagster/partition"
 _RANGE = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
 _WORDS = {
@@ -92,10 +97,12 @@ def summary(record: dg.RunRecord) -> RunSummary:
     )
 
 
-def entity_measures(instance: dg.DagsterInstance, run_id: str) -> dict[str, dict[str, int | float]]:
+def entity_measures(
+    instance: dg.DagsterInstance, integration: str, run_id: str
+) -> dict[str, dict[str, int | float]]:
     """What a run measured for each entity whose sync came to its end: ``COUNTS`` and ``SECONDS``.
 
-    Parents come before their children.
+    Parents come before their children. What it did for other integrations is left out.
     """
     records = instance.get_records_for_run(
         run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION
@@ -103,20 +110,43 @@ def entity_measures(instance: dg.DagsterInstance, run_id: str) -> dict[str, dict
     measures = {}
     for record in records:
         materialization = record.asset_materialization
-        if materialization:
+        if materialization and materialization.asset_key.path[0] == integration:
             entity = materialization.asset_key.path[-1].removeprefix("salesforce_")
             measures[entity] = {name: _number(materialization, name) for name in _MEASURES}
     return {name: measures[name] for name in ENTITIES if name in measures}
 
 
+def failure(instance: dg.DagsterInstance, run_id: str) -> SyncError:
+    """Why a run failed, and what to do about it."""
+    remedy = f"See the log of run {run_id} in Dagster, then run it again."
+    for event in _endings(instance, run_id):
+        told = _told(event)
+        if "cause" in told and "remedy" in told:
+            return SyncError(*(storable(str(told[name].value)) for name in ("cause", "remedy")))
+        if text := _said(event):
+            return SyncError(storable(text), remedy)
+    return SyncError("the run failed without a word", remedy)
+
+
 def failure_text(instance: dg.DagsterInstance, run_id: str) -> str | None:
     """Why a run failed: what the first step that failed said, or else the run itself."""
-    for kind in (dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.RUN_FAILURE):
-        for record in instance.get_records_for_run(run_id, of_type=kind, limit=1).records:
-            event = record.event_log_entry.dagster_event
-            if event and (text := _said(event)):
-                return text
+    for event in _endings(instance, run_id):
+        if text := _said(event):
+            return storable(text)
     return None
+
+
+def _endings(instance: dg.DagsterInstance, run_id: str) -> Iterator[dg.DagsterEvent]:
+    """What may say why a run did not succeed: its steps come to their end before it does."""
+    for record in instance.get_records_for_run(run_id, of_type=_ENDINGS).records:
+        if event := record.event_log_entry.dagster_event:
+            yield event
+
+
+def _told(event: dg.DagsterEvent) -> Mapping[str, dg.MetadataValue[Any]]:
+    """What a ``dagster.Failure`` of ours says apart from its description."""
+    data = event.step_failure_data.user_failure_data if event.is_step_failure else None
+    return data.metadata if data else {}
 
 
 def _runs_of(integration: str, statuses: Sequence[_Status] = ()) -> dg.RunsFilter:
@@ -147,6 +177,8 @@ def _said(event: dg.DagsterEvent) -> str | None:
         if data.user_failure_data and data.user_failure_data.description:
             return data.user_failure_data.description
         return _in_words(data.error) if data.error else None
+    if event.event_type is _Event.RUN_CANCELED:
+        return "The run was canceled."
     # Dagster gives a run that it has declared dead no more than a message.
     details = event.event_specific_data
     error = details.error if isinstance(details, JobFailureData) else None

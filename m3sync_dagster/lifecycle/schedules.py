@@ -34,8 +34,13 @@ class Schedule:
 
     @property
     def running(self) -> bool:
-        """Whether it ticks."""
+        """Whether it may tick, by whatever the code's default is."""
         return self.state.status is not InstigatorStatus.STOPPED
+
+    @property
+    def enabled(self) -> bool:
+        """Whether somebody has started it; left to our code's default, it does not tick."""
+        return self.state.status is InstigatorStatus.RUNNING
 
     @property
     def started(self) -> float | None:

@@ -1,6 +1,6 @@
 """Switching an integration on and off, as a person decides."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import dagster as dg
 import psycopg
@@ -14,62 +14,52 @@ BY_HAND = "a person has switched it off with m3sync disable"
 """The reason on record of an integration that nobody but a person has disabled."""
 
 
-def enable(
-    instance: dg.DagsterInstance,
-    connection: psycopg.Connection,
-    origin: CodeLocationOrigin,
-    integration: str,
-    schedule: tuple[str, str],
-) -> None:
-    """Start an integration's schedule, and forget the failures so far.
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """What switches one integration on and off.
 
     Args:
         instance: Dagster's.
         connection: to our tables.
         origin: the code location.
         integration: its name.
-        schedule: its schedule's name, and the cron string of it.
+        schedule: its schedule's name.
+        cron: the cron string of it.
     """
-    name, cron = schedule
-    with deciding(connection):
-        newest = instance.get_run_records(limit=1)
-        started = start(instance, origin, name, cron).started
-        standing = replace(
-            read_standing(connection, integration),
-            schedule_started=started,
-            counted_after=newest[0].storage_id if newest else 0,
-            told=0,
-            disabled_since=None,
-            disabled_reason=None,
-        )
-        write_standings(connection, [standing])
 
+    instance: dg.DagsterInstance
+    connection: psycopg.Connection
+    origin: CodeLocationOrigin
+    integration: str
+    schedule: str
+    cron: str
 
-def disable(
-    instance: dg.DagsterInstance,
-    connection: psycopg.Connection,
-    origin: CodeLocationOrigin,
-    integration: str,
-    schedule: tuple[str, str],
-) -> None:
-    """Stop an integration's schedule, so that nothing but a person starts it again.
-
-    Args:
-        instance: Dagster's.
-        connection: to our tables.
-        origin: the code location.
-        integration: its name.
-        schedule: its schedule's name, and the cron string of it.
-    """
-    name, cron = schedule
-    with deciding(connection):
-        standing = read_standing(connection, integration)
-        running = read_schedules(instance, origin.location_name).get(name)
-        if running and running.started:
-            standing = replace(standing, schedule_started=running.started)
-        if not standing.disabled:
+    def enable(self) -> None:
+        """Start the integration's schedule, and forget the failures so far."""
+        with deciding(self.connection):
+            newest = self.instance.get_run_records(limit=1)
+            started = start(self.instance, self.origin, self.schedule, self.cron).started
             standing = replace(
-                standing, disabled_since=get_current_datetime(), disabled_reason=BY_HAND
+                read_standing(self.connection, self.integration),
+                schedule_started=started,
+                counted_after=newest[0].storage_id if newest else 0,
+                told=0,
+                disabled_since=None,
+                disabled_reason=None,
             )
-        write_standings(connection, [standing])
-        stop_for_good(instance, origin, name, cron)
+            write_standings(self.connection, [standing])
+
+    def disable(self) -> None:
+        """Stop the integration's schedule, so that nothing but a person starts it again."""
+        with deciding(self.connection):
+            standing = read_standing(self.connection, self.integration)
+            known = read_schedules(self.instance, self.origin.location_name)
+            running = known.get(self.schedule)
+            if running and running.started:
+                standing = replace(standing, schedule_started=running.started)
+            if not standing.disabled:
+                standing = replace(
+                    standing, disabled_since=get_current_datetime(), disabled_reason=BY_HAND
+                )
+            write_standings(self.connection, [standing])
+            stop_for_good(self.instance, self.origin, self.schedule, self.cron)

@@ -8,14 +8,20 @@ from m3sync_dagster.state.events import (
     action_event,
     list_events,
     record_event,
-    told_of_runs,
+    storable,
 )
 from m3sync_dagster.state.integration import IntegrationState
 from m3sync_dagster.state.ledger import PostgresLedger
 from m3sync_dagster.state.lock import IntegrationLock, is_locked
 from m3sync_dagster.state.migrate import migrate, require_current_schema
 from m3sync_dagster.state.notices import Notice, Undelivered, owe, undelivered
-from m3sync_dagster.state.rejects import Reject, count_rejects, list_rejects, retry_rejects
+from m3sync_dagster.state.rejects import (
+    Reject,
+    count_rejects,
+    list_rejects,
+    resting,
+    retry_rejects,
+)
 from m3sync_dagster.state.standing import (
     Standing,
     deciding,
@@ -51,8 +57,9 @@ __all__ = [
     "read_standings",
     "record_event",
     "require_current_schema",
+    "resting",
     "retry_rejects",
-    "told_of_runs",
+    "storable",
     "unbroken",
     "undelivered",
     "write_standings",

@@ -1,6 +1,5 @@
 """Error events, under m3ter's own five names."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -54,10 +53,15 @@ def record_event(
             "integration": integration,
             "entity": entity,
             "run_id": run_id,
-            "message": error.cause,
-            "remedy": error.remedy,
+            "message": storable(error.cause),
+            "remedy": storable(error.remedy),
         },
     )
+
+
+def storable(text: str) -> str:
+    """A text without the few characters that PostgreSQL refuses in one, or UTF-8 does."""
+    return text.replace("\0", "\ufffd").encode(errors="replace").decode()
 
 
 def list_events(
@@ -94,13 +98,3 @@ def action_event(connection: psycopg.Connection, event_id: int) -> None:
         raise ConfigurationError(
             f"there is no event {event_id}", "Use an id that m3sync events --all shows."
         )
-
-
-def told_of_runs(connection: psycopg.Connection, run_ids: Sequence[str]) -> dict[str, str]:
-    """Give what the first event of each of these runs says; runs without one are left out."""
-    rows = connection.execute(
-        "SELECT DISTINCT ON (run_id) run_id, message FROM m3sync.integration_event "
-        "WHERE run_id = ANY(%s) ORDER BY run_id, id",
-        (list(run_ids),),
-    )
-    return dict(rows.fetchall())

@@ -99,14 +99,20 @@ def not_delivered(connection: psycopg.Connection, notice: Notice, error: str) ->
     )
 
 
+def withdraw(connection: psycopg.Connection, notice: Notice) -> None:
+    """Take a notice back that nobody wants any longer."""
+    connection.execute("DELETE FROM m3sync.notice WHERE id = %s", (notice.id,))
+
+
 def undelivered(connection: psycopg.Connection) -> list[Undelivered]:
-    """List the notices that have failed so far, and those of which nobody knows."""
+    """List the notices that have failed so far, and for a week those of which nobody knows."""
     with connection.cursor(row_factory=class_row(Undelivered)) as cursor:
         return cursor.execute(
             "SELECT integration, change, target, attempts, CASE WHEN handed_over_at IS NULL "
             "THEN error ELSE 'handed over, but we ended before the answer came' END AS error "
             "FROM m3sync.notice WHERE confirmed_at IS NULL "
-            "AND (attempts > 0 OR handed_over_at IS NOT NULL) ORDER BY id"
+            "AND (handed_over_at IS NULL AND attempts > 0 "
+            "OR handed_over_at > clock_timestamp() - interval '7 days') ORDER BY id"
         ).fetchall()
 
 

@@ -54,6 +54,18 @@ def test_what_cannot_run_says_why(stage: Stage, defs: Path) -> None:
     assert str(broken) in other["disabled_reason"]
 
 
+def test_the_past_of_what_is_broken_can_be_looked_at(stage: Stage, defs: Path) -> None:
+    text = (DEFS / "acme" / "defs.yaml").read_text()
+    write(defs, "acme", text)
+    stage.run("run", "acme", "--entity", "contract")
+    write(defs, "acme", text.replace("namespace:", "namspace:"))
+    for command in (("runs",), ("runs", "acme"), ("events", "acme"), ("rejects", "acme")):
+        answer = stage.run(*command, "--json")
+        assert answer.code == 0
+        assert {row["integration"] for row in answer.json} == {"acme"}
+    assert stage.run("runs", "nix").code == 2
+
+
 def test_rejects_are_listed_under_the_names_that_people_know(stage: Stage) -> None:
     assert stage.run("rejects", "--json").json == []
     stage.run("run", "acme", "--entity", "contract")

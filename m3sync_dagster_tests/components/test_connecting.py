@@ -96,12 +96,24 @@ def test_nothing_else_changes(
 
 
 def test_the_name_is_that_of_an_integration(defs_folder: DefsFolder) -> None:
-    with pytest.raises(ConfigurationError, match="no integration of the name m3ter_production"):
+    with pytest.raises(ConfigurationError, match="the name m3ter_production"):
         connect("m3ter_production", "prod")
 
 
-def test_a_broken_file_is_no_reason_not_to_change_another(defs_folder: DefsFolder) -> None:
-    defs_folder.write("aaa", "type: [")
+def test_a_link_stays_one(defs_folder: DefsFolder) -> None:
+    link = defs_folder.path / "acme" / "defs.yaml"
+    file = link.rename(defs_folder.path / "shared.yaml")
+    link.symlink_to("../shared.yaml")
+    connect("acme", "salesforce_qa")
+    assert link.is_symlink()
+    assert "salesforce_credential: salesforce_qa" in file.read_text()
+
+
+@pytest.mark.parametrize("text", ["type: [", "[" * 2000, "? [a]\n: b\n", "\x00"])
+def test_a_broken_file_is_no_reason_not_to_change_another(
+    defs_folder: DefsFolder, text: str
+) -> None:
+    defs_folder.write("aaa", text)
     connect("acme", "salesforce_qa")
     assert (
         "salesforce_credential: salesforce_qa"

@@ -4,6 +4,7 @@ import smtplib
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from html import unescape
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -152,7 +153,7 @@ def test_a_user_without_an_address_is_reported_and_the_others_are_told(
     told(fleet, sandbox, "nobody-we-know", mute, known)
     line = disable(fleet)
     assert "m3ter knows no user nobody-we-know" in line
-    assert f"m3ter has no address of the user {mute}" in line
+    assert f"m3ter has no usable address of the user {mute}" in line
     address = str(sandbox.organization.get("users", known)["email"])
     assert post_office.subjects(address) == EVERYTHING
     with connect(postgres_url()) as connection:
@@ -163,6 +164,42 @@ def test_a_user_without_an_address_is_reported_and_the_others_are_told(
     sandbox.organization.change("users", mute, email="found@example.com")
     tick(fleet)
     assert post_office.subjects("found@example.com") == EVERYTHING
+
+
+@pytest.mark.parametrize(
+    "address", ["a@[", "a@", "<>", "nonsense", "a@b.example, c@d.example", "a@b\nBcc: c@d.example"]
+)
+def test_what_is_no_address_keeps_nobody_else_from_being_told(
+    fleet: Fleet, people: list[str], sandbox: Sandbox, post_office: PostOffice, address: str
+) -> None:
+    first, _ = sandbox.organization.ids("users")[:2]
+    sandbox.organization.change("users", first, email=address)
+    assert f"m3ter has no usable address of the user {first}" in disable(fleet)
+    (mail,) = post_office.mails
+    assert people[1] in str(mail["To"])
+
+
+def test_two_users_with_one_address_get_one_mail(
+    fleet: Fleet, people: list[str], sandbox: Sandbox, post_office: PostOffice
+) -> None:
+    for user in sandbox.organization.ids("users")[:2]:
+        sandbox.organization.change("users", user, email="both@example.com")
+    disable(fleet)
+    tick(fleet)
+    assert post_office.subjects("both@example.com") == EVERYTHING
+    with connect(postgres_url()) as connection:
+        assert undelivered(connection) == []
+
+
+def test_whoever_is_no_longer_named_is_owed_nothing(
+    fleet: Fleet, sandbox: Sandbox, post_office: PostOffice
+) -> None:
+    known = sandbox.organization.ids("users")[0]
+    told(fleet, sandbox, "a-slip", known)
+    assert "a-slip" in disable(fleet)
+    fleet.watched["acme"] = replace(fleet.watched["acme"], notify=(known,))
+    assert "a-slip" not in tick(fleet)
+    assert len(post_office.mails) == 1
 
 
 def test_m3ter_that_does_not_answer_hides_nothing(
@@ -245,7 +282,9 @@ def test_the_mail_servers_address(
     assert "x/y" not in repr(server)
 
 
-@pytest.mark.parametrize("url", ["", "mail.example.com", "http://u:hush@h", "smtp://u:hush@h:port"])
+@pytest.mark.parametrize(
+    "url", ["", "mail.example.com", "http://u:hush@h:25", "smtp://u:hush@h:port"]
+)
 def test_a_wrong_address_is_refused_without_repeating_it(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,23 +7,27 @@ from datetime import UTC, datetime
 import dagster as dg
 import pytest
 from dagster._core.scheduler.instigation import InstigatorStatus
+from dagster._core.test_utils import create_run_for_test
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from m3sync_dagster.definitions import defs
 from m3sync_dagster.lifecycle import guard
 from m3sync_dagster.lifecycle.gate import disabled_reason
-from m3sync_dagster.lifecycle.switching import disable, enable
+from m3sync_dagster.lifecycle.runs import INTEGRATION_TAG
+from m3sync_dagster.lifecycle.switching import Switch
 from m3sync_dagster.state import (
     Standing,
     connect,
     list_events,
     postgres_url,
     read_standing,
+    record_event,
 )
+from m3sync_dagster.sync.errors import ConfigurationError
 from m3sync_dagster_tests.conftest import DefsFolder
+from m3sync_dagster_tests.lifecycle.conftest import JOB, Fleet, Status, asset
 from m3sync_dagster_tests.lifecycle.conftest import LOCATION as CODE
-from m3sync_dagster_tests.lifecycle.conftest import Fleet, Status, asset
 
 pytestmark = pytest.mark.slow
 
@@ -218,7 +222,75 @@ def test_a_run_that_never_got_to_our_code_is_put_on_record(fleet: Fleet) -> None
     assert not fleet.schedule("acme").running
     reason = standing().disabled_reason
     assert reason
-    assert "The launcher could not start it." in reason
+    assert "The launcher could not start it" in reason
+
+
+def test_what_failed_the_run_is_the_cause_and_not_what_else_went_wrong(fleet: Fleet) -> None:
+    """Rows that Salesforce rejects are an event too, of a run that goes on."""
+    fleet.add("acme")
+    runs = [fleet.run("acme", Status.STARTED) for _ in range(10)]
+    with connect(postgres_url()) as connection:
+        for run in runs:
+            rejected = ConfigurationError("3 account records were rejected", "See m3sync rejects.")
+            record_event(connection, "acme", "account", run.run_id, rejected)
+            fleet.instance.report_run_failed(run, "The process is gone.")
+    tick(fleet)
+    assert "the last one because The process is gone" in str(standing().disabled_reason)
+    assert events("acme").count("integration.perform.error") == 10
+
+
+@pytest.mark.parametrize("text", ["a\0b", "a\ud800b", "x" * 200_000])
+def test_no_text_keeps_the_guard_from_its_work(fleet: Fleet, text: str) -> None:
+    fleet.add("acme")
+    for _ in range(10):
+        fleet.instance.report_run_failed(fleet.run("acme", Status.STARTED), text)
+    tick(fleet)
+    assert not fleet.schedule("acme").running
+    assert str(standing().disabled_reason).endswith(text[-1])
+
+
+def test_a_run_of_two_integrations_is_a_success_of_both(fleet: Fleet) -> None:
+    """A person launches it, and it has the tag of one alone."""
+    for name in ("acme", "globex"):
+        fleet.add(name)
+        fleet.fail(name, 9)
+    assets = [dg.asset(key=asset(name))(lambda: None) for name in ("acme", "globex")]
+    tags = {INTEGRATION_TAG: "globex"}
+    assert dg.materialize(assets, instance=fleet.instance, tags=tags).success
+    for name in ("acme", "globex"):
+        fleet.fail(name, 9)
+    tick(fleet)
+    assert fleet.schedule("acme").running
+    assert fleet.schedule("globex").running
+
+
+def test_a_run_of_two_integrations_is_a_failure_of_both(fleet: Fleet) -> None:
+    for name in ("acme", "globex"):
+        fleet.add(name)
+        fleet.fail(name, 9)
+    create_run_for_test(
+        fleet.instance,
+        job_name=JOB,
+        status=Status.FAILURE,
+        tags={INTEGRATION_TAG: "globex"},
+        asset_selection=frozenset([asset("acme"), asset("globex")]),
+    )
+    tick(fleet)
+    assert not fleet.schedule("acme").running
+    assert not fleet.schedule("globex").running
+
+
+@pytest.mark.parametrize("status", [Status.QUEUED, Status.CANCELED])
+def test_a_run_that_waits_or_was_canceled_is_found_by_its_integration(
+    fleet: Fleet, status: Status
+) -> None:
+    """A person launches it, so it has no tag of ours before our code begins."""
+    fleet.add("acme")
+    run = fleet.run("acme", status, tagged=False)
+    tick(fleet)
+    stored = fleet.instance.get_run_by_id(run.run_id)
+    assert stored is not None
+    assert stored.tags["m3sync/integration"] == "acme"
 
 
 def test_dagsters_ui_shows_each_change_on_the_assets(fleet: Fleet) -> None:
@@ -281,7 +353,7 @@ def test_a_life_goes_on_after_it_was_enabled_by_the_command(fleet: Fleet) -> Non
     fleet.fail("acme", 10)
     tick(fleet)
     with connect(postgres_url()) as connection:
-        enable(fleet.instance, connection, CODE, "acme", ("acme_hourly", "3 * * * *"))
+        Switch(fleet.instance, connection, CODE, "acme", "acme_hourly", "3 * * * *").enable()
     fleet.run("acme", Status.SUCCESS)
     tick(fleet)
     for _ in range(9):
@@ -299,7 +371,7 @@ def test_what_a_person_has_disabled_stays_so(fleet: Fleet) -> None:
     fleet.add("acme")
     before = fleet.schedule("acme").state
     with connect(postgres_url()) as connection:
-        disable(fleet.instance, connection, CODE, "acme", ("acme_hourly", "3 * * * *"))
+        Switch(fleet.instance, connection, CODE, "acme", "acme_hourly", "3 * * * *").disable()
     fleet.instance.update_instigator_state(before)
     assert "a person" in str(disabled_reason(fleet.instance, "acme", "acme_hourly"))
     tick(fleet)

@@ -7,6 +7,7 @@ import pytest
 from dagster._core.remote_origin import RemoteRepositoryOrigin
 from dagster._core.workspace.load_target import WorkspaceFileTarget
 
+from m3sync_dagster.lifecycle.listing import list_runs
 from m3sync_dagster.lifecycle.runs import (
     INTEGRATION_TAG,
     STATUS_TAG,
@@ -101,6 +102,29 @@ def test_a_run_that_no_step_has_failed_says_why_all_the_same(instance: dg.Dagste
     assert failure_text(instance, run.run_id) is None
     instance.report_run_failed(run, "The run's process is gone.")
     assert failure_text(instance, run.run_id) == "The run's process is gone."
+
+
+def test_a_canceled_run_says_so(instance: dg.DagsterInstance) -> None:
+    run = add(instance, Status.QUEUED)
+    instance.report_run_canceled(run)
+    (listed,) = list_runs(instance, ["acme"])
+    assert (listed.summary.status, listed.error) == ("ERROR", "The run was canceled.")
+
+
+def reading(name: str, read: int) -> dg.AssetsDefinition:
+    @dg.asset(key=[name, "salesforce_account"])
+    def account() -> dg.MaterializeResult[None]:
+        return dg.MaterializeResult(metadata={"read": read})
+
+    return account
+
+
+def test_what_a_run_did_for_another_integration_is_not_this_one_s(
+    instance: dg.DagsterInstance,
+) -> None:
+    dg.materialize([reading("acme", 3), reading("globex", 5)], instance=instance, tags=OURS)
+    (listed,) = list_runs(instance, ["acme"])
+    assert listed.entities["account"]["read"] == 3
 
 
 def test_an_error_is_told_by_what_lies_beneath_it(instance: dg.DagsterInstance) -> None:

@@ -44,6 +44,15 @@ def test_a_schedule_starts_and_stops(instance: dg.DagsterInstance) -> None:
     assert again.started > first.started
 
 
+def test_what_is_left_to_the_code_s_default_is_not_enabled(instance: dg.DagsterInstance) -> None:
+    """As after Reset in the UI: our schedules are stopped unless somebody starts them."""
+    state = start(instance, LOCATION, NAME, CRON).state
+    instance.update_instigator_state(state.with_status(InstigatorStatus.DECLARED_IN_CODE))
+    found = known(instance)
+    assert found
+    assert not found.enabled
+
+
 def test_starting_what_runs_already_is_a_new_start(instance: dg.DagsterInstance) -> None:
     first = start(instance, LOCATION, NAME, CRON).started
     second = start(instance, LOCATION, NAME, CRON).started
