@@ -3,7 +3,7 @@
 import contextlib
 import ssl
 from asyncio import Server
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -105,6 +105,17 @@ class PostOffice:
     """The Message-ID of each mail that was brought, taken or not."""
     refuse: list[str] = field(default_factory=list)
     """Answers to the next mails, instead of taking them."""
+    before_mail: Callable[[], None] = lambda: None
+    before_answer: Callable[[], None] = lambda: None
+    """What happens when a sender comes, and when a mail is taken and the sender waits."""
+
+    async def handle_MAIL(  # noqa: N802 - aiosmtpd's name
+        self, _server: SMTP, _session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        self.before_mail()
+        envelope.mail_from = address
+        envelope.mail_options.extend(options)
+        return "250 OK"
 
     async def handle_DATA(self, _server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's name
         assert session.ssl is not None
@@ -116,6 +127,7 @@ class PostOffice:
         if self.refuse:
             return self.refuse.pop(0)
         self.mails.append(mail)
+        self.before_answer()
         return "250 OK"
 
     def subjects(self, address: str) -> list[str]:

@@ -1,6 +1,8 @@
-"""Ten failed hours, with a webserver and a daemon that run by a clock of ours."""
+"""Failed hours and killed daemons, with servers that run by a clock of ours."""
 
 import json
+import os
+import signal
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,10 +11,12 @@ from pathlib import Path
 from shutil import copy
 from typing import Any
 
+import dagster as dg
 import pytest
 
 from m3sync_dagster.sandbox.organization import Organization
-from m3sync_dagster_tests.cli.processes import PROGRAM
+from m3sync_dagster.state import connect, undelivered
+from m3sync_dagster_tests.cli.processes import PATIENCE, PROGRAM
 from m3sync_dagster_tests.conftest import (
     CREDENTIALS,
     INTEGRATION,
@@ -21,8 +25,15 @@ from m3sync_dagster_tests.conftest import (
     new_database,
     sandbox_of,
 )
-from m3sync_dagster_tests.lifecycle.conftest import PostOffice
-from m3sync_dagster_tests.live.conftest import REPOSITORY, Live, serving, until
+from m3sync_dagster_tests.lifecycle.conftest import Fleet, PostOffice
+from m3sync_dagster_tests.live.conftest import (
+    DAEMON,
+    REPOSITORY,
+    Live,
+    process,
+    serving,
+    until,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -158,12 +169,18 @@ def hours(
             yield Hours(live, clock, now)
 
 
+@pytest.fixture
+def addresses(hours: Hours) -> list[str]:
+    """Those of the two users that the integration tells."""
+    organization = hours.live.sandbox.organization
+    return [organization.get("users", user)["email"] for user in organization.ids("users")[:2]]
+
+
 def test_ten_failed_hours_disable_and_enabling_begins_anew(
-    hours: Hours, post_office: PostOffice
+    hours: Hours, addresses: list[str], post_office: PostOffice
 ) -> None:
     sandbox = hours.live.sandbox
     organization = sandbox.organization
-    addresses = [organization.get("users", user)["email"] for user in organization.ids("users")[:2]]
     sandbox.salesforce.post("/sandbox/faults", json=REFUSED).raise_for_status()
     hours.m3sync("enable", "acme")
     hours.m3sync("enable", "globex")
@@ -196,3 +213,42 @@ def test_ten_failed_hours_disable_and_enabling_begins_anew(
     assert hours.ends()[11:] == ["FAILURE"] * 9
     expected += ["m3sync: acme works again", *WARNED]
     assert [post_office.subjects(one) for one in addresses] == [expected, expected]
+
+
+def test_a_daemon_that_is_killed_twice_tells_everybody_once(
+    hours: Hours, addresses: list[str], post_office: PostOffice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once before the first mail, and once while its server thinks about the answer."""
+    live = hours.live
+    hours.m3sync("enable", "acme")
+    monkeypatch.setenv("M3SYNC_POSTGRES_URL", live.database)
+    with dg.DagsterInstance.from_config(str(live.home)) as instance:
+        Fleet(instance).fail("acme", 10)
+
+    post_office.before_mail = lambda: kill(live.daemon)
+    hours.at(5)
+    live.daemon.wait(PATIENCE)
+    assert not hours.is_on()
+    assert post_office.mails == []
+
+    post_office.before_mail = lambda: None
+    with process(DAEMON, live.environment, live.home / "second.log") as second:
+        post_office.before_answer = lambda: kill(second, once_handed_over=live.database)
+        hours.at(7)
+        second.wait(PATIENCE)
+    assert len(post_office.mails) == 1
+
+    post_office.before_answer = lambda: None
+    with process(DAEMON, live.environment, live.home / "third.log"):
+        hours.guard()
+    assert [post_office.subjects(one) for one in addresses] == [[DISABLED], [DISABLED]]
+    events = json.loads(hours.m3sync("events", "acme", "--json"))
+    assert [event["name"] for event in events].count("integration.disabled.error") == 1
+
+
+def kill(daemon: subprocess.Popen[bytes], once_handed_over: str | None = None) -> None:
+    """Kill a daemon and its code server, once it has noted that a mail has left it."""
+    if once_handed_over:
+        with connect(once_handed_over) as connection:
+            until(lambda: undelivered(connection), "the note of the mail")
+    os.killpg(daemon.pid, signal.SIGKILL)

@@ -32,6 +32,7 @@ from m3sync_dagster_tests.conftest import (
 
 DEADLINE = 180.0
 """Seconds after which something that has not happened never will."""
+DAEMON = ("dagster._daemon", "run")
 PASSWORD = "the-password-of-the-database"
 REPOSITORY = {"repositoryName": "__repository__", "repositoryLocationName": "m3sync"}
 LOCATION = """
@@ -69,6 +70,7 @@ class Live:
         database: the URL of the database that all share.
         home: ``DAGSTER_HOME``.
         environment: that of both.
+        daemon: the daemon.
         answers: every answer that GraphQL has given.
     """
 
@@ -77,6 +79,7 @@ class Live:
     database: str
     home: Path
     environment: dict[str, str]
+    daemon: subprocess.Popen[bytes]
     answers: list[str] = field(default_factory=list)
 
     def ask(self, query: str, **variables: object) -> Any:  # noqa: ANN401 - JSON
@@ -142,10 +145,11 @@ def serving(home: Path, database: str, sandbox: Sandbox, **more: str) -> Iterato
     port = _free_port()
     webserver = ("dagster_webserver", "-h", "127.0.0.1", "-p", str(port))
     with (
-        _process(webserver, environment, home / "webserver.log"),
-        _process(("dagster._daemon", "run"), environment, home / "daemon.log"),
+        process(webserver, environment, home / "webserver.log"),
+        process(DAEMON, environment, home / "daemon.log") as daemon,
     ):
-        servers = Live(f"http://127.0.0.1:{port}", sandbox, database, home, environment)
+        url = f"http://127.0.0.1:{port}"
+        servers = Live(url, sandbox, database, home, environment, daemon)
         until(lambda: _is_up(servers), "the webserver and the daemon")
         yield servers
 
@@ -163,10 +167,12 @@ def _free_port() -> int:
 
 
 @contextmanager
-def _process(command: tuple[str, ...], environment: dict[str, str], log: Path) -> Iterator[None]:
+def process(
+    command: tuple[str, ...], environment: dict[str, str], log: Path
+) -> Iterator[subprocess.Popen[bytes]]:
     """A module that runs in a process group of its own, nothing of which is left in the end."""
     with log.open("w") as output:
-        process = subprocess.Popen(
+        running = subprocess.Popen(
             [sys.executable, "-m", *command, "-w", str(ROOT / "workspace.yaml")],
             cwd=log.parent,
             env=environment,
@@ -175,14 +181,14 @@ def _process(command: tuple[str, ...], environment: dict[str, str], log: Path) -
             start_new_session=True,
         )
     try:
-        yield
+        yield running
     finally:
-        process.send_signal(signal.SIGINT)
+        running.send_signal(signal.SIGINT)
         with suppress(subprocess.TimeoutExpired):
-            process.wait(20)
+            running.wait(20)
         with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+            os.killpg(running.pid, signal.SIGKILL)
+        running.wait()
 
 
 def _is_up(servers: Live) -> bool:
