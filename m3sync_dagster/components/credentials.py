@@ -14,6 +14,13 @@ from m3sync_dagster.sync.errors import ConfigurationError
 
 _TAKEN = {STATE, "io_manager"}
 
+# Dagster reads a text such as "67.0" as a template, which makes a number of it.
+_TEXT = dg.Resolver(
+    lambda context, written: str(context.resolve_value(written, as_type=object)),
+    model_field_type=str | float,
+    inject_before_resolve=False,
+)
+
 
 def _check_key(name: str) -> None:
     """Make sure that a credential's name can be the key of its resource.
@@ -121,7 +128,7 @@ class SalesforceCredential(dg.Component, dg.Model, dg.Resolvable):
     private_key_file_env: Annotated[
         str | None, Field(description="JWT bearer flow: variable with the key file's path.")
     ] = None
-    api_version: Annotated[str, Field(description="Salesforce API version.")] = "67.0"
+    api_version: Annotated[str, _TEXT, Field(description="Salesforce API version.")] = "67.0"
 
     def resource(self) -> SalesforceResource:
         """The Dagster resource that opens the org.

@@ -9,6 +9,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from m3sync_dagster.components.credentials import SalesforceCredential
 from m3sync_dagster.components.loading import load_project
 from m3sync_dagster.components.salesforce_sync import SalesforceSync
 from m3sync_dagster.definitions import VALIDATING, defs
@@ -295,6 +296,20 @@ def test_a_credential_whose_name_is_taken_breaks_nothing_else(
     (problem,) = load_project().problems
     assert f"{name!r} means something else" in problem.message
     assert defs().get_repository_def().has_schedule_def("acme_hourly")
+
+
+@pytest.mark.parametrize("written", ['"65.0"', "65.0", "65", '"{{ env.OUR_VERSION }}"'])
+def test_an_api_version_is_a_text_however_it_is_written(
+    defs_folder: DefsFolder, monkeypatch: pytest.MonkeyPatch, written: str
+) -> None:
+    monkeypatch.setenv("OUR_VERSION", "65.0")
+    defs_folder.write("credentials", f"{CREDENTIALS}  api_version: {written}\n")
+    project = load_project()
+    assert project.problems == []
+    (credential,) = project.of_type(SalesforceCredential).values()
+    assert isinstance(credential, SalesforceCredential)
+    assert isinstance(credential, SalesforceCredential)
+    assert credential.resource().api_version == "65.0"
 
 
 def test_integrations_without_their_credentials_go_with_them(defs_folder: DefsFolder) -> None:

@@ -42,6 +42,14 @@ query { locationStatusesOrError { ... on WorkspaceLocationStatusEntries {
 DAEMONS = """
 query { instance { daemonHealth { allDaemonStatuses { daemonType required healthy } } } }
 """
+REFUSED = {
+    "method": "POST",
+    "path": "/services/oauth2/token",
+    "status": 400,
+    "body": {"error": "invalid_client", "error_description": "invalid client credentials"},
+    "times": None,
+}
+"""The fault of a Salesforce that refuses every login."""
 
 _Found = TypeVar("_Found")
 

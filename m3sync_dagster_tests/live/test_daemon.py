@@ -33,18 +33,11 @@ from m3sync_dagster_tests.conftest import (
     Sandbox,
     sandbox_of,
 )
-from m3sync_dagster_tests.live.conftest import until
+from m3sync_dagster_tests.live.conftest import REFUSED, until
 
 pytestmark = pytest.mark.slow
 
 MINUTES = {"acme": 3, "globex": 5}
-# Every account is given two words for its refused login.
-REFUSED = {
-    "path": "/services/oauth2/token",
-    "times": None,
-    "status": 400,
-    "body": {"error": "invalid_client", "error_description": "invalid client credentials"},
-}
 
 
 @dataclass

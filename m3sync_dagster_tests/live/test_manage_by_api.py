@@ -10,7 +10,7 @@ import pytest
 
 from m3sync_dagster.cli.reloading import reload_location
 from m3sync_dagster_tests.conftest import ROOT
-from m3sync_dagster_tests.live.conftest import REPOSITORY, Live, until
+from m3sync_dagster_tests.live.conftest import REFUSED, REPOSITORY, Live, until
 
 pytestmark = pytest.mark.slow
 
@@ -26,13 +26,6 @@ GUARD = """
 query($s: SensorSelector!) { sensorOrError(sensorSelector: $s) { ... on Sensor {
   sensorState { status ticks(limit: 5) { status skipReason error { message } } } } } }
 """
-REFUSED = {
-    "method": "POST",
-    "path": "/services/oauth2/token",
-    "status": 400,
-    "body": {"error": "invalid_client", "error_description": "invalid client credentials"},
-    "times": None,
-}
 
 
 def ask(live: Live, name: str, **replaced: str) -> Any:  # noqa: ANN401 - JSON
@@ -124,6 +117,13 @@ def test_the_daemon_lets_the_guard_watch(live: Live) -> None:
 def test_a_backfill_is_taken(live: Live) -> None:
     answer = ask(live, "Backfill")
     assert answer["__typename"] == "LaunchBackfillSuccess", answer
+    tag = {"key": "dagster/backfill", "value": answer["backfillId"]}
+
+    def look() -> str | None:
+        runs = ask(live, "Runs")["results"]
+        return next((run["runId"] for run in runs if tag in run["tags"]), None)
+
+    assert ended(live, until(look, "the run of the backfill"))["status"] == "SUCCESS"
 
 
 def test_the_example_client_follows_a_run_to_its_end(live: Live) -> None:

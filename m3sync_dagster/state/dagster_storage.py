@@ -1,0 +1,41 @@
+"""Dagster's storage, as ``dagster.yaml`` names it: PostgreSQL, in the database of our state."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from dagster_postgres.storage import DagsterPostgresStorage
+
+from m3sync_dagster.state.database import POSTGRES_URL, postgres_url
+
+
+class PostgresStorage(DagsterPostgresStorage):
+    """Dagster's own storage, in the database that ``M3SYNC_POSTGRES_URL`` names.
+
+    Where neither that nor ``DAGSTER_HOME`` is set, somebody tries Dagster's own commands, such as
+    ``dg list defs``, in the project's folder: they use the server inside it, as ``m3sync`` does.
+    An installation has a home; there, nothing is to be kept where nobody looks for it.
+    """
+
+    @classmethod
+    def config_type(cls) -> dict[str, Any]:
+        """There is nothing to be said of it in ``dagster.yaml``."""
+        return {}
+
+    @classmethod
+    def from_config_value(
+        cls,
+        inst_data: Any,  # noqa: ANN401 - Dagster's own
+        config_value: Any,  # noqa: ANN401, ARG003 - Dagster's own, and empty
+    ) -> "PostgresStorage":
+        """Open the storage.
+
+        Raises:
+            ConfigurationError: ``DAGSTER_HOME`` is set, and ``M3SYNC_POSTGRES_URL`` is not.
+            RemoteError: the project's own server does not start.
+        """
+        if not os.environ.get(POSTGRES_URL) and not os.environ.get("DAGSTER_HOME"):
+            from m3sync_dagster.state import embedded  # noqa: PLC0415 - rarely needed
+
+            os.environ[POSTGRES_URL] = embedded.start(Path.cwd() / ".m3sync" / "postgres")
+        return cls(postgres_url(), inst_data=inst_data)
