@@ -17,6 +17,7 @@ import psycopg
 import pytest
 from sqlalchemy.engine import make_url
 
+from m3sync_dagster.definitions import defs
 from m3sync_dagster.sandbox import m3ter as m3ter_sandbox
 from m3sync_dagster.sandbox import salesforce as salesforce_sandbox
 from m3sync_dagster.sandbox.organization import Organization
@@ -25,6 +26,8 @@ from m3sync_dagster.state import migrate
 
 ROOT = Path(__file__).parents[1]
 """The project: where ``dagster.yaml`` and ``workspace.yaml`` are."""
+HOUR = "2026-11-24-10:00"
+"""The partition that runs in this process sync."""
 
 
 @pytest.fixture(scope="session")
@@ -215,3 +218,23 @@ def environment(
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("M3SYNC_POSTGRES_URL", postgres_url)
     return sandbox
+
+
+def sync(
+    instance: dg.DagsterInstance,
+    *entities: str,
+    partition_key: str | None = HOUR,
+    tags: dict[str, str] | None = None,
+) -> dg.ExecuteInProcessResult:
+    """A run of acme in this process; whether it fails is for the test to see."""
+    return (
+        defs()
+        .resolve_job_def("salesforce_sync")
+        .execute_in_process(
+            instance=instance,
+            partition_key=partition_key,
+            asset_selection=[dg.AssetKey(["acme", f"salesforce_{name}"]) for name in entities],
+            tags=tags,
+            raise_on_error=False,
+        )
+    )

@@ -129,8 +129,9 @@ def mend(
 ) -> Mended:
     """Send what is missing or changed, and do with gone records as ``when_gone`` says.
 
-    What is missing or changed is no longer taken for acknowledged, and an ordinary sync sends it.
-    Then Salesforce is read once more, for something in the org may change what it is sent.
+    Edited external IDs are given back, what is missing or changed is no longer taken for
+    acknowledged, and an ordinary sync sends it. Then Salesforce is read once more, for something
+    in the org may change what it is sent.
 
     Args:
         environment: where the workspace is that the sync belongs to.

@@ -31,6 +31,7 @@ Entities = Annotated[
     ),
 ]
 Out = Annotated[Path, typer.Option(help="Folder to write to; it is made if need be.")]
+FOLDER = Path("salesforce")
 Name = Annotated[
     str, typer.Argument(help="The integration, or the Salesforce credential.", show_default=False)
 ]
@@ -40,7 +41,7 @@ CheckOnly = Annotated[
 
 
 @salesforce.command()
-def metadata(*, out: Out, entity: Entities = None) -> None:
+def metadata(*, out: Out = FOLDER, entity: Entities = None) -> None:
     """Write the Salesforce DX project with our objects, fields and permission set."""
     from m3sync_dagster.salesforce.project import source_files
 

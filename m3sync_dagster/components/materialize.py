@@ -180,7 +180,8 @@ def failed(
     """Put a failed sync on record, and say it in Dagster's words."""
     if isinstance(error, RateLimitError | DeadlineError):
         due = integration.next_due(datetime.now(UTC))
-        error = type(error)(error.cause, f"{error.remedy} Its schedule is due again at {due}.")
+        again = f"If its schedule is enabled, it is due again at {due}."
+        error = type(error)(error.cause, f"{error.remedy} {again}")
     show_event(context, _key(integration.name, entity), error)
     text = f"{integration.name}, {entity.name}: {error}"
     try:
@@ -210,6 +211,10 @@ def _record_refusals(
     if counts[Count.WAITING]:
         waiting = counts[Count.WAITING]
         cause = f"{waiting} {entity.name} records wait for a record that is not in Salesforce"
+        remedy = (
+            "They are sent once that record is there: see to it that an integration carries it. "
+            f"See m3sync rejects {state.integration}."
+        )
         _record(context, state, entity, MissingParentError(cause, remedy))
 
 

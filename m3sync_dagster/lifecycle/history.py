@@ -119,7 +119,7 @@ def read_successes(
     newest = {}
     for record in sorted(records, key=lambda record: record.storage_id):
         run = record.dagster_run
-        for name in written[run.run_id] | {run.tags.get(INTEGRATION_TAG)}:
+        for name in written.get(run.run_id, set()) | {run.tags.get(INTEGRATION_TAG)}:
             newest[name] = _ended(record)
     return {name: newest[name] for name in assets if name in newest}
 

@@ -181,9 +181,11 @@ class _Noting(smtplib.SMTP):
 
     def send(self, s: Any) -> None:  # noqa: ANN401 - smtplib's signature
         super().send(s)
-        if self.sock and isinstance(s, bytes) and s.endswith(_END_OF_DATA):
+        whole_mail = isinstance(s, bytes) and s.endswith(_END_OF_DATA)
+        if self.sock and whole_mail:
             self.handed_over()
-            self.sock.settimeout(VERDICT)
+        if self.sock:
+            self.sock.settimeout(VERDICT if whole_mail else TIMEOUT)
 
 
 class _NotingTls(_Noting, smtplib.SMTP_SSL):

@@ -57,8 +57,7 @@ def compose(integration: str, content: dict[str, Any]) -> Message:
         ("The run", f"{base}/runs/{content['run_id']}"),
         ("The integration", _schedule_url(base, content["schedule"])),
     ]
-    remedy = content.get("remedy", "Put right what the error says.")
-    steps = _STEPS[Kind(content["kind"])].format(name=integration, remedy=remedy)
+    steps = _STEPS[Kind(content["kind"])].format(name=integration, remedy=content["remedy"])
     return Message(
         subject,
         _text(opening, [*details, *links], steps),

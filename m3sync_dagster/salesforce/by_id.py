@@ -11,12 +11,11 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 import msgspec
 
 from m3sync_dagster.salesforce.errors import NO_CODE, Complaint, parse_answer
+from m3sync_dagster.salesforce.sobject_collections import MOST_ROWS
 from m3sync_dagster.salesforce.transport import Transport
 from m3sync_dagster.sync.errors import RemoteError
 from m3sync_dagster.sync.outcome import Acknowledged, RowResult, Value
 
-MOST_ROWS = 200
-"""Records that Salesforce takes in one call."""
 GONE_ALREADY = {"ENTITY_IS_DELETED", "INVALID_CROSS_REFERENCE_KEY"}
 """What Salesforce says of a record that somebody else, or a call whose answer was lost, deleted."""
 

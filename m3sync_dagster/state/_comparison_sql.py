@@ -72,10 +72,10 @@ WANTS = "SELECT m3ter_id FROM pg_temp.wanted WHERE m3ter_id = ANY(%(ids)b)"
 
 LET_GO = "DELETE FROM pg_temp.held WHERE salesforce_id = ANY(%(ids)b)"
 
-UNSETTLE = "TRUNCATE pg_temp.difference"
+DROP_DIFFERENCES = "TRUNCATE pg_temp.difference"
 
 # A row that was acknowledged after we began to read may be newer than what we have read.
-SETTLE = """
+COMPARE = """
 INSERT INTO pg_temp.difference
 SELECT coalesce(wanted.m3ter_id, held.m3ter_id), held.salesforce_id, held.payload, wanted.payload,
     CASE WHEN wanted.m3ter_id IS NULL AND held.flagged THEN 'flagged'

@@ -100,11 +100,11 @@ class PostgresComparison:
         """Take records off Salesforce's side again."""
         self._connection.execute(sql.LET_GO, {"ids": list(salesforce_ids)})
 
-    def settle(self) -> Tally:
+    def compare(self) -> Tally:
         """Compare; again after more has been put down."""
         self._connection.execute(sql.ANALYZE)
-        self._connection.execute(sql.UNSETTLE)
-        self._connection.execute(sql.SETTLE, self._key)
+        self._connection.execute(sql.DROP_DIFFERENCES)
+        self._connection.execute(sql.COMPARE, self._key)
         self._connection.execute(sql.DROP_OTHERS, self._key)
         with self._connection.cursor(row_factory=class_row(Tally)) as cursor:
             return cursor.execute(sql.TALLY).fetchone() or Tally()

@@ -206,7 +206,7 @@ class Comparison(Protocol):
         """Take records off Salesforce's side again."""
         ...
 
-    def settle(self) -> Tally:
+    def compare(self) -> Tally:
         """Compare; again after more has been put down."""
         ...
 

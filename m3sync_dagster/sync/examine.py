@@ -124,8 +124,8 @@ class _Examination:
         if absent:
             yield self._finding(
                 f"the Salesforce object {object_name} has no field {', '.join(absent)}",
-                "Deploy the fields with m3sync salesforce deploy, or map to other fields, or to "
-                "null, under fields in the YAML.",
+                "Add the fields in Salesforce (ours come with m3sync salesforce deploy), or map to "
+                "other fields, or to null, under fields in the YAML.",
                 absent[0],
             )
         if hidden:

@@ -34,7 +34,6 @@ EXAMPLES = 20
 """Differing records of an entity that are shown."""
 MOST_IDS = 200
 """Ids that fit into the address of one query: Salesforce takes 16,384 bytes with the headers."""
-
 FEW_QUERIES = 10
 """Queries by Id up to which one for everything without external ID would not be quicker."""
 
@@ -127,11 +126,11 @@ class Verification:
         if only and only.or_empty:
             self._look_for_strays()
         self._look_for_displaced()
-        self.tally = self._comparison.settle()
+        self.tally = self._comparison.compare()
         if self.tally.extra:
             for again in self._ask_again():
                 yield Progress(held, wanted + again)
-            self.tally = self._comparison.settle()
+            self.tally = self._comparison.compare()
         found = self._comparison.differences(EXAMPLES)
         self.examples = [self._example(difference) for difference in found]
         self.calls = self._org.calls - calls

@@ -3,7 +3,7 @@
 import json
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from m3sync_dagster.cli.environment import project_root
 from m3sync_dagster.cli.migrate import migrate_tables
 from m3sync_dagster.sandbox.demo import DEFS, START, Sandbox, serving
 from m3sync_dagster.sandbox.organization import Organization
+from m3sync_dagster_tests.cli.admin import INTEGRATION, Admin
 
 HOUR = "2026-01-01-00:00"
 
@@ -117,6 +118,33 @@ def defs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write(tmp_path, "credentials", (DEFS / "credentials" / "defs.yaml").read_text())
     monkeypatch.setenv("M3SYNC_DEFS", str(tmp_path))
     return tmp_path
+
+
+@pytest.fixture
+def admin(stage: Stage) -> Iterator[Admin]:
+    opens = stage.sandbox.environment
+    with httpx.Client(base_url=stage.sandbox.salesforce_url) as http:
+        token = http.post(
+            "/services/oauth2/token",
+            data={
+                "grant_type": "client_credentials",
+                "client_id": opens["SALESFORCE_CLIENT_ID"],
+                "client_secret": opens["SALESFORCE_CLIENT_SECRET"],
+            },
+        ).json()["access_token"]
+        http.headers["Authorization"] = f"Bearer {token}"
+        yield Admin(http, stage)
+
+
+@pytest.fixture
+def integration(defs: Path) -> Callable[..., None]:
+    """Writes an integration with options."""
+
+    def write_it(*, scope: str = "", account: str = "{}", balance: str = "{}") -> None:
+        text = INTEGRATION.format(scope=scope, account=account, balance=balance)
+        write(defs, "acme", text)
+
+    return write_it
 
 
 def write(folder: Path, name: str, text: str) -> Path:

@@ -2,8 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -20,19 +19,26 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from m3sync_dagster.sandbox.demo import DEFS
-from m3sync_dagster.sandbox.server import running
 from m3sync_dagster_tests import independent
 from m3sync_dagster_tests.cli.conftest import Stage, write
+from m3sync_dagster_tests.cli.steps import entities_of, pasted, propose, run, sent, serving, written
 from m3sync_dagster_tests.independent.org import Org
-from m3sync_dagster_tests.independent.schema import API, CONSOLE, OTHER, STANDARD, TRAPS, field_of
+from m3sync_dagster_tests.independent.schema import API, CONSOLE, OTHER, TRAPS, field_of
 
 pytestmark = pytest.mark.slow
 
-CARRIED = {"account": "accounts", "contract": "contracts"} | {
+
+CARRIED = {
+    "account": "accounts",
+    "contract": "contracts",
     "commitment": "commitments",
     "balance": "balances",
 }
+
+
 CONSTANT = "constants: {{{p}__lastSystemToUpdate__c: m3ter}}"
+
+
 LOOKED_AT = {
     CONSOLE: {
         "account": {
@@ -119,61 +125,6 @@ CASES = {
 def test_the_org_is_independent() -> None:
     for file in Path(independent.__file__).parent.glob("*.py"):
         assert not re.search(r"m3sync_dagster\b", file.read_text()), file
-
-
-@contextmanager
-def serving(org: Org, monkeypatch: pytest.MonkeyPatch) -> Iterator[Org]:
-    org.install(STANDARD)
-    with running(org.app()) as url:
-        monkeypatch.setenv("SALESFORCE_LOGIN_URL", url)
-        yield org
-
-
-def written(namespace: str, **entities: str) -> str:
-    """The integration's file; what is said of an entity is the rest of its line."""
-    text = (DEFS / "acme" / "defs.yaml").read_text().replace("custom_objects", namespace)
-    for name, said in entities.items():
-        text = text.replace(f"    {name}: {{}}", f"    {name}: {said}")
-    return text
-
-
-def pasted(text: str, proposal: str) -> str:
-    """The file as a person leaves it who has done what check says."""
-    column = " " * (len(text) - len(text.lstrip())) or re.search(r"\n( +)name:", text)[1]  # type: ignore[index]
-    kept, dropping = [], False
-    for line in text.splitlines(keepends=True):
-        if re.match(rf"{column}\S|\S", line):
-            dropping = bool(re.match(rf"{column}(namespace|namespace_prefix|entities):", line))
-        if not dropping:
-            kept.append(line)
-    return "".join(kept) + proposal
-
-
-def propose(stage: Stage) -> str:
-    answer = stage.run("check", "acme", "--json")
-    assert answer.code == 2, answer.out
-    (found,) = [one for one in answer.json if one["check"] == "namespace"]
-    assert "in the place of namespace, namespace_prefix and entities" in found["remedy"]
-    return str(found["proposal"])
-
-
-def entities_of(proposal: str) -> dict[str, Any]:
-    found: dict[str, Any] = yaml.safe_load(proposal)["entities"]
-    return found
-
-
-def run(stage: Stage) -> dict[str, dict[str, int]]:
-    answer = stage.run("run", "acme", "--json")
-    assert answer.code == 0, answer.err
-    found: dict[str, dict[str, int]] = answer.json["entities"]
-    return found
-
-
-def sent(org: Org) -> int:
-    """Calls that carried rows since the last time this was asked."""
-    found = sum(bool(re.search("composite|batches", call)) for call in org.calls)
-    org.calls.clear()
-    return found
 
 
 def in_m3ter(stage: Stage, entity: str) -> dict[str, dict[str, Any]]:
@@ -317,179 +268,13 @@ def test_balances_alone_find_the_accounts_that_another_integration_carries(
         assert stage.run("verify", "acme").code == 0
 
 
-def test_what_cannot_be_matched_is_named_and_not_guessed(
-    stage: Stage, defs: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    text = written("m3ter_connector")
-    write(defs, "acme", text)
-    org = Org()
-    org.install(CONSOLE, "m3x", "m3ter Connector")
-    account = org.rows.objects["m3x__Account__c"].fields
-    balance = org.rows.objects["m3x__Balance__c"].fields
-    del account["m3x__City__c"]
-    account["m3x__Zip__c"].locked = True
-    account["m3x__Other_Land__c"] = field_of("m3x__Other_Land__c string(80) Country")
-    account["m3x__Place__c"] = field_of("m3x__Place__c string(80) Where they sit")
-    balance["m3x__Ends__c"].kind = "date"
-    balance["m3x__Contract__c"].target = "Contract"
-    del org.rows.objects["m3x__Contract__c"].fields["m3x__m3ter_Id__c"]
-    with serving(org, monkeypatch):
-        proposal = propose(stage)
-        found = entities_of(proposal)
-        nulls = {s for s, t in found["account"]["fields"].items() if t is None}
-        assert nulls == {"address.locality", "address.postCode", "address.country"}
-        assert found["contract"]["external_id_field"] is None
-        lines = {
-            "address.locality": "no field of m3x__Account__c is like it",
-            "address.postCode": "m3x__Zip__c is like it, but this user may not write it",
-            "address.country": "it is not clear where it goes: m3x__Land__c, m3x__Other_Land__c",
-            "endDate": "m3x__Ends__c is like it, but it is of type date, "
-            "and endDate is a date-time",
-            "contractId": "m3x__Contract__c is like it, but it points to Contract, "
-            "and not to m3x__Contract__c, where contract records are taken to be",
-            "external_id_field": "no field is a unique External ID",
-        }
-        for source, reason in lines.items():
-            assert re.search(rf"\n +{source}: null +# {re.escape(reason)}\n", proposal), source
-        assert '\n      #   m3x__Place__c "Where they sit"\n' in proposal
-        assert proposal in stage.run("check", "acme").out
-        # What stays open is for a person to say: an id for contracts, or to leave them out.
-        text = pasted(text, proposal)
-        write(defs, "acme", text)
-        assert stage.run("run", "acme").code == 1
-        assert sent(org) == 0
-        text = re.sub(r"(?ms)^    contract:\n.*?(?=^    commitment:)", "", text)
-        write(defs, "acme", re.sub(r"contractId: m3x__\w+", "contractId: null", text))
-        counts = run(stage)
-        assert counts["balance"]["created"] == stage.sandbox.organization.count("balances")
-    for one in org.rows.objects["m3x__Account__c"].records.values():
-        assert not {"m3x__Zip__c", "m3x__Land__c", "m3x__Other_Land__c"} & one.keys()
-
-
-def for_tests_alone(org: Org) -> None:
-    org.install(CONSOLE, "m3t", "m3ter Connector (Testing)")
-
-
-def twice(org: Org) -> None:
-    org.install(CONSOLE, "m3x")
-    org.install(API, "m3y")
-
-
-@pytest.mark.parametrize(
-    ("make", "words"),
-    [
-        (lambda _: None, "this user sees no package with objects such as m3 Account"),
-        (lambda org: org.install(OTHER, "acme", "Acme"), "this user sees no package"),
-        (
-            for_tests_alone,
-            "the org has m3ter Connector (Testing) (m3t) alone, for tests by its name",
-        ),
-        (twice, "of a package (m3x), a package (m3y) there is no telling"),
-    ],
-)
-def test_no_package_is_taken_for_ours_without_need(
-    stage: Stage,
-    defs: Path,
-    make: Callable[[Org], None],
-    words: str,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    write(defs, "acme", written("m3ter_connector"))
-    org = Org()
-    make(org)
-    with serving(org, monkeypatch):
-        answer = stage.run("check", "acme", "--json")
-    (found,) = [one for one in answer.json if one["check"] == "namespace"]
-    assert words in found["message"]
-    assert "proposal" not in found
-
-
-FILES = {
-    "indented by four": """\
-# ours
-type: m3sync_dagster.SalesforceSync
-attributes:
-    name: acme
-    m3ter_credential: m3ter_sandbox
-    salesforce_credential: salesforce_sandbox  # the sandbox
-    entities:
-        account:
-            restricted_account_ids: ["nobody's"]  # kept
-            constants: {m3x__Note__c: "yes", m3x__Rank__c: "0012"}
-            when_gone: flag
-            gone_field: m3x__Gone__c
-            fields: {name: m3x__Full_Name__c}
-        balance:
-            account_ids: []
-""",
-    "after a credential": """\
-type: m3sync_dagster.M3terCredential
-attributes:
-  name: another
----
-type: m3sync_dagster.SalesforceSync
-attributes:
-  name: acme
-  m3ter_credential: m3ter_sandbox
-  salesforce_credential: salesforce_sandbox
-  namespace: m3ter_connector
-  entities: {account: {constants: {m3x__Note__c: 'yes', m3x__Rank__c: '0012'}, when_gone: flag,
-    gone_field: m3x__Gone__c, restricted_account_ids: ["nobody's"]}, balance: {account_ids: []}}
-""",
-}
-
-
-@pytest.mark.parametrize("text", FILES.values(), ids=FILES.keys())
-def test_what_the_file_says_comes_back_as_it_is_written(
-    stage: Stage, defs: Path, text: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    write(defs, "acme", text)
-    org = Org()
-    org.install(CONSOLE, "m3x", "m3ter Connector")
-    fields = org.rows.objects["m3x__Account__c"].fields
-    for line in ("Note__c string(80)", "Rank__c string(80)", "Gone__c boolean"):
-        fields[f"m3x__{line.split()[0]}"] = field_of(f"m3x__{line} Locality")
-    with serving(org, monkeypatch):
-        proposal = propose(stage)
-        # Nobody carries contracts, so that each balance of one would wait for it.
-        path = "contractId: m3x__Contract__r.m3x__m3ter_Id__c"
-        assert re.search(f"{path} +# its contract has to come from another", proposal)
-        proposal = proposal.replace(path, "contractId: null")
-        new = pasted(text, proposal)
-        write(defs, "acme", new)
-        assert stage.run("check", "acme").code == 0, new
-        counts = run(stage)
-    said, now = (
-        list(yaml.safe_load_all(one))[-1]["attributes"]["entities"]["account"]
-        for one in (text, new)
-    )
-    assert now["fields"]["address.locality"] == "m3x__City__c"
-    assert now | {"fields": None} == now | said | {"fields": None}
-    assert ("# kept" in text) == ("# kept" in new)
-    assert counts["account"]["created"] == stage.sandbox.organization.count("accounts")
-    held = org.rows.objects["m3x__Account__c"].records.values()
-    assert {(one["m3x__Note__c"], one["m3x__Rank__c"]) for one in held} == {("yes", "0012")}
-
-
-def test_a_file_that_keeps_what_the_proposal_replaces(
-    stage: Stage, defs: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    text = written("m3ter_connector")
-    path = write(defs, "acme", text)
-    org = Org()
-    org.install(CONSOLE, "m3x", "m3ter Connector")
-    with serving(org, monkeypatch):
-        write(defs, "acme", text.replace("attributes:\n", f"attributes:\n{propose(stage)}"))
-        answer = stage.run("check", "acme", "--json")
-    (found,) = [one for one in answer.json if one["check"] == "namespace"]
-    assert re.search(rf"{path}:\d+ says again what was said before", found["message"])
-
-
 STANDARD_ACCOUNT = """{
       object: Account, external_id_field: m3ter_Id__c, constants: {Tier__c: gold},
       custom_field_mappings: {region: Region__c},
       fields: {title: Name, code: AccountNumber, parentAccountId: ParentId,
         address.locality: BillingCity, %s}}"""
+
+
 LEFT_OUT = """name, emailAddress, currency, purchaseOrderNumber, daysBeforeBillDue, billEpoch,
     address.addressLine1, address.addressLine2, address.addressLine3, address.addressLine4,
     address.region, address.postCode, address.country, statementDefinitionId,

@@ -48,6 +48,12 @@ def test_the_whole_project_is_what_we_ship(tmp_path: Path) -> None:
     assert files_in(tmp_path / "new") == files_in(METADATA)
 
 
+def test_it_goes_to_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run("salesforce", "metadata").code == 0
+    assert files_in(tmp_path / "salesforce") == files_in(METADATA)
+
+
 @pytest.mark.parametrize("entity", ENTITIES)
 def test_a_part_refers_to_nothing_outside_of_it(tmp_path: Path, entity: str) -> None:
     assert run("salesforce", "metadata", "--out", str(tmp_path), "--entity", entity).code == 0

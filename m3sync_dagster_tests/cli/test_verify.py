@@ -1,97 +1,26 @@
 """Drift that an admin makes by hand, found by ``verify`` and mended by ``--repair``."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import httpx
-import psycopg
 import pytest
 
 from m3sync_dagster.sandbox.salesforce import values
 from m3sync_dagster.state import IntegrationLock, connect
-from m3sync_dagster.sync import verify
+from m3sync_dagster_tests.cli.admin import (
+    ACCOUNT,
+    BALANCE,
+    INTEGRATION,
+    Admin,
+    account_of,
+    content,
+    counts,
+    verified,
+)
 from m3sync_dagster_tests.cli.conftest import Stage, write
 
 pytestmark = pytest.mark.slow
-
-DATA = "/services/data/v67.0"
-ACCOUNT, BALANCE, CONTRACT = "m3ter_Account__c", "m3ter_Balance__c", "m3ter_Contract__c"
-INTEGRATION = """\
-type: m3sync_dagster.SalesforceSync
-attributes:
-  name: acme
-  m3ter_credential: m3ter_sandbox
-  salesforce_credential: salesforce_sandbox
-  namespace: custom_objects
-  start: 2026-01-01-00:00
-  {scope}
-  entities:
-    account: {account}
-    contract: {{}}
-    balance: {balance}
-"""
-
-
-@dataclass
-class Admin:
-    """Somebody who works in Salesforce by hand."""
-
-    http: httpx.Client
-    stage: Stage
-
-    def id_of(self, name: str, m3ter_id: str) -> str:
-        found = (r["Id"] for r in self.stage.records(name) if r["m3ter_Id__c"] == m3ter_id)
-        return str(next(found))
-
-    def edit(self, name: str, m3ter_id: str, **values: object) -> None:
-        path = f"{DATA}/sobjects/{name}/{self.id_of(name, m3ter_id)}"
-        self.http.patch(path, json=values).raise_for_status()
-
-    def delete(self, name: str, m3ter_id: str) -> None:
-        path = f"{DATA}/sobjects/{name}/{self.id_of(name, m3ter_id)}"
-        self.http.delete(path).raise_for_status()
-
-    def add(self, name: str, m3ter_id: str, **values: object) -> None:
-        body = {"m3ter_Id__c": m3ter_id, "Name": "by hand", **values}
-        self.http.post(f"{DATA}/sobjects/{name}", json=body).raise_for_status()
-
-
-@pytest.fixture
-def admin(stage: Stage) -> Iterator[Admin]:
-    opens = stage.sandbox.environment
-    with httpx.Client(base_url=stage.sandbox.salesforce_url) as http:
-        token = http.post(
-            "/services/oauth2/token",
-            data={
-                "grant_type": "client_credentials",
-                "client_id": opens["SALESFORCE_CLIENT_ID"],
-                "client_secret": opens["SALESFORCE_CLIENT_SECRET"],
-            },
-        ).json()["access_token"]
-        http.headers["Authorization"] = f"Bearer {token}"
-        yield Admin(http, stage)
-
-
-def counts(entity: dict[str, Any]) -> dict[str, int]:
-    """What was found that is not nought, without what is equal and how it was found."""
-    left_out = ("equal", "salesforce_api_calls", "examples")
-    return {name: value for name, value in entity.items() if value and name not in left_out}
-
-
-def content(stage: Stage, name: str) -> dict[str, dict[str, Any]]:
-    """Records by m3ter id, without what Salesforce itself notes of each."""
-    own = {"Id", "CreatedDate", "LastModifiedDate", "SystemModstamp"}
-    return {
-        record["m3ter_Id__c"]: {k: v for k, v in record.items() if k not in own}
-        for record in stage.records(name)
-    }
-
-
-def verified(stage: Stage, *options: str) -> tuple[int, dict[str, Any]]:
-    answer = stage.run("verify", "acme", "--json", *options)
-    return answer.code, answer.json
 
 
 def test_what_was_synced_is_equal_whatever_salesforce_makes_of_the_values(
@@ -289,30 +218,6 @@ def test_an_org_that_cannot_be_reached_is_a_failure(stage: Stage) -> None:
     assert "/query" in answer.err
 
 
-@pytest.fixture
-def integration(defs: Path) -> Callable[..., None]:
-    """Writes an integration with options."""
-
-    def write_it(*, scope: str = "", account: str = "{}", balance: str = "{}") -> None:
-        text = INTEGRATION.format(scope=scope, account=account, balance=balance)
-        write(defs, "acme", text)
-
-    return write_it
-
-
-def gone_account(stage: Stage) -> str:
-    """Remove an account from m3ter that nothing there points to."""
-    organization = stage.sandbox.organization
-    m3ter_id = organization.add("accounts", name="Short-lived", code="SHORT")
-    stage.run("run", "acme")
-    organization.remove("accounts", m3ter_id)
-    return m3ter_id
-
-
-def account_of(stage: Stage, m3ter_id: str) -> dict[str, Any] | None:
-    return next((r for r in stage.records(ACCOUNT) if r["m3ter_Id__c"] == m3ter_id), None)
-
-
 def test_a_narrowed_integration_calls_no_record_of_others_extra(
     stage: Stage, integration: Callable[..., None], admin: Admin
 ) -> None:
@@ -341,70 +246,6 @@ def test_a_narrowed_integration_calls_no_record_of_others_extra(
     integration(scope=f"restricted_account_ids: [{account}]")
     _, told = verified(stage, "--entity", "balance")
     assert counts(told["entities"]["balance"]).get("extra") == 1
-
-
-def test_a_gone_record_is_kept_and_reported(
-    stage: Stage, integration: Callable[..., None], admin: Admin
-) -> None:
-    integration()
-    gone = gone_account(stage)
-    code, told = verified(stage, "--repair", "--yes")
-    assert (code, counts(told["entities"]["account"])) == (1, {"extra": 1, "gone": 1})
-    assert account_of(stage, gone)
-
-
-@pytest.mark.parametrize("kind", ["Checkbox", "Date", "DateTime"])
-def test_a_gone_record_is_flagged_and_loses_the_flag_when_it_is_back(
-    stage: Stage, integration: Callable[..., None], kind: str, migrated_url: str
-) -> None:
-    field = {"object": ACCOUNT, "field": "Gone__c", "set": {"label": "Gone", "type": kind}}
-    stage.salesforce("schema", field)
-    integration(account="{when_gone: flag, gone_field: Gone__c}")
-    organization = stage.sandbox.organization
-    account = organization.add("accounts", name="Short-lived", code="SHORT")
-    stage.run("run", "acme")
-    raw = organization.remove("accounts", account)
-    code, told = verified(stage, "--repair")
-    assert (code, counts(told["entities"]["account"])) == (0, {"extra": 1, "gone": 1})
-    assert told["repair"]["entities"]["account"]["flagged"] == 1
-    held = account_of(stage, account)
-    assert held
-    assert held["Gone__c"] not in (None, False)
-    assert held["Account_Name__c"] == "Short-lived"
-    with psycopg.connect(migrated_url) as connection:
-        found = connection.execute("SELECT m3ter_id, action FROM m3sync.removed_record").fetchall()
-    assert found == [(account, "flag")]
-
-    code, told = verified(stage, "--repair")
-    assert (code, counts(told["entities"]["account"])) == (0, {"flagged": 1})
-    organization.put_raw("accounts", account, raw)
-    stage.run("run", "acme")
-    held = account_of(stage, account)
-    assert held
-    assert held["Gone__c"] in (None, False)
-    assert counts(verified(stage)[1]["entities"]["account"]) == {}
-
-
-def test_a_gone_record_is_deleted_once_somebody_has_agreed(
-    stage: Stage, integration: Callable[..., None]
-) -> None:
-    integration(account="{when_gone: delete}")
-    gone = gone_account(stage)
-    code, told = verified(stage)
-    assert (code, counts(told["entities"]["account"])) == (1, {"extra": 1, "gone": 1})
-    answer = stage.run("verify", "acme", "--repair", "--json")
-    assert answer.code == 1
-    assert "--yes" in answer.err
-    assert account_of(stage, gone)
-    code, told = verified(stage, "--repair", "--yes")
-    assert (code, told["repair"]["entities"]["account"]["deleted"]) == (0, 1)
-    assert account_of(stage, gone) is None
-    assert len(stage.records(ACCOUNT)) == 6
-    assert verified(stage)[0] == 0
-    # From now on it goes without asking.
-    gone = gone_account(stage)
-    assert verified(stage, "--repair")[0] == 0
-    assert account_of(stage, gone) is None
 
 
 def passes_over(stage: Stage) -> None:
@@ -455,106 +296,6 @@ def test_what_m3ter_has_outside_of_the_scope_is_not_gone(
     assert len(stage.records(BALANCE)) == len(balances)
 
 
-def test_gone_records_are_found_without_their_account(
-    stage: Stage, integration: Callable[..., None], admin: Admin
-) -> None:
-    organization = stage.sandbox.organization
-    balance = organization.ids("balances")[0]
-    account = organization.get("balances", balance)["accountId"]
-    integration()
-    stage.run("run", "acme")
-    raw = organization.remove("balances", balance)
-    integration(scope=f"account_ids: [{account}]", balance="{fields: {accountId: null}}")
-    _, told = verified(stage, "--entity", "balance")
-    assert counts(told["entities"]["balance"])["gone"] == 1
-    # The account was deleted by hand, and so the record is under none.
-    organization.put_raw("balances", balance, raw)
-    integration(scope=f"account_ids: [{account}]")
-    stage.run("run", "acme", "--entity", "balance")
-    organization.remove("balances", balance)
-    admin.delete(ACCOUNT, account)
-    _, told = verified(stage, "--entity", "balance")
-    assert counts(told["entities"]["balance"])["gone"] == 1
-
-
-def test_an_external_id_that_was_edited_is_put_back(stage: Stage, admin: Admin) -> None:
-    stage.run("run", "acme")
-    organization = stage.sandbox.organization
-    original = {name: content(stage, name) for name in (ACCOUNT, CONTRACT, BALANCE)}
-    ids = {name: {r["Id"] for r in stage.records(name)} for name in original}
-    account = organization.ids("accounts")[0]
-    contract, balance = organization.ids("contracts")[0], organization.ids("balances")[0]
-    admin.edit(ACCOUNT, account, m3ter_Id__c=account.upper())
-    admin.edit(CONTRACT, contract, m3ter_Id__c=None)
-    admin.edit(BALANCE, balance, m3ter_Id__c="by hand", Amount__c=1)
-    code, told = verified(stage)
-    assert code == 1
-    found = told["entities"]
-    assert [found[name]["missing"] + found[name]["extra"] for name in found] == [0] * 4
-    (example,) = [e for e in found["contract"]["examples"] if e["m3ter_id"] == contract]
-    assert example["fields"]["m3ter_Id__c"] == [contract, None]
-    # Beside the login, the describe and a page: one query by Id for what has no external ID.
-    assert [found[name]["salesforce_api_calls"] for name in found] == [3, 3, 2, 2]
-    code, told = verified(stage, "--repair")
-    assert (code, told["matches"], told["repair"]["problems"]) == (0, True, [])
-    # No second record was made, and the others point where they did.
-    assert {name: content(stage, name) for name in original} == original
-    assert {name: {r["Id"] for r in stage.records(name)} for name in original} == ids
-    assert verified(stage)[0] == 0
-
-
-@pytest.mark.parametrize("few", [10, 0])
-def test_external_ids_that_were_cleared_are_found_one_by_one_or_all_at_once(
-    stage: Stage, admin: Admin, monkeypatch: pytest.MonkeyPatch, few: int
-) -> None:
-    monkeypatch.setattr(verify, "FEW_QUERIES", few)
-    stage.run("run", "acme")
-    original = content(stage, BALANCE)
-    admin.http.post(f"{DATA}/sobjects/{BALANCE}", json={"Name": "nobody's"}).raise_for_status()
-    admin.delete(BALANCE, stage.sandbox.organization.ids("balances")[0])
-    for m3ter_id in stage.sandbox.organization.ids("balances")[1:]:
-        admin.edit(BALANCE, m3ter_id, m3ter_Id__c=None)
-    code, told = verified(stage, "--entity", "balance", "--repair")
-    found = told["entities"]["balance"]
-    assert (code, counts(found)) == (0, {"missing": 1, "changed": 6})
-    assert found["salesforce_api_calls"] == 4
-    assert told["repair"]["entities"]["balance"]["sent"] == 7
-    assert {k: v for k, v in content(stage, BALANCE).items() if k} == original
-    assert len(stage.records(BALANCE)) == 8
-
-
-def test_an_external_id_that_cannot_be_put_back_is_told_and_makes_no_second_record(
-    stage: Stage, admin: Admin
-) -> None:
-    stage.run("run", "acme")
-    balance = stage.sandbox.organization.ids("balances")[0]
-    salesforce_id = admin.id_of(BALANCE, balance)
-    admin.edit(BALANCE, balance, m3ter_Id__c="by hand")
-    rows = {"object": BALANCE, "external_ids": [salesforce_id], "code": "FIELD_INTEGRITY_EXCEPTION"}
-    stage.salesforce("faults", {"rows": rows | {"message": "No"}, "times": 9})
-    answer = stage.run("verify", "acme", "--repair", "--json")
-    assert answer.code == 1
-    assert "did not give their external IDs back to 1 records" in answer.err
-    assert answer.json["repair"]["entities"]["balance"]["left"] == 1
-    assert len(stage.records(BALANCE)) == 7
-
-
-def test_two_records_that_have_changed_their_external_ids_are_taken_as_they_are(
-    stage: Stage, admin: Admin
-) -> None:
-    stage.run("run", "acme")
-    one, two = stage.sandbox.organization.ids("balances")[:2]
-    original = content(stage, BALANCE)
-    first = admin.id_of(BALANCE, one)
-    admin.delete(BALANCE, two)
-    path = f"{DATA}/sobjects/{BALANCE}/{first}"
-    admin.http.patch(path, json={"m3ter_Id__c": two}).raise_for_status()
-    _, told = verified(stage, "--repair")
-    assert counts(told["entities"]["balance"]) == {"missing": 1, "changed": 1}
-    assert content(stage, BALANCE) == original
-    assert admin.id_of(BALANCE, two) == first
-
-
 def test_a_bill_that_is_open_is_nobodys_until_it_was_carried(
     stage: Stage, defs: Path, admin: Admin
 ) -> None:
@@ -571,101 +312,3 @@ def test_a_bill_that_is_open_is_nobodys_until_it_was_carried(
     assert (code, counts(told["entities"]["bill"])) == (0, {"changed": 1, "pending": 1})
     (held,) = stage.records("m3ter_Bill__c")
     assert (held["Status__c"], held["Bill_Total__c"]) == ("PENDING", 12)
-
-
-def test_no_more_is_deleted_than_a_share(stage: Stage, integration: Callable[..., None]) -> None:
-    integration(account="{when_gone: delete}")
-    organization = stage.sandbox.organization
-    many = [organization.add("accounts", name=f"Short-lived {n}", code=f"S{n}") for n in range(11)]
-    stage.run("run", "acme")
-    raws = {m3ter_id: organization.remove("accounts", m3ter_id) for m3ter_id in many}
-    answer = stage.run("verify", "acme", "--repair", "--yes", "--json")
-    assert answer.code == 1
-    assert "11 of 17 account records are gone" in answer.err
-    assert len(stage.records(ACCOUNT)) == 17
-    # Nine are few, but too many where they are half of all.
-    for m3ter_id in many[:2]:
-        organization.put_raw("accounts", m3ter_id, raws[m3ter_id])
-    answer = stage.run("verify", "acme", "--repair", "--yes", "--json")
-    assert (answer.code, len(stage.records(ACCOUNT))) == (1, 17)
-    assert "9 of 17 account records are gone" in answer.err
-    # Eight are few enough, although they are more than a tenth.
-    organization.put_raw("accounts", many[2], raws[many[2]])
-    code, told = verified(stage, "--repair", "--yes")
-    assert (code, told["repair"]["entities"]["account"]["deleted"]) == (0, 8)
-
-
-def test_more_is_deleted_if_somebody_says_how_many(
-    stage: Stage, integration: Callable[..., None]
-) -> None:
-    integration(account="{when_gone: delete}")
-    organization = stage.sandbox.organization
-    many = [organization.add("accounts", name=f"Short-lived {n}", code=f"S{n}") for n in range(11)]
-    stage.run("run", "acme")
-    for m3ter_id in many:
-        organization.remove("accounts", m3ter_id)
-    answer = stage.run("verify", "acme", "--repair", "--yes", "--delete-up-to", "10", "--json")
-    assert answer.code == 1
-    assert "--delete-up-to 11" in answer.err
-    code, told = verified(stage, "--repair", "--yes", "--delete-up-to", "11")
-    assert (code, told["repair"]["entities"]["account"]["deleted"]) == (0, 11)
-    assert len(stage.records(ACCOUNT)) == 6
-
-
-@pytest.mark.parametrize("others", [0, 3])
-@pytest.mark.parametrize("when_gone", ["delete", "flag, gone_field: Gone__c"])
-def test_when_m3ter_lists_nothing_that_salesforce_holds_nothing_is_done(
-    stage: Stage, integration: Callable[..., None], others: int, when_gone: str
-) -> None:
-    field = {"object": ACCOUNT, "field": "Gone__c", "set": {"label": "Gone", "type": "Checkbox"}}
-    stage.salesforce("schema", field)
-    integration(account=f"{{when_gone: {when_gone}}}")
-    stage.run("run", "acme", "--entity", "account")
-    before = content(stage, ACCOUNT)
-    organization = stage.sandbox.organization
-    for m3ter_id in organization.ids("accounts"):
-        organization.remove("accounts", m3ter_id)
-    # Another organization's: the credential has been changed by mistake.
-    for number in range(others):
-        organization.add("accounts", name=f"Stranger {number}", code=f"X{number}")
-    options = ("--repair", "--yes", "--delete-up-to", "99")
-    answer = stage.run("verify", "acme", "--entity", "account", *options, "--json")
-    assert answer.code == 1
-    assert "m3ter lists none of the 6 account records" in answer.err
-    after = content(stage, ACCOUNT)
-    assert {m3ter_id: after[m3ter_id] for m3ter_id in before} == before
-
-
-@pytest.mark.parametrize(
-    ("account", "words"),
-    [
-        ("{when_gone: flag}", "gone_field"),
-        ("{gone_field: Gone__c}", "when_gone"),
-        ("{when_gone: flag, gone_field: Gone__c, constants: {Gone__c: true}}", "constant"),
-        ("{when_gone: burn}", "when_gone"),
-        ("{when_gone: flag, gone_field: Code__c}", "Code__c"),
-    ],
-)
-def test_a_wrong_when_gone_is_refused_with_its_place(
-    stage: Stage, integration: Callable[..., None], account: str, words: str
-) -> None:
-    integration(account=account)
-    answer = stage.run("verify", "acme")
-    assert answer.code == 2
-    assert words in answer.err
-    assert "defs.yaml:" in answer.err
-
-
-def test_a_field_that_cannot_mark_is_refused(
-    stage: Stage, integration: Callable[..., None]
-) -> None:
-    field = {"label": "Gone", "type": "Text", "length": 20}
-    stage.salesforce("schema", {"object": ACCOUNT, "field": "Gone__c", "set": field})
-    integration(account="{when_gone: flag, gone_field: Gone__c}")
-    gone = gone_account(stage)
-    answer = stage.run("verify", "acme", "--repair", "--json")
-    assert answer.code == 1
-    assert "checkbox" in answer.err
-    held = account_of(stage, gone)
-    assert held
-    assert held["Gone__c"] is None

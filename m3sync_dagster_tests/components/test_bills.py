@@ -6,9 +6,8 @@ from decimal import Decimal
 import dagster as dg
 import pytest
 
-from m3sync_dagster.definitions import defs
 from m3sync_dagster.sandbox.organization import Organization
-from m3sync_dagster_tests.conftest import INTEGRATION, DefsFolder, Sandbox
+from m3sync_dagster_tests.conftest import INTEGRATION, DefsFolder, Sandbox, sync
 
 Run = Callable[[], dict[str, int]]
 
@@ -20,17 +19,8 @@ def run(environment: Sandbox, defs_folder: DefsFolder) -> Iterator[Run]:
     with dg.DagsterInstance.ephemeral() as instance:
 
         def execute() -> dict[str, int]:
-            result = (
-                defs()
-                .resolve_job_def("salesforce_sync")
-                .execute_in_process(
-                    instance=instance,
-                    partition_key="2026-11-24-10:00",
-                    asset_selection=[
-                        dg.AssetKey(["acme", f"salesforce_{name}"]) for name in ("account", "bill")
-                    ],
-                )
-            )
+            result = sync(instance, "account", "bill")
+            assert result.success
             (made,) = result.asset_materializations_for_node("acme__salesforce_bill")
             return {
                 name: entry.value

@@ -8,12 +8,10 @@ import dagster as dg
 import pytest
 from psycopg.sql import SQL, Identifier
 
-from m3sync_dagster.definitions import defs
 from m3sync_dagster.state import IntegrationLock, connect, list_rejects
 from m3sync_dagster.state.database import postgres_url as current_url
-from m3sync_dagster_tests.conftest import INTEGRATION, DefsFolder, Sandbox
+from m3sync_dagster_tests.conftest import HOUR, INTEGRATION, DefsFolder, Sandbox, sync
 
-HOUR = "2026-11-24-10:00"
 ENTITIES = ("account", "contract", "commitment", "balance")
 
 
@@ -31,17 +29,7 @@ def run(environment: Sandbox, instance: dg.DagsterInstance) -> Run:
     def execute(
         partition_key: str | None = HOUR, tags: dict[str, str] | None = None
     ) -> dg.ExecuteInProcessResult:
-        return (
-            defs()
-            .resolve_job_def("salesforce_sync")
-            .execute_in_process(
-                instance=instance,
-                partition_key=partition_key,
-                asset_selection=[dg.AssetKey(["acme", f"salesforce_{e}"]) for e in ENTITIES],
-                tags=tags,
-                raise_on_error=False,
-            )
-        )
+        return sync(instance, *ENTITIES, partition_key=partition_key, tags=tags)
 
     return execute
 

@@ -6,11 +6,9 @@ from collections.abc import Callable, Iterator
 import dagster as dg
 import pytest
 
-from m3sync_dagster.definitions import defs
 from m3sync_dagster.sandbox.organization import Organization
-from m3sync_dagster_tests.conftest import INTEGRATION, DefsFolder, Sandbox, sandbox_of
+from m3sync_dagster_tests.conftest import INTEGRATION, DefsFolder, Sandbox, sandbox_of, sync
 
-HOUR = "2026-11-24-10:00"
 Run = Callable[..., dg.ExecuteInProcessResult]
 
 
@@ -22,17 +20,7 @@ def run(environment: Sandbox) -> Iterator[Run]:
             *entities: str, tags: dict[str, str] | None = None
         ) -> dg.ExecuteInProcessResult:
             names = entities or ("account", "contract", "commitment", "balance")
-            return (
-                defs()
-                .resolve_job_def("salesforce_sync")
-                .execute_in_process(
-                    instance=instance,
-                    partition_key=HOUR,
-                    asset_selection=[dg.AssetKey(["acme", f"salesforce_{n}"]) for n in names],
-                    tags=tags,
-                    raise_on_error=False,
-                )
-            )
+            return sync(instance, *names, tags=tags)
 
         yield execute
 
@@ -120,13 +108,9 @@ def test_a_thousand_changed_accounts_take_eight_calls_at_most(
         for name, value in sandbox.environment.items():
             monkeypatch.setenv(name, value)
         monkeypatch.setenv("M3SYNC_POSTGRES_URL", postgres_url)
-        key = [dg.AssetKey(["acme", "salesforce_account"])]
         for _ in range(2):
             sandbox.salesforce_calls()
-            job = defs().resolve_job_def("salesforce_sync")
-            assert job.execute_in_process(
-                instance=instance, partition_key=HOUR, asset_selection=key
-            ).success
+            assert sync(instance, "account").success
             for m3ter_id in organization.ids("accounts")[:1_000]:
                 organization.change("accounts", m3ter_id, name="Another name")
         # A token, a describe, and five times 200 rows.

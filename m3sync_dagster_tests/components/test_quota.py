@@ -8,11 +8,10 @@ import dagster as dg
 import pytest
 
 from m3sync_dagster.components.integration import Integration
-from m3sync_dagster.definitions import defs
 from m3sync_dagster.lifecycle.runs import STATUS_TAG
 from m3sync_dagster.state import connect, postgres_url
 from m3sync_dagster.sync.options import EntityOptions
-from m3sync_dagster_tests.conftest import Sandbox
+from m3sync_dagster_tests.conftest import Sandbox, sync
 
 Run = Callable[[], dg.ExecuteInProcessResult]
 
@@ -26,16 +25,7 @@ def instance() -> Iterator[dg.DagsterInstance]:
 @pytest.fixture
 def run(environment: Sandbox, instance: dg.DagsterInstance) -> Run:
     def execute() -> dg.ExecuteInProcessResult:
-        return (
-            defs()
-            .resolve_job_def("salesforce_sync")
-            .execute_in_process(
-                instance=instance,
-                partition_key="2026-11-24-10:00",
-                asset_selection=[dg.AssetKey(["acme", "salesforce_account"])],
-                raise_on_error=False,
-            )
-        )
+        return sync(instance, "account")
 
     return execute
 
@@ -50,6 +40,23 @@ def told(result: dg.ExecuteInProcessResult) -> tuple[str, str]:
     return str(failure.metadata["status"].value), failure.description
 
 
+def put_off(run: Run, sandbox: Sandbox, instance: dg.DagsterInstance) -> str:
+    """See that a run sends nothing and is on record as one to go on; gives what it says."""
+    result = run()
+    status, text = told(result)
+    assert status == "RATE_LIMIT_RETRY"
+    ended = instance.get_run_by_id(result.run_id)
+    assert ended
+    assert ended.tags[STATUS_TAG] == status
+    assert re.search(r"due again at \d{4}-\d\d-\d\d \d\d:\d\d UTC", text)
+    assert sandbox.records("m3ter_Account__c") == {}
+    with connect(postgres_url()) as connection:
+        events = connection.execute("SELECT name, remedy FROM m3sync.integration_event").fetchall()
+    assert [name for name, _ in events] == ["integration.perform.error"]
+    assert "due again at" in events[0][1]
+    return text
+
+
 def check_going_on(run: Run, sandbox: Sandbox) -> None:
     """See that a run without the trouble carries everything."""
     sandbox.salesforce.delete("/sandbox/faults")
@@ -62,19 +69,7 @@ def test_a_run_past_the_share_of_the_quota_ends_in_good_order_and_says_when_it_g
 ) -> None:
     budget = {"budget": {"max": 1_000, "used": 900}}
     environment.salesforce.post("/sandbox/faults", json=budget).raise_for_status()
-    result = run()
-    status, text = told(result)
-    assert status == "RATE_LIMIT_RETRY"
-    ended = instance.get_run_by_id(result.run_id)
-    assert ended
-    assert ended.tags[STATUS_TAG] == status
-    assert "goes no further than 80%" in text
-    assert re.search(r"due again at \d{4}-\d\d-\d\d \d\d:\d\d UTC", text)
-    assert environment.records("m3ter_Account__c") == {}
-    with connect(postgres_url()) as connection:
-        events = connection.execute("SELECT name, remedy FROM m3sync.integration_event").fetchall()
-    assert [name for name, _ in events] == ["integration.perform.error"]
-    assert "due again at" in events[0][1]
+    assert "goes no further than 80%" in put_off(run, environment, instance)
     check_going_on(run, environment)
 
 
@@ -100,18 +95,7 @@ def test_a_run_that_m3ter_keeps_too_many_requests_from_goes_on_at_the_next_tick(
     busy = {"kind": "respond", "status": 429, "headers": {"retry-after-ms": "1"}}
     body = {"action": busy, "path": "*/accounts", "times": None}
     environment.m3ter.post("/sandbox/faults", json=body).raise_for_status()
-    result = run()
-    status, text = told(result)
-    assert status == "RATE_LIMIT_RETRY"
-    ended = instance.get_run_by_id(result.run_id)
-    assert ended
-    assert ended.tags[STATUS_TAG] == status
-    assert "m3ter answered accounts with 429" in text
-    assert re.search(r"due again at \d{4}-\d\d-\d\d \d\d:\d\d UTC", text)
-    assert environment.records("m3ter_Account__c") == {}
-    with connect(postgres_url()) as connection:
-        events = connection.execute("SELECT name, remedy FROM m3sync.integration_event").fetchall()
-    assert [name for name, _ in events] == ["integration.perform.error"]
+    assert "m3ter answered accounts with 429" in put_off(run, environment, instance)
     environment.m3ter.delete("/sandbox/faults")
     check_going_on(run, environment)
 

@@ -3,11 +3,10 @@
 import dagster as dg
 import pytest
 
-from m3sync_dagster.definitions import defs
 from m3sync_dagster.salesforce import advise
 from m3sync_dagster.state import connect, list_events, list_rejects, postgres_url
 from m3sync_dagster.sync.outcome import ErrorClass
-from m3sync_dagster_tests.conftest import Sandbox
+from m3sync_dagster_tests.conftest import Sandbox, sync
 from m3sync_dagster_tests.salesforce.test_catalogue import CODES, NEXT, STATUS, TABLE, message
 
 SLOW = {ErrorClass.TRANSIENT, ErrorClass.COLLATERAL}
@@ -27,16 +26,7 @@ def test_the_event_of_each_class_of_row(environment: Sandbox, kind: ErrorClass) 
     fault = {"rows": rows, "times": None}
     environment.salesforce.post("/sandbox/faults", json=fault).raise_for_status()
     with dg.DagsterInstance.ephemeral() as instance:
-        result = (
-            defs()
-            .resolve_job_def("salesforce_sync")
-            .execute_in_process(
-                instance=instance,
-                partition_key="2026-11-24-10:00",
-                asset_selection=[dg.AssetKey(["acme", "salesforce_account"])],
-                raise_on_error=False,
-            )
-        )
+        result = sync(instance, "account")
     assert result.success is not then.row_stops
     with connect(postgres_url()) as connection:
         (event,) = list_events(connection)

@@ -3,7 +3,7 @@
 import smtplib
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from html import unescape
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -12,7 +12,15 @@ from pathlib import Path
 import pytest
 
 from m3sync_dagster.lifecycle import guard
-from m3sync_dagster.lifecycle.mail import MailServer, read_mail_server
+from m3sync_dagster.lifecycle.mail import (
+    TIMEOUT,
+    VERDICT,
+    MailServer,
+    MailSession,
+    letter,
+    read_mail_server,
+)
+from m3sync_dagster.lifecycle.messages import Message
 from m3sync_dagster.lifecycle.watched import Watched
 from m3sync_dagster.m3ter import M3terCredential, M3terOrganization
 from m3sync_dagster.state import connect, list_events, postgres_url, undelivered
@@ -292,6 +300,26 @@ def test_a_wrong_address_is_refused_without_repeating_it(
     with pytest.raises(ConfigurationError) as refused:
         read_mail_server()
     assert "hush" not in str(refused.value)
+
+
+def test_only_the_answer_to_a_whole_mail_may_take_long(
+    post_office: PostOffice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = read_mail_server()
+    seen = []
+    with closing(MailSession(server)) as session:
+
+        def note() -> None:
+            assert session._open
+            assert session._open.sock
+            seen.append(session._open.sock.gettimeout())
+
+        for identity in ("one", "two"):
+            mail = letter(Message("subject", "text", "html"), server, "A", "a@b.example", identity)
+            session.send(mail, note)
+            note()
+    assert seen == [TIMEOUT, VERDICT] * 2
+    assert len(post_office.mails) == 2
 
 
 def test_no_password_goes_to_a_server_that_we_cannot_trust(

@@ -28,6 +28,7 @@ from m3sync_dagster_tests.conftest import (
 from m3sync_dagster_tests.lifecycle.conftest import Fleet, PostOffice
 from m3sync_dagster_tests.live.conftest import (
     DAEMON,
+    REFUSED,
     REPOSITORY,
     Live,
     process,
@@ -37,13 +38,6 @@ from m3sync_dagster_tests.live.conftest import (
 
 pytestmark = pytest.mark.slow
 
-REFUSED = {
-    "method": "POST",
-    "path": "/services/oauth2/token",
-    "status": 400,
-    "body": {"error": "invalid_client", "error_description": "invalid client credentials"},
-    "times": None,
-}
 CLOCK = Path(__file__).parent / "clock"
 DISABLED = "m3sync: acme is disabled"
 WARNED = [f"m3sync: acme has failed {count} times in a row" for count in (5, 8)]

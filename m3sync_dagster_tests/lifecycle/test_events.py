@@ -11,20 +11,18 @@ from typer.testing import CliRunner
 from m3sync_dagster.cli import app
 from m3sync_dagster.components.loading import load_project
 from m3sync_dagster.components.watching import watched_integrations
-from m3sync_dagster.definitions import defs
 from m3sync_dagster.lifecycle import guard
-from m3sync_dagster.lifecycle.runs import INTEGRATION_TAG
 from m3sync_dagster_tests.conftest import (
+    HOUR,
     DefsFolder,
     Sandbox,
     dagster_instance,
     new_database,
+    sync,
 )
 from m3sync_dagster_tests.lifecycle.conftest import Fleet
 
 pytestmark = pytest.mark.slow
-
-HOUR = "2026-11-24-10:00"
 
 Run = Callable[..., dg.ExecuteInProcessResult]
 
@@ -45,20 +43,6 @@ def instance(  # noqa: PLR0917 - fixtures are arguments
         monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
         with dagster_instance(tmp_path) as made:
             yield made
-
-
-def sync(instance: dg.DagsterInstance, *entities: str) -> dg.ExecuteInProcessResult:
-    return (
-        defs()
-        .resolve_job_def("salesforce_sync")
-        .execute_in_process(
-            instance=instance,
-            partition_key=HOUR,
-            raise_on_error=False,
-            asset_selection=[dg.AssetKey(["acme", f"salesforce_{name}"]) for name in entities],
-            tags={INTEGRATION_TAG: "acme"},
-        )
-    )
 
 
 def m3sync(*args: str, code: int = 0) -> str:

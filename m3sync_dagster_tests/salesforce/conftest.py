@@ -74,6 +74,10 @@ class Time:
         return self.now
 
 
+def accounts(*ids: str) -> list[Row]:
+    return [Row(key, [f"Account {key}", f"code-{key}"]) for key in ids]
+
+
 def group(rows: Sequence[Row], *, large: bool = False, **options: object) -> Group:
     """A group of these rows; ``large`` sends even a few through an ingest job."""
     return Group(rows, 1_000_000 if large else len(rows), **options)  # type: ignore[arg-type]

@@ -2,29 +2,20 @@
 
 import subprocess
 import sys
-import traceback
-from contextlib import closing
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from math import ceil
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
 
-from m3sync_dagster.salesforce import SalesforceCredential, SalesforceOrg
-from m3sync_dagster.sandbox.salesforce import Credentials, create_app
-from m3sync_dagster.sandbox.server import running
+from m3sync_dagster.salesforce import SalesforceOrg
 from m3sync_dagster.sync.errors import (
-    AuthenticationError,
     ConfigurationError,
-    DeadlineError,
     RateLimitError,
 )
 from m3sync_dagster.sync.outcome import ErrorClass, Refused, Row
-from m3sync_dagster.sync.ports import Column, Destination, LeftJob, Target
+from m3sync_dagster.sync.ports import Column, Destination, Target
 from m3sync_dagster_tests.salesforce.conftest import (
     ACCOUNTS,
     BALANCES,
@@ -32,6 +23,7 @@ from m3sync_dagster_tests.salesforce.conftest import (
     Jobs,
     Sandbox,
     Time,
+    accounts,
     carried,
     created,
     group,
@@ -42,10 +34,6 @@ from m3sync_dagster_tests.salesforce.conftest import (
 
 both_ways = pytest.mark.parametrize("large", [False, True], ids=["collections", "ingest"])
 EMPTY = frozenset({"m3ter_Account__c"})
-
-
-def accounts(*ids: str) -> list[Row]:
-    return [Row(key, [f"Account {key}", f"code-{key}"]) for key in ids]
 
 
 @both_ways
@@ -314,65 +302,6 @@ def test_every_request_of_an_upsert_survives_passing_trouble(
     assert len(sandbox.records(ACCOUNTS)) == 2
 
 
-def test_a_wrong_secret_is_an_authentication_error_and_not_tried_again(sandbox: Sandbox) -> None:
-    org = SalesforceOrg(sandbox.credential("wr0ng-secret"))
-    for _ in range(2):
-        with pytest.raises(AuthenticationError, match="invalid_client") as caught:
-            org.limits()
-    assert "Check the client id" in caught.value.remedy
-    assert "wr0ng" not in "".join(traceback.format_exception(caught.value))
-    assert org.calls == 1
-    org.close()
-
-
-def test_a_credential_revoked_midway_is_an_authentication_error(
-    org: SalesforceOrg, sandbox: Sandbox, jobs: Jobs
-) -> None:
-    list(org.upsert(ACCOUNTS, group(accounts("a1")), jobs))
-    refusal = {"error": "inactive_user", "error_description": "user is inactive"}
-    sandbox.inside.faults.add(
-        {"path": "oauth2/token", "status": 400, "body": refusal, "times": None}
-    )
-    sandbox.inside.sessions.clear()
-    rows = accounts(*(f"a{i}" for i in range(1_000)))
-    with pytest.raises(AuthenticationError, match="inactive"):
-        list(org.upsert(ACCOUNTS, group(rows), jobs))
-    assert sandbox.inside.calls.counts["POST /services/oauth2/token"] == 2
-
-
-def test_the_jwt_flow_logs_in_its_user_alone() -> None:
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    private = key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    ).decode()
-    public = key.public_key().public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
-
-    def limits(url: str, user: str) -> dict[str, Any]:
-        credential = SalesforceCredential(url, "the-app", username=user, private_key=private)
-        with closing(SalesforceOrg(credential)) as org:
-            return org.limits()
-
-    app = create_app(credentials=Credentials("the-app", SECRET, "u@x.invalid", public.decode()))
-    with running(app) as url:
-        assert "DailyApiRequests" in limits(url, "u@x.invalid")
-        with pytest.raises(AuthenticationError, match="invalid_grant"):
-            limits(url, "other@x.invalid")
-
-
-@pytest.mark.parametrize("pem", ["nonsense", "-----BEGIN PRIVATE KEY-----\nxyz\n"])
-def test_a_private_key_that_is_none_is_a_configuration_error(sandbox: Sandbox, pem: str) -> None:
-    credential = SalesforceCredential(sandbox.url, "the-app", username="u", private_key=pem)
-    org = SalesforceOrg(credential)
-    with pytest.raises(ConfigurationError, match="cannot sign") as caught:
-        org.limits()
-    assert "xyz" not in "".join(traceback.format_exception(caught.value))
-    org.close()
-
-
 def test_an_object_is_described_once(org: SalesforceOrg) -> None:
     found = org.describe("m3ter_Balance__c")
     assert org.describe("m3ter_Balance__c") is found
@@ -445,98 +374,3 @@ def test_a_day_without_calls_left_is_a_rate_limit(
     sandbox.inside.usage.used = sandbox.inside.usage.max
     with pytest.raises(RateLimitError, match="TotalRequests"):
         list(org.upsert(ACCOUNTS, group(accounts("a1")), jobs))
-
-
-def open_job(org: SalesforceOrg, name: str = "m3ter_Account__c") -> str:
-    job = {"object": name, "operation": "upsert", "externalIdFieldName": "m3ter_Id__c"}
-    return str(org.transport.call("POST", "/jobs/ingest", json=job).json()["id"])
-
-
-def states(sandbox: Sandbox) -> dict[str, str]:
-    return {job_id: str(job.progress.state) for job_id, job in sandbox.inside.jobs.items()}
-
-
-def test_a_job_whose_id_nobody_learned_is_found_and_aborted(
-    org: SalesforceOrg, sandbox: Sandbox, jobs: Jobs
-) -> None:
-    orphan, known = open_job(org), open_job(org)
-    strange = open_job(org, "m3ter_Balance__c")
-    jobs.opened(known, "m3ter_Account__c", 1, "x" * 64)
-    job = LeftJob(None, "m3ter_Account__c", datetime.now(UTC))
-    assert list(org.resume(job, jobs)) == []
-    found = states(sandbox)
-    assert (found[orphan], found[known], found[strange]) == ("Aborted", "Open", "Open")
-    assert jobs.events[-1] == ("ended", "announced", "Aborted")
-
-
-def test_a_job_of_another_hour_is_left_alone(
-    org: SalesforceOrg, sandbox: Sandbox, jobs: Jobs
-) -> None:
-    job_id = open_job(org)
-    before = datetime.now(UTC) - timedelta(hours=1)
-    list(org.resume(LeftJob(None, "m3ter_Account__c", before), jobs))
-    assert states(sandbox)[job_id] == "Open"
-
-
-def test_a_job_that_was_created_by_a_request_whose_answer_was_lost_is_aborted(
-    org: SalesforceOrg, sandbox: Sandbox, jobs: Jobs
-) -> None:
-    before = set(states(sandbox))
-    org.describe("m3ter_Account__c")
-    sandbox.inside.faults.add({"method": "POST", "path": "/jobs/ingest$", "drop": "after"})
-    results = outcome(org.upsert(ACCOUNTS, group(accounts("a1"), large=True), jobs))
-    assert created(results) == {"a1"}
-    made = [state for job_id, state in states(sandbox).items() if job_id not in before]
-    assert sorted(made) == ["Aborted", "JobComplete"]
-
-
-def test_a_list_of_jobs_that_nobody_may_see_stops_nothing(
-    org: SalesforceOrg, sandbox: Sandbox, jobs: Jobs
-) -> None:
-    body = [{"errorCode": "INSUFFICIENT_ACCESS", "message": "no"}]
-    fault = {"method": "GET", "path": "/jobs/ingest$", "status": 403, "body": body}
-    sandbox.inside.faults.add(fault)
-    job = LeftJob(None, "m3ter_Account__c", datetime.now(UTC))
-    assert list(org.resume(job, jobs)) == []
-    assert jobs.words == ["Aborted"]
-
-
-def test_a_job_that_salesforce_refuses_is_no_longer_expected(
-    org: SalesforceOrg, sandbox: Sandbox, jobs: Jobs
-) -> None:
-    strange = replace(ACCOUNTS, object="Nothing__c")
-    with pytest.raises(ConfigurationError):
-        list(org.upsert(strange, group(accounts("a1"), large=True), jobs))
-    assert jobs.words == ["Refused"]
-
-
-@pytest.mark.parametrize("uploaded", [False, True])
-def test_a_job_that_was_never_closed_is_aborted_and_its_rows_go_again(
-    org: SalesforceOrg, sandbox: Sandbox, jobs: Jobs, uploaded: bool
-) -> None:
-    job_id = open_job(org)
-    if uploaded:
-        data = b"m3ter_Id__c,Name\na1,x\n"
-        org.transport.call("PUT", f"/jobs/ingest/{job_id}/batches", data=data)
-    assert list(org.resume(LeftJob(job_id, "m3ter_Account__c", datetime.now(UTC)), jobs)) == []
-    assert states(sandbox)[job_id] == "Aborted"
-    assert jobs.words == ["Aborted"]
-    assert sandbox.records(ACCOUNTS) == {}
-
-
-def test_a_job_that_hangs_is_picked_up_when_it_has_ended(
-    org: SalesforceOrg, sandbox: Sandbox, jobs: Jobs
-) -> None:
-    sandbox.inside.faults.add({"job": {"hang_after": 400}})
-    rows = accounts(*(f"a{i}" for i in range(600)))
-    with pytest.raises(DeadlineError, match="20 minutes") as caught:
-        list(org.upsert(ACCOUNTS, group(rows, large=True), jobs))
-    assert caught.value.status == "TIMEOUT_LIMIT_EXCEEDED"
-    assert jobs.words == ["opened"]
-    job_id = jobs.events[0][1]
-    org.transport.call("PATCH", f"/jobs/ingest/{job_id}", json={"state": "Aborted"})
-    job = LeftJob(job_id, "m3ter_Account__c", datetime.now(UTC))
-    results = outcome(org.resume(job, jobs))
-    assert len(created(results)) == 400
-    assert set(refused(results).values()) == {"UNPROCESSED"}
-    assert jobs.words == ["opened", "Aborted"]

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from m3sync_dagster.entities import ENTITIES, EXTERNAL_ID, Field, Kind
+from m3sync_dagster.entities import ENTITIES, EXTERNAL_ID, Kind
 from m3sync_dagster.sync.examine import examine
 from m3sync_dagster.sync.findings import Finding, MisfitError, require_none
 from m3sync_dagster.sync.mapping import Mapping
@@ -103,7 +103,6 @@ def test_a_gone_field_that_may_not_be_empty_is_found() -> None:
     assert examine(mapping, changed(mapping, "Gone__c", type="boolean", nillable=False)) == []
 
 
-AMOUNT = Field("amount", "Amount__c", Kind.NUMBER)
 BLOCKING: list[tuple[str, dict[str, Any], str]] = [
     (EXTERNAL_ID, {"external_id": False}, "is not an External ID"),
     (EXTERNAL_ID, {"unique": False}, "is not Unique"),

@@ -63,10 +63,7 @@ async def upsert_collection(request: Request) -> Response:
     table = org.table(request.path_params["object"])
     key = org.external_id(table.definition, request.path_params["field"])
     body = await read_object(request)
-    records = body.get("records")
-    if not isinstance(records, list) or not records:
-        raise ApiError(400, "INVALID_INPUT", "No records were specified")
-    _refuse_many(records)
+    records = _few(body.get("records"))
     columns = _Columns(org, table)
     rows = [_row(table, key, columns, record) for record in records]
     saved = Writer(org, table, key).save(rows, all_or_none=body.get("allOrNone") is True)
@@ -76,10 +73,7 @@ async def upsert_collection(request: Request) -> Response:
 async def update_collection(request: Request) -> Response:
     """``PATCH .../composite/sobjects``: up to 200 records by Id, results in their order."""
     org = org_of(request)
-    records = (await read_object(request)).get("records")
-    if not isinstance(records, list) or not records:
-        raise ApiError(400, "INVALID_INPUT", "No records were specified")
-    _refuse_many(records)
+    records = _few((await read_object(request)).get("records"))
     return answer([_updated(org, record) for record in records])
 
 
@@ -97,10 +91,14 @@ def _updated(org: Org, record: JsonObject) -> JsonObject:
     return {"id": text, "success": not error, "errors": [error.as_json()] if error else []}
 
 
-def _refuse_many(records: list[Any]) -> None:
+def _few(records: Any) -> list[Any]:  # noqa: ANN401 - JSON
+    """What a call names: something, and no more than a call takes."""
+    if not isinstance(records, list) or not records:
+        raise ApiError(400, "INVALID_INPUT", "No records were specified")
     if len(records) > CHUNK:
         message = f"record limit reached. cannot submit more than {CHUNK} records into this call"
         raise ApiError(400, "EXCEEDED_ID_LIMIT", message)
+    return records
 
 
 def _row(table: Table, key: FieldDef, columns: _Columns, record: Any) -> Row:  # noqa: ANN401
@@ -165,10 +163,7 @@ async def delete_record(request: Request) -> Response:
 async def delete_collection(request: Request) -> Response:
     """``DELETE .../composite/sobjects?ids=``: up to 200 records, results in their order."""
     org = org_of(request)
-    ids = [text for text in request.query_params.get("ids", "").split(",") if text]
-    if not ids:
-        raise ApiError(400, "INVALID_INPUT", "No records were specified")
-    _refuse_many(ids)
+    ids = _few([text for text in request.query_params.get("ids", "").split(",") if text])
     found = [_find(org, text) for text in ids]
     bad = any(isinstance(each, RowError) for each in found)
     if bad and request.query_params.get("allOrNone") == "true":

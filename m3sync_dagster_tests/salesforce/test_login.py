@@ -1,0 +1,84 @@
+"""Logins, with a secret or a key, and what a user is told who cannot."""
+
+import traceback
+from contextlib import closing
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from m3sync_dagster.salesforce import SalesforceCredential, SalesforceOrg
+from m3sync_dagster.sandbox.salesforce import Credentials, create_app
+from m3sync_dagster.sandbox.server import running
+from m3sync_dagster.sync.errors import (
+    AuthenticationError,
+    ConfigurationError,
+)
+from m3sync_dagster_tests.salesforce.conftest import (
+    ACCOUNTS,
+    SECRET,
+    Jobs,
+    Sandbox,
+    accounts,
+    group,
+)
+
+
+def test_a_wrong_secret_is_an_authentication_error_and_not_tried_again(sandbox: Sandbox) -> None:
+    org = SalesforceOrg(sandbox.credential("wr0ng-secret"))
+    for _ in range(2):
+        with pytest.raises(AuthenticationError, match="invalid_client") as caught:
+            org.limits()
+    assert "Check the client id" in caught.value.remedy
+    assert "wr0ng" not in "".join(traceback.format_exception(caught.value))
+    assert org.calls == 1
+    org.close()
+
+
+def test_a_credential_revoked_midway_is_an_authentication_error(
+    org: SalesforceOrg, sandbox: Sandbox, jobs: Jobs
+) -> None:
+    list(org.upsert(ACCOUNTS, group(accounts("a1")), jobs))
+    refusal = {"error": "inactive_user", "error_description": "user is inactive"}
+    sandbox.inside.faults.add(
+        {"path": "oauth2/token", "status": 400, "body": refusal, "times": None}
+    )
+    sandbox.inside.sessions.clear()
+    rows = accounts(*(f"a{i}" for i in range(1_000)))
+    with pytest.raises(AuthenticationError, match="inactive"):
+        list(org.upsert(ACCOUNTS, group(rows), jobs))
+    assert sandbox.inside.calls.counts["POST /services/oauth2/token"] == 2
+
+
+def test_the_jwt_flow_logs_in_its_user_alone() -> None:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    private = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    ).decode()
+    public = key.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+
+    def limits(url: str, user: str) -> dict[str, Any]:
+        credential = SalesforceCredential(url, "the-app", username=user, private_key=private)
+        with closing(SalesforceOrg(credential)) as org:
+            return org.limits()
+
+    app = create_app(credentials=Credentials("the-app", SECRET, "u@x.invalid", public.decode()))
+    with running(app) as url:
+        assert "DailyApiRequests" in limits(url, "u@x.invalid")
+        with pytest.raises(AuthenticationError, match="invalid_grant"):
+            limits(url, "other@x.invalid")
+
+
+@pytest.mark.parametrize("pem", ["nonsense", "-----BEGIN PRIVATE KEY-----\nxyz\n"])
+def test_a_private_key_that_is_none_is_a_configuration_error(sandbox: Sandbox, pem: str) -> None:
+    credential = SalesforceCredential(sandbox.url, "the-app", username="u", private_key=pem)
+    org = SalesforceOrg(credential)
+    with pytest.raises(ConfigurationError, match="cannot sign") as caught:
+        org.limits()
+    assert "xyz" not in "".join(traceback.format_exception(caught.value))
+    org.close()

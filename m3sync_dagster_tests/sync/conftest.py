@@ -1,0 +1,138 @@
+"""An entity's mapping, and the heart between a source and a destination in memory."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+
+import psycopg
+import pytest
+
+from m3sync_dagster.entities import ENTITIES, EntityType
+from m3sync_dagster.state import PostgresLedger, connect
+from m3sync_dagster.sync.engine import EntitySync
+from m3sync_dagster.sync.errors import RemoteError, SyncError
+from m3sync_dagster.sync.mapping import Mapped, Mapping
+from m3sync_dagster.sync.options import EntityOptions, build_mapping
+from m3sync_dagster.sync.outcome import Acknowledged, ErrorClass, Refused, RowResult
+from m3sync_dagster.sync.ports import (
+    Group,
+    JobLog,
+    LeftJob,
+    SalesforceField,
+    SalesforceObject,
+    Target,
+)
+
+Record = dict[str, object]
+
+
+def mapping(
+    entity: str = "account", options: EntityOptions | None = None, prefix: str = ""
+) -> Mapping:
+    return build_mapping(ENTITIES[entity], {entity: options or EntityOptions()}, prefix)
+
+
+def row(built: Mapping, record: object) -> dict[str, object]:
+    mapped = built.map(json.dumps(record).encode() if not isinstance(record, bytes) else record)
+    assert isinstance(mapped, Mapped), mapped
+    return dict(zip(built.columns, mapped.values, strict=True))
+
+
+class Listed:
+    """An m3ter with these pages."""
+
+    def __init__(self, *pages: Sequence[Record | bytes]) -> None:
+        self.pages = pages
+        self.asked: list[Sequence[str] | None] = []
+
+    def records(
+        self, _entity: EntityType, account_ids: Sequence[str] | None
+    ) -> Iterator[Sequence[bytes]]:
+        self.asked.append(account_ids)
+        for page in self.pages:
+            yield [r if isinstance(r, bytes) else json.dumps(r).encode() for r in page]
+
+
+class Org:
+    """A Salesforce that holds rows by their external id, and knows which parents it holds."""
+
+    def __init__(self) -> None:
+        self.held: dict[str, dict[str, object]] = {}
+        self.sent: list[list[str]] = []
+        self.calls = 0
+        self.refuse: dict[str, tuple[ErrorClass, str]] = {}
+        self.dies_after: int | None = None
+        self.left: dict[str, list[RowResult] | SyncError] = {}
+        self.busy: dict[str, int] = {}
+        self.tries: list[int] = []
+
+    def describe(self, object_name: str) -> SalesforceObject:
+        self.calls += 1
+        fields = {
+            f.salesforce: SalesforceField(f.salesforce, "string")
+            for f in ENTITIES["account"].fields
+        }
+        fields["m3ter_Id__c"] = SalesforceField("m3ter_Id__c", "string", external_id=True)
+        fields["Parent_Account__c"] = SalesforceField(
+            "Parent_Account__c", "reference", relationship="Parent_Account__r"
+        )
+        return SalesforceObject(object_name, "Account", fields)
+
+    def upsert(self, target: Target, group: Group, _jobs: JobLog) -> Iterator[list[RowResult]]:
+        rows = list(group.rows)
+        assert len(rows) == group.count
+        self.sent.append([row.m3ter_id for row in rows])
+        self.tries.append(group.tries)
+        names = [column.field for column in target.columns]
+        for row in rows:
+            self.calls += 1
+            if self.dies_after is not None and len(self.held) >= self.dies_after:
+                raise RemoteError("the line is dead", "Mend it.")
+            if self.busy.get(row.m3ter_id, 0) > group.tries:
+                continue
+            yield [self._take(row.m3ter_id, dict(zip(names, row.values, strict=True)))]
+
+    def resume(self, job: LeftJob, jobs: JobLog) -> Iterator[list[RowResult]]:
+        results = self.left[job.job_id or job.object_name]
+        if isinstance(results, SyncError):
+            raise results
+        yield results
+        jobs.ended(job.job_id, "JobComplete")
+
+    def _take(self, m3ter_id: str, values: dict[str, object]) -> RowResult:
+        parent = values["Parent_Account__c"]
+        if parent is not None and parent not in self.held:
+            return Refused(m3ter_id, ErrorClass.DEPENDENCY, "INVALID_FIELD", f"{parent} not found")
+        if m3ter_id in self.refuse:
+            return Refused(m3ter_id, *self.refuse[m3ter_id], "no")
+        created = m3ter_id not in self.held
+        self.held[m3ter_id] = values
+        return Acknowledged(m3ter_id, f"a01-{m3ter_id}", created)
+
+
+Sync = Callable[..., dict[str, int]]
+
+
+@pytest.fixture
+def connection(postgres_url: str) -> Iterator[psycopg.Connection]:
+    with connect(postgres_url) as connection:
+        yield connection
+
+
+@pytest.fixture
+def sync(postgres_url: str, connection: psycopg.Connection) -> Sync:
+    def run(
+        source: Listed, org: Org, options: EntityOptions | None = None, *, full: bool = False
+    ) -> dict[str, int]:
+        ledger = PostgresLedger(postgres_url, connection, "acme", "account", "run")
+        entity_sync = EntitySync(mapping(options=options), source, ledger, org, full=full)
+        for _ in entity_sync.run():
+            pass
+        counts = entity_sync.counts.as_dict()
+        assert counts["read"] == sum(counts.values()) - counts["read"]
+        return {fate: number for fate, number in counts.items() if number}
+
+    return run
+
+
+def account(m3ter_id: str, **fields: object) -> Record:
+    return {"id": m3ter_id, "name": f"Account {m3ter_id}", **fields}
