@@ -57,7 +57,9 @@ def compose(integration: str, content: dict[str, Any]) -> Message:
         ("The run", f"{base}/runs/{content['run_id']}"),
         ("The integration", _schedule_url(base, content["schedule"])),
     ]
-    steps = _STEPS[Kind(content["kind"])].format(name=integration, remedy=content["remedy"])
+    # A notice that has waited since an earlier version says nothing of what to do.
+    remedy = content.get("remedy", "Put right what the error says.")
+    steps = _STEPS[Kind(content["kind"])].format(name=integration, remedy=remedy)
     return Message(
         subject,
         _text(opening, [*details, *links], steps),

@@ -153,6 +153,20 @@ def test_a_mail_that_is_refused_after_it_has_left_is_sent_again(
     assert [post_office.subjects(address) for address in people] == [EVERYTHING, EVERYTHING]
 
 
+def test_a_mail_that_waits_since_an_earlier_version_still_goes(
+    fleet: Fleet, people: list[str], post_office: PostOffice
+) -> None:
+    post_office.refuse = ["451 later"] * len(people)
+    disable(fleet)
+    with connect(postgres_url()) as connection:
+        connection.execute("UPDATE m3sync.notice SET content = content - 'remedy'")
+    tick(fleet)
+    assert [post_office.subjects(address) for address in people] == [EVERYTHING, EVERYTHING]
+    text = post_office.mails[0].get_body(("plain",))
+    assert text is not None
+    assert "Put right what the error says." in text.get_content()
+
+
 def test_a_user_without_an_address_is_reported_and_the_others_are_told(
     fleet: Fleet, sandbox: Sandbox, post_office: PostOffice
 ) -> None:
