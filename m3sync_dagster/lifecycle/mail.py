@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from email.message import EmailMessage
 from email.utils import localtime
 from hashlib import sha256
-from ipaddress import ip_address
 from typing import Any
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 from m3sync_dagster.lifecycle.messages import Message
+from m3sync_dagster.loopback import is_loopback
 from m3sync_dagster.sync.errors import ConfigurationError
 
 SMTP_URL = "M3SYNC_SMTP_URL"
@@ -82,7 +82,7 @@ def read_mail_server() -> MailServer:
         host=url.hostname,
         port=port,
         implicit_tls=url.scheme == "smtps",
-        loopback=_loopback(url.hostname),
+        loopback=is_loopback(url.hostname),
         username=unquote(url.username or ""),
         password=unquote(url.password or ""),
         sender=_sender(url),
@@ -218,12 +218,3 @@ def _sender(url: SplitResult) -> str:
     given = parse_qs(url.query).get("from")
     user = unquote(url.username or "")
     return given[0] if given else user if "@" in user else f"m3sync@{url.hostname}"
-
-
-def _loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False

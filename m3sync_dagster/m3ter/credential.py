@@ -1,9 +1,9 @@
 """What opens an m3ter organization."""
 
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit
 
+from m3sync_dagster.loopback import is_loopback
 from m3sync_dagster.sync.errors import ConfigurationError
 
 
@@ -70,13 +70,5 @@ def _check_url(base_url: str) -> None:
 
 def _private(url: SplitResult) -> bool:
     named = url.username is not None or url.password is not None
-    return not named and (url.scheme == "https" or (url.scheme == "http" and _loopback(url)))
-
-
-def _loopback(url: SplitResult) -> bool:
-    if url.hostname == "localhost":
-        return True
-    try:
-        return ip_address(url.hostname or "").is_loopback
-    except ValueError:
-        return False
+    local = url.scheme == "http" and is_loopback(url.hostname or "")
+    return not named and (url.scheme == "https" or local)

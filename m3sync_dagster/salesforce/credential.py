@@ -3,9 +3,9 @@
 import re
 from dataclasses import dataclass, field
 from hashlib import sha256
-from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit
 
+from m3sync_dagster.loopback import is_loopback
 from m3sync_dagster.sync.errors import ConfigurationError
 
 OFFICIAL_DOMAIN = ".salesforce.com"
@@ -14,16 +14,6 @@ _MY_DOMAIN_REMEDY = (
     "Set it to your org's My Domain URL, such as https://acme.my.salesforce.com "
     "(Salesforce Setup, My Domain)."
 )
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address means this very machine."""
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from m3sync_dagster.loopback import is_loopback
 from m3sync_dagster.salesforce import stand_in
 from m3sync_dagster.salesforce.credential import (
     OFFICIAL_DOMAIN,
     SalesforceCredential,
-    is_loopback,
 )
 from m3sync_dagster.sync.errors import ConfigurationError, RemoteError
 

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 import requests
 from requests.adapters import HTTPAdapter
 
-from m3sync_dagster.salesforce.credential import is_loopback
+from m3sync_dagster.loopback import is_loopback
 
 DOMAIN = "loopback.my"
 """Host label by which simple-salesforce knows a stand-in; it adds ``.salesforce.com``."""
