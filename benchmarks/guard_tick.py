@@ -21,11 +21,11 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from m3sync_dagster.cli.migrate import migrate_tables
-from m3sync_dagster.lifecycle.guard import tick
-from m3sync_dagster.lifecycle.runs import INTEGRATION_TAG, STATUS_TAG
-from m3sync_dagster.lifecycle.schedules import start
-from m3sync_dagster.lifecycle.watched import Directory, Watched
-from m3sync_dagster.state import embedded
+from m3sync_dagster.guard.guarded_integration import Directory, GuardedIntegration
+from m3sync_dagster.guard.schedules import start
+from m3sync_dagster.guard.sensor import tick
+from m3sync_dagster.runs.run_status import INTEGRATION_TAG, STATUS_TAG
+from m3sync_dagster.state import embedded_postgres as embedded
 from m3sync_dagster.sync.errors import RemoteError
 
 ROOT = Path(__file__).parents[1]
@@ -67,8 +67,10 @@ def _measure(instance: dg.DagsterInstance, integrations: int, failing: int) -> N
         )
 
 
-def _watched(name: str) -> Watched:
-    return Watched(name, f"{name}_hourly", (dg.AssetKey([name, "salesforce_account"]),), (), _none)
+def _watched(name: str) -> GuardedIntegration:
+    return GuardedIntegration(
+        name, f"{name}_hourly", (dg.AssetKey([name, "salesforce_account"]),), (), _none
+    )
 
 
 def _none() -> contextlib.AbstractContextManager[Directory]:

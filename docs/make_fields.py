@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from m3sync_dagster.entities import ENTITIES, EXTERNAL_ID, EntityType, Field, Kind
+from m3sync_dagster.entities import ENTITIES, EXTERNAL_ID, EntityType, Field, FieldKind
 
 PAGE = Path(__file__).with_name("fields.md")
 
@@ -55,18 +55,20 @@ def _row(field: Field) -> str:
 
 def _told(field: Field) -> str:
     match field.kind:
-        case Kind.TITLE:
+        case FieldKind.TITLE:
             return f"the first that says something, cut to {field.length} characters"
-        case Kind.LOOKUP:
+        case FieldKind.LOOKUP:
             return f"lookup to `{ENTITIES[str(field.refers_to)].object}`"
-        case Kind.NUMBER | Kind.INTEGER:
+        case FieldKind.NUMBER | FieldKind.INTEGER:
             return f"number, {field.precision - field.scale} digits and {field.scale} decimals"
-        case Kind.LIST | Kind.JSON:
-            form = "values joined with `;`" if field.kind is Kind.LIST else "JSON"
+        case FieldKind.LIST | FieldKind.JSON:
+            form = "values joined with `;`" if field.kind is FieldKind.LIST else "JSON"
             return f"{form}, up to {field.length:,} characters"
-        case Kind.TEXT:
+        case FieldKind.TEXT:
             return f"text, up to {field.length:,} characters"
-    return {Kind.BOOLEAN: "checkbox", Kind.DATE: "date", Kind.DATETIME: "date-time"}[field.kind]
+    return {FieldKind.BOOLEAN: "checkbox", FieldKind.DATE: "date", FieldKind.DATETIME: "date-time"}[
+        field.kind
+    ]
 
 
 if __name__ == "__main__":

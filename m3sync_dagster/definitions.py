@@ -9,14 +9,14 @@ from contextlib import contextmanager
 import dagster as dg
 from dagster.components.core.load_defs import get_library_json_enriched_defs
 
-from m3sync_dagster.components.broken import broken_specs
+from m3sync_dagster.components.guard_inputs import checked_integrations, guarded_integrations
+from m3sync_dagster.components.load_error_assets import load_error_assets
+from m3sync_dagster.components.load_errors import LoadError
 from m3sync_dagster.components.loading import Project, load_project
 from m3sync_dagster.components.materialize import STATE
-from m3sync_dagster.components.problems import Problem
 from m3sync_dagster.components.resources import StateResource
-from m3sync_dagster.components.verify import build_daily, build_jobs
-from m3sync_dagster.components.watching import checked_integrations, watched_integrations
-from m3sync_dagster.lifecycle.guard import build_guard
+from m3sync_dagster.components.verify_check import build_daily, build_jobs
+from m3sync_dagster.guard.sensor import build_guard
 
 VALIDATING = "DAGSTER_IS_DEFS_VALIDATION_CLI"
 """Set by ``dg check defs`` and ``dagster definitions validate``, says Dagster's documentation."""
@@ -59,10 +59,10 @@ def _build(project: Project) -> dg.Definitions:
         raise dg.DagsterInvalidDefinitionError(_told(project.problems))
     checked = checked_integrations(project)
     shared = dg.Definitions(
-        assets=broken_specs(project.problems),
+        assets=load_error_assets(project.problems),
         jobs=build_jobs(checked),
         schedules=[build_daily(checked)],
-        sensors=[build_guard(watched_integrations(project))],
+        sensors=[build_guard(guarded_integrations(project))],
         executor=dg.in_process_executor,
         resources={STATE: StateResource()},
     )
@@ -70,5 +70,5 @@ def _build(project: Project) -> dg.Definitions:
     return dg.Definitions.merge(docs, shared, *(unit.definitions for unit in project.units))
 
 
-def _told(problems: Sequence[Problem]) -> str:
+def _told(problems: Sequence[LoadError]) -> str:
     return "\n".join(problem.message for problem in problems)

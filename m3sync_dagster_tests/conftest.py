@@ -24,6 +24,8 @@ from m3sync_dagster.sandbox.organization import Organization
 from m3sync_dagster.sandbox.server import running
 from m3sync_dagster.state import migrate
 
+pytest_plugins = ["m3sync_dagster_tests.guard.fixtures"]
+
 ROOT = Path(__file__).parents[1]
 """The project: where ``dagster.yaml`` and ``workspace.yaml`` are."""
 HOUR = "2026-11-24-10:00"

@@ -3,11 +3,12 @@
 import typer
 
 from m3sync_dagster.cli.check import check
-from m3sync_dagster.cli.connecting import connect, disconnect
+from m3sync_dagster.cli.connect_disconnect import connect, disconnect
 from m3sync_dagster.cli.demo import demo
 from m3sync_dagster.cli.dev import dev
+from m3sync_dagster.cli.enable_disable import disable, enable
 from m3sync_dagster.cli.events import events
-from m3sync_dagster.cli.exits import Commands
+from m3sync_dagster.cli.exit_codes import Commands
 from m3sync_dagster.cli.migrate import migrate
 from m3sync_dagster.cli.plan import plan
 from m3sync_dagster.cli.rejects import rejects
@@ -16,7 +17,6 @@ from m3sync_dagster.cli.runs import runs
 from m3sync_dagster.cli.salesforce import salesforce
 from m3sync_dagster.cli.sandbox import sandbox
 from m3sync_dagster.cli.status import status
-from m3sync_dagster.cli.switching import disable, enable
 from m3sync_dagster.cli.verify import verify
 
 app = typer.Typer(

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import typer
 
-from m3sync_dagster.cli.exits import code_of
+from m3sync_dagster.cli.exit_codes import code_of
 from m3sync_dagster.cli.migrate import ready
 from m3sync_dagster.cli.output import Json, print_json, print_table
 from m3sync_dagster.sync.errors import ConfigurationError, SyncError
 
 if TYPE_CHECKING:
-    from m3sync_dagster.cli.project import Found
+    from m3sync_dagster.cli.find_integration import Found
     from m3sync_dagster.components.resources import M3terResource, SalesforceResource
-    from m3sync_dagster.salesforce import SalesforceOrg
-    from m3sync_dagster.sync.findings import Finding as OrgFinding
+    from m3sync_dagster.salesforce import SalesforceClient
+    from m3sync_dagster.sync.schema_findings import SchemaFinding
 
 Name = Annotated[
     str | None, typer.Argument(help="The integration; left out: all.", show_default=False)
@@ -40,7 +40,7 @@ def check(name: Name = None, *, json: Json = False) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CheckResult:
     """What one check of one integration has found.
 
     Args:
@@ -95,7 +95,7 @@ class Checks:
     def __exit__(self, *_: object) -> None:
         self._opened.close()
 
-    def of(self, found: "Found") -> Iterator[Finding]:
+    def of(self, found: "Found") -> Iterator[CheckResult]:
         """Check one integration: its configuration, its systems, then each entity's fields."""
         integration = found.integration
         usable = self._finding(found, CONFIGURATION, lambda: _configured(found))
@@ -112,11 +112,11 @@ class Checks:
         elif not usable.error:
             yield from self._fit(found)
 
-    def _finding(self, found: "Found", name: str, act: Callable[[], str]) -> Finding:
+    def _finding(self, found: "Found", name: str, act: Callable[[], str]) -> CheckResult:
         try:
-            return Finding(found.integration.name, name, act())
+            return CheckResult(found.integration.name, name, act())
         except SyncError as error:
-            return Finding(found.integration.name, name, "", error)
+            return CheckResult(found.integration.name, name, "", error)
 
     def _ask_m3ter(self, found: "Found") -> str:
         resource = found.m3ter()
@@ -146,7 +146,7 @@ class Checks:
             raise answer
         return answer
 
-    def _fit(self, found: "Found") -> Iterator[Finding]:
+    def _fit(self, found: "Found") -> Iterator[CheckResult]:
         """Hold every entity against the org; propose another mapping where a package is behind."""
         from m3sync_dagster.sync.preflight import Preflight
 
@@ -155,49 +155,49 @@ class Checks:
         try:
             report = Preflight(mappings, self._org(found)).all()
         except SyncError as error:
-            yield Finding(integration.name, "salesforce", "", error)
+            yield CheckResult(integration.name, "salesforce", "", error)
             return
         for entity, findings in report.items():
             if not findings:
                 columns = len(mappings[entity].columns) + 1
                 message = f"{mappings[entity].object_name} has all {columns} fields"
-                yield Finding(integration.name, entity, message)
+                yield CheckResult(integration.name, entity, message)
             yield from (_located(found, finding) for finding in findings)
             blocked = blocked or any(finding.blocks for finding in findings)
         if blocked and integration.namespace != "custom_objects":
             yield self._propose(found)
 
-    def _propose(self, found: "Found") -> Finding:
-        from m3sync_dagster.cli.project import at_place
-        from m3sync_dagster.cli.proposal import proposed
+    def _propose(self, found: "Found") -> CheckResult:
+        from m3sync_dagster.cli.find_integration import at_place
+        from m3sync_dagster.cli.proposal_yaml import proposed
 
         integration, name = found.integration, found.integration.name
         try:
             text = at_place(found.path, name, lambda: proposed(found, self._org(found)))
         except SyncError as error:
-            return Finding(name, "namespace", "", error)
+            return CheckResult(name, "namespace", "", error)
         cause = f"where {integration.namespace}'s objects are has to be said in {found.path}"
         remedy = (
             "Look the proposed mapping through, and put it there in the place of namespace, "
             "namespace_prefix and entities."
         )
-        return Finding(name, "namespace", "", ConfigurationError(cause, remedy), proposal=text)
+        return CheckResult(name, "namespace", "", ConfigurationError(cause, remedy), proposal=text)
 
-    def _org(self, found: "Found") -> "SalesforceOrg":
+    def _org(self, found: "Found") -> "SalesforceClient":
         return self._orgs[str(found.integration.salesforce_credential)].org
 
 
-def _located(found: "Found", finding: "OrgFinding") -> Finding:
-    from m3sync_dagster.components.problems import locate
+def _located(found: "Found", finding: "SchemaFinding") -> CheckResult:
+    from m3sync_dagster.components.load_errors import locate
 
     name = found.integration.name
     place = f"{locate(found.path, name, finding.where)}: {finding.cause}"
     if not finding.blocks:
-        return Finding(name, finding.entity, f"{place}. {finding.remedy}", warning=True)
-    return Finding(name, finding.entity, "", ConfigurationError(place, finding.remedy))
+        return CheckResult(name, finding.entity, f"{place}. {finding.remedy}", warning=True)
+    return CheckResult(name, finding.entity, "", ConfigurationError(place, finding.remedy))
 
 
-def _left(org: "SalesforceOrg") -> str:
+def _left(org: "SalesforceClient") -> str:
     """Say how many API calls are left, as far as this user may know.
 
     A user without View Setup and Configuration may not see an org's limits, and needs not.
@@ -214,8 +214,8 @@ def _configured(found: "Found") -> str:
     return f"{found.path} holds"
 
 
-def _findings(checks: Checks, name: str | None) -> Iterator[Finding]:
-    from m3sync_dagster.cli.project import find, found_in
+def _findings(checks: Checks, name: str | None) -> Iterator[CheckResult]:
+    from m3sync_dagster.cli.find_integration import find, found_in
     from m3sync_dagster.components.loading import load_project
 
     if name is not None:
@@ -224,12 +224,12 @@ def _findings(checks: Checks, name: str | None) -> Iterator[Finding]:
     project = load_project()
     for problem in project.problems:
         error = ConfigurationError(problem.message, "Correct the file.")
-        yield Finding(problem.name, CONFIGURATION, "", error)
+        yield CheckResult(problem.name, CONFIGURATION, "", error)
     for found in found_in(project):
         yield from checks.of(found)
 
 
-def _show(findings: list[Finding]) -> None:
+def _show(findings: list[CheckResult]) -> None:
     print_table(
         "Checks",
         ["integration", "check", "", "what was found"],

@@ -18,15 +18,15 @@ from m3sync_dagster.cli.environment import (
     project_root,
     start_postgres,
 )
-from m3sync_dagster.cli.exits import FAILED
+from m3sync_dagster.cli.exit_codes import FAILED
 from m3sync_dagster.cli.migrate import migrate_tables
 from m3sync_dagster.cli.output import complain, say
 from m3sync_dagster.cli.sandbox import serving
-from m3sync_dagster.cli.stopping import until_stopped
+from m3sync_dagster.cli.signals import until_stopped
 from m3sync_dagster.sync.errors import ConfigurationError, RemoteError
 
 if TYPE_CHECKING:
-    from m3sync_dagster.cli.syncing import Report
+    from m3sync_dagster.cli.in_process_run import Report
     from m3sync_dagster.sandbox.demo import Sandbox
 
 Once = Annotated[bool, typer.Option("--once", help="One full sync and its summary, then exit.")]
@@ -44,7 +44,7 @@ mutation ($selector: ScheduleSelector!) {
 
 def demo(*, once: Once = False, port: Port = 3000) -> None:
     """Show a sync at work: the sandbox, a sample organization, and Dagster, until Ctrl-C."""
-    from m3sync_dagster.cli.servers import free_port
+    from m3sync_dagster.cli.dagster_processes import free_port
 
     port = 0 if once else free_port(port)
     # Nothing of the project's .env: the demo is to reach no real system.
@@ -84,7 +84,7 @@ def _set_up(environment: Environment, sandbox: "Sandbox") -> None:
     """A new database, since the sandbox's Salesforce is empty too; and the demo's integration."""
     from m3sync_dagster.components.loading import DEFS
     from m3sync_dagster.sandbox import demo as sample
-    from m3sync_dagster.state import embedded
+    from m3sync_dagster.state import embedded_postgres as embedded
 
     folder = environment.own_folder / "demo" / "postgres"
     shutil.rmtree(embedded.place(folder), ignore_errors=True)
@@ -102,9 +102,9 @@ def _set_up(environment: Environment, sandbox: "Sandbox") -> None:
 
 
 def _first_sync(environment: Environment) -> "Report":
-    from m3sync_dagster.cli.project import find
+    from m3sync_dagster.cli.find_integration import find
+    from m3sync_dagster.cli.in_process_run import sync
     from m3sync_dagster.cli.run import show, watched
-    from m3sync_dagster.cli.syncing import sync
     from m3sync_dagster.sandbox.demo import INTEGRATION
 
     found = find(INTEGRATION)
@@ -121,7 +121,7 @@ def _serve(
     environment: Environment, sandbox: "Sandbox", port: int, stopped: threading.Event
 ) -> None:
     """Dagster's servers over the sandbox, whose records change now and then."""
-    from m3sync_dagster.cli.servers import dagster_servers
+    from m3sync_dagster.cli.dagster_processes import dagster_servers
     from m3sync_dagster.sandbox.demo import live
 
     with dagster_servers(environment, port) as servers:

@@ -7,7 +7,7 @@ import typer
 from m3sync_dagster.cli.environment import prepare
 from m3sync_dagster.cli.migrate import migrate_tables
 from m3sync_dagster.cli.output import say
-from m3sync_dagster.cli.stopping import until_stopped
+from m3sync_dagster.cli.signals import until_stopped
 
 Port = Annotated[
     int, typer.Option(min=0, max=65535, help="Port of the webserver; 0 takes a free one.")
@@ -16,7 +16,7 @@ Port = Annotated[
 
 def dev(*, port: Port = 3000) -> None:
     """Run everything on this machine, until Ctrl-C."""
-    from m3sync_dagster.cli.servers import dagster_servers, free_port
+    from m3sync_dagster.cli.dagster_processes import dagster_servers, free_port
 
     port = free_port(port)
     environment = prepare()

@@ -79,7 +79,7 @@ def start_postgres(folder: Path) -> None:
     Raises:
         RemoteError: it does not start.
     """
-    from m3sync_dagster.state import embedded
+    from m3sync_dagster.state import embedded_postgres as embedded
 
     os.environ[POSTGRES_URL] = embedded.start(folder)
 

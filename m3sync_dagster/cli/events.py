@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from m3sync_dagster.cli.grouping import ListByDefault
+from m3sync_dagster.cli.default_subcommand import ListByDefault
 from m3sync_dagster.cli.migrate import ready
 from m3sync_dagster.cli.output import Json, print_json, print_table, say
 
@@ -22,7 +22,7 @@ def list_events(name: Name = None, *, everything: All = False, json: Json = Fals
     """List the error events that nobody has marked as actioned."""
     ready()
     from m3sync_dagster import state
-    from m3sync_dagster.cli.project import require_known
+    from m3sync_dagster.cli.find_integration import require_known
 
     if name is not None:
         require_known(name)

@@ -3,21 +3,21 @@
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from m3sync_dagster.cli.exits import failed
+from m3sync_dagster.cli.exit_codes import failed
 from m3sync_dagster.cli.migrate import ready
 from m3sync_dagster.cli.output import EntityBars, Json, print_json, print_table, progress
 from m3sync_dagster.cli.run import Entity, Name
 from m3sync_dagster.sync.errors import SyncError
 
 if TYPE_CHECKING:
-    from m3sync_dagster.cli.project import Found
+    from m3sync_dagster.cli.find_integration import Found
     from m3sync_dagster.sync.plan import EntityPlan
 
 
 def plan(name: Name, *, entity: Entity = None, json: Json = False) -> None:
     """Show what a run would send; send nothing."""
     ready()
-    from m3sync_dagster.cli.project import find
+    from m3sync_dagster.cli.find_integration import find
 
     found = find(name, entity)
     found.require_configured()

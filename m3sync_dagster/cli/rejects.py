@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from m3sync_dagster.cli.grouping import ListByDefault
+from m3sync_dagster.cli.default_subcommand import ListByDefault
 from m3sync_dagster.cli.migrate import ready
 from m3sync_dagster.cli.output import Json, print_json, print_table, say
 
@@ -25,7 +25,7 @@ def list_rejects(name: Name = None, *, json: Json = False) -> None:
     """List the rows that are not in Salesforce as they are in m3ter."""
     ready()
     from m3sync_dagster import state
-    from m3sync_dagster.cli.project import require_known
+    from m3sync_dagster.cli.find_integration import require_known
 
     if name is not None:
         require_known(name)
@@ -47,7 +47,7 @@ def retry(name: Integration) -> None:
     """Send an integration's rejected rows again in the next run, whatever pause they are in."""
     ready()
     from m3sync_dagster import state
-    from m3sync_dagster.cli.project import find
+    from m3sync_dagster.cli.find_integration import find
 
     find(name)
     with state.connect(state.postgres_url()) as connection:

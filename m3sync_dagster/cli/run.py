@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from m3sync_dagster.cli.exits import FAILED
+from m3sync_dagster.cli.exit_codes import FAILED
 from m3sync_dagster.cli.migrate import ready
 from m3sync_dagster.cli.output import (
     EntityBars,
@@ -18,7 +18,7 @@ from m3sync_dagster.cli.output import (
 )
 
 if TYPE_CHECKING:
-    from m3sync_dagster.cli.syncing import Report
+    from m3sync_dagster.cli.in_process_run import Report
 
 Name = Annotated[str, typer.Argument(help="The integration.", show_default=False)]
 Entity = Annotated[
@@ -33,8 +33,8 @@ Full = Annotated[
 def run(name: Name, *, entity: Entity = None, full: Full = False, json: Json = False) -> None:
     """Sync an integration now, in this process."""
     environment = ready()
-    from m3sync_dagster.cli.project import find
-    from m3sync_dagster.cli.syncing import sync
+    from m3sync_dagster.cli.find_integration import find
+    from m3sync_dagster.cli.in_process_run import sync
 
     found = find(name, entity)
     found.require_configured()
@@ -72,7 +72,7 @@ def watched() -> Iterator[None]:
 
 def show(report: "Report") -> None:
     """Print what a run has done as a table."""
-    from m3sync_dagster.lifecycle.runs import COUNTS, SECONDS
+    from m3sync_dagster.runs.run_status import COUNTS, SECONDS
 
     headings = ["entity", *COUNTS[:-1], "API calls", "seconds"]
     print_table(

@@ -8,7 +8,7 @@ from m3sync_dagster.cli.migrate import ready
 from m3sync_dagster.cli.output import Json, print_json, print_table
 
 if TYPE_CHECKING:
-    from m3sync_dagster.lifecycle.listing import ListedRun
+    from m3sync_dagster.runs.run_list import ListedRun
 
 _HEADINGS = ("integration", "hour", "status", "trigger", "started", "seconds", "counts", "error")
 _UNCHANGED = ("read", "salesforce_api_calls")
@@ -23,9 +23,9 @@ def runs(name: Name = None, *, json: Json = False) -> None:
     ready()
     from dagster import DagsterInstance
 
-    from m3sync_dagster.cli.project import names_in, require_known
+    from m3sync_dagster.cli.find_integration import names_in, require_known
     from m3sync_dagster.components.loading import load_project
-    from m3sync_dagster.lifecycle.listing import list_runs
+    from m3sync_dagster.runs.run_list import list_runs
 
     if name is not None:
         require_known(name)
@@ -49,7 +49,7 @@ def _cells(run: "ListedRun") -> list[object]:
 
 def _counts(counts: dict[str, int | float]) -> str:
     """What was read, and whatever else is not nought."""
-    from m3sync_dagster.lifecycle.runs import COUNTS
+    from m3sync_dagster.runs.run_status import COUNTS
 
     rest = [name for name in COUNTS if name not in _UNCHANGED and counts[name]]
     return ", ".join(f"{counts[name]} {name}" for name in ("read", *rest))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from m3sync_dagster.cli.environment import prepare
-from m3sync_dagster.cli.exits import FAILED
+from m3sync_dagster.cli.exit_codes import FAILED
 from m3sync_dagster.cli.output import Json, complain, print_json, print_table, progress, say
 from m3sync_dagster.entities import ENTITIES
 from m3sync_dagster.sync.errors import ConfigurationError
@@ -43,7 +43,7 @@ CheckOnly = Annotated[
 @salesforce.command()
 def metadata(*, out: Out = FOLDER, entity: Entities = None) -> None:
     """Write the Salesforce DX project with our objects, fields and permission set."""
-    from m3sync_dagster.salesforce.project import source_files
+    from m3sync_dagster.salesforce.metadata_source import source_files
 
     files = source_files(_wanted(entity))
     kept = [out / path for path in files if (out / path).exists()]
@@ -94,7 +94,7 @@ def _wanted(given: list[str] | None) -> list[str]:
 
 
 def _resource(name: str) -> "SalesforceResource":
-    from m3sync_dagster.cli.project import find
+    from m3sync_dagster.cli.find_integration import find
     from m3sync_dagster.components.credentials import SalesforceCredential
     from m3sync_dagster.components.loading import load_project
 
@@ -115,7 +115,7 @@ def _resource(name: str) -> "SalesforceResource":
 
 def _watched(resource: "SalesforceResource", entities: list[str], *, check_only: bool) -> "Deploy":
     from m3sync_dagster.salesforce.deploy import UNKNOWN, deploy, unwatched
-    from m3sync_dagster.salesforce.project import package, source_files
+    from m3sync_dagster.salesforce.metadata_source import package, source_files
 
     archive = package(source_files(entities))
     with progress() as bars:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from m3sync_dagster.cli.output import Json, print_json, say
-from m3sync_dagster.cli.stopping import until_stopped
+from m3sync_dagster.cli.signals import until_stopped
 from m3sync_dagster.sync.errors import ConfigurationError
 
 if TYPE_CHECKING:

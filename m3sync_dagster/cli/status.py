@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from dagster import DagsterInstance
 
     from m3sync_dagster.components.integration import Integration
-    from m3sync_dagster.components.problems import Problem
-    from m3sync_dagster.lifecycle.schedules import Schedule
-    from m3sync_dagster.state import Standing, Undelivered
+    from m3sync_dagster.components.load_errors import LoadError
+    from m3sync_dagster.guard.schedules import Schedule
+    from m3sync_dagster.state import GuardState, Undelivered
 
 
 def status(*, json: Json = False) -> None:
@@ -22,7 +22,7 @@ def status(*, json: Json = False) -> None:
     ready()
     from dagster import DagsterInstance
 
-    from m3sync_dagster.cli.project import found_in
+    from m3sync_dagster.cli.find_integration import found_in
     from m3sync_dagster.components.loading import load_project
 
     project = load_project()
@@ -42,7 +42,7 @@ class _Known:
     """What is on record of all integrations, by name."""
 
     schedules: "Mapping[str, Schedule]"
-    standings: "Mapping[str, Standing]"
+    standings: "Mapping[str, GuardState]"
     failures: "Mapping[str, int]"
     rejects: "Mapping[str, int]"
     undelivered: "list[Undelivered]"
@@ -50,20 +50,20 @@ class _Known:
 
 def _read(instance: "DagsterInstance", integrations: "list[Integration]") -> _Known:
     from m3sync_dagster.components.assets import asset_key
-    from m3sync_dagster.lifecycle.history import count_in_a_row
-    from m3sync_dagster.lifecycle.schedules import read_schedules
+    from m3sync_dagster.guard.failure_history import count_in_a_row
+    from m3sync_dagster.guard.schedules import read_schedules
     from m3sync_dagster.state import (
-        Standing,
+        GuardState,
         connect,
         count_rejects,
         postgres_url,
-        read_standings,
+        read_guard_states,
         undelivered,
     )
 
     with connect(postgres_url()) as connection:
-        recorded = read_standings(connection)
-        standings = {one.name: recorded.get(one.name, Standing(one.name)) for one in integrations}
+        recorded = read_guard_states(connection)
+        standings = {one.name: recorded.get(one.name, GuardState(one.name)) for one in integrations}
         assets = {one.name: [asset_key(one.name, e) for e in one.entities] for one in integrations}
         after = {name: standing.counted_after for name, standing in standings.items()}
         return _Known(
@@ -77,7 +77,7 @@ def _read(instance: "DagsterInstance", integrations: "list[Integration]") -> _Kn
 
 def _row(instance: "DagsterInstance", integration: "Integration", known: _Known) -> dict[str, Any]:
     from m3sync_dagster.components.schedule import schedule_name
-    from m3sync_dagster.lifecycle.runs import last_run
+    from m3sync_dagster.runs.run_status import last_run
 
     name = integration.name
     schedule, standing = known.schedules.get(schedule_name(name)), known.standings[name]
@@ -95,7 +95,7 @@ def _row(instance: "DagsterInstance", integration: "Integration", known: _Known)
 
 
 def _reason(
-    integration: "Integration", schedule: "Schedule | None", standing: "Standing"
+    integration: "Integration", schedule: "Schedule | None", standing: "GuardState"
 ) -> str | None:
     """Why an integration does not run by itself; nobody may have started its schedule yet."""
     if not integration.connected:
@@ -107,7 +107,7 @@ def _reason(
     return None if schedule.enabled else "stopped by a person"
 
 
-def _broken(problem: "Problem") -> dict[str, Any]:
+def _broken(problem: "LoadError") -> dict[str, Any]:
     return {
         "name": problem.name,
         "connected": False,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from m3sync_dagster.cli.exits import FAILED, failed
+from m3sync_dagster.cli.exit_codes import FAILED, failed
 from m3sync_dagster.cli.migrate import ready
 from m3sync_dagster.cli.output import (
     EntityBars,
@@ -22,7 +22,7 @@ from m3sync_dagster.cli.run import Entity, Name
 from m3sync_dagster.sync.errors import SyncError
 
 if TYPE_CHECKING:
-    from m3sync_dagster.cli.mending import Both, Mended, Verified
+    from m3sync_dagster.cli.repair import Connections, RepairReport, Verified
 
 Repair = Annotated[
     bool,
@@ -45,7 +45,7 @@ DeleteUpTo = Annotated[
 ]
 
 COUNTS = ("equal", "missing", "changed", "extra", "gone", "flagged", "invalid", "pending")
-"""What is told of each entity; see ``sync.comparison.Tally``."""
+"""What is told of each entity; see ``sync.comparison.DiffCounts``."""
 
 
 def verify(  # noqa: PLR0913 - the command line's options
@@ -59,15 +59,15 @@ def verify(  # noqa: PLR0913 - the command line's options
 ) -> None:
     """Read Salesforce back and compare it with m3ter."""
     environment = ready()
-    from m3sync_dagster.cli.mending import mend, opened
-    from m3sync_dagster.cli.project import find
-    from m3sync_dagster.sync.gone import Agreement
+    from m3sync_dagster.cli.find_integration import find
+    from m3sync_dagster.cli.repair import mend, opened
+    from m3sync_dagster.sync.deletions import DeletionConsent
 
     found = find(name, entity)
     found.require_configured()
     entities = [entity] if entity else list(found.integration.mappings)
     with opened(found) as both, _verified(both, entities) as verified:
-        agreed = Agreement(first=yes, many=delete_up_to)
+        agreed = DeletionConsent(first=yes, many=delete_up_to)
         mended = mend(environment, both, verified, entity=entity, agreed=agreed) if repair else None
     told = _told(name, verified, mended)
     if json:
@@ -83,9 +83,9 @@ def verify(  # noqa: PLR0913 - the command line's options
 
 
 @contextmanager
-def _verified(both: "Both", entities: list[str]) -> Iterator[dict[str, "Verified"]]:
+def _verified(both: "Connections", entities: list[str]) -> Iterator[dict[str, "Verified"]]:
     """Verify entities; what was found is there to be mended while the block lasts."""
-    from m3sync_dagster.cli.mending import verified
+    from m3sync_dagster.cli.repair import verified
 
     with ExitStack() as stack:
         try:
@@ -100,14 +100,16 @@ def _verified(both: "Both", entities: list[str]) -> Iterator[dict[str, "Verified
             raise failed(error) from None
 
 
-def _told(name: str, verified: dict[str, "Verified"], mended: "Mended | None") -> dict[str, Any]:
+def _told(
+    name: str, verified: dict[str, "Verified"], mended: "RepairReport | None"
+) -> dict[str, Any]:
     entities = {key: one.as_dict() for key, one in verified.items()}
     clean = mended.clean if mended else all(one.tally.matches for one in verified.values())
     told = {"integration": name, "matches": clean, "entities": entities}
     return told | ({"repair": mended.as_dict()} if mended else {})
 
 
-def _show(name: str, verified: dict[str, "Verified"], mended: "Mended | None") -> None:
+def _show(name: str, verified: dict[str, "Verified"], mended: "RepairReport | None") -> None:
     print_table(
         f"{name}: Salesforce beside m3ter",
         ["entity", *COUNTS, "calls"],

@@ -1,7 +1,6 @@
 """An integration's assets: one for each entity type, and m3ter's side of them in the lineage."""
 
-from collections.abc import Iterator
-from collections.abc import Mapping as Dict
+from collections.abc import Iterator, Mapping
 from functools import cache
 
 import dagster as dg
@@ -9,7 +8,7 @@ import dagster as dg
 from m3sync_dagster.components.integration import Integration
 from m3sync_dagster.components.materialize import NO_REJECTED_RECORDS, STATE, materialize_entity
 from m3sync_dagster.components.schedule import build_schedule
-from m3sync_dagster.components.verify import build_check
+from m3sync_dagster.components.verify_check import build_check
 from m3sync_dagster.entities import ENTITIES, EntityType
 
 OWNERS = ["team:revenue-operations"]
@@ -148,11 +147,11 @@ def _description(integration: Integration, entity: EntityType) -> str:
     )
 
 
-def _tags(integration: Integration, entity: EntityType) -> Dict[str, str]:
+def _tags(integration: Integration, entity: EntityType) -> Mapping[str, str]:
     return {"m3sync/integration": integration.name, "m3sync/entity": entity.name}
 
 
-def _metadata(integration: Integration, entity: EntityType) -> Dict[str, object]:
+def _metadata(integration: Integration, entity: EntityType) -> Mapping[str, object]:
     own = integration.entities[entity.name]
     return {
         "salesforce_object": own.object or f"{entity.object} ({integration.namespace})",

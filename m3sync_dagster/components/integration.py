@@ -1,7 +1,7 @@
 """An integration as the program sees it: what its YAML says, checked and made exact."""
 
 import re
-from collections.abc import Mapping as Dict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -9,9 +9,9 @@ from functools import cached_property
 import xxhash
 
 from m3sync_dagster.entities import ENTITIES
+from m3sync_dagster.sync.entity_options import EntityOptions, build_mapping
 from m3sync_dagster.sync.errors import ConfigurationError
-from m3sync_dagster.sync.mapping import Mapping
-from m3sync_dagster.sync.options import EntityOptions, build_mapping
+from m3sync_dagster.sync.mapping import FieldMapping
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 """What an integration or a credential may be called: it becomes part of asset keys and tags."""
@@ -48,7 +48,7 @@ class Integration:
     minute_of_hour: int | None = None
     start: str = "2026-01-01-00:00"
     notify_users_if_disabled: tuple[str, ...] = ()
-    entities: Dict[str, EntityOptions] = field(default_factory=dict)
+    entities: Mapping[str, EntityOptions] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_name(self.name)
@@ -103,7 +103,7 @@ class Integration:
         return f"{tick if tick > now else tick + timedelta(hours=1):%Y-%m-%d %H:%M} UTC"
 
     @cached_property
-    def mappings(self) -> dict[str, Mapping]:
+    def mappings(self) -> dict[str, FieldMapping]:
         """Each entity's mapping, parents before their children.
 
         Raises:
@@ -120,7 +120,7 @@ class Integration:
             )
         return self.mappings_under(self.namespace_prefix or "")
 
-    def mappings_under(self, prefix: str) -> dict[str, Mapping]:
+    def mappings_under(self, prefix: str) -> dict[str, FieldMapping]:
         """Each entity's mapping, with a namespace before every object and field of ours."""
         full = f"{prefix.rstrip('_')}__" if prefix else ""
         return {

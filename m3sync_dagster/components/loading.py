@@ -2,14 +2,13 @@
 
 Dagster's own loader fails as a whole. Here every folder that holds a ``defs.yaml`` is a component
 tree of its own: Dagster parses, validates and builds it as it always does, code references and
-post-processing included, and what it refuses becomes a ``Problem`` of that file.
+post-processing included, and what it refuses becomes a ``LoadError`` of that file.
 """
 
 import os
 import warnings
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator
-from collections.abc import Mapping as Dict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -22,7 +21,7 @@ from dagster.components.core.defs_module import CompositeYamlComponent
 from dagster_shared.record import replace
 
 from m3sync_dagster.components.credentials import M3terCredential, SalesforceCredential
-from m3sync_dagster.components.problems import Problem, declared_names, explain
+from m3sync_dagster.components.load_errors import LoadError, declared_names, explain
 from m3sync_dagster.components.salesforce_sync import SalesforceSync
 from m3sync_dagster.sync.errors import ConfigurationError
 
@@ -55,7 +54,7 @@ class Project:
     """
 
     units: list[Unit] = field(default_factory=list)
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[LoadError] = field(default_factory=list)
 
     def of_type(self, kind: type[dg.Component]) -> dict[str, Ours]:
         """The components of one type, by name."""
@@ -179,7 +178,7 @@ def _doubled(component: Ours, names: Counter[tuple[str, str]]) -> Iterator[Confi
         )
 
 
-def _unknown(component: Ours, known: Dict[str, type[Ours]]) -> Iterator[ConfigurationError]:
+def _unknown(component: Ours, known: Mapping[str, type[Ours]]) -> Iterator[ConfigurationError]:
     if not isinstance(component, SalesforceSync):
         return
     for attribute, kind in (

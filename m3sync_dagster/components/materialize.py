@@ -10,16 +10,16 @@ import dagster as dg
 
 from m3sync_dagster.components.integration import Integration
 from m3sync_dagster.components.resources import (
+    LazyResource,
     M3terResource,
-    OpenedOnce,
     SalesforceResource,
     StateResource,
 )
 from m3sync_dagster.entities import EntityType
-from m3sync_dagster.lifecycle.runs import INTEGRATION_TAG, STATUS_TAG
-from m3sync_dagster.lifecycle.showing import show_event
+from m3sync_dagster.runs.event_log import show_event
+from m3sync_dagster.runs.run_status import INTEGRATION_TAG, STATUS_TAG
 from m3sync_dagster.salesforce import advise
-from m3sync_dagster.state import IntegrationState, unbroken
+from m3sync_dagster.state import RunState, translate_connection_errors
 from m3sync_dagster.sync.engine import EntitySync, Progress
 from m3sync_dagster.sync.errors import (
     ConfigurationError,
@@ -28,8 +28,8 @@ from m3sync_dagster.sync.errors import (
     RateLimitError,
     SyncError,
 )
-from m3sync_dagster.sync.mapping import Mapping
-from m3sync_dagster.sync.outcome import Count, Counts, Refused
+from m3sync_dagster.sync.mapping import FieldMapping
+from m3sync_dagster.sync.results import Count, Counts, Rejected
 
 STATE = "m3sync_state"
 """Key of the resource that holds our own state."""
@@ -74,7 +74,7 @@ def materialize_entity(
     started = time.monotonic()
     try:
         require_connected(integration)
-        state = resource_of(context, STATE, StateResource).writing(integration.name)
+        state = resource_of(context, STATE, StateResource).lock_integration(integration.name)
         salesforce = resource_of(context, integration.salesforce_credential, SalesforceResource)
         org = salesforce.org
         calls_before = org.calls
@@ -86,7 +86,7 @@ def materialize_entity(
             full=context.run.tags.get(FULL_TAG) == "true",
             preflight=lambda: _look_first(context, integration, entity, salesforce),
         )
-        with unbroken():
+        with translate_connection_errors():
             for progress in sync.run():
                 _tell(context, entity, progress)
     except SyncError as error:
@@ -123,12 +123,12 @@ def _look_first(
     """Hold the run's entities against the org before a row is sent, and log what it warns of.
 
     Raises:
-        MisfitError: something does not fit.
+        SchemaMismatchError: something does not fit.
         SyncError: Salesforce could not be asked.
     """
     chosen = {tuple(key.path) for key in context.run.asset_selection or ()}
 
-    def mappings() -> dict[str, Mapping]:
+    def mappings() -> dict[str, FieldMapping]:
         return {
             name: mapping
             for name, mapping in integration.mappings.items()
@@ -141,7 +141,7 @@ def _look_first(
 
 Context = dg.AssetExecutionContext | dg.AssetCheckExecutionContext
 """What an asset or an asset check is told of its run."""
-_Resource = TypeVar("_Resource", bound=OpenedOnce)
+_Resource = TypeVar("_Resource", bound=LazyResource)
 
 
 def resource_of(context: Context, key: str | None, kind: type[_Resource]) -> _Resource:
@@ -200,7 +200,7 @@ def failed(
 
 
 def _record_refusals(
-    context: dg.AssetExecutionContext, state: IntegrationState, entity: EntityType, counts: Counts
+    context: dg.AssetExecutionContext, state: RunState, entity: EntityType, counts: Counts
 ) -> None:
     """Rows that did not go through are one event for each of the two things to do about them."""
     bad = counts[Count.INVALID] + counts[Count.REJECTED]
@@ -219,7 +219,7 @@ def _record_refusals(
 
 
 def _record(
-    context: dg.AssetExecutionContext, state: IntegrationState, entity: EntityType, error: SyncError
+    context: dg.AssetExecutionContext, state: RunState, entity: EntityType, error: SyncError
 ) -> None:
     state.event(entity.name, context.run.run_id, error)
     show_event(context, _key(state.integration, entity), error)
@@ -252,7 +252,7 @@ def _result(
     )
 
 
-def _table_row(row: Refused) -> dg.TableRecord:
+def _table_row(row: Rejected) -> dg.TableRecord:
     return dg.TableRecord(
         {
             "m3ter_id": row.m3ter_id,

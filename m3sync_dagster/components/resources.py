@@ -14,19 +14,19 @@ from typing import Any, Self
 import dagster as dg
 from pydantic import PrivateAttr
 
-from m3sync_dagster.m3ter import M3terCredential, M3terOrganization
-from m3sync_dagster.salesforce import SalesforceCredential, SalesforceOrg
+from m3sync_dagster.m3ter import M3terAccessKey, M3terSource
+from m3sync_dagster.salesforce import ConnectedApp, SalesforceClient
 from m3sync_dagster.state import (
     IntegrationLock,
-    IntegrationState,
-    PostgresDescribes,
+    PostgresDescribeCache,
+    RunState,
     connect,
     postgres_url,
     record_event,
     require_current_schema,
 )
 from m3sync_dagster.sync.errors import ConfigurationError, SyncError
-from m3sync_dagster.sync.mapping import Mapping as FieldMapping
+from m3sync_dagster.sync.mapping import FieldMapping
 from m3sync_dagster.sync.preflight import Preflight
 
 
@@ -47,7 +47,7 @@ def read_env(credential: str, attribute: str, variable: str) -> str:
     return value
 
 
-class OpenedOnce(dg.ConfigurableResource[Any]):
+class LazyResource(dg.ConfigurableResource[Any]):
     """A resource that opens things at their first use, and closes them at the end of the run."""
 
     _opened: ExitStack = PrivateAttr(default_factory=ExitStack)
@@ -65,7 +65,7 @@ class OpenedOnce(dg.ConfigurableResource[Any]):
             yield self
 
 
-class M3terResource(OpenedOnce):
+class M3terResource(LazyResource):
     """An m3ter organization; see the component ``M3terCredential`` for each attribute."""
 
     credential: str
@@ -75,14 +75,14 @@ class M3terResource(OpenedOnce):
     base_url_env: str
     requests_per_second: int
 
-    def read(self) -> M3terCredential:
+    def read(self) -> M3terAccessKey:
         """Read the environment.
 
         Raises:
             ConfigurationError: a variable is unset, or holds something that cannot be.
         """
         given = {"base_url": os.environ[self.base_url_env]} if self._base_url_given() else {}
-        return M3terCredential(
+        return M3terAccessKey(
             organization_id=self._env("organization_id_env"),
             access_key_id=self._env("access_key_id_env"),
             api_secret=self._env("api_secret_env"),
@@ -91,13 +91,13 @@ class M3terResource(OpenedOnce):
         )
 
     @cached_property
-    def organization(self) -> M3terOrganization:
+    def organization(self) -> M3terSource:
         """The organization, opened once. Nothing is asked of m3ter before the first use.
 
         Raises:
             ConfigurationError: as for ``read``.
         """
-        return self._opened.enter_context(M3terOrganization(self.read(), postgres_url()))
+        return self._opened.enter_context(M3terSource(self.read(), postgres_url()))
 
     def _base_url_given(self) -> bool:
         return bool(os.environ.get(self.base_url_env))
@@ -106,7 +106,7 @@ class M3terResource(OpenedOnce):
         return read_env(self.credential, attribute, getattr(self, attribute))
 
 
-class SalesforceResource(OpenedOnce):
+class SalesforceResource(LazyResource):
     """A Salesforce org; see the component ``SalesforceCredential`` for each attribute."""
 
     credential: str
@@ -117,14 +117,14 @@ class SalesforceResource(OpenedOnce):
     private_key_file_env: str | None
     api_version: str
 
-    def read(self) -> SalesforceCredential:
+    def read(self) -> ConnectedApp:
         """Read the environment.
 
         Raises:
             ConfigurationError: a variable is unset, or holds something that cannot be.
         """
         flow = self._jwt() if self.username_env else self._client_secret()
-        return SalesforceCredential(
+        return ConnectedApp(
             login_url=self._env("login_url_env"),
             client_id=self._env("client_id_env"),
             api_version=self.api_version,
@@ -132,15 +132,17 @@ class SalesforceResource(OpenedOnce):
         )
 
     @cached_property
-    def org(self) -> SalesforceOrg:
+    def org(self) -> SalesforceClient:
         """The org, opened once. Nothing is asked of Salesforce before the first use.
 
         Raises:
             ConfigurationError: as for ``read``.
         """
         credential = self.read()
-        describes = PostgresDescribes(postgres_url(), credential.identity)
-        return self._opened.enter_context(closing(SalesforceOrg(credential, describes=describes)))
+        describes = PostgresDescribeCache(postgres_url(), credential.identity)
+        return self._opened.enter_context(
+            closing(SalesforceClient(credential, describes=describes))
+        )
 
     def preflight(
         self, integration: str, mappings: Callable[[], Mapping[str, FieldMapping]]
@@ -180,10 +182,10 @@ class SalesforceResource(OpenedOnce):
         return read_env(self.credential, attribute, str(getattr(self, attribute)))
 
 
-class StateResource(OpenedOnce):
+class StateResource(LazyResource):
     """Our state in PostgreSQL, and the lock on the integration that a run writes."""
 
-    def writing(self, integration: str) -> IntegrationState:
+    def lock_integration(self, integration: str) -> RunState:
         """Take an integration's lock until the end of the run, and give what may be written.
 
         Raises:
@@ -193,7 +195,7 @@ class StateResource(OpenedOnce):
             require_current_schema(postgres_url())
             connection = self._opened.enter_context(connect(postgres_url()))
             self._opened.enter_context(IntegrationLock(connection, integration))
-            self._states[integration] = IntegrationState(postgres_url(), connection, integration)
+            self._states[integration] = RunState(postgres_url(), connection, integration)
         return self._states[integration]
 
     def event(self, integration: str, entity: str, run_id: str, error: SyncError) -> None:
@@ -206,4 +208,4 @@ class StateResource(OpenedOnce):
         with connect(postgres_url()) as connection:
             record_event(connection, integration, entity, run_id, error)
 
-    _states: dict[str, IntegrationState] = PrivateAttr(default_factory=dict)
+    _states: dict[str, RunState] = PrivateAttr(default_factory=dict)

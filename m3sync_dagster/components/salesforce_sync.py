@@ -1,7 +1,6 @@
 """The component ``m3sync_dagster.SalesforceSync``: one integration, as people write it."""
 
-from collections.abc import Mapping as Dict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
 import dagster as dg
@@ -10,8 +9,8 @@ from pydantic import BaseModel, Field, create_model
 from m3sync_dagster.components.assets import build_integration_definitions
 from m3sync_dagster.components.integration import Integration
 from m3sync_dagster.entities import ENTITIES
-from m3sync_dagster.sync.options import EntityOptions, WhenGone
-from m3sync_dagster.sync.scope import Scope
+from m3sync_dagster.sync.account_filter import AccountFilter
+from m3sync_dagster.sync.entity_options import EntityOptions, WhenGone
 
 
 class EntityConfig(dg.Model):
@@ -224,7 +223,7 @@ class SalesforceSync(dg.Component, dg.Model, dg.Resolvable):
         """Names of the entity types that are carried, parents first."""
         return [name for name in ENTITIES if name in self.entities.model_fields_set]
 
-    def _options(self) -> Dict[str, EntityOptions]:
+    def _options(self) -> Mapping[str, EntityOptions]:
         return {
             name: self._entity_options(getattr(self.entities, name) or EntityConfig())
             for name in self.carried
@@ -241,7 +240,7 @@ class SalesforceSync(dg.Component, dg.Model, dg.Resolvable):
             constants=config.constants,
             truncate=frozenset(config.truncate),
             include_unsettled=config.include_unsettled,
-            scope=Scope(frozenset(allowed), frozenset(restricted)),
+            scope=AccountFilter(frozenset(allowed), frozenset(restricted)),
             when_gone=WhenGone(config.when_gone),
             gone_field=config.gone_field,
         )

@@ -13,8 +13,8 @@ from dagster._core.definitions.partitions.context import partition_loading_conte
 
 from m3sync_dagster.components.integration import Integration
 from m3sync_dagster.components.materialize import run_tags, sync_checks
-from m3sync_dagster.lifecycle.gate import disabled_reason
-from m3sync_dagster.lifecycle.runs import INTEGRATION_TAG
+from m3sync_dagster.guard.disabled_check import disabled_reason
+from m3sync_dagster.runs.run_status import INTEGRATION_TAG
 from m3sync_dagster.state import connect, is_locked, postgres_url
 
 JOB = "salesforce_sync"

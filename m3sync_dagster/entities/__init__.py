@@ -8,7 +8,7 @@ from m3sync_dagster.entities._model import (
     M3TER_ID_LENGTH,
     EntityType,
     Field,
-    Kind,
+    FieldKind,
 )
 from m3sync_dagster.entities.account import ACCOUNT
 from m3sync_dagster.entities.balance import BALANCE
@@ -27,5 +27,5 @@ __all__ = [
     "M3TER_ID_LENGTH",
     "EntityType",
     "Field",
-    "Kind",
+    "FieldKind",
 ]

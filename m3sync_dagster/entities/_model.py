@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Kind(StrEnum):
+class FieldKind(StrEnum):
     """The form of a value in m3ter's JSON, and so the rule that turns it into a Salesforce value.
 
     - ``TEXT``: a string. An empty string is no value, as it is to Salesforce.
@@ -51,7 +51,7 @@ class Field:
 
     source: str
     salesforce: str
-    kind: Kind = Kind.TEXT
+    kind: FieldKind = FieldKind.TEXT
     length: int = 255
     precision: int = 18
     scale: int = 0
@@ -77,7 +77,7 @@ class EntityType:
         aliases: other names that people have for it.
         query: parameters of the list endpoint beside those for paging and for accounts.
         settled: a record is carried once one of these fields has this value, since before that
-            m3ter may still work it out anew; from then on it is followed; empty: always.
+            m3ter may still calculate it again; from then on it is followed; empty: always.
     """
 
     name: str
@@ -95,7 +95,7 @@ class EntityType:
     @property
     def lookups(self) -> Iterator[Field]:
         """The fields that point to another record."""
-        return (field for field in self.fields if field.kind is Kind.LOOKUP)
+        return (field for field in self.fields if field.kind is FieldKind.LOOKUP)
 
     @property
     def parents(self) -> frozenset[str]:
@@ -122,16 +122,16 @@ def money(source: str, salesforce: str) -> Field:
     keeps more if they are sent.
     Source: Salesforce Help 000387302, on decimal places of numbers that come by the API.
     """
-    return Field(source, salesforce, Kind.NUMBER, precision=18, scale=6)
+    return Field(source, salesforce, FieldKind.NUMBER, precision=18, scale=6)
 
 
 AUDIT_FIELDS: tuple[Field, ...] = (
-    Field("version", "Version__c", Kind.INTEGER),
-    Field("dtCreated", "Created_In_m3ter__c", Kind.DATETIME, aliases=("Created date",)),
+    Field("version", "Version__c", FieldKind.INTEGER),
+    Field("dtCreated", "Created_In_m3ter__c", FieldKind.DATETIME, aliases=("Created date",)),
     Field(
         "dtLastModified",
         "Modified_In_m3ter__c",
-        Kind.DATETIME,
+        FieldKind.DATETIME,
         aliases=("Modified date", "Last modified date"),
     ),
     identity("createdBy", "Created_By_In_m3ter__c"),

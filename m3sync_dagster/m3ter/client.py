@@ -14,7 +14,7 @@ from urllib.parse import quote
 import httpx
 import msgspec
 
-from m3sync_dagster.m3ter.credential import M3terCredential
+from m3sync_dagster.m3ter.credential import M3terAccessKey
 from m3sync_dagster.sync.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -55,7 +55,7 @@ class TokenAuth(httpx.Auth):
         clock: seconds, only ever growing.
     """
 
-    def __init__(self, credential: M3terCredential, clock: Callable[[], float]) -> None:
+    def __init__(self, credential: M3terAccessKey, clock: Callable[[], float]) -> None:
         self._url = credential.base_url.rstrip("/") + _TOKEN_PATH
         key = f"{credential.access_key_id}:{credential.api_secret}"
         self._basic = base64.b64encode(key.encode()).decode()
@@ -136,7 +136,7 @@ class Client:
 
     def __init__(
         self,
-        credential: M3terCredential,
+        credential: M3terAccessKey,
         take_permit: Callable[[], None],
         retries: int = RETRIES,
         clock: Callable[[], float] = time.monotonic,

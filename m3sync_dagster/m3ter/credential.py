@@ -8,7 +8,7 @@ from m3sync_dagster.sync.errors import ConfigurationError
 
 
 @dataclass(frozen=True, slots=True)
-class M3terCredential:
+class M3terAccessKey:
     """A service user's access key, and how fast we may ask with it.
 
     Args:

@@ -17,7 +17,7 @@ _MY_DOMAIN_REMEDY = (
 
 
 @dataclass(frozen=True, slots=True)
-class SalesforceCredential:
+class ConnectedApp:
     """A connected app's credential, for one of Salesforce's two flows without a person.
 
     Client credentials: ``client_secret``. JWT bearer: ``username`` and ``private_key``.
@@ -77,7 +77,7 @@ class SalesforceCredential:
         return urlsplit(self.login_url.strip())
 
 
-def _check_flow(credential: SalesforceCredential) -> None:
+def _check_flow(credential: ConnectedApp) -> None:
     parts = (credential.client_secret, credential.username, credential.private_key)
     one_flow = tuple(map(bool, parts)) in {(True, False, False), (False, True, True)}
     if not credential.client_id or not one_flow:

@@ -37,7 +37,7 @@ _OPTIONS = {
 }
 
 
-class Problem(msgspec.Struct, frozen=True, rename="camel"):
+class DeployError(msgspec.Struct, frozen=True, rename="camel"):
     """What is wrong with one component, in Salesforce's words."""
 
     component_type: str | None = None
@@ -73,12 +73,12 @@ class Deploy(msgspec.Struct, frozen=True, rename="camel"):
     details: dict[str, Any] | None = None
 
     @property
-    def problems(self) -> list[Problem]:
+    def problems(self) -> list[DeployError]:
         """Each component's problem."""
         failures = (self.details or {}).get("componentFailures") or []
         # A single one comes without its list.
         listed = failures if isinstance(failures, list) else [failures]
-        return [msgspec.convert(failure, Problem) for failure in listed]
+        return [msgspec.convert(failure, DeployError) for failure in listed]
 
 
 class _Answer(msgspec.Struct, rename="camel"):

@@ -8,7 +8,7 @@ import msgspec
 from m3sync_dagster.salesforce.errors import NotFoundError
 from m3sync_dagster.salesforce.transport import Transport, decode
 from m3sync_dagster.sync.errors import ConfigurationError
-from m3sync_dagster.sync.ports import DescribeCache, SalesforceField, SalesforceObject
+from m3sync_dagster.sync.interfaces import DescribeCache, SalesforceField, SalesforceObject
 
 NOT_MODIFIED = 304
 
@@ -26,33 +26,33 @@ class Describer:
         self._cache = cache
         self._known: dict[str, SalesforceObject] = {}
 
-    def describe(self, object_name: str, *, anew: bool = False) -> SalesforceObject:
+    def describe(self, object_name: str, *, refresh: bool = False) -> SalesforceObject:
         """Read what the org says of an object now.
 
         Args:
             object_name: API name.
-            anew: ask even for what would be unchanged since it was last read.
+            refresh: ask even for what would be unchanged since it was last read.
 
         Raises:
             ConfigurationError: the object does not exist, or this user may not see it;
                 Salesforce does not tell these apart.
             SyncError: Salesforce could not be asked.
         """
-        if anew or object_name not in self._known:
-            self._known[object_name] = parse_object(object_name, self._ask(object_name, anew))
+        if refresh or object_name not in self._known:
+            self._known[object_name] = parse_object(object_name, self._ask(object_name, refresh))
         return self._known[object_name]
 
-    def remembered(self, object_name: str) -> SalesforceObject | None:
+    def cached(self, object_name: str) -> SalesforceObject | None:
         """Give what was last read of an object, by this run or an earlier one."""
         if object_name in self._known:
             return self._known[object_name]
         held = self._cache.read(object_name) if self._cache else None
         return parse_object(object_name, msgspec.json.decode(held[0])) if held else None
 
-    def _ask(self, object_name: str, anew: bool) -> dict[str, Any]:  # noqa: FBT001 - as described
+    def _ask(self, object_name: str, refresh: bool) -> dict[str, Any]:  # noqa: FBT001 - as described
         """Source: REST API Developer Guide, "Get Object Metadata Changes"."""
         path = f"/sobjects/{quote(object_name, safe='')}/describe"
-        held = None if anew or self._cache is None else self._cache.read(object_name)
+        held = None if refresh or self._cache is None else self._cache.read(object_name)
         since = {"If-Modified-Since": held[1]} if held and held[1] else {}
         try:
             response = self._transport.call("GET", path, headers=since)

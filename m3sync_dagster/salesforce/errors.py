@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from m3sync_dagster.salesforce._catalogue import (
+from m3sync_dagster.salesforce._error_codes import (
     ADVICE,
     CODELESS_LOGIN,
     EXCEPTIONS,
@@ -27,7 +27,7 @@ from m3sync_dagster.sync.errors import (
     RemoteError,
     SyncError,
 )
-from m3sync_dagster.sync.outcome import ErrorClass, Refused, RowResult
+from m3sync_dagster.sync.results import ErrorClass, Rejected, RowResult
 
 LOGIN = "the login"
 """What a login is called where something was refused."""
@@ -50,7 +50,7 @@ class UnreadableBodyError(RemoteError):
 
 
 @dataclass(frozen=True, slots=True)
-class Complaint:
+class ApiError:
     """One error as Salesforce words it.
 
     Args:
@@ -71,11 +71,11 @@ class Complaint:
     def __str__(self) -> str:
         return f"{self.code}: {self.message}" if self.message else self.code
 
-    def refuse(self, m3ter_id: str) -> Refused:
+    def refuse(self, m3ter_id: str) -> Rejected:
         """Turn it into the fate of a row."""
         advice = self.advice
         message = f"{self.message} (a code m3sync does not know)" if advice is UNKNOWN else None
-        return Refused(
+        return Rejected(
             m3ter_id, advice.error_class, self.code, message or self.message, self.fields
         )
 
@@ -97,29 +97,29 @@ def advise(code: str, message: str = "") -> Advice:
     return ADVICE.get(key, UNKNOWN)
 
 
-def parse_row_error(text: str) -> Complaint:
+def parse_row_error(text: str) -> ApiError:
     """Read the ``sf__Error`` of a failed row, ``CODE:message:field list --``.
 
     Source: Bulk API 2.0 Developer Guide, "Get Job Failed Record Results".
     """
     code, colon, rest = text.strip().partition(":")
     if not colon or not re.fullmatch(r"\w+", code):
-        return Complaint(NO_CODE, text.strip())
+        return ApiError(NO_CODE, text.strip())
     message, _, tail = rest.rpartition(":")
     if not tail.endswith("--"):
-        return Complaint(code, rest)
-    return Complaint(code, message, tuple(re.findall(r"[\w.]+", tail.removesuffix("--"))))
+        return ApiError(code, rest)
+    return ApiError(code, message, tuple(re.findall(r"[\w.]+", tail.removesuffix("--"))))
 
 
-def parse_job_error(text: str) -> Complaint:
+def parse_job_error(text: str) -> ApiError:
     """Read the ``errorMessage`` of a failed job, ``Code : message``."""
     code, colon, message = text.partition(":")
     if not colon or not re.fullmatch(r"\w+", code.strip()):
-        return Complaint("JOB_FAILED", text.strip())
-    return Complaint(code.strip(), message.strip())
+        return ApiError("JOB_FAILED", text.strip())
+    return ApiError(code.strip(), message.strip())
 
 
-def parse_answer(status: int, body: object) -> Complaint:
+def parse_answer(status: int, body: object) -> ApiError:
     """Read the body of an error answer: a list of errors, one error, or a token error.
 
     Args:
@@ -128,18 +128,18 @@ def parse_answer(status: int, body: object) -> Complaint:
     """
     first = body[0] if isinstance(body, list) and body else body
     if not isinstance(first, dict):
-        return Complaint(f"HTTP_{status}", "")
+        return ApiError(f"HTTP_{status}", "")
     code = first.get("errorCode") or first.get("statusCode") or first.get("error")
     message = first.get("message") or first.get("error_description") or ""
     fields = first.get("fields")
-    return Complaint(
+    return ApiError(
         str(code or f"HTTP_{status}"),
         str(message),
         tuple(map(str, fields)) if isinstance(fields, list) else (),
     )
 
 
-def stop(complaint: Complaint, where: str, status: int | None = None) -> SyncError:
+def to_sync_error(complaint: ApiError, where: str, status: int | None = None) -> SyncError:
     """Turn a complaint about a whole request, job or login into what stops the sync.
 
     Args:
@@ -156,7 +156,7 @@ def stop(complaint: Complaint, where: str, status: int | None = None) -> SyncErr
     return _kind(complaint, advice, status)(cause, advice.remedy)
 
 
-def _login_advice(complaint: Complaint) -> Advice:
+def _login_advice(complaint: ApiError) -> Advice:
     """What a login's refusal means; one without a code says nothing of objects or rights."""
     advice = complaint.advice
     codeless = complaint.code.startswith("HTTP_4")
@@ -166,7 +166,7 @@ def _login_advice(complaint: Complaint) -> Advice:
 
 
 def _kind(
-    complaint: Complaint, advice: Advice, status: int | None
+    complaint: ApiError, advice: Advice, status: int | None
 ) -> Callable[[str, str], SyncError]:
     special = _SPECIAL.get(normalise(complaint.code))
     if special is not None:
@@ -176,7 +176,7 @@ def _kind(
     return _BY_CLASS.get(advice.error_class, RemoteError)
 
 
-def stopping(results: Iterable[RowResult], where: str) -> SyncError | None:
+def blocking_error(results: Iterable[RowResult], where: str) -> SyncError | None:
     """What a row's refusal says of all the rows that would come after it, if anything.
 
     Args:
@@ -184,10 +184,10 @@ def stopping(results: Iterable[RowResult], where: str) -> SyncError | None:
         where: where they went, such as ``the object Account``.
     """
     for result in results:
-        if isinstance(result, Refused) and (
+        if isinstance(result, Rejected) and (
             result.error_class in _STOPPING or normalise(result.code) == "STORAGELIMITEXCEEDED"
         ):
-            return stop(Complaint(result.code, result.message), f"rows of {where}")
+            return to_sync_error(ApiError(result.code, result.message), f"rows of {where}")
     return None
 
 

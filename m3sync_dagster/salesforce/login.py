@@ -1,20 +1,28 @@
 """Logging in, by simple-salesforce, over our own session."""
 
+import re
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+import msgspec
+
 from m3sync_dagster.loopback import is_loopback
-from m3sync_dagster.salesforce import stand_in
+from m3sync_dagster.salesforce import sandbox_adapter as stand_in
 from m3sync_dagster.salesforce.credential import (
     OFFICIAL_DOMAIN,
-    SalesforceCredential,
+    ConnectedApp,
 )
 from m3sync_dagster.sync.errors import ConfigurationError, RemoteError
 
 if TYPE_CHECKING:
     import requests
+
+
+TOKEN_PATH = "/services/oauth2/token"  # noqa: S105 - a path
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +35,13 @@ class Token:
     value: str = field(repr=False)
     instance: str
     """Host, and port where there is one."""
+    organization_id: str | None = None
+    """The org's 15-character Id; ``None`` where the answer does not say it."""
+    user_id: str | None = None
+    """The 15-character Id of the user that the app runs as; ``None`` as above."""
 
 
-def log_in(credential: SalesforceCredential, session: "requests.Session") -> Token:
+def log_in(credential: ConnectedApp, session: "requests.Session") -> Token:
     """Fetch an access token with the flow that the credential is made for.
 
     Raises:
@@ -44,14 +56,53 @@ def log_in(credential: SalesforceCredential, session: "requests.Session") -> Tok
     if credential.private_key is not None:
         _check_key(credential.private_key)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _token_answers(session) as answers:
             # It warns of an unapproved user, and then raises as well.
             warnings.simplefilter("ignore", UserWarning)
             value, instance = SalesforceLogin(session=session, **_arguments(credential))
     except (SalesforceAuthenticationFailed, AttributeError):
         # The chain is cut: the answer may hold a token, and must not show in a traceback.
         raise _no_token() from None
-    return _checked(value, instance, credential)
+    return _checked(value, instance, _identity(answers), credential)
+
+
+@contextmanager
+def _token_answers(session: "requests.Session") -> Iterator[list["requests.Response"]]:
+    """Collect the token endpoint's answers: simple-salesforce does not return all they hold."""
+    answers: list[requests.Response] = []
+
+    def collect(response: "requests.Response", **_options: object) -> None:
+        if urlsplit(response.url).path == TOKEN_PATH:
+            answers.append(response)
+
+    hooks = session.hooks["response"]
+    hooks.append(collect)
+    try:
+        yield answers
+    finally:
+        hooks.remove(collect)
+
+
+class _TokenAnswer(msgspec.Struct):
+    """The part of a token answer that names the org and the user: ``https://host/id/00D…/005…``.
+
+    Source: Salesforce Help, "OAuth 2.0 Client Credentials Flow", and "Identity URLs".
+    """
+
+    id: str = ""
+
+
+_IDENTITY = re.compile(r"/id/(00D[0-9A-Za-z]{12})(?:[0-9A-Za-z]{3})?/(005[0-9A-Za-z]{12})")
+
+
+def _identity(answers: "list[requests.Response]") -> tuple[str | None, str | None]:
+    """The 15-character Ids of the org and of the user, as far as the answer says them."""
+    try:
+        answer = msgspec.json.decode(answers[-1].content, type=_TokenAnswer)
+    except (IndexError, msgspec.DecodeError, UnicodeDecodeError):
+        return None, None
+    found = _IDENTITY.search(answer.id)
+    return (found[1], found[2]) if found else (None, None)
 
 
 def _check_key(pem: str) -> None:
@@ -71,7 +122,7 @@ def _check_key(pem: str) -> None:
         )
 
 
-def _arguments(credential: SalesforceCredential) -> dict[str, Any]:
+def _arguments(credential: ConnectedApp) -> dict[str, Any]:
     """The flow's arguments in simple-salesforce's words; it adds ``.salesforce.com`` itself."""
     label = credential.host.removesuffix(OFFICIAL_DOMAIN)
     label = stand_in.DOMAIN if credential.loopback else label
@@ -99,13 +150,18 @@ def _for_testing(label: str) -> bool:
     return label == "test" or "--" in label or ".scratch." in label
 
 
-def _checked(value: object, instance: str, credential: SalesforceCredential) -> Token:
-    """Take the answer, unless it would send the token to a stranger."""
+def _checked(
+    value: object,
+    instance: str,
+    identity: tuple[str | None, str | None],
+    credential: ConnectedApp,
+) -> Token:
+    """Accept the answer, unless the token would go to a host that is not Salesforce's."""
     host = urlsplit(f"//{instance}").hostname or ""
     trusted = is_loopback(host) if credential.loopback else host.endswith(OFFICIAL_DOMAIN)
     if not isinstance(value, str) or not value or not trusted:
         raise _no_token()
-    return Token(value, instance.rstrip("/"))
+    return Token(value, instance.rstrip("/"), *identity)
 
 
 def _no_token() -> RemoteError:

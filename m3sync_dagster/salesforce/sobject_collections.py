@@ -15,22 +15,22 @@ import msgspec
 
 from m3sync_dagster.salesforce.errors import (
     NO_CODE,
-    Complaint,
+    ApiError,
     UnreadableBodyError,
     parse_answer,
 )
+from m3sync_dagster.salesforce.formatting import line_ends, plain
 from m3sync_dagster.salesforce.transport import Transport
-from m3sync_dagster.salesforce.values import line_ends, plain
 from m3sync_dagster.sync.errors import RemoteError
-from m3sync_dagster.sync.outcome import (
+from m3sync_dagster.sync.interfaces import Column, Group, Target
+from m3sync_dagster.sync.results import (
     Acknowledged,
     ErrorClass,
-    Refused,
+    Rejected,
     Row,
     RowResult,
     Value,
 )
-from m3sync_dagster.sync.ports import Column, Group, Target
 
 MOST_ROWS = 200
 """Rows that Salesforce takes in one call."""
@@ -39,7 +39,7 @@ BLOCK = 2_000
 FEWER_ROWS = 50
 """Rows of a call that repeats what met a lock."""
 WORKERS = 4
-WAITS = (1.0, 3.0, 9.0)
+RETRY_DELAYS = (1.0, 3.0, 9.0)
 """Seconds before each repetition of rows that met a passing trouble, give or take half."""
 PASSING = {ErrorClass.TRANSIENT, ErrorClass.COLLATERAL}
 Lane = list[list[Row]]
@@ -77,25 +77,25 @@ def _upsert_block(
     sleep: Callable[[float], None],
 ) -> Iterator[list[RowResult]]:
     size = FEWER_ROWS if group.tries else MOST_ROWS
-    for wait in WAITS:
+    for wait in RETRY_DELAYS:
         passing: set[str] = set()
         for results in _send_lanes(transport, target, lanes(rows, group.parent, size)):
-            again = {result.m3ter_id for result in results if may_pass(result)}
+            again = {result.m3ter_id for result in results if is_retryable(result)}
             passing |= again
             yield [result for result in results if result.m3ter_id not in again]
         if not passing:
             return
         rows, size = [row for row in rows if row.m3ter_id in passing], FEWER_ROWS
-        sleep(jittered(wait))
+        sleep(with_jitter(wait))
     yield from _send_lanes(transport, target, lanes(rows, group.parent, size))
 
 
-def may_pass(result: RowResult) -> bool:
+def is_retryable(result: RowResult) -> bool:
     """Whether the row is worth another try in the same run."""
-    return isinstance(result, Refused) and result.error_class in PASSING
+    return isinstance(result, Rejected) and result.error_class in PASSING
 
 
-def jittered(seconds: float) -> float:
+def with_jitter(seconds: float) -> float:
     """Vary a wait by half, so that several writers do not meet again."""
     return seconds * random.uniform(0.5, 1.5)  # noqa: S311 - nothing secret hangs on it
 
@@ -177,7 +177,7 @@ def _send(transport: Transport, target: Target, rows: list[Row]) -> list[RowResu
         )
     except UnreadableBodyError as error:
         if len(rows) == 1:
-            return [Complaint("JSON_PARSER_ERROR", error.cause).refuse(rows[0].m3ter_id)]
+            return [ApiError("JSON_PARSER_ERROR", error.cause).refuse(rows[0].m3ter_id)]
         middle = len(rows) // 2
         return _send(transport, target, rows[:middle]) + _send(transport, target, rows[middle:])
     if len(answers) != len(rows):
@@ -194,7 +194,7 @@ def _result(row: Row, answer: _Answer) -> RowResult:
     if answer.success:
         return Acknowledged(row.m3ter_id, answer.id or "", bool(answer.created))
     errors = [msgspec.json.decode(error) for error in answer.errors or ()]
-    complaint = parse_answer(200, errors) if errors else Complaint(NO_CODE, "no reason given")
+    complaint = parse_answer(200, errors) if errors else ApiError(NO_CODE, "no reason given")
     return complaint.refuse(row.m3ter_id)
 
 

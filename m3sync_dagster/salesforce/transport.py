@@ -26,14 +26,14 @@ from tenacity import (
     stop_after_attempt,
 )
 
-from m3sync_dagster.salesforce.credential import SalesforceCredential
-from m3sync_dagster.salesforce.errors import LOGIN, Complaint, parse_answer, stop
+from m3sync_dagster.salesforce.credential import ConnectedApp
+from m3sync_dagster.salesforce.errors import LOGIN, ApiError, parse_answer, to_sync_error
 from m3sync_dagster.salesforce.login import Token, log_in
 from m3sync_dagster.salesforce.quota import Limits, Quota
-from m3sync_dagster.salesforce.repeating import PassingError, may_pass, wait
-from m3sync_dagster.salesforce.stand_in import StandIn
+from m3sync_dagster.salesforce.retry import RetryableError, is_retryable, wait
+from m3sync_dagster.salesforce.sandbox_adapter import SandboxAdapter
 from m3sync_dagster.sync.errors import AuthenticationError, ConfigurationError, RemoteError
-from m3sync_dagster.sync.outcome import ErrorClass
+from m3sync_dagster.sync.results import ErrorClass
 
 if TYPE_CHECKING:
     from simple_salesforce.api import Salesforce
@@ -76,7 +76,7 @@ class Transport(requests.Session):
 
     def __init__(
         self,
-        credential: SalesforceCredential,
+        credential: ConnectedApp,
         quota_share: float = 0.8,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -90,7 +90,7 @@ class Transport(requests.Session):
         self._login_lock = threading.Lock()
         self._count_lock = threading.Lock()
         self._retrying = Retrying(
-            retry=retry_if_exception(may_pass),
+            retry=retry_if_exception(is_retryable),
             stop=stop_after_attempt(ATTEMPTS),
             wait=wait,
             sleep=sleep,
@@ -104,7 +104,9 @@ class Transport(requests.Session):
         self.adapters.clear()
         if self._credential.loopback:
             self.trust_env = False
-            self.mount("https://", StandIn(self._credential.origin, pool_maxsize=CONNECTIONS))
+            self.mount(
+                "https://", SandboxAdapter(self._credential.origin, pool_maxsize=CONNECTIONS)
+            )
         else:
             self.mount("https://", HTTPAdapter(pool_maxsize=CONNECTIONS))
         self.auth = _unchanged
@@ -247,7 +249,7 @@ class Transport(requests.Session):
     ) -> requests.Response:
         try:
             return self._retrying(self._attempt, request, options)
-        except PassingError as error:
+        except RetryableError as error:
             raise _refusal(error.response) from None
         except requests.RequestException as error:
             raise _unreachable(_where(request), error) from error
@@ -262,7 +264,7 @@ class Transport(requests.Session):
                 response.status_code in _PASSING
                 or complaint.advice.error_class is ErrorClass.TRANSIENT
             ):
-                raise PassingError(response, complaint)
+                raise RetryableError(response, complaint)
         return response
 
     def _ask(self, request: requests.PreparedRequest, options: dict[str, Any]) -> requests.Response:
@@ -326,7 +328,7 @@ def _is_bearer(request: requests.PreparedRequest) -> bool:
     return str(request.headers.get("Authorization", "")).startswith(_BEARER)
 
 
-def _complaint(response: requests.Response) -> Complaint:
+def _complaint(response: requests.Response) -> ApiError:
     try:
         body = msgspec.json.decode(response.content)
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -340,7 +342,7 @@ def _where(request: requests.PreparedRequest) -> str:
 
 
 def _refusal(response: requests.Response) -> Exception:
-    return stop(_complaint(response), _where(response.request), response.status_code)
+    return to_sync_error(_complaint(response), _where(response.request), response.status_code)
 
 
 def _nonsense(where: str, detail: str) -> RemoteError:

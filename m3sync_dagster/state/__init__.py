@@ -1,8 +1,13 @@
 """State in PostgreSQL, schema ``m3sync``: what Salesforce acknowledged, rejects, jobs, events."""
 
-from m3sync_dagster.state.comparison import PostgresComparison
-from m3sync_dagster.state.database import POSTGRES_URL, connect, libpq_url, postgres_url, unbroken
-from m3sync_dagster.state.describes import PostgresDescribes
+from m3sync_dagster.state.database import (
+    POSTGRES_URL,
+    connect,
+    libpq_url,
+    postgres_url,
+    translate_connection_errors,
+)
+from m3sync_dagster.state.describe_cache import PostgresDescribeCache
 from m3sync_dagster.state.events import (
     Event,
     action_event,
@@ -10,11 +15,18 @@ from m3sync_dagster.state.events import (
     record_event,
     storable,
 )
-from m3sync_dagster.state.integration import IntegrationState
+from m3sync_dagster.state.integration_state import (
+    GuardState,
+    guard_lock,
+    read_guard_state,
+    read_guard_states,
+    write_guard_states,
+)
 from m3sync_dagster.state.ledger import PostgresLedger
 from m3sync_dagster.state.lock import IntegrationLock, is_locked
 from m3sync_dagster.state.migrate import migrate, require_current_schema
-from m3sync_dagster.state.notices import Notice, Undelivered, owe, undelivered
+from m3sync_dagster.state.outbox import Notice, Undelivered, enqueue, undelivered
+from m3sync_dagster.state.reconcile_tables import PostgresReconciliation
 from m3sync_dagster.state.rejects import (
     Reject,
     count_rejects,
@@ -22,45 +34,39 @@ from m3sync_dagster.state.rejects import (
     resting,
     retry_rejects,
 )
-from m3sync_dagster.state.standing import (
-    Standing,
-    deciding,
-    read_standing,
-    read_standings,
-    write_standings,
-)
+from m3sync_dagster.state.run_state import RunState
 
 __all__ = [
     "POSTGRES_URL",
     "Event",
+    "GuardState",
     "IntegrationLock",
-    "IntegrationState",
     "Notice",
-    "PostgresComparison",
-    "PostgresDescribes",
+    "PostgresDescribeCache",
     "PostgresLedger",
+    "PostgresReconciliation",
     "Reject",
-    "Standing",
+    "RunState",
     "Undelivered",
     "action_event",
     "connect",
     "count_rejects",
-    "deciding",
+    "enqueue",
+    "guard_lock",
     "is_locked",
     "libpq_url",
     "list_events",
     "list_rejects",
     "migrate",
-    "owe",
     "postgres_url",
-    "read_standing",
-    "read_standings",
+    "read_guard_state",
+    "read_guard_states",
     "record_event",
     "require_current_schema",
     "resting",
     "retry_rejects",
     "storable",
-    "unbroken",
+    "translate_connection_errors",
     "undelivered",
-    "write_standings",
+    "write_guard_states",
 ]

@@ -35,7 +35,7 @@ class PostgresStorage(DagsterPostgresStorage):
             RemoteError: the project's own server does not start.
         """
         if not os.environ.get(POSTGRES_URL) and not os.environ.get("DAGSTER_HOME"):
-            from m3sync_dagster.state import embedded  # noqa: PLC0415 - rarely needed
+            from m3sync_dagster.state import embedded_postgres  # noqa: PLC0415 - rarely needed
 
-            os.environ[POSTGRES_URL] = embedded.start(Path.cwd() / ".m3sync" / "postgres")
+            os.environ[POSTGRES_URL] = embedded_postgres.start(Path.cwd() / ".m3sync" / "postgres")
         return cls(postgres_url(), inst_data=inst_data)

@@ -72,7 +72,7 @@ def connect(url: str) -> psycopg.Connection:
 
 
 @contextmanager
-def unbroken() -> Iterator[None]:
+def translate_connection_errors() -> Iterator[None]:
     """Tell in words of a connection that breaks while the block lasts.
 
     Raises:

@@ -12,8 +12,8 @@ import psycopg
 
 from m3sync_dagster.state import _ledger_sql as sql
 from m3sync_dagster.state.database import connect
-from m3sync_dagster.sync.outcome import Acknowledged, ErrorClass, Refused, Row, RowResult
-from m3sync_dagster.sync.ports import LeftJob, Seen, Staged
+from m3sync_dagster.sync.interfaces import RecordHash, StagedRow, UnfinishedJob
+from m3sync_dagster.sync.results import Acknowledged, ErrorClass, Rejected, Row, RowResult
 
 _ENCODE = msgspec.json.Encoder(decimal_format="number").encode
 _DECODE = msgspec.json.Decoder(float_hook=Decimal).decode
@@ -65,7 +65,7 @@ class PostgresLedger:
         found = self._connection.execute(sql.ACKNOWLEDGED, self._key | {"ids": list(ids)})
         return {m3ter_id: bytes(fingerprint) for m3ter_id, fingerprint in found}
 
-    def changed(self, seen: Sequence[Seen]) -> set[str]:
+    def changed(self, seen: Sequence[RecordHash]) -> set[str]:
         """Tell which records' rows Salesforce has not acknowledged as they are now."""
         ids = [record.m3ter_id for record in seen]
         if not ids:
@@ -81,7 +81,7 @@ class PostgresLedger:
         )
         return set(ids).difference(m3ter_id for (m3ter_id,) in same)
 
-    def paused(self, seen: Sequence[Seen]) -> list[Refused]:
+    def paused(self, seen: Sequence[RecordHash]) -> list[Rejected]:
         """Tell which records' rows Salesforce has refused as they are, and may rest for now."""
         if not seen or not self._any_rest:
             return []
@@ -90,13 +90,13 @@ class PostgresLedger:
             "fingerprints": [record.fingerprint for record in seen],
         }
         return [
-            Refused(m3ter_id, ErrorClass(error_class), code, message, tuple(fields))
+            Rejected(m3ter_id, ErrorClass(error_class), code, message, tuple(fields))
             for m3ter_id, error_class, code, message, fields in self._connection.execute(
                 sql.PAUSED, self._key | given
             )
         ]
 
-    def stage(self, rows: Sequence[Staged]) -> None:
+    def stage(self, rows: Sequence[StagedRow]) -> None:
         """Put rows up to be sent. A record that is staged again takes the later row."""
         if not rows:
             return
@@ -137,47 +137,47 @@ class PostgresLedger:
     def record(self, results: Sequence[RowResult]) -> None:
         """Write down what Salesforce said of rows, or why they were not sent, as one change."""
         taken = [result for result in results if isinstance(result, Acknowledged)]
-        refused = [result for result in results if isinstance(result, Refused)]
+        refused = [result for result in results if isinstance(result, Rejected)]
         with self._connection.transaction():
             if taken:
                 self._record_acknowledged(taken)
             if refused:
                 self._record_refused(refused)
 
-    def forget_rejects(self) -> None:
+    def delete_stale_rejects(self) -> None:
         """Drop rejects that were not written down again since ``clear``: they are no more."""
         self._connection.execute(sql.FORGET, self._key | {"started": self._started})
         self._count("synced_record")
 
-    def announced(self, object_name: str, rows: int, sha256: str) -> None:
+    def record_job_requested(self, object_name: str, rows: int, sha256: str) -> None:
         """Write down that an ingest job is about to be created."""
         job = {"job_id": self._announced_job, "object": object_name, "rows": rows, "sha256": sha256}
         self._connection.execute(sql.JOB_ANNOUNCED, self._key | job)
 
-    def opened(self, job_id: str, object_name: str, rows: int, sha256: str) -> None:
+    def record_job_created(self, job_id: str, object_name: str, rows: int, sha256: str) -> None:
         """Write down the ingest job that Salesforce has created in the place of the announced."""
         job = {"job_id": job_id, "object": object_name, "rows": rows, "sha256": sha256}
         with self._connection.transaction():
-            self.ended(None, "Open")
+            self.record_job_finished(None, "Open")
             self._connection.execute(sql.JOB_OPENED, self._key | job)
 
-    def ended(self, job_id: str | None, state: str) -> None:
+    def record_job_finished(self, job_id: str | None, state: str) -> None:
         """Write down that all of a job's results are on record, or that there is no such job."""
         if job_id is None:
             self._connection.execute(sql.JOB_UNANNOUNCED, {"job_id": self._announced_job})
         else:
             self._connection.execute(sql.JOB_ENDED, {"job_id": job_id, "state": state})
 
-    def strangers(self, job_ids: Sequence[str]) -> list[str]:
+    def unknown_jobs(self, job_ids: Sequence[str]) -> list[str]:
         """Tell which of these jobs no integration has written down."""
         found = self._connection.execute(sql.JOB_STRANGERS, {"job_ids": list(job_ids)})
         return [job_id for (job_id,) in found]
 
-    def left_jobs(self) -> list[LeftJob]:
+    def unfinished_jobs(self) -> list[UnfinishedJob]:
         """Name the ingest jobs whose results are not all on record, the oldest first."""
         found = self._connection.execute(sql.JOBS_LEFT, self._key)
         return [
-            LeftJob(None if job_id == self._announced_job else job_id, object_name, since)
+            UnfinishedJob(None if job_id == self._announced_job else job_id, object_name, since)
             for job_id, object_name, since in found
         ]
 
@@ -204,7 +204,7 @@ class PostgresLedger:
         self._connection.execute(sql.UNSTAGE, self._key | ids)
         self._connection.execute(sql.UNREJECT, self._key | ids)
 
-    def _record_refused(self, refused: Sequence[Refused]) -> None:
+    def _record_refused(self, refused: Sequence[Rejected]) -> None:
         with self._connection.cursor() as cursor:
             for query, unsent in ((sql.REJECT_SENT, False), (sql.REJECT_UNSENT, True)):
                 rows = [r for r in refused if (r.error_class is ErrorClass.INVALID) is unsent]
@@ -219,7 +219,7 @@ class PostgresLedger:
         return found[0] if found else None
 
 
-def _reject(row: Refused) -> dict[str, object]:
+def _reject(row: Rejected) -> dict[str, object]:
     return {
         "m3ter_id": row.m3ter_id,
         "class": row.error_class.value,

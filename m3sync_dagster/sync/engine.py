@@ -8,25 +8,25 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
-from m3sync_dagster.sync.fitting import Fitter
-from m3sync_dagster.sync.mapping import Mapped, Mapping
-from m3sync_dagster.sync.outcome import (
+from m3sync_dagster.sync.interfaces import (
+    COLLECTIONS_UP_TO,
+    Destination,
+    Ledger,
+    RecordHash,
+    Source,
+    StagedRow,
+)
+from m3sync_dagster.sync.mapping import FieldMapping, Mapped
+from m3sync_dagster.sync.results import (
     Acknowledged,
     Count,
     Counts,
     ErrorClass,
-    Refused,
+    Rejected,
     RowResult,
 )
-from m3sync_dagster.sync.ports import (
-    COLLECTIONS_UP_TO,
-    Destination,
-    Ledger,
-    Seen,
-    Source,
-    Staged,
-)
-from m3sync_dagster.sync.shapes import Shapes
+from m3sync_dagster.sync.row_groups import RowGroups
+from m3sync_dagster.sync.row_validation import RowValidator
 
 BATCH = 1_000
 """Records that are looked up in the ledger together: ten of m3ter's pages."""
@@ -55,7 +55,7 @@ class EntitySync:
 
     def __init__(  # noqa: PLR0913 - each can be exchanged by a test
         self,
-        mapping: Mapping,
+        mapping: FieldMapping,
         source: Source,
         ledger: Ledger,
         destination: Destination,
@@ -64,14 +64,14 @@ class EntitySync:
         preflight: Callable[[], object] = lambda: None,
     ) -> None:
         self.counts = Counts()
-        self.refused: list[Refused] = []
+        self.refused: list[Rejected] = []
         self._mapping = mapping
         self._source = source
         self._ledger = ledger
         self._destination = destination
         self._full = full
         self._preflight = preflight
-        self._fitter: Fitter | None = None
+        self._fitter: RowValidator | None = None
         self._answered = 0
         self._tries: Counter[int] = Counter()
 
@@ -95,14 +95,14 @@ class EntitySync:
             yield Progress(read, 0)
         for answered in self._send():
             yield Progress(read, answered)
-        self._ledger.forget_rejects()
+        self._ledger.delete_stale_rejects()
 
     def _resume(self) -> Iterator[int]:
         """Put on record what became of the rows that an earlier run has sent and then lost.
 
         They count as unchanged in this run, since it finds them as they should be.
         """
-        for job in self._ledger.left_jobs():
+        for job in self._ledger.unfinished_jobs():
             for results in self._destination.resume(job, self._ledger):
                 self._ledger.record(results)
                 self._answered += len(results)
@@ -116,20 +116,20 @@ class EntitySync:
         digests = [self._mapping.digest(raw) for raw in batch]
         unseen = range(len(batch)) if self._full else self._ledger.unseen(digests)
         self.counts[Count.UNCHANGED] += len(batch) - len(unseen)
-        mapped: dict[str, tuple[Mapped, Seen]] = {}
-        refused: dict[str, Refused] = {}
+        mapped: dict[str, tuple[Mapped, RecordHash]] = {}
+        refused: dict[str, Rejected] = {}
         for place in unseen:
             match self._mapping.map(batch[place]):
                 case Mapped() as row:
-                    seen = Seen(row.m3ter_id, row.fingerprint, digests[place])
+                    seen = RecordHash(row.m3ter_id, row.fingerprint, digests[place])
                     mapped[row.m3ter_id] = row, seen
-                case Refused() as problem:
+                case Rejected() as problem:
                     refused[problem.m3ter_id] = problem
         self._drop_unsettled(mapped)
         self._stage(mapped, refused)
 
-    def _drop_unsettled(self, mapped: dict[str, tuple[Mapped, Seen]]) -> None:
-        """Leave out what m3ter may still work out anew, unless Salesforce has it already.
+    def _drop_unsettled(self, mapped: dict[str, tuple[Mapped, RecordHash]]) -> None:
+        """Leave out what m3ter may still calculate again, unless Salesforce has it already.
 
         What it has is followed: it would say that a bill is approved which is open again.
         """
@@ -139,7 +139,9 @@ class EntitySync:
             if m3ter_id not in known:
                 del mapped[m3ter_id]
 
-    def _stage(self, mapped: dict[str, tuple[Mapped, Seen]], refused: dict[str, Refused]) -> None:
+    def _stage(
+        self, mapped: dict[str, tuple[Mapped, RecordHash]], refused: dict[str, Rejected]
+    ) -> None:
         changed = self._changed([seen for _, seen in mapped.values()])
         self.counts[Count.UNCHANGED] += len(mapped) - len(changed)
         resting = [] if self._full else self._ledger.paused([mapped[i][1] for i in changed])
@@ -147,29 +149,29 @@ class EntitySync:
         staged = []
         for m3ter_id in changed.difference(row.m3ter_id for row in resting):
             match self._fit(*mapped[m3ter_id]):
-                case Staged() as row:
+                case StagedRow() as row:
                     staged.append(row)
-                case Refused() as problem:
+                case Rejected() as problem:
                     refused[m3ter_id] = problem
         self._ledger.stage(staged)
         self._account(list(refused.values()))
 
-    def _changed(self, seen: list[Seen]) -> set[str]:
+    def _changed(self, seen: list[RecordHash]) -> set[str]:
         if self._full:
             return {record.m3ter_id for record in seen}
         return self._ledger.changed(seen)
 
-    def _fit(self, mapped: Mapped, seen: Seen) -> Staged | Refused:
+    def _fit(self, mapped: Mapped, seen: RecordHash) -> StagedRow | Rejected:
         fitted = self._described.fit(mapped)
-        return fitted if isinstance(fitted, Refused) else self._shapes.staged(seen, fitted)
+        return fitted if isinstance(fitted, Rejected) else self._shapes.staged(seen, fitted)
 
     @property
-    def _described(self) -> Fitter:
+    def _described(self) -> RowValidator:
         if self._fitter is None:
             self._preflight()
             described = self._destination.describe(self._mapping.object_name)
-            self._fitter = Fitter(self._mapping, described)
-            self._shapes = Shapes(self._fitter.target, self._mapping.self_lookup)
+            self._fitter = RowValidator(self._mapping, described)
+            self._shapes = RowGroups(self._fitter.target, self._mapping.self_lookup)
         return self._fitter
 
     def _send(self) -> Iterator[int]:
@@ -206,7 +208,7 @@ class EntitySync:
 
     def _note(self, results: Sequence[RowResult]) -> None:
         self.counts.update(fate(result) for result in results)
-        refused = (result for result in results if isinstance(result, Refused))
+        refused = (result for result in results if isinstance(result, Rejected))
         self.refused.extend(list(refused)[: SHOWN_REJECTS - len(self.refused)])
 
 
@@ -221,9 +223,9 @@ def fate(result: RowResult) -> Count:
             return Count.CREATED
         case Acknowledged():
             return Count.UPDATED
-        case Refused(error_class=ErrorClass.INVALID):
+        case Rejected(error_class=ErrorClass.INVALID):
             return Count.INVALID
-        case Refused(error_class=ErrorClass.DEPENDENCY):
+        case Rejected(error_class=ErrorClass.DEPENDENCY):
             return Count.WAITING
     return Count.REJECTED
 

@@ -9,11 +9,9 @@ import re
 from collections.abc import Callable
 from decimal import Decimal
 
-from m3sync_dagster.sync.outcome import Value
-from m3sync_dagster.sync.ports import SalesforceField
-from m3sync_dagster.sync.values import (
+from m3sync_dagster.sync.converters import (
     BLANK,
-    Unfit,
+    ConversionError,
     calendar_date,
     clock_time,
     date_time,
@@ -22,9 +20,11 @@ from m3sync_dagster.sync.values import (
     shown,
     text,
 )
+from m3sync_dagster.sync.interfaces import SalesforceField
+from m3sync_dagster.sync.results import Value
 
 Rule = Callable[[Value, SalesforceField], Value]
-"""Gives the value to send to a field, or raises ``Unfit``."""
+"""Gives the value to send to a field, or raises ``ConversionError``."""
 
 MOST_DIGITS = 18
 """Digits that a number has at most. Source: Salesforce Help, "Custom Field Types"."""
@@ -48,7 +48,7 @@ def rule_of(described: SalesforceField, *, by_external_id: bool = False) -> Rule
     def required(value: Value, field: SalesforceField) -> Value:
         fitted = rule(value, field)
         if fitted is None:
-            raise Unfit("there is no value, and the org requires one")
+            raise ConversionError("there is no value, and the org requires one")
         return fitted
 
     return required
@@ -69,7 +69,7 @@ def _text(value: Value, described: SalesforceField) -> Value:
     words = str(text(value) or "")
     length = len(words.strip(BLANK))
     if described.length and length > described.length:
-        raise Unfit(
+        raise ConversionError(
             f"{shown(words)} is {length} characters long, the field holds {described.length}"
         )
     return words if length else None
@@ -79,7 +79,7 @@ def _picklist(value: Value, described: SalesforceField) -> Value:
     words = _text(value, described)
     told = str(words or "").strip(BLANK)
     if told and described.restricted and told not in described.picklist:
-        raise Unfit(f"{shown(words)} is not a value of this restricted picklist")
+        raise ConversionError(f"{shown(words)} is not a value of this restricted picklist")
     return words
 
 
@@ -88,7 +88,7 @@ def _choices(value: Value, described: SalesforceField) -> Value:
     words = str(_text(value, described) or "")
     chosen = dict.fromkeys(filter(None, (part.strip(BLANK) for part in words.split(";"))))
     if described.restricted and (strange := chosen.keys() - set(described.picklist)):
-        raise Unfit(f"{shown(min(strange))} is not a value of this restricted picklist")
+        raise ConversionError(f"{shown(min(strange))} is not a value of this restricted picklist")
     return ";".join(chosen) or None
 
 
@@ -104,13 +104,15 @@ def _number(value: Value, described: SalesforceField) -> Value:
     room = described.precision - described.scale
     whole = max(0, exact.adjusted() + 1) if exact else 0
     if described.precision and whole > room:
-        raise Unfit(
+        raise ConversionError(
             f"{shown(exact)} has {whole} digits before the decimal point, the field holds {room}"
         )
     if _figures(exact) > MOST_DIGITS:
-        raise Unfit(f"{shown(exact)} has more than the {MOST_DIGITS} digits that a number can have")
+        raise ConversionError(
+            f"{shown(exact)} has more than the {MOST_DIGITS} digits that a number can have"
+        )
     if exact and not 0 < abs(float(exact)) < math.inf:
-        raise Unfit(f"{shown(exact)} is too large or too small for any number field")
+        raise ConversionError(f"{shown(exact)} is too large or too small for any number field")
     return exact
 
 
@@ -127,7 +129,7 @@ def _whole(value: Value, described: SalesforceField) -> Value:
     exact = Decimal(integer(value))  # type: ignore[arg-type] # as above
     bits = 31 if described.type == "int" else 63
     if exact.adjusted() > 18 or not -(2**bits) <= exact < 2**bits:
-        raise Unfit(f"{shown(exact)} is not a whole number of {bits + 1} bits")
+        raise ConversionError(f"{shown(exact)} is not a whole number of {bits + 1} bits")
     return exact
 
 
@@ -137,7 +139,7 @@ def _checkbox(value: Value, _described: SalesforceField) -> Value:
         return False
     if isinstance(value, bool):
         return value
-    raise Unfit(f"{shown(value)} is neither true nor false")
+    raise ConversionError(f"{shown(value)} is neither true nor false")
 
 
 def _date(value: Value, _described: SalesforceField) -> Value:
@@ -150,7 +152,7 @@ def _datetime(value: Value, _described: SalesforceField) -> Value:
 
 def _known_day(value: Value) -> Value:
     if not EARLIEST <= str(value)[:10] <= LATEST:
-        raise Unfit(f"{shown(value)} is not between {EARLIEST} and {LATEST}")
+        raise ConversionError(f"{shown(value)} is not between {EARLIEST} and {LATEST}")
     return value
 
 
@@ -162,7 +164,7 @@ def _reference(value: Value, _described: SalesforceField) -> Value:
     """A lookup that no m3ter record goes with takes Salesforce's own ids."""
     if value is None or (isinstance(value, str) and _ID.fullmatch(value)):
         return value
-    raise Unfit(f"{shown(value)} is not a Salesforce Id of 15 or 18 characters")
+    raise ConversionError(f"{shown(value)} is not a Salesforce Id of 15 or 18 characters")
 
 
 _RULES: dict[str, Rule] = {

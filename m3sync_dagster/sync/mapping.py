@@ -1,22 +1,28 @@
 """From m3ter's record to the Salesforce row that it should be.
 
-A ``Mapping`` is settled once for a run: which m3ter field goes to which Salesforce field, by
+A ``FieldMapping`` is settled once for a run: which m3ter field goes to which Salesforce field, by
 default and as the integration's YAML says. Its ``seed`` goes into every fingerprint, so that a
 changed mapping makes every row a changed row.
 """
 
-from collections.abc import Callable
-from collections.abc import Mapping as Dict
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import msgspec
 import xxhash
 
-from m3sync_dagster.entities import EntityType, Field, Kind
-from m3sync_dagster.sync.outcome import ErrorClass, Refused, Value
-from m3sync_dagster.sync.scope import Scope
-from m3sync_dagster.sync.values import CONVERTERS, Unfit, decimal, record_id, shortened, shown
+from m3sync_dagster.entities import EntityType, Field, FieldKind
+from m3sync_dagster.sync.account_filter import AccountFilter
+from m3sync_dagster.sync.converters import (
+    CONVERTERS,
+    ConversionError,
+    decimal,
+    record_id,
+    shortened,
+    shown,
+)
+from m3sync_dagster.sync.results import ErrorClass, Rejected, Value
 
 INVALID_RECORD = "M3SYNC_INVALID_RECORD"
 """Code of a record that cannot be turned into a row at all."""
@@ -47,7 +53,7 @@ class Mapped:
 
 
 @dataclass(frozen=True)
-class Mapping:
+class FieldMapping:
     """Where each m3ter field of one entity goes in one org.
 
     Args:
@@ -68,12 +74,12 @@ class Mapping:
     object_name: str
     external_id_field: str
     fields: tuple[Field, ...]
-    constants: Dict[str, Value]
-    parent_external_ids: Dict[str, str]
-    scope: Scope
-    parent_objects: Dict[str, str] = field(default_factory=dict)
+    constants: Mapping[str, Value]
+    parent_external_ids: Mapping[str, str]
+    scope: AccountFilter
+    parent_objects: Mapping[str, str] = field(default_factory=dict)
     truncated: frozenset[str] = frozenset()
-    written: Dict[str, tuple[str, ...]] = field(default_factory=dict)
+    written: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     settled: tuple[tuple[str, str | bool], ...] = ()
 
     @cached_property
@@ -106,7 +112,7 @@ class Mapping:
         """16 bytes that stand for a record's JSON text and the mapping."""
         return xxhash.xxh3_128_digest(raw, self.seed)
 
-    def map(self, raw: bytes) -> Mapped | Refused | None:
+    def map(self, raw: bytes) -> Mapped | Rejected | None:
         """Turn a record's JSON text into its row.
 
         Returns:
@@ -115,16 +121,16 @@ class Mapping:
         """
         try:
             m3ter_id, record = _decode(raw)
-        except Unfit as problem:
+        except ConversionError as problem:
             # A record without a usable id goes by a digest of its text, to be found again.
             name = f"unknown-{xxhash.xxh3_64_hexdigest(raw)}"
-            return Refused(name, ErrorClass.INVALID, INVALID_RECORD, str(problem))
+            return Rejected(name, ErrorClass.INVALID, INVALID_RECORD, str(problem))
         if not self.scope.admits(record.get(self.entity.account_field)):
             return None
         try:
             values = [*self._values(record), *self.constants.values()]
-        except Unfit as problem:
-            refused = Refused(m3ter_id, ErrorClass.INVALID, INVALID_VALUE, str(problem))
+        except ConversionError as problem:
+            refused = Rejected(m3ter_id, ErrorClass.INVALID, INVALID_VALUE, str(problem))
             return refused if self._is_settled(record) else None
         fingerprint = xxhash.xxh3_128_digest(_ROW.encode(values), self.seed)
         return Mapped(m3ter_id, values, fingerprint, self._is_settled(record))
@@ -139,10 +145,10 @@ class Mapping:
         for read, carried in zip(self._readers, self.fields, strict=True):
             try:
                 values.append(read(record))
-            except Unfit as problem:
+            except ConversionError as problem:
                 problems.append(f"{carried.source}: {problem}")
         if problems:
-            raise Unfit("; ".join(problems))
+            raise ConversionError("; ".join(problems))
         return values
 
     @cached_property
@@ -150,7 +156,7 @@ class Mapping:
         return [self._reader(carried) for carried in self.fields]
 
     def _reader(self, carried: Field) -> Callable[[Record], Value]:
-        if carried.kind is Kind.TITLE:
+        if carried.kind is FieldKind.TITLE:
             return lambda record: _title(record, carried)
         if carried.refers_to == self.entity.name:
             return lambda record: self._sibling(record.get(carried.source))
@@ -162,7 +168,7 @@ class Mapping:
 
     def _sibling(self, value: object) -> Value:
         """A record that is left out is not in Salesforce, so nothing can point to it there."""
-        sibling = None if value is None else CONVERTERS[Kind.LOOKUP](value)
+        sibling = None if value is None else CONVERTERS[FieldKind.LOOKUP](value)
         return sibling if self.scope.admits(sibling) else None
 
 
@@ -171,9 +177,9 @@ def _decode(raw: bytes) -> tuple[str, Record]:
     try:
         record = _JSON.decode(raw)
     except ValueError as error:
-        raise Unfit(f"the record is not valid JSON ({error})") from None
+        raise ConversionError(f"the record is not valid JSON ({error})") from None
     if not isinstance(record, dict):
-        raise Unfit(f"{shown(record)} is not a record")
+        raise ConversionError(f"{shown(record)} is not a record")
     return str(record_id(record.get("id"))), record
 
 
@@ -181,7 +187,7 @@ def _nested(container: object, outer: str, inner: str, convert: Callable[[object
     if container is None:
         return None
     if not isinstance(container, dict):
-        raise Unfit(f"{outer} is {shown(container)}, not an object")
+        raise ConversionError(f"{outer} is {shown(container)}, not an object")
     value = container.get(inner)
     return None if value is None else convert(value)
 
@@ -194,6 +200,6 @@ def _title(record: Record, carried: Field) -> Value:
     return None
 
 
-def where_mapped(mapping: Mapping, target: str) -> tuple[str, ...]:
+def where_mapped(mapping: FieldMapping, target: str) -> tuple[str, ...]:
     """The place in the YAML that names a Salesforce field; the entity's for a default."""
     return mapping.written.get(target, ("entities", mapping.entity.name))

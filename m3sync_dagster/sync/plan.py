@@ -5,18 +5,17 @@ update, any other as a new record. A row that Salesforce has refused for good mo
 for a while, and would not be sent.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from collections.abc import Mapping as Dict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import filterfalse
 from typing import Any, Literal, Protocol, get_args
 
+from m3sync_dagster.sync.canonical_values import canonical
 from m3sync_dagster.sync.engine import batched
-from m3sync_dagster.sync.equality import canonical
-from m3sync_dagster.sync.fitting import Fitter
-from m3sync_dagster.sync.mapping import Mapped, Mapping
-from m3sync_dagster.sync.outcome import Refused, Row, Value
-from m3sync_dagster.sync.ports import Column, SalesforceObject, Source
+from m3sync_dagster.sync.interfaces import Column, SalesforceObject, Source
+from m3sync_dagster.sync.mapping import FieldMapping, Mapped
+from m3sync_dagster.sync.results import Rejected, Row, Value
+from m3sync_dagster.sync.row_validation import RowValidator
 
 SAMPLE = 20
 """Changed rows of an entity that are shown field by field."""
@@ -75,11 +74,11 @@ class EntityPlan:
         sample: filled by ``run``: the first rows that would be sent.
     """
 
-    mapping: Mapping
+    mapping: FieldMapping
     source: Source
     known: KnownRows
     org: Org
-    resting: Callable[[Dict[str, bytes]], set[str]]
+    resting: Callable[[Mapping[str, bytes]], set[str]]
     counts: dict[Action, int] = field(default_factory=lambda: dict.fromkeys(get_args(Action), 0))
     sample: list[Sample] = field(default_factory=list)
 
@@ -91,7 +90,7 @@ class EntityPlan:
             SyncError: m3ter, Salesforce or the state could not be read to the end.
         """
         described = self.org.describe(self.mapping.object_name)
-        fitter = Fitter(self.mapping, described)
+        fitter = RowValidator(self.mapping, described)
         chosen: list[tuple[Row, Action]] = []
         read = 0
         pages = self.source.records(self.mapping.entity, self.mapping.scope.fetchable())
@@ -103,22 +102,24 @@ class EntityPlan:
         present = _Present(self.org, fitter, described)
         self.sample = present.compare(chosen)
 
-    def _take(self, batch: Sequence[bytes], fitter: Fitter) -> list[tuple[Row, Action]]:
+    def _take(self, batch: Sequence[bytes], fitter: RowValidator) -> list[tuple[Row, Action]]:
         """Count what a batch changes, and give the rows that would be sent."""
         unseen = self.known.unseen([self.mapping.digest(raw) for raw in batch])
         self.counts["unchanged"] += len(batch) - len(unseen)
         mapped: dict[str, Mapped] = {}
-        refused: dict[str, Refused] = {}
+        refused: dict[str, Rejected] = {}
         for place in unseen:
             match self.mapping.map(batch[place]):
                 case Mapped() as row:
                     mapped[row.m3ter_id] = row
-                case Refused() as problem:
+                case Rejected() as problem:
                     refused[problem.m3ter_id] = problem
         self.counts["invalid"] += len(refused)
         return list(self._changed(mapped, fitter))
 
-    def _changed(self, mapped: dict[str, Mapped], fitter: Fitter) -> Iterator[tuple[Row, Action]]:
+    def _changed(
+        self, mapped: dict[str, Mapped], fitter: RowValidator
+    ) -> Iterator[tuple[Row, Action]]:
         held = self.known.acknowledged(list(mapped))
         mapped = {key: row for key, row in mapped.items() if row.settled or key in held}
         changed = {key: row for key, row in mapped.items() if held.get(key) != row.fingerprint}
@@ -138,7 +139,7 @@ class EntityPlan:
 class _Present:
     """What Salesforce shows of a few records now."""
 
-    def __init__(self, org: Org, fitter: Fitter, described: SalesforceObject) -> None:
+    def __init__(self, org: Org, fitter: RowValidator, described: SalesforceObject) -> None:
         self._org = org
         self._target = fitter.target
         self._types = [described.fields[column.field].type for column in self._target.columns]

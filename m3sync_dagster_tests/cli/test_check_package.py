@@ -11,7 +11,7 @@ import httpx
 import pytest
 import yaml
 
-from m3sync_dagster.entities import ENTITIES, EntityType, Field, Kind
+from m3sync_dagster.entities import ENTITIES, EntityType, Field, FieldKind
 from m3sync_dagster.sandbox import salesforce
 from m3sync_dagster.sandbox.demo import DEFS
 from m3sync_dagster.sandbox.server import running
@@ -21,11 +21,11 @@ pytestmark = pytest.mark.slow
 
 NS = 'xmlns="http://soap.sforce.com/2006/04/metadata"'
 TYPES = {
-    Kind.NUMBER: "<type>Number</type><precision>18</precision><scale>6</scale>",
-    Kind.INTEGER: "<type>Number</type><precision>18</precision><scale>0</scale>",
-    Kind.BOOLEAN: "<type>Checkbox</type>",
-    Kind.DATE: "<type>Date</type>",
-    Kind.DATETIME: "<type>DateTime</type>",
+    FieldKind.NUMBER: "<type>Number</type><precision>18</precision><scale>6</scale>",
+    FieldKind.INTEGER: "<type>Number</type><precision>18</precision><scale>0</scale>",
+    FieldKind.BOOLEAN: "<type>Checkbox</type>",
+    FieldKind.DATE: "<type>Date</type>",
+    FieldKind.DATETIME: "<type>DateTime</type>",
 }
 CARRIED = ("account", "contract", "commitment", "balance")
 LABELS = {"commitment": "m3 Prepayment"}
@@ -45,7 +45,7 @@ def stranger(folder: Path) -> Path:
         target = folder / "objects" / object_of(entity)
         (target / "fields").mkdir(parents=True)
         label = LABELS.get(name, f"m3 {entity.label}")
-        titled = any(f.kind is Kind.TITLE for f in entity.fields)
+        titled = any(f.kind is FieldKind.TITLE for f in entity.fields)
         title = "<type>Text</type>" if titled else "<type>AutoNumber</type>"
         (target / f"{object_of(entity)}.object-meta.xml").write_text(
             f"<CustomObject {NS}><label>{label}</label><nameField><label>Name</label>{title}"
@@ -65,14 +65,14 @@ def object_of(entity: EntityType) -> str:
 
 def described(field: Field) -> tuple[str, str]:
     """A field that goes by m3ter's name, or whose label alone tells what it is."""
-    if field.kind is Kind.TITLE:
+    if field.kind is FieldKind.TITLE:
         return "Name", ""
     last = field.source.rsplit(".", 1)[-1]
     by_label = field.salesforce.startswith(("A", "C"))
     name = f"X{last[::-1]}__c" if by_label else f"{last}__c"
     label = field.salesforce.removesuffix("__c").replace("_", " ") if by_label else "?"
     kind = TYPES.get(field.kind, "<type>LongTextArea</type><length>131072</length>")
-    if field.kind is Kind.LOOKUP:
+    if field.kind is FieldKind.LOOKUP:
         parent = object_of(ENTITIES[field.refers_to or ""])
         kind = f"<type>Lookup</type><referenceTo>{parent}</referenceTo>"
     return name, f"<fullName>{name}</fullName><label>{escape(label)}</label>{kind}"

@@ -19,11 +19,19 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from m3sync_dagster.sandbox.demo import DEFS
-from m3sync_dagster_tests import independent
+from m3sync_dagster_tests import independent_org as independent
+from m3sync_dagster_tests.cli.check_paste_run import (
+    entities_of,
+    pasted,
+    propose,
+    run,
+    sent,
+    serving,
+    written,
+)
 from m3sync_dagster_tests.cli.conftest import Stage, write
-from m3sync_dagster_tests.cli.steps import entities_of, pasted, propose, run, sent, serving, written
-from m3sync_dagster_tests.independent.org import Org
-from m3sync_dagster_tests.independent.schema import API, CONSOLE, OTHER, TRAPS, field_of
+from m3sync_dagster_tests.independent_org.org import Org
+from m3sync_dagster_tests.independent_org.schema import API, CONSOLE, OTHER, TRAPS, field_of
 
 pytestmark = pytest.mark.slow
 

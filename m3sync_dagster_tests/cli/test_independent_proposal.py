@@ -7,10 +7,18 @@ from pathlib import Path
 import pytest
 import yaml
 
+from m3sync_dagster_tests.cli.check_paste_run import (
+    entities_of,
+    pasted,
+    propose,
+    run,
+    sent,
+    serving,
+    written,
+)
 from m3sync_dagster_tests.cli.conftest import Stage, write
-from m3sync_dagster_tests.cli.steps import entities_of, pasted, propose, run, sent, serving, written
-from m3sync_dagster_tests.independent.org import Org
-from m3sync_dagster_tests.independent.schema import API, CONSOLE, OTHER, field_of
+from m3sync_dagster_tests.independent_org.org import Org
+from m3sync_dagster_tests.independent_org.schema import API, CONSOLE, OTHER, field_of
 
 pytestmark = pytest.mark.slow
 

@@ -19,7 +19,7 @@ from m3sync_dagster.sandbox.salesforce.org import Org
 from m3sync_dagster.sandbox.server import running
 from m3sync_dagster.state import connect, is_locked
 from m3sync_dagster_tests.cli.conftest import write
-from m3sync_dagster_tests.cli.killing import Killer, Runner, Step, is_waiting, waiting_at
+from m3sync_dagster_tests.cli.kill_points import Killer, Runner, Step, is_waiting, waiting_at
 from m3sync_dagster_tests.conftest import CREDENTIALS, new_database
 
 pytestmark = pytest.mark.slow

@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from m3sync_dagster.sandbox.salesforce import values
+from m3sync_dagster.sandbox.salesforce import field_values as values
 from m3sync_dagster.state import IntegrationLock, connect
 from m3sync_dagster_tests.cli.admin import (
     ACCOUNT,

@@ -14,7 +14,7 @@ from m3sync_dagster.components.loading import load_project
 from m3sync_dagster.components.salesforce_sync import SalesforceSync
 from m3sync_dagster.definitions import VALIDATING, defs
 from m3sync_dagster.entities import ENTITIES
-from m3sync_dagster.sync.scope import Scope
+from m3sync_dagster.sync.account_filter import AccountFilter
 from m3sync_dagster_tests.conftest import CREDENTIALS, INTEGRATION, DefsFolder
 
 ROOT = Path(__file__).parents[2]
@@ -76,8 +76,8 @@ def test_an_entity_may_narrow_and_restrict_further(defs_folder: DefsFolder) -> N
     assert isinstance(component, SalesforceSync)
     mappings = component.integration().mappings
     own, inherited = mappings["account"].scope, mappings["contract"].scope
-    assert own == Scope(frozenset("a"), frozenset("bz"))
-    assert inherited == Scope(frozenset("xy"), frozenset("z"))
+    assert own == AccountFilter(frozenset("a"), frozenset("bz"))
+    assert inherited == AccountFilter(frozenset("xy"), frozenset("z"))
 
 
 def test_integrations_begin_at_hours_of_their_own(defs_folder: DefsFolder) -> None:

@@ -8,9 +8,9 @@ import dagster as dg
 import pytest
 
 from m3sync_dagster.components.integration import Integration
-from m3sync_dagster.lifecycle.runs import STATUS_TAG
+from m3sync_dagster.runs.run_status import STATUS_TAG
 from m3sync_dagster.state import connect, postgres_url
-from m3sync_dagster.sync.options import EntityOptions
+from m3sync_dagster.sync.entity_options import EntityOptions
 from m3sync_dagster_tests.conftest import Sandbox, sync
 
 Run = Callable[[], dg.ExecuteInProcessResult]

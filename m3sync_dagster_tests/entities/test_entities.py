@@ -12,7 +12,7 @@ from m3ter.types import (
 )
 from pydantic import BaseModel
 
-from m3sync_dagster.entities import ENTITIES, EntityType, Kind
+from m3sync_dagster.entities import ENTITIES, EntityType, FieldKind
 
 DOCUMENTED: dict[str, type[BaseModel]] = {
     "account": AccountResponse,
@@ -41,7 +41,7 @@ def documented_fields(model: type[BaseModel]) -> set[str]:
 
 @pytest.mark.parametrize("name", DOCUMENTED)
 def test_every_documented_field_has_a_default_target(name: str) -> None:
-    mapped = {f.source for f in ENTITIES[name].fields if f.kind is not Kind.TITLE}
+    mapped = {f.source for f in ENTITIES[name].fields if f.kind is not FieldKind.TITLE}
     documented = documented_fields(DOCUMENTED[name])
     assert documented - mapped <= NOT_MAPPED_BY_DEFAULT
     assert mapped <= documented
@@ -64,5 +64,5 @@ def test_parents_come_before_their_children() -> None:
 def test_lookups_point_to_entities_and_titles_to_fields(entity: EntityType) -> None:
     sources = {f.source for f in entity.fields} | {"id"}
     for field in entity.fields:
-        assert (field.refers_to in ENTITIES) == (field.kind is Kind.LOOKUP)
+        assert (field.refers_to in ENTITIES) == (field.kind is FieldKind.LOOKUP)
         assert set(field.sources) <= sources

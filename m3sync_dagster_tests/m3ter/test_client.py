@@ -16,7 +16,7 @@ from m3sync_dagster.sync.errors import (
     RemoteError,
     SyncError,
 )
-from m3sync_dagster_tests.m3ter.scripted import SECRET, Answer, Script, page, serving
+from m3sync_dagster_tests.m3ter.scripted_server import SECRET, Answer, Script, page, serving
 
 BASIC = base64.b64encode(f"key-1:{SECRET}".encode()).decode()
 AT_ONCE = {"retry-after-ms": "1"}

@@ -1,6 +1,6 @@
 import pytest
 
-from m3sync_dagster.m3ter import M3terCredential
+from m3sync_dagster.m3ter import M3terAccessKey
 from m3sync_dagster.sync.errors import ConfigurationError
 
 SECRET = "sEcReT-7f3a"
@@ -8,12 +8,12 @@ SECRET = "sEcReT-7f3a"
 
 def credential(
     base_url: str = "https://api.m3ter.com", organization_id: str = "org", rate: int = 40
-) -> M3terCredential:
-    return M3terCredential(organization_id, "key", SECRET, base_url, rate)
+) -> M3terAccessKey:
+    return M3terAccessKey(organization_id, "key", SECRET, base_url, rate)
 
 
 def test_defaults_are_m3ters_own_address_and_a_rate_below_its_limit() -> None:
-    it = M3terCredential("org", "key", SECRET)
+    it = M3terAccessKey("org", "key", SECRET)
     assert (it.base_url, it.requests_per_second) == ("https://api.m3ter.com", 40)
 
 
@@ -67,7 +67,7 @@ def test_values_with_stray_spaces_are_refused_by_name(value: str) -> None:
     with pytest.raises(ConfigurationError, match="organization_id"):
         credential(organization_id=value)
     with pytest.raises(ConfigurationError, match="api_secret") as refused:
-        M3terCredential("org", "key", f"{SECRET}\n")
+        M3terAccessKey("org", "key", f"{SECRET}\n")
     assert SECRET not in str(refused.value)
 
 

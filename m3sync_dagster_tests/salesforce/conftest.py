@@ -13,11 +13,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from m3sync_dagster.salesforce import SalesforceCredential, SalesforceOrg
+from m3sync_dagster.salesforce import ConnectedApp, SalesforceClient
 from m3sync_dagster.sandbox.salesforce import Credentials, Org, create_app
 from m3sync_dagster.sandbox.server import running
-from m3sync_dagster.sync.outcome import Acknowledged, Refused, Row, RowResult
-from m3sync_dagster.sync.ports import Column, Group, Target
+from m3sync_dagster.sync.interfaces import Column, Group, Target
+from m3sync_dagster.sync.results import Acknowledged, Rejected, Row, RowResult
 
 SECRET = "s3cr3t-of-the-app"
 BALANCES = Target(
@@ -39,18 +39,18 @@ class Jobs:
     events: list[tuple[str, ...]] = field(default_factory=list)
     announcements: list[tuple[str, int, str]] = field(default_factory=list)
 
-    def announced(self, object_name: str, rows: int, sha256: str) -> None:
+    def record_job_requested(self, object_name: str, rows: int, sha256: str) -> None:
         self.announcements.append((object_name, rows, sha256))
 
-    def strangers(self, job_ids: Sequence[str]) -> list[str]:
+    def unknown_jobs(self, job_ids: Sequence[str]) -> list[str]:
         known = {event[1] for event in self.events if event[0] == "opened"}
         return [job_id for job_id in job_ids if job_id not in known]
 
-    def opened(self, job_id: str, object_name: str, rows: int, sha256: str) -> None:
+    def record_job_created(self, job_id: str, object_name: str, rows: int, sha256: str) -> None:
         assert len(sha256) == 64
         self.events.append(("opened", job_id, object_name, str(rows)))
 
-    def ended(self, job_id: str | None, state: str) -> None:
+    def record_job_finished(self, job_id: str | None, state: str) -> None:
         self.events.append(("ended", job_id or "announced", state))
 
     @property
@@ -84,7 +84,7 @@ def group(rows: Sequence[Row], *, large: bool = False, **options: object) -> Gro
 
 
 def carried(
-    org: SalesforceOrg, target: Target, rows: Sequence[Row], jobs: Jobs, *, large: bool = False
+    org: SalesforceClient, target: Target, rows: Sequence[Row], jobs: Jobs, *, large: bool = False
 ) -> Iterator[list[RowResult]]:
     """The results of rows that are sent as a sync sends them: what is left goes again."""
     left, tries = {row.m3ter_id: row for row in rows}, 0
@@ -114,7 +114,7 @@ def updated(results: dict[str, RowResult]) -> set[str]:
 
 
 def refused(results: dict[str, RowResult]) -> dict[str, str]:
-    return {k: r.code for k, r in results.items() if isinstance(r, Refused)}
+    return {k: r.code for k, r in results.items() if isinstance(r, Rejected)}
 
 
 @dataclass
@@ -154,7 +154,7 @@ class Script:
         return answer
 
 
-Scripted = Callable[[Callable[[Request, bytes], Response]], tuple[SalesforceOrg, Script]]
+Scripted = Callable[[Callable[[Request, bytes], Response]], tuple[SalesforceClient, Script]]
 
 
 @pytest.fixture
@@ -172,13 +172,11 @@ def scripted(time: Time) -> Iterator[Scripted]:
     """Makes an org whose server follows a script."""
     opened = []
 
-    def make(handler: Callable[[Request, bytes], Response]) -> tuple[SalesforceOrg, Script]:
+    def make(handler: Callable[[Request, bytes], Response]) -> tuple[SalesforceClient, Script]:
         script = Script(handler)
         server = running(script.app())
         url = server.__enter__()
-        org = SalesforceOrg(
-            SalesforceCredential(url, "id", SECRET), sleep=time.sleep, clock=time.clock
-        )
+        org = SalesforceClient(ConnectedApp(url, "id", SECRET), sleep=time.sleep, clock=time.clock)
         opened.append((server, org))
         return org, script
 
@@ -195,8 +193,8 @@ class Sandbox:
     url: str
     inside: Org
 
-    def credential(self, secret: str = SECRET) -> SalesforceCredential:
-        return SalesforceCredential(self.url, "the-app", secret)
+    def credential(self, secret: str = SECRET) -> ConnectedApp:
+        return ConnectedApp(self.url, "the-app", secret)
 
     def records(self, target: Target) -> dict[str, dict[str, Any]]:
         """What it holds, by external ID."""
@@ -224,13 +222,13 @@ def sandbox(served: Sandbox) -> Sandbox:
 
 
 @pytest.fixture
-def org(sandbox: Sandbox, time: Time) -> Iterator[SalesforceOrg]:
+def org(sandbox: Sandbox, time: Time) -> Iterator[SalesforceClient]:
     """An org that sleeps for no longer than it takes to yield."""
 
     def nap(seconds: float) -> None:
         time.sleep(seconds)
         real_time.sleep(0.005)
 
-    found = SalesforceOrg(sandbox.credential(), sleep=nap, clock=time.clock)
+    found = SalesforceClient(sandbox.credential(), sleep=nap, clock=time.clock)
     yield found
     found.close()

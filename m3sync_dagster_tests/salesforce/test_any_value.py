@@ -16,19 +16,19 @@ import pytest
 from hypothesis import HealthCheck, example, given, reject, settings
 from hypothesis import strategies as st
 
-from m3sync_dagster.entities import ENTITIES, Field, Kind
-from m3sync_dagster.salesforce import SalesforceOrg
-from m3sync_dagster.salesforce.credential import SalesforceCredential
+from m3sync_dagster.entities import ENTITIES, Field, FieldKind
+from m3sync_dagster.salesforce import SalesforceClient
+from m3sync_dagster.salesforce.credential import ConnectedApp
 from m3sync_dagster.sandbox.salesforce import Credentials, Org, create_app
 from m3sync_dagster.sandbox.salesforce.schema import FieldDef, field_from_json
 from m3sync_dagster.sandbox.server import running
-from m3sync_dagster.sync.findings import MisfitError
-from m3sync_dagster.sync.fitting import Fitter
-from m3sync_dagster.sync.mapping import Mapped, Mapping
-from m3sync_dagster.sync.outcome import Acknowledged, ErrorClass, Refused, Row, RowResult
-from m3sync_dagster.sync.ports import Seen, Target
-from m3sync_dagster.sync.scope import Scope
-from m3sync_dagster.sync.shapes import Shapes
+from m3sync_dagster.sync.account_filter import AccountFilter
+from m3sync_dagster.sync.interfaces import RecordHash, Target
+from m3sync_dagster.sync.mapping import FieldMapping, Mapped
+from m3sync_dagster.sync.results import Acknowledged, ErrorClass, Rejected, Row, RowResult
+from m3sync_dagster.sync.row_groups import RowGroups
+from m3sync_dagster.sync.row_validation import RowValidator
+from m3sync_dagster.sync.schema_findings import SchemaMismatchError
 from m3sync_dagster_tests.salesforce.conftest import SECRET, Jobs, Time, group
 
 OBJECT = "Anything__c"
@@ -60,7 +60,7 @@ FIELDS: dict[str, dict[str, Any]] = {
     "AutoNumber": {"createable": False, "updateable": False},
 }
 """One field of each type, as the metadata of the org describes it."""
-KINDS = [kind for kind in Kind if kind is not Kind.TITLE]
+KINDS = [kind for kind in FieldKind if kind is not FieldKind.TITLE]
 """A title is cut and may leave a value out, so it does not say what the value says."""
 PARENTS = ("A", "é", "null", "b c", "12345", "=1+1", "#N/A")
 """External IDs of the records that a lookup may point to."""
@@ -129,7 +129,7 @@ values = st.recursive(
 )
 
 
-def says(kind: Kind, to: str, value: object, held: object) -> bool:
+def says(kind: FieldKind, to: str, value: object, held: object) -> bool:
     """Whether what a field holds is what the value says, in words that are not the product's."""
     if value is None or value == "" or value in ([], {}):
         return held in (None, False)
@@ -151,9 +151,9 @@ def says(kind: Kind, to: str, value: object, held: object) -> bool:
     return same
 
 
-def as_json(kind: Kind, value: object) -> bool:
+def as_json(kind: FieldKind, value: object) -> bool:
     """Whether a value goes as JSON: nothing that anybody would want in a picklist."""
-    return kind is Kind.JSON or (kind is Kind.ANY and isinstance(value, list | dict))
+    return kind is FieldKind.JSON or (kind is FieldKind.ANY and isinstance(value, list | dict))
 
 
 def clock(value: object) -> time:
@@ -172,14 +172,14 @@ def moment(value: object) -> datetime:
     return found.replace(microsecond=0, tzinfo=found.tzinfo or UTC).astimezone(UTC)
 
 
-def same_text(kind: Kind, value: object, held: object) -> bool:
+def same_text(kind: FieldKind, value: object, held: object) -> bool:
     if as_json(kind, value):
         return bool(DECODE(str(held).encode()) == DECODE(encode(value)))
-    if kind is Kind.DATETIME:
+    if kind is FieldKind.DATETIME:
         return moment(value) == moment(held)
     if isinstance(value, list):
         return trimmed(";".join(str_of(part) for part in value if part is not None)) == held
-    if isinstance(value, Json) or kind in {Kind.NUMBER, Kind.INTEGER}:
+    if isinstance(value, Json) or kind in {FieldKind.NUMBER, FieldKind.INTEGER}:
         return Decimal(str(held)) == Decimal(str(value))
     return trimmed(str_of(value)) == held
 
@@ -203,7 +203,7 @@ class Anything:
     """An org with one object that has a field of each type, and the way to it."""
 
     inside: Org
-    org: SalesforceOrg
+    org: SalesforceClient
 
     def held(self, to: str) -> dict[str, object]:
         """What a field holds, by external ID; a lookup: the external ID of the parent."""
@@ -236,13 +236,13 @@ def anything() -> Iterator[Anything]:
             inside.schema.add_field(definition, made)
     inside.usage.max = 10_000_000
     with running(app) as url:
-        org = SalesforceOrg(SalesforceCredential(url, "the-app", SECRET), sleep=Time().sleep)
+        org = SalesforceClient(ConnectedApp(url, "the-app", SECRET), sleep=Time().sleep)
         yield Anything(inside, org)
         org.close()
 
 
-def mapping(kind: Kind, to: str) -> Mapping:
-    return Mapping(
+def mapping(kind: FieldKind, to: str) -> FieldMapping:
+    return FieldMapping(
         entity=ENTITIES["account"],
         object_name=OBJECT,
         external_id_field="Key__c",
@@ -250,29 +250,29 @@ def mapping(kind: Kind, to: str) -> Mapping:
         constants={},
         parent_external_ids={"contract": "Key__c"},
         parent_objects={"contract": "Parent__c"},
-        scope=Scope(),
+        scope=AccountFilter(),
     )
 
 
 def carry(
-    org: SalesforceOrg, kind: Kind, to: str, records: Sequence[bytes], *, large: bool
+    org: SalesforceClient, kind: FieldKind, to: str, records: Sequence[bytes], *, large: bool
 ) -> dict[str, RowResult]:
     """Map, fit and send records, as a run does it."""
     carried = mapping(kind, to)
     try:
-        fitter = Fitter(carried, org.describe(OBJECT))
-    except MisfitError:
+        fitter = RowValidator(carried, org.describe(OBJECT))
+    except SchemaMismatchError:
         reject()  # Such a mapping is refused as a whole.
-    shapes = Shapes(fitter.target, None)
+    shapes = RowGroups(fitter.target, None)
     fates: list[RowResult] = []
     staged = []
     for raw in records:
         mapped = carried.map(raw)
         fitted = fitter.fit(mapped) if isinstance(mapped, Mapped) else mapped
-        if isinstance(fitted, Refused):
+        if isinstance(fitted, Rejected):
             fates.append(fitted)
         elif fitted is not None:
-            staged.append(shapes.staged(Seen(fitted.m3ter_id, b"", b""), fitted))
+            staged.append(shapes.staged(RecordHash(fitted.m3ter_id, b"", b""), fitted))
     for shape in {row.shape for row in staged}:
         rows = [row.row for row in staged if row.shape == shape]
         only = shapes.group([shape], rows, len(rows)).collections_only
@@ -288,28 +288,30 @@ def carry(
     given_values=st.lists(values | broken, min_size=1, max_size=12),
     large=st.booleans(),
 )
-@example((Kind.TEXT, "Text"), [" #N/A\n", "a\0b", "\x1f x"], True)
+@example((FieldKind.TEXT, "Text"), [" #N/A\n", "a\0b", "\x1f x"], True)
 @example(
-    (Kind.NUMBER, "Number"),
+    (FieldKind.NUMBER, "Number"),
     [Json("1e-9999"), Json("-0.0"), Json("1E+11"), "1e99999999999999999"],
     True,
 )
-@example((Kind.NUMBER, "Number"), [Json("1e-9999"), Json("-0.0"), Json("1E+11")], False)
+@example((FieldKind.NUMBER, "Number"), [Json("1e-9999"), Json("-0.0"), Json("1E+11")], False)
 @example(
-    (Kind.DATETIME, "DateTime"), ["2026-01-01T00:00:00.999Z", "1699-12-31T23:59:59-01:00"], False
+    (FieldKind.DATETIME, "DateTime"),
+    ["2026-01-01T00:00:00.999Z", "1699-12-31T23:59:59-01:00"],
+    False,
 )
-@example((Kind.ANY, "Picklist"), [" b c ", True, Json("1"), "B C"], True)
-@example((Kind.LIST, "Text"), [["a", None, ""], [""], [" "]], False)
-@example((Kind.LIST, "Choices"), [["A", "b c", "A"], [" A "], ["z"], []], True)
-@example((Kind.LOOKUP, "Parent"), ["A", " A", "nobody", "", None, "#N/A", "b c"], True)
-@example((Kind.LOOKUP, "Parent"), ["A", " A", "nobody", "", None, "#N/A", "b c"], False)
-@example((Kind.ANY, "Time"), ["10:20", "23:59:59.5Z", "24:00:00", Json("10")], True)
-@example((Kind.ANY, "Parent"), ["A", "1" * 16, True, None], False)
-@example((Kind.NUMBER, "Number"), [Json("0.1234567890123456789"), Json('"\\ud800"')], True)
-@example((Kind.TEXT, "EncryptedText"), ["🧾" * 20, "🧾" * 21, "a" * 21], False)
+@example((FieldKind.ANY, "Picklist"), [" b c ", True, Json("1"), "B C"], True)
+@example((FieldKind.LIST, "Text"), [["a", None, ""], [""], [" "]], False)
+@example((FieldKind.LIST, "Choices"), [["A", "b c", "A"], [" A "], ["z"], []], True)
+@example((FieldKind.LOOKUP, "Parent"), ["A", " A", "nobody", "", None, "#N/A", "b c"], True)
+@example((FieldKind.LOOKUP, "Parent"), ["A", " A", "nobody", "", None, "#N/A", "b c"], False)
+@example((FieldKind.ANY, "Time"), ["10:20", "23:59:59.5Z", "24:00:00", Json("10")], True)
+@example((FieldKind.ANY, "Parent"), ["A", "1" * 16, True, None], False)
+@example((FieldKind.NUMBER, "Number"), [Json("0.1234567890123456789"), Json('"\\ud800"')], True)
+@example((FieldKind.TEXT, "EncryptedText"), ["🧾" * 20, "🧾" * 21, "a" * 21], False)
 def test_salesforce_holds_what_the_value_says_or_the_row_is_listed(
     anything: Anything,
-    field: tuple[Kind, str],
+    field: tuple[FieldKind, str],
     given_values: list[object],
     large: bool,
 ) -> None:
@@ -326,7 +328,7 @@ def test_salesforce_holds_what_the_value_says_or_the_row_is_listed(
         fate = fates.get(f"r{number}") or next(
             fate for key, fate in fates.items() if key.startswith("unknown-")
         )
-        if isinstance(fate, Refused):
+        if isinstance(fate, Rejected):
             assert fate.message
             # Of a value alone Salesforce has nothing to refuse that was not found before.
             assert fate.error_class in {ErrorClass.INVALID, ErrorClass.DEPENDENCY}, fate

@@ -11,15 +11,15 @@ import psycopg
 import pytest
 
 from m3sync_dagster.entities import ENTITIES, EntityType
-from m3sync_dagster.salesforce import SalesforceCredential, SalesforceOrg
+from m3sync_dagster.salesforce import ConnectedApp, SalesforceClient
 from m3sync_dagster.sandbox.salesforce import Credentials, Org, create_app
 from m3sync_dagster.sandbox.salesforce.schema import ValidationRule, field_from_json
 from m3sync_dagster.sandbox.server import running
 from m3sync_dagster.state import PostgresLedger, Reject, connect, list_rejects
 from m3sync_dagster.sync.engine import EntitySync
-from m3sync_dagster.sync.options import EntityOptions, build_mapping
-from m3sync_dagster.sync.outcome import RowResult
-from m3sync_dagster.sync.ports import Group, JobLog, Target
+from m3sync_dagster.sync.entity_options import EntityOptions, build_mapping
+from m3sync_dagster.sync.interfaces import Group, JobLog, Target
+from m3sync_dagster.sync.results import RowResult
 from m3sync_dagster_tests.salesforce.conftest import SECRET, Time
 
 pytestmark = pytest.mark.slow
@@ -31,7 +31,7 @@ Record = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Kind:
+class FieldKind:
     """A kind of bad row.
 
     Args:
@@ -50,41 +50,41 @@ class Kind:
 
 
 KINDS = {
-    "long": Kind(
+    "long": FieldKind(
         {"purchaseOrderNumber": "x" * 256},
         "invalid",
         "M3SYNC_INVALID_VALUE",
         "256 characters long, the field holds 255",
         ("Purchase_Order_Number__c",),
     ),
-    "large": Kind(
+    "large": FieldKind(
         {"daysBeforeBillDue": 10**18},
         "invalid",
         "M3SYNC_INVALID_VALUE",
         "19 digits before the decimal point, the field holds 18",
         ("Days_Before_Bill_Due__c",),
     ),
-    "dateless": Kind(
+    "dateless": FieldKind(
         {"billEpoch": "next week"}, "invalid", "M3SYNC_INVALID_VALUE", "billEpoch: .*not a date"
     ),
-    "strange": Kind(
+    "strange": FieldKind(
         {"customFields": {"tier": "platinum"}},
         "invalid",
         "M3SYNC_INVALID_VALUE",
         "'platinum' is not a value of this restricted picklist",
         ("Tier__c",),
     ),
-    "nameless": Kind(
+    "nameless": FieldKind(
         {"id": None}, "invalid", "M3SYNC_INVALID_RECORD", "'None' is not the id of a record"
     ),
-    "orphan": Kind(
+    "orphan": FieldKind(
         {"parentAccountId": "nobody"},
         "dependency",
         "INVALID_FIELD",
         "Foreign key external ID: nobody not found",
         sent=4,
     ),
-    "ruled": Kind(
+    "ruled": FieldKind(
         {"code": "forbidden"},
         "permanent",
         "FIELD_CUSTOM_VALIDATION_EXCEPTION",
@@ -92,7 +92,7 @@ KINDS = {
         ("Code__c",),
         sent=3,
     ),
-    "double": Kind(
+    "double": FieldKind(
         {"emailAddress": "taken@example.com"},
         "permanent",
         "DUPLICATE_VALUE",
@@ -100,8 +100,8 @@ KINDS = {
         ("Email_Address__c",),
         sent=3,
     ),
-    "locked": Kind({}, "transient", "UNABLE_TO_LOCK_ROW", "^busy$", sent=4),
-    "unheard": Kind(
+    "locked": FieldKind({}, "transient", "UNABLE_TO_LOCK_ROW", "^busy$", sent=4),
+    "unheard": FieldKind(
         {}, "permanent", "BRAND_NEW_CODE", r"^oops \(a code m3sync does not know\)$", sent=3
     ),
 }
@@ -140,7 +140,7 @@ class Listed:
         yield [json.dumps(record).encode() for record in self.found.values()]
 
 
-class Watched(SalesforceOrg):
+class GuardedIntegration(SalesforceClient):
     """Notes which rows it is given to send."""
 
     went: set[str]
@@ -182,10 +182,10 @@ Run = Callable[[], dict[str, int]]
 
 
 @pytest.fixture
-def org(_app: Any) -> Iterator[Watched]:  # noqa: ANN401 - as above
+def org(_app: Any) -> Iterator[GuardedIntegration]:  # noqa: ANN401 - as above
     with running(_app) as url:
-        credential = SalesforceCredential(url, "the-app", SECRET)
-        found = Watched(credential, sleep=Time().sleep)
+        credential = ConnectedApp(url, "the-app", SECRET)
+        found = GuardedIntegration(credential, sleep=Time().sleep)
         found.transport.call(
             "PATCH",
             f"/sobjects/{ACCOUNTS}/m3ter_Id__c/squatter",
@@ -216,7 +216,9 @@ def source(inside: Org) -> Listed:
 
 
 @pytest.fixture
-def run(postgres_url: str, connection: psycopg.Connection, source: Listed, org: Watched) -> Run:
+def run(
+    postgres_url: str, connection: psycopg.Connection, source: Listed, org: GuardedIntegration
+) -> Run:
     options = EntityOptions(custom_field_mappings={"tier": "Tier__c"})
     mapping = build_mapping(ENTITIES["account"], {"account": options}, "")
 
@@ -243,7 +245,7 @@ def check(rejects: list[Reject]) -> None:
 
 
 def test_good_rows_arrive_and_each_bad_one_is_listed_and_sent_only_where_it_may_be(
-    run: Run, org: Watched, inside: Org, source: Listed, connection: psycopg.Connection
+    run: Run, org: GuardedIntegration, inside: Org, source: Listed, connection: psycopg.Connection
 ) -> None:
     bad = {"invalid": 5 * EACH, "waiting": EACH, "rejected": 4 * EACH}
     good = ROWS - sum(bad.values())

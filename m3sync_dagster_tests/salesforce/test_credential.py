@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from m3sync_dagster.salesforce import SalesforceCredential
+from m3sync_dagster.salesforce import ConnectedApp
 from m3sync_dagster.salesforce.login import _arguments
 from m3sync_dagster.sync.errors import ConfigurationError
 
@@ -29,7 +29,7 @@ JWT = {"username": "u@acme.com", "private_key": "PEM-private-value"}
 def test_an_address_of_salesforce_or_of_this_machine_is_taken(
     url: str, flow: dict[str, Any], loopback: bool
 ) -> None:
-    assert SalesforceCredential(url, "id", **flow).loopback is loopback
+    assert ConnectedApp(url, "id", **flow).loopback is loopback
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_an_address_of_salesforce_or_of_this_machine_is_taken(
 )
 def test_anything_else_is_refused_with_a_remedy(url: str, flow: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError) as caught:
-        SalesforceCredential(url, "id", **flow)
+        ConnectedApp(url, "id", **flow)
     assert caught.value.remedy
     assert "s3cr3t" not in str(caught.value)
     assert "pw" not in str(caught.value)
@@ -64,12 +64,12 @@ def test_anything_else_is_refused_with_a_remedy(url: str, flow: dict[str, Any]) 
 
 def test_a_client_id_is_needed() -> None:
     with pytest.raises(ConfigurationError, match="client id"):
-        SalesforceCredential(MY_DOMAIN, "", "secret")
+        ConnectedApp(MY_DOMAIN, "", "secret")
 
 
 @pytest.mark.parametrize("flow", [SECRET, JWT])
 def test_no_secret_is_in_the_repr(flow: dict[str, Any]) -> None:
-    shown = repr(SalesforceCredential(MY_DOMAIN, "id", **flow))
+    shown = repr(ConnectedApp(MY_DOMAIN, "id", **flow))
     assert "s3cr3t" not in shown
     assert "PEM" not in shown
 
@@ -89,5 +89,5 @@ def test_no_secret_is_in_the_repr(flow: dict[str, Any]) -> None:
 def test_a_jwt_is_made_out_to_one_of_the_two_audiences(
     url: str, domain: str, instance: str
 ) -> None:
-    arguments = _arguments(SalesforceCredential(url, "id", **JWT))
+    arguments = _arguments(ConnectedApp(url, "id", **JWT))
     assert (arguments["domain"], arguments["instance_url"]) == (domain, instance)

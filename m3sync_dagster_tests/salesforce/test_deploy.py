@@ -7,9 +7,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from m3sync_dagster.entities import ENTITIES
-from m3sync_dagster.salesforce import SalesforceOrg
+from m3sync_dagster.salesforce import SalesforceClient
 from m3sync_dagster.salesforce.deploy import DEADLINE, deploy
-from m3sync_dagster.salesforce.project import package, source_files
+from m3sync_dagster.salesforce.metadata_source import package, source_files
 from m3sync_dagster.sync.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -41,7 +41,7 @@ def states(*results: dict[str, object]) -> Callable[[Request, bytes], Response]:
     return handler
 
 
-def run(org: SalesforceOrg, time: Time) -> list[tuple[str, int]]:
+def run(org: SalesforceClient, time: Time) -> list[tuple[str, int]]:
     stream = deploy(org.transport, ARCHIVE, check_only=True, sleep=time.sleep, clock=time.clock)
     return [(step.status, step.deployed) for step in stream]
 
@@ -126,7 +126,7 @@ def test_a_user_without_the_right_is_told_so(scripted: Scripted, time: Time) -> 
     assert len(script.requests) == 1
 
 
-def test_the_sandbox_takes_what_we_ship(org: SalesforceOrg, time: Time) -> None:
+def test_the_sandbox_takes_what_we_ship(org: SalesforceClient, time: Time) -> None:
     archive = package(source_files(list(ENTITIES)))
     *_, last = deploy(org.transport, archive, check_only=True, sleep=time.sleep, clock=time.clock)
     assert (last.success, last.check_only, last.problems) == (True, True, [])

@@ -6,10 +6,10 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from m3sync_dagster.salesforce import SalesforceCredential, SalesforceOrg
+from m3sync_dagster.discovery.mapping_proposal import Package
+from m3sync_dagster.salesforce import ConnectedApp, SalesforceClient
 from m3sync_dagster.salesforce.describe import parse_field, parse_object
-from m3sync_dagster.sync.ports import SalesforceField
-from m3sync_dagster.sync.proposal import Package
+from m3sync_dagster.sync.interfaces import SalesforceField
 from m3sync_dagster_tests.salesforce.conftest import Sandbox, Scripted
 
 
@@ -110,11 +110,11 @@ def test_an_unchanged_object_is_not_sent_again(sandbox: Sandbox) -> None:
     cache = Cache()
     sizes: list[int] = []
     for _ in range(2):
-        org = SalesforceOrg(sandbox.credential(), describes=cache)
-        assert (org.remembered("m3ter_Account__c") is None) == (not sizes)
+        org = SalesforceClient(sandbox.credential(), describes=cache)
+        assert (org.cached("m3ter_Account__c") is None) == (not sizes)
         found = org.describe("m3ter_Account__c")
         assert org.describe("m3ter_Account__c") is found
-        assert org.remembered("m3ter_Account__c") is found
+        assert org.cached("m3ter_Account__c") is found
         assert org.calls == 2
         sizes.append(len(found.fields))
         org.close()
@@ -125,12 +125,12 @@ def test_an_unchanged_object_is_not_sent_again(sandbox: Sandbox) -> None:
 
 def test_a_changed_object_is_read_again_and_any_if_asked_to(sandbox: Sandbox) -> None:
     cache = Cache()
-    org = SalesforceOrg(sandbox.credential(), describes=cache)
+    org = SalesforceClient(sandbox.credential(), describes=cache)
     org.describe("m3ter_Account__c")
     sandbox.inside.schema.touch()
-    later = SalesforceOrg(sandbox.credential(), describes=cache)
+    later = SalesforceClient(sandbox.credential(), describes=cache)
     later.describe("m3ter_Account__c")
-    later.describe("m3ter_Account__c", anew=True)
+    later.describe("m3ter_Account__c", refresh=True)
     statuses = [c["status"] for c in sandbox.inside.calls.latest if "describe" in c["path"]]
     assert statuses[-3:] == [200, 200, 200]
     org.close()
@@ -138,7 +138,7 @@ def test_a_changed_object_is_read_again_and_any_if_asked_to(sandbox: Sandbox) ->
 
 
 def test_whom_an_org_sees_decides_what_is_remembered(sandbox: Sandbox) -> None:
-    same, other = sandbox.credential(), SalesforceCredential(sandbox.url, "another-app", "s")
+    same, other = sandbox.credential(), ConnectedApp(sandbox.url, "another-app", "s")
     assert same.identity == sandbox.credential("another secret").identity
     assert same.identity != other.identity
 

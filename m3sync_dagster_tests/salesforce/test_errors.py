@@ -5,7 +5,7 @@ import pytest
 from m3sync_dagster.salesforce.errors import (
     LOGIN,
     NO_CODE,
-    Complaint,
+    ApiError,
     JobStateError,
     NotFoundError,
     UnreadableBodyError,
@@ -14,7 +14,7 @@ from m3sync_dagster.salesforce.errors import (
     parse_answer,
     parse_job_error,
     parse_row_error,
-    stop,
+    to_sync_error,
 )
 from m3sync_dagster.sync.errors import (
     AuthenticationError,
@@ -23,7 +23,7 @@ from m3sync_dagster.sync.errors import (
     RemoteError,
     SyncError,
 )
-from m3sync_dagster.sync.outcome import ErrorClass, Refused
+from m3sync_dagster.sync.results import ErrorClass, Rejected
 
 
 @pytest.mark.parametrize("code", ["InvalidJobState", "INVALIDJOBSTATE", "INVALID_JOB_STATE"])
@@ -73,8 +73,8 @@ def test_a_code_and_its_message_tell_the_class(
 
 
 def test_an_unknown_code_is_permanent_and_said_to_be_unknown() -> None:
-    refused = Complaint("BRAND_NEW_CODE", "what now", ("A__c",)).refuse("r1")
-    assert refused == Refused(
+    refused = ApiError("BRAND_NEW_CODE", "what now", ("A__c",)).refuse("r1")
+    assert refused == Rejected(
         "r1",
         ErrorClass.PERMANENT,
         "BRAND_NEW_CODE",
@@ -89,27 +89,25 @@ def test_an_unknown_code_is_permanent_and_said_to_be_unknown() -> None:
     [
         (
             "REQUIRED_FIELD_MISSING:Required fields are missing: [Name]:Name --",
-            Complaint("REQUIRED_FIELD_MISSING", "Required fields are missing: [Name]", ("Name",)),
+            ApiError("REQUIRED_FIELD_MISSING", "Required fields are missing: [Name]", ("Name",)),
         ),
         (
             "INVALID_FIELD:Foreign key external ID: x:y not found for field E__c in entity P__c:--",
-            Complaint(
+            ApiError(
                 "INVALID_FIELD",
                 "Foreign key external ID: x:y not found for field E__c in entity P__c",
             ),
         ),
         (
             "FIELD_CUSTOM_VALIDATION_EXCEPTION:two\nlines, „quoted“:A__c, B__c --",
-            Complaint(
-                "FIELD_CUSTOM_VALIDATION_EXCEPTION", "two\nlines, „quoted“", ("A__c", "B__c")
-            ),
+            ApiError("FIELD_CUSTOM_VALIDATION_EXCEPTION", "two\nlines, „quoted“", ("A__c", "B__c")),
         ),
-        ("SOME_CODE:no tail: at all", Complaint("SOME_CODE", "no tail: at all")),
-        ("something went wrong", Complaint(NO_CODE, "something went wrong")),
-        ("", Complaint(NO_CODE, "")),
+        ("SOME_CODE:no tail: at all", ApiError("SOME_CODE", "no tail: at all")),
+        ("something went wrong", ApiError(NO_CODE, "something went wrong")),
+        ("", ApiError(NO_CODE, "")),
     ],
 )
-def test_the_error_of_a_bulk_row_is_read(text: str, expected: Complaint) -> None:
+def test_the_error_of_a_bulk_row_is_read(text: str, expected: ApiError) -> None:
     assert parse_row_error(text) == expected
 
 
@@ -126,7 +124,7 @@ def test_the_error_of_a_bulk_row_is_read(text: str, expected: Complaint) -> None
     ],
 )
 def test_the_error_of_a_job_is_read(text: str, code: str, message: str) -> None:
-    assert parse_job_error(text) == Complaint(code, message)
+    assert parse_job_error(text) == ApiError(code, message)
 
 
 @pytest.mark.parametrize(
@@ -134,101 +132,101 @@ def test_the_error_of_a_job_is_read(text: str, code: str, message: str) -> None:
     [
         (
             [{"errorCode": "NOT_FOUND", "message": "no", "fields": ["A__c"]}],
-            Complaint("NOT_FOUND", "no", ("A__c",)),
+            ApiError("NOT_FOUND", "no", ("A__c",)),
         ),
-        ([{"statusCode": "X", "message": None}], Complaint("X", "")),
-        ({"errorCode": "INVALIDJOB", "message": "m"}, Complaint("INVALIDJOB", "m")),
+        ([{"statusCode": "X", "message": None}], ApiError("X", "")),
+        ({"errorCode": "INVALIDJOB", "message": "m"}, ApiError("INVALIDJOB", "m")),
         (
             {"error": "invalid_grant", "error_description": "user is locked"},
-            Complaint("invalid_grant", "user is locked"),
+            ApiError("invalid_grant", "user is locked"),
         ),
-        (["/services/data/v67.0/sobjects/A/1"], Complaint("HTTP_418", "")),
-        ([], Complaint("HTTP_418", "")),
-        (None, Complaint("HTTP_418", "")),
-        ({}, Complaint("HTTP_418", "")),
+        (["/services/data/v67.0/sobjects/A/1"], ApiError("HTTP_418", "")),
+        ([], ApiError("HTTP_418", "")),
+        (None, ApiError("HTTP_418", "")),
+        ({}, ApiError("HTTP_418", "")),
     ],
 )
-def test_the_body_of_an_error_answer_is_read(body: object, expected: Complaint) -> None:
+def test_the_body_of_an_error_answer_is_read(body: object, expected: ApiError) -> None:
     assert parse_answer(418, body) == expected
 
 
 @pytest.mark.parametrize(
     ("complaint", "where", "status", "kind", "remedy"),
     [
-        (Complaint("INVALID_SESSION_ID", "x"), "GET /a", 401, AuthenticationError, "scope"),
-        (Complaint("WHATEVER", "x"), "GET /a", 401, AuthenticationError, "scope"),
+        (ApiError("INVALID_SESSION_ID", "x"), "GET /a", 401, AuthenticationError, "scope"),
+        (ApiError("WHATEVER", "x"), "GET /a", 401, AuthenticationError, "scope"),
         (
-            Complaint("REQUEST_LIMIT_EXCEEDED", "TotalRequests"),
+            ApiError("REQUEST_LIMIT_EXCEEDED", "TotalRequests"),
             "GET /a",
             403,
             RateLimitError,
             "hour",
         ),
-        (Complaint("HTTP_429", ""), "GET /a", 429, RateLimitError, "hour"),
-        (Complaint("NOT_FOUND", "x"), "GET /a", 404, NotFoundError, "Deploy"),
-        (Complaint("INVALID_FIELD", "No such column"), "PATCH /a", 400, ConfigurationError, "map"),
-        (Complaint("INVALIDJOBSTATE", "x"), "PATCH /a", 400, JobStateError, "Bulk"),
-        (Complaint("JSON_PARSER_ERROR", "x"), "PATCH /a", 400, UnreadableBodyError, "value"),
-        (Complaint("UNSUPPORTED_API_VERSION", ""), "GET /a", 410, ConfigurationError, "version"),
-        (Complaint("HTTP_503", ""), "GET /a", 503, RemoteError, "status.salesforce"),
-        (Complaint("WHATEVER", ""), "GET /a", 400, RemoteError, "does not know"),
-        (Complaint("WHATEVER", ""), "GET /a", 403, ConfigurationError, "permission"),
-        (Complaint("new_trouble", ""), LOGIN, 400, AuthenticationError, "app"),
+        (ApiError("HTTP_429", ""), "GET /a", 429, RateLimitError, "hour"),
+        (ApiError("NOT_FOUND", "x"), "GET /a", 404, NotFoundError, "Deploy"),
+        (ApiError("INVALID_FIELD", "No such column"), "PATCH /a", 400, ConfigurationError, "map"),
+        (ApiError("INVALIDJOBSTATE", "x"), "PATCH /a", 400, JobStateError, "Bulk"),
+        (ApiError("JSON_PARSER_ERROR", "x"), "PATCH /a", 400, UnreadableBodyError, "value"),
+        (ApiError("UNSUPPORTED_API_VERSION", ""), "GET /a", 410, ConfigurationError, "version"),
+        (ApiError("HTTP_503", ""), "GET /a", 503, RemoteError, "status.salesforce"),
+        (ApiError("WHATEVER", ""), "GET /a", 400, RemoteError, "does not know"),
+        (ApiError("WHATEVER", ""), "GET /a", 403, ConfigurationError, "permission"),
+        (ApiError("new_trouble", ""), LOGIN, 400, AuthenticationError, "app"),
         (
-            Complaint("invalid_grant", "no client credentials user enabled"),
+            ApiError("invalid_grant", "no client credentials user enabled"),
             LOGIN,
             400,
             AuthenticationError,
             "Run-As",
         ),
         (
-            Complaint("invalid_grant", "user is not admin approved to access this app"),
+            ApiError("invalid_grant", "user is not admin approved to access this app"),
             LOGIN,
             400,
             AuthenticationError,
             "Pre-authorize",
         ),
         (
-            Complaint("OAUTH_APP_ACCESS_DENIED", "user is not admin approved to access this app"),
+            ApiError("OAUTH_APP_ACCESS_DENIED", "user is not admin approved to access this app"),
             LOGIN,
             400,
             AuthenticationError,
             "Pre-authorize",
         ),
         (
-            Complaint("invalid_grant", "invalid assertion"),
+            ApiError("invalid_grant", "invalid assertion"),
             LOGIN,
             400,
             AuthenticationError,
             "certificate of this very private key",
         ),
         (
-            Complaint("invalid_client", "app cert expired"),
+            ApiError("invalid_client", "app cert expired"),
             LOGIN,
             400,
             AuthenticationError,
             "app",
         ),
         (
-            Complaint("invalid_grant", "expired authorization code"),
+            ApiError("invalid_grant", "expired authorization code"),
             LOGIN,
             400,
             AuthenticationError,
             "clock",
         ),
         (
-            Complaint("API_CURRENTLY_DISABLED", "API is disabled for this User"),
+            ApiError("API_CURRENTLY_DISABLED", "API is disabled for this User"),
             "GET /a",
             403,
             ConfigurationError,
             "API Enabled",
         ),
-        (Complaint("HTTP_404", ""), LOGIN, 404, AuthenticationError, "login URL"),
-        (Complaint("HTTP_403", ""), LOGIN, 403, AuthenticationError, "login URL"),
-        (Complaint("HTTP_301", ""), LOGIN, 301, ConfigurationError, "My Domain"),
-        (Complaint("HTTP_503", ""), LOGIN, 503, RemoteError, "status.salesforce"),
+        (ApiError("HTTP_404", ""), LOGIN, 404, AuthenticationError, "login URL"),
+        (ApiError("HTTP_403", ""), LOGIN, 403, AuthenticationError, "login URL"),
+        (ApiError("HTTP_301", ""), LOGIN, 301, ConfigurationError, "My Domain"),
+        (ApiError("HTTP_503", ""), LOGIN, 503, RemoteError, "status.salesforce"),
         (
-            Complaint("InvalidBatch", "Field name not found : X"),
+            ApiError("InvalidBatch", "Field name not found : X"),
             "the job",
             None,
             ConfigurationError,
@@ -237,9 +235,9 @@ def test_the_body_of_an_error_answer_is_read(body: object, expected: Complaint) 
     ],
 )
 def test_what_stops_a_sync(
-    complaint: Complaint, where: str, status: int | None, kind: type[SyncError], remedy: str
+    complaint: ApiError, where: str, status: int | None, kind: type[SyncError], remedy: str
 ) -> None:
-    error = stop(complaint, where, status)
+    error = to_sync_error(complaint, where, status)
     assert type(error) is kind
     assert complaint.code in error.cause
     assert where in error.cause

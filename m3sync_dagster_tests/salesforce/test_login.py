@@ -8,13 +8,14 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from m3sync_dagster.salesforce import SalesforceCredential, SalesforceOrg
+from m3sync_dagster.salesforce import ConnectedApp, SalesforceClient
 from m3sync_dagster.sandbox.salesforce import Credentials, create_app
 from m3sync_dagster.sandbox.server import running
 from m3sync_dagster.sync.errors import (
     AuthenticationError,
     ConfigurationError,
 )
+from m3sync_dagster.sync.interfaces import OrgIdentity
 from m3sync_dagster_tests.salesforce.conftest import (
     ACCOUNTS,
     SECRET,
@@ -26,7 +27,7 @@ from m3sync_dagster_tests.salesforce.conftest import (
 
 
 def test_a_wrong_secret_is_an_authentication_error_and_not_tried_again(sandbox: Sandbox) -> None:
-    org = SalesforceOrg(sandbox.credential("wr0ng-secret"))
+    org = SalesforceClient(sandbox.credential("wr0ng-secret"))
     for _ in range(2):
         with pytest.raises(AuthenticationError, match="invalid_client") as caught:
             org.limits()
@@ -37,7 +38,7 @@ def test_a_wrong_secret_is_an_authentication_error_and_not_tried_again(sandbox: 
 
 
 def test_a_credential_revoked_midway_is_an_authentication_error(
-    org: SalesforceOrg, sandbox: Sandbox, jobs: Jobs
+    org: SalesforceClient, sandbox: Sandbox, jobs: Jobs
 ) -> None:
     list(org.upsert(ACCOUNTS, group(accounts("a1")), jobs))
     refusal = {"error": "inactive_user", "error_description": "user is inactive"}
@@ -63,8 +64,8 @@ def test_the_jwt_flow_logs_in_its_user_alone() -> None:
     )
 
     def limits(url: str, user: str) -> dict[str, Any]:
-        credential = SalesforceCredential(url, "the-app", username=user, private_key=private)
-        with closing(SalesforceOrg(credential)) as org:
+        credential = ConnectedApp(url, "the-app", username=user, private_key=private)
+        with closing(SalesforceClient(credential)) as org:
             return org.limits()
 
     app = create_app(credentials=Credentials("the-app", SECRET, "u@x.invalid", public.decode()))
@@ -76,9 +77,13 @@ def test_the_jwt_flow_logs_in_its_user_alone() -> None:
 
 @pytest.mark.parametrize("pem", ["nonsense", "-----BEGIN PRIVATE KEY-----\nxyz\n"])
 def test_a_private_key_that_is_none_is_a_configuration_error(sandbox: Sandbox, pem: str) -> None:
-    credential = SalesforceCredential(sandbox.url, "the-app", username="u", private_key=pem)
-    org = SalesforceOrg(credential)
+    credential = ConnectedApp(sandbox.url, "the-app", username="u", private_key=pem)
+    org = SalesforceClient(credential)
     with pytest.raises(ConfigurationError, match="cannot sign") as caught:
         org.limits()
     assert "xyz" not in "".join(traceback.format_exception(caught.value))
     org.close()
+
+
+def test_the_login_says_which_org_and_user_it_reached(org: SalesforceClient) -> None:
+    assert org.identity() == OrgIdentity("00D000000000001", "005000000000001")

@@ -9,18 +9,25 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from m3sync_dagster.entities import ENTITIES, EXTERNAL_ID, M3TER_ID_LENGTH, EntityType, Field, Kind
+from m3sync_dagster.entities import (
+    ENTITIES,
+    EXTERNAL_ID,
+    M3TER_ID_LENGTH,
+    EntityType,
+    Field,
+    FieldKind,
+)
 
 Properties = dict[str, str]
 
 METADATA = Path(str(files("m3sync_dagster.salesforce"))) / "metadata"
 SOURCE = METADATA / "force-app" / "main" / "default"
-TEXTS = {Kind.TEXT, Kind.LIST, Kind.JSON}
+TEXTS = {FieldKind.TEXT, FieldKind.LIST, FieldKind.JSON}
 FIELDS = [
     pytest.param(entity, field, id=f"{entity.name}.{field.salesforce}")
     for entity in ENTITIES.values()
     for field in entity.fields
-    if field.kind is not Kind.TITLE
+    if field.kind is not FieldKind.TITLE
 ]
 each_entity = pytest.mark.parametrize("entity", ENTITIES.values(), ids=ENTITIES)
 
@@ -51,15 +58,15 @@ def expected(field: Field) -> Properties:
         return {"type": "Text", "length": str(field.length)}
     if field.kind in TEXTS:
         return {"type": "LongTextArea", "length": str(field.length)}
-    if field.kind in {Kind.NUMBER, Kind.INTEGER}:
+    if field.kind in {FieldKind.NUMBER, FieldKind.INTEGER}:
         return {"type": "Number", "precision": str(field.precision), "scale": str(field.scale)}
-    if field.kind is Kind.LOOKUP:
+    if field.kind is FieldKind.LOOKUP:
         parent = ENTITIES[field.refers_to or ""]
         return {"type": "Lookup", "referenceTo": parent.object, "deleteConstraint": "SetNull"}
     return {
-        Kind.BOOLEAN: {"type": "Checkbox", "defaultValue": "false"},
-        Kind.DATE: {"type": "Date"},
-        Kind.DATETIME: {"type": "DateTime"},
+        FieldKind.BOOLEAN: {"type": "Checkbox", "defaultValue": "false"},
+        FieldKind.DATE: {"type": "Date"},
+        FieldKind.DATETIME: {"type": "DateTime"},
     }[field.kind]
 
 
@@ -84,7 +91,7 @@ def test_every_metadata_field_has_its_field(entity: EntityType) -> None:
     folder = objects_folder(entity) / "fields"
     names = {path.name.removesuffix(".field-meta.xml") for path in folder.iterdir()}
 
-    mapped = {f.salesforce for f in entity.fields if f.kind is not Kind.TITLE}
+    mapped = {f.salesforce for f in entity.fields if f.kind is not FieldKind.TITLE}
     assert names == mapped | {EXTERNAL_ID}
 
 
@@ -108,7 +115,7 @@ def test_the_name_field_is_text_where_the_entity_has_a_title(entity: EntityType)
     root = root_of(objects_folder(entity) / f"{entity.object}.object-meta.xml")
     name = properties(root.find("nameField") or ET.Element("none"))
 
-    titles = [f for f in entity.fields if f.kind is Kind.TITLE]
+    titles = [f for f in entity.fields if f.kind is FieldKind.TITLE]
     if titles:
         assert [(f.salesforce, f.length) for f in titles] == [("Name", 80)]
         assert name["type"] == "Text"

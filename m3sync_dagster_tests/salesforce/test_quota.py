@@ -4,10 +4,10 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from m3sync_dagster.salesforce import SalesforceOrg
+from m3sync_dagster.salesforce import SalesforceClient
 from m3sync_dagster.salesforce.quota import Allowance, Limits, Quota
 from m3sync_dagster.sync.errors import ConfigurationError, RateLimitError
-from m3sync_dagster.sync.outcome import ErrorClass, Refused, Row, RowResult
+from m3sync_dagster.sync.results import ErrorClass, Rejected, Row, RowResult
 from m3sync_dagster_tests.salesforce.conftest import (
     ACCOUNTS,
     Jobs,
@@ -27,7 +27,7 @@ def left(maximum: int, remaining: int) -> Response:
     return JSONResponse({"DailyApiRequests": {"Max": maximum, "Remaining": remaining, "App": {}}})
 
 
-def silent(scripted: Scripted, limits: Response) -> tuple[SalesforceOrg, Script]:
+def silent(scripted: Scripted, limits: Response) -> tuple[SalesforceClient, Script]:
     """An org whose answers have no header that tells of the usage."""
 
     def handler(request: Request, _body: bytes) -> Response:
@@ -38,7 +38,7 @@ def silent(scripted: Scripted, limits: Response) -> tuple[SalesforceOrg, Script]
     return org, script
 
 
-def send(org: SalesforceOrg, jobs: Jobs, times: int = 1) -> None:
+def send(org: SalesforceClient, jobs: Jobs, times: int = 1) -> None:
     for _ in range(times):
         assert created(outcome(org.upsert(ACCOUNTS, group(ROWS), jobs))) == {"r1"}
 
@@ -159,7 +159,7 @@ def test_batches_that_nobody_tells_of_stop_nothing(scripted: Scripted) -> None:
     "code", ["EXCEEDED_QUOTA", "INSERT_UPDATE_DELETE_NOT_ALLOWED_DURING_MAINTENANCE"]
 )
 def test_rows_refused_for_the_quota_are_handed_over_and_stop_the_run(
-    org: SalesforceOrg, sandbox: Sandbox, jobs: Jobs, large: bool, code: str
+    org: SalesforceClient, sandbox: Sandbox, jobs: Jobs, large: bool, code: str
 ) -> None:
     fault = {"object": "m3ter_Account__c", "external_ids": ["r2"], "code": code, "message": "full"}
     sandbox.inside.faults.add({"rows": fault, "times": None})
@@ -169,12 +169,12 @@ def test_rows_refused_for_the_quota_are_handed_over_and_stop_the_run(
     with pytest.raises(RateLimitError, match=code):
         handed.extend(result for results in batches for result in results)
     assert len(handed) == 300
-    assert Refused("r2", ErrorClass.QUOTA, code, "full") in handed
+    assert Rejected("r2", ErrorClass.QUOTA, code, "full") in handed
     assert jobs.words == (["opened", "JobComplete"] if large else [])
 
 
 def test_an_org_without_room_takes_no_further_rows(
-    org: SalesforceOrg, sandbox: Sandbox, jobs: Jobs
+    org: SalesforceClient, sandbox: Sandbox, jobs: Jobs
 ) -> None:
     fault = {"external_ids": ["r1"], "code": "STORAGE_LIMIT_EXCEEDED", "message": "full"}
     sandbox.inside.faults.add({"rows": fault, "times": None})

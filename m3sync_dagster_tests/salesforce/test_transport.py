@@ -14,7 +14,7 @@ from requests.adapters import HTTPAdapter
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 
-from m3sync_dagster.salesforce import SalesforceCredential, SalesforceOrg
+from m3sync_dagster.salesforce import ConnectedApp, SalesforceClient
 from m3sync_dagster.salesforce.transport import ATTEMPTS, Transport
 from m3sync_dagster.sync.errors import (
     AuthenticationError,
@@ -23,7 +23,7 @@ from m3sync_dagster.sync.errors import (
     RemoteError,
     SyncError,
 )
-from m3sync_dagster.sync.outcome import Row
+from m3sync_dagster.sync.results import Row
 from m3sync_dagster_tests.salesforce.conftest import (
     ACCOUNTS,
     SECRET,
@@ -209,7 +209,7 @@ def test_a_long_wait_is_left_to_the_next_run(
 
 
 def test_an_unreachable_org_says_so(time: Time) -> None:
-    org = SalesforceOrg(SalesforceCredential("http://127.0.0.1:9", "id", SECRET), sleep=time.sleep)
+    org = SalesforceClient(ConnectedApp("http://127.0.0.1:9", "id", SECRET), sleep=time.sleep)
     with pytest.raises(RemoteError, match="refused"):
         org.limits()
     assert org.calls == ATTEMPTS
@@ -295,7 +295,7 @@ def test_no_secret_is_in_what_goes_wrong(
 
 
 def test_plain_http_is_no_way_to_an_official_host() -> None:
-    transport = Transport(SalesforceCredential("https://acme.my.salesforce.com", "id", SECRET))
+    transport = Transport(ConnectedApp("https://acme.my.salesforce.com", "id", SECRET))
     with pytest.raises(requests.exceptions.InvalidSchema):
         transport.get_adapter("http://acme.my.salesforce.com/services")
     assert type(transport.get_adapter("https://acme.my.salesforce.com")) is HTTPAdapter
@@ -309,7 +309,7 @@ def test_no_netrc_replaces_the_token(
     netrc.write_text("default login somebody password else\n")
     netrc.chmod(0o600)
     monkeypatch.setenv("NETRC", str(netrc))
-    transport = Transport(SalesforceCredential(url, "id", SECRET))
+    transport = Transport(ConnectedApp(url, "id", SECRET))
     request = requests.Request("GET", url, headers={"Authorization": "Bearer x"})
     assert transport.prepare_request(request).headers["Authorization"] == "Bearer x"
 

@@ -6,8 +6,8 @@ import pytest
 
 from m3sync_dagster.state import PostgresLedger, connect, count_rejects, list_rejects
 from m3sync_dagster.state.ledger import LONGEST_MESSAGE
-from m3sync_dagster.sync.outcome import Acknowledged, ErrorClass, Refused, Row
-from m3sync_dagster.sync.ports import Seen, Staged
+from m3sync_dagster.sync.interfaces import RecordHash, StagedRow
+from m3sync_dagster.sync.results import Acknowledged, ErrorClass, Rejected, Row
 
 
 @pytest.fixture
@@ -23,8 +23,8 @@ def ledger(postgres_url: str, connection: psycopg.Connection) -> PostgresLedger:
     return ledger
 
 
-def seen(m3ter_id: str, content: str = "v1") -> Seen:
-    return Seen(m3ter_id, f"row {content}".encode(), f"json {m3ter_id} {content}".encode())
+def seen(m3ter_id: str, content: str = "v1") -> RecordHash:
+    return RecordHash(m3ter_id, f"row {content}".encode(), f"json {m3ter_id} {content}".encode())
 
 
 def staged(
@@ -34,9 +34,9 @@ def staged(
     shape: int = 0,
     parent: str = "",
     sibling: str | None = None,
-) -> Staged:
+) -> StagedRow:
     row = Row(m3ter_id, [m3ter_id, Decimal("1.10"), None, True])
-    return Staged(seen(m3ter_id, content), row, shape, parent, sibling)
+    return StagedRow(seen(m3ter_id, content), row, shape, parent, sibling)
 
 
 def acknowledge(ledger: PostgresLedger, *ids: str) -> None:
@@ -56,7 +56,7 @@ def test_same_row_in_other_json_is_not_changed_and_is_known_afterwards(
 ) -> None:
     ledger.stage([staged("a")])
     acknowledge(ledger, "a")
-    reordered = Seen("a", seen("a").fingerprint, b"the same, with its keys in another order")
+    reordered = RecordHash("a", seen("a").fingerprint, b"the same, with its keys in another order")
     assert ledger.changed([reordered, seen("new")]) == {"new"}
     assert ledger.unseen([reordered.digest]) == []
 
@@ -125,7 +125,7 @@ def test_refused_rows_are_on_record_until_they_go_through(
     ledger: PostgresLedger, connection: psycopg.Connection
 ) -> None:
     ledger.stage([staged("a")])
-    refused = Refused("a", ErrorClass.PERMANENT, "STRING_TOO_LONG", "Name: too long", ("Name",))
+    refused = Rejected("a", ErrorClass.PERMANENT, "STRING_TOO_LONG", "Name: too long", ("Name",))
     ledger.record([refused])
     ledger.stage([staged("a")])
     ledger.record([refused])
@@ -148,10 +148,10 @@ def test_refused_rows_are_on_record_until_they_go_through(
 def test_rejects_that_a_run_does_not_meet_again_are_forgotten(
     ledger: PostgresLedger, connection: psycopg.Connection
 ) -> None:
-    ledger.record([Refused("gone", ErrorClass.INVALID, "X", "x")])
+    ledger.record([Rejected("gone", ErrorClass.INVALID, "X", "x")])
     ledger.clear()
-    ledger.record([Refused("still bad", ErrorClass.INVALID, "X", "x")])
-    ledger.forget_rejects()
+    ledger.record([Rejected("still bad", ErrorClass.INVALID, "X", "x")])
+    ledger.delete_stale_rejects()
     assert [reject.m3ter_id for reject in list_rejects(connection)] == ["still bad"]
     assert count_rejects(connection) == {"acme": 1}
 
@@ -159,7 +159,7 @@ def test_rejects_that_a_run_does_not_meet_again_are_forgotten(
 def test_messages_are_kept_as_far_as_postgresql_can_hold_them(
     ledger: PostgresLedger, connection: psycopg.Connection
 ) -> None:
-    ledger.record([Refused("a", ErrorClass.INVALID, "X", "nul \0 and é " + "x" * 9_999)])
+    ledger.record([Rejected("a", ErrorClass.INVALID, "X", "nul \0 and é " + "x" * 9_999)])
     message = list_rejects(connection)[0].message
     assert message.startswith("nul � and é ")
     assert len(message) == LONGEST_MESSAGE
@@ -178,8 +178,8 @@ def test_integrations_and_entities_do_not_see_each_other(
 
 
 def test_jobs_are_written_down(ledger: PostgresLedger, connection: psycopg.Connection) -> None:
-    ledger.opened("750A", "m3ter_Account__c", 3, "abc")
-    ledger.ended("750A", "JobComplete")
+    ledger.record_job_created("750A", "m3ter_Account__c", 3, "abc")
+    ledger.record_job_finished("750A", "JobComplete")
     row = connection.execute(
         "SELECT integration, entity, object, rows, sha256, state, run_id, ended_at IS NOT NULL "
         "FROM m3sync.ingest_job"
@@ -192,20 +192,20 @@ def test_a_job_is_left_from_its_announcement_until_its_results_are_on_record(
 ) -> None:
     def left() -> list[str | None]:
         later = PostgresLedger(postgres_url, connection, "acme", "account", "run-2")
-        return [job.job_id for job in later.left_jobs()]
+        return [job.job_id for job in later.unfinished_jobs()]
 
     assert left() == []
-    ledger.announced("m3ter_Account__c", 3, "abc")
+    ledger.record_job_requested("m3ter_Account__c", 3, "abc")
     assert left() == [None]
-    ledger.announced("m3ter_Account__c", 4, "def")
-    (job,) = ledger.left_jobs()
+    ledger.record_job_requested("m3ter_Account__c", 4, "def")
+    (job,) = ledger.unfinished_jobs()
     assert job.object_name == "m3ter_Account__c"
-    ledger.opened("750A", "m3ter_Account__c", 4, "def")
+    ledger.record_job_created("750A", "m3ter_Account__c", 4, "def")
     assert left() == ["750A"]
-    ledger.announced("m3ter_Account__c", 1, "ghi")
+    ledger.record_job_requested("m3ter_Account__c", 1, "ghi")
     assert set(left()) == {"750A", None}
-    ledger.ended(None, "Aborted")
-    ledger.ended("750A", "JobComplete")
+    ledger.record_job_finished(None, "Aborted")
+    ledger.record_job_finished("750A", "JobComplete")
     assert left() == []
 
 
@@ -214,16 +214,16 @@ def test_jobs_of_others_are_not_left_to_this_entity(
 ) -> None:
     for name, entity in (("acme", "contract"), ("other", "account")):
         stranger = PostgresLedger(postgres_url, connection, name, entity, "run-2")
-        stranger.opened(f"750{name}{entity}", "X__c", 1, "abc")
-        stranger.announced("X__c", 1, "abc")
-    assert ledger.left_jobs() == []
-    assert set(ledger.strangers(["750A", "750otheraccount", "750B"])) == {"750A", "750B"}
+        stranger.record_job_created(f"750{name}{entity}", "X__c", 1, "abc")
+        stranger.record_job_requested("X__c", 1, "abc")
+    assert ledger.unfinished_jobs() == []
+    assert set(ledger.unknown_jobs(["750A", "750otheraccount", "750B"])) == {"750A", "750B"}
 
 
 def test_only_a_row_refused_as_it_is_rests(
     ledger: PostgresLedger, connection: psycopg.Connection
 ) -> None:
-    refused = Refused("a", ErrorClass.PERMANENT, "X", "no", ("Name",))
+    refused = Rejected("a", ErrorClass.PERMANENT, "X", "no", ("Name",))
     for _ in range(3):
         ledger.stage([staged("a")])
         ledger.record([refused])
@@ -241,10 +241,10 @@ def test_a_row_that_rests_is_not_forgotten_while_its_record_is_there(
     for m3ter_id in ("here", "gone"):
         for _ in range(3):
             ledger.stage([staged(m3ter_id)])
-            ledger.record([Refused(m3ter_id, ErrorClass.PERMANENT, "X", "no")])
+            ledger.record([Rejected(m3ter_id, ErrorClass.PERMANENT, "X", "no")])
     ledger.clear()
     ledger.paused([seen("here")])
-    ledger.forget_rejects()
+    ledger.delete_stale_rejects()
     (reject,) = list_rejects(connection)
     assert (reject.m3ter_id, reject.attempts) == ("here", 3)
 

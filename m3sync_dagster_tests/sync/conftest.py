@@ -9,29 +9,29 @@ import pytest
 from m3sync_dagster.entities import ENTITIES, EntityType
 from m3sync_dagster.state import PostgresLedger, connect
 from m3sync_dagster.sync.engine import EntitySync
+from m3sync_dagster.sync.entity_options import EntityOptions, build_mapping
 from m3sync_dagster.sync.errors import RemoteError, SyncError
-from m3sync_dagster.sync.mapping import Mapped, Mapping
-from m3sync_dagster.sync.options import EntityOptions, build_mapping
-from m3sync_dagster.sync.outcome import Acknowledged, ErrorClass, Refused, RowResult
-from m3sync_dagster.sync.ports import (
+from m3sync_dagster.sync.interfaces import (
     Group,
     JobLog,
-    LeftJob,
     SalesforceField,
     SalesforceObject,
     Target,
+    UnfinishedJob,
 )
+from m3sync_dagster.sync.mapping import FieldMapping, Mapped
+from m3sync_dagster.sync.results import Acknowledged, ErrorClass, Rejected, RowResult
 
 Record = dict[str, object]
 
 
 def mapping(
     entity: str = "account", options: EntityOptions | None = None, prefix: str = ""
-) -> Mapping:
+) -> FieldMapping:
     return build_mapping(ENTITIES[entity], {entity: options or EntityOptions()}, prefix)
 
 
-def row(built: Mapping, record: object) -> dict[str, object]:
+def row(built: FieldMapping, record: object) -> dict[str, object]:
     mapped = built.map(json.dumps(record).encode() if not isinstance(record, bytes) else record)
     assert isinstance(mapped, Mapped), mapped
     return dict(zip(built.columns, mapped.values, strict=True))
@@ -91,19 +91,19 @@ class Org:
                 continue
             yield [self._take(row.m3ter_id, dict(zip(names, row.values, strict=True)))]
 
-    def resume(self, job: LeftJob, jobs: JobLog) -> Iterator[list[RowResult]]:
+    def resume(self, job: UnfinishedJob, jobs: JobLog) -> Iterator[list[RowResult]]:
         results = self.left[job.job_id or job.object_name]
         if isinstance(results, SyncError):
             raise results
         yield results
-        jobs.ended(job.job_id, "JobComplete")
+        jobs.record_job_finished(job.job_id, "JobComplete")
 
     def _take(self, m3ter_id: str, values: dict[str, object]) -> RowResult:
         parent = values["Parent_Account__c"]
         if parent is not None and parent not in self.held:
-            return Refused(m3ter_id, ErrorClass.DEPENDENCY, "INVALID_FIELD", f"{parent} not found")
+            return Rejected(m3ter_id, ErrorClass.DEPENDENCY, "INVALID_FIELD", f"{parent} not found")
         if m3ter_id in self.refuse:
-            return Refused(m3ter_id, *self.refuse[m3ter_id], "no")
+            return Rejected(m3ter_id, *self.refuse[m3ter_id], "no")
         created = m3ter_id not in self.held
         self.held[m3ter_id] = values
         return Acknowledged(m3ter_id, f"a01-{m3ter_id}", created)

@@ -4,10 +4,10 @@ import psycopg
 import pytest
 
 from m3sync_dagster.state import PostgresLedger, list_rejects, retry_rejects
+from m3sync_dagster.sync.account_filter import AccountFilter
+from m3sync_dagster.sync.entity_options import EntityOptions
 from m3sync_dagster.sync.errors import DeadlineError, RemoteError
-from m3sync_dagster.sync.options import EntityOptions
-from m3sync_dagster.sync.outcome import Acknowledged, Counts, ErrorClass, Refused
-from m3sync_dagster.sync.scope import Scope
+from m3sync_dagster.sync.results import Acknowledged, Counts, ErrorClass, Rejected
 from m3sync_dagster_tests.sync.conftest import Listed, Org, Record, Sync, account
 
 
@@ -134,7 +134,7 @@ def test_a_record_that_is_listed_twice_is_sent_once(sync: Sync) -> None:
 def test_only_accounts_in_scope_leave_m3ter(sync: Sync) -> None:
     org = Org()
     source = Listed([account("a"), account("b"), account("c")])
-    scope = Scope(frozenset({"a", "b"}), frozenset({"b"}))
+    scope = AccountFilter(frozenset({"a", "b"}), frozenset({"b"}))
     assert sync(source, org, EntityOptions(scope=scope)) == {"read": 1, "created": 1}
     assert source.asked == [["a"]]
     assert set(org.held) == {"a"}
@@ -144,7 +144,7 @@ def test_a_scope_that_shrinks_counts_no_longer_what_is_out(sync: Sync) -> None:
     org = Org()
     records = Listed([account("a"), account("b")])
     sync(records, org)
-    scope = Scope(restricted=frozenset({"b"}))
+    scope = AccountFilter(restricted=frozenset({"b"}))
     assert sync(records, org, EntityOptions(scope=scope)) == {"read": 1, "updated": 1}
 
 
@@ -171,7 +171,7 @@ def killed_at_its_job(sync: Sync, ledger: PostgresLedger, records: Listed) -> Or
     with pytest.raises(RemoteError):
         sync(records, org)
     org.dies_after = None
-    ledger.opened("750A", "m3ter_Account__c", 3, "digest")
+    ledger.record_job_created("750A", "m3ter_Account__c", 3, "digest")
     return org
 
 
@@ -181,12 +181,12 @@ def test_a_job_that_was_left_is_picked_up_before_anything_is_read_or_sent(
     records = Listed([account("a"), account("b"), account("c")])
     org = killed_at_its_job(sync, ledger, records)
     taken = [Acknowledged(key, f"a01-{key}", created=True) for key in "ab"]
-    locked = Refused("c", ErrorClass.TRANSIENT, "UNABLE_TO_LOCK_ROW", "busy")
+    locked = Rejected("c", ErrorClass.TRANSIENT, "UNABLE_TO_LOCK_ROW", "busy")
     org.left["750A"] = [*taken, locked, Acknowledged("stranger", "a01", created=True)]
     del org.sent[:]
     assert sync(records, org) == {"read": 3, "unchanged": 2, "created": 1}
     assert org.sent == [["c"]]
-    assert ledger.left_jobs() == []
+    assert ledger.unfinished_jobs() == []
 
 
 def test_what_changed_since_the_job_was_sent_is_sent_after_it(
@@ -223,7 +223,7 @@ def test_a_job_that_does_not_end_is_left_for_the_next_run(
     for _ in range(2):
         with pytest.raises(DeadlineError):
             sync(records, org)
-    assert [job.job_id for job in ledger.left_jobs()] == ["750A"]
+    assert [job.job_id for job in ledger.unfinished_jobs()] == ["750A"]
     assert org.sent == []
     org.left["750A"] = [Acknowledged(key, f"a01-{key}", created=True) for key in "ab"]
     assert sync(records, org) == {"read": 2, "unchanged": 2}
@@ -233,11 +233,11 @@ def test_a_job_that_does_not_end_is_left_for_the_next_run(
 def test_a_job_that_nobody_knows_of_for_sure_is_looked_for(
     sync: Sync, ledger: PostgresLedger
 ) -> None:
-    ledger.announced("m3ter_Account__c", 1, "digest")
+    ledger.record_job_requested("m3ter_Account__c", 1, "digest")
     org = Org()
     org.left["m3ter_Account__c"] = []
     assert sync(Listed([account("a")]), org) == {"read": 1, "created": 1}
-    assert ledger.left_jobs() == []
+    assert ledger.unfinished_jobs() == []
 
 
 def let_time_pass(connection: psycopg.Connection, hours: float) -> None:

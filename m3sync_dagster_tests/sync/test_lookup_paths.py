@@ -3,9 +3,9 @@
 import pytest
 
 from m3sync_dagster.entities import ENTITIES
+from m3sync_dagster.sync.entity_options import EntityOptions, build_mapping
 from m3sync_dagster.sync.errors import ConfigurationError
 from m3sync_dagster.sync.lookup_paths import part
-from m3sync_dagster.sync.options import EntityOptions, build_mapping
 
 BALANCE = ENTITIES["balance"]
 

@@ -3,10 +3,10 @@ import json
 import pytest
 
 from m3sync_dagster.entities import ENTITIES
+from m3sync_dagster.sync.account_filter import AccountFilter
+from m3sync_dagster.sync.entity_options import EntityOptions
 from m3sync_dagster.sync.mapping import INVALID_RECORD, INVALID_VALUE, Mapped
-from m3sync_dagster.sync.options import EntityOptions
-from m3sync_dagster.sync.outcome import ErrorClass, Refused
-from m3sync_dagster.sync.scope import Scope
+from m3sync_dagster.sync.results import ErrorClass, Rejected
 from m3sync_dagster_tests.sync.conftest import mapping, row
 
 
@@ -105,7 +105,7 @@ def test_a_record_without_an_id_is_invalid_and_has_a_name_all_the_same(
     raw: bytes, reason: str
 ) -> None:
     refused = mapping().map(raw)
-    assert isinstance(refused, Refused)
+    assert isinstance(refused, Rejected)
     assert refused.code == INVALID_RECORD
     assert refused.m3ter_id.startswith("unknown-")
     assert reason in refused.message
@@ -116,7 +116,7 @@ def test_every_bad_field_is_named_at_once() -> None:
     refused = mapping().map(
         b'{"id": "a1", "billEpoch": "soon", "address": "1 High St", "version": 1.5}'
     )
-    assert isinstance(refused, Refused)
+    assert isinstance(refused, Rejected)
     assert (refused.m3ter_id, refused.code) == ("a1", INVALID_VALUE)
     assert refused.error_class is ErrorClass.INVALID
     for field in ("billEpoch", "address is '1 High St'", "version"):
@@ -141,8 +141,8 @@ CHANGES = [
     EntityOptions(constants={"X__c": "1"}),
     EntityOptions(object="Account"),
     EntityOptions(external_id_field="Ext__c"),
-    EntityOptions(scope=Scope(allowed=frozenset({"a"}))),
-    EntityOptions(scope=Scope(restricted=frozenset({"a"}))),
+    EntityOptions(scope=AccountFilter(allowed=frozenset({"a"}))),
+    EntityOptions(scope=AccountFilter(restricted=frozenset({"a"}))),
 ]
 
 
@@ -153,7 +153,7 @@ def test_any_change_of_the_mapping_changes_every_fingerprint() -> None:
 
 
 def test_scope_is_by_account_and_restricted_wins() -> None:
-    options = EntityOptions(scope=Scope(frozenset({"a", "b"}), frozenset({"b"})))
+    options = EntityOptions(scope=AccountFilter(frozenset({"a", "b"}), frozenset({"b"})))
     for entity, field in (("account", "id"), ("contract", "accountId"), ("balance", "accountId")):
         built = mapping(entity, options)
         carried = [
@@ -165,7 +165,7 @@ def test_scope_is_by_account_and_restricted_wins() -> None:
 
 
 def test_a_parent_that_is_left_out_is_not_pointed_to() -> None:
-    options = EntityOptions(scope=Scope(restricted=frozenset({"out"})))
+    options = EntityOptions(scope=AccountFilter(restricted=frozenset({"out"})))
     built = mapping(options=options)
     assert row(built, {"id": "a", "parentAccountId": "out"})["Parent_Account__c"] is None
     assert row(built, {"id": "a", "parentAccountId": "in"})["Parent_Account__c"] == "in"

@@ -5,6 +5,6 @@ misbehaves on demand. Source: m3ter's OpenAPI description and its guide 'Config 
 """
 
 from m3sync_dagster.sandbox.m3ter.app import create_app
-from m3sync_dagster.sandbox.m3ter.auth import Credentials
+from m3sync_dagster.sandbox.m3ter.token_auth import Credentials
 
 __all__ = ["Credentials", "create_app"]

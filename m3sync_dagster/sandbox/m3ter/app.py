@@ -7,12 +7,14 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import Mount, Route
 
-from m3sync_dagster.sandbox.m3ter import control, listing, records
-from m3sync_dagster.sandbox.m3ter.auth import Authorization, Credentials, Tokens, issue_token
-from m3sync_dagster.sandbox.m3ter.calls import CallLog, CallRecorder
+from m3sync_dagster.sandbox.m3ter import control_endpoints as control
+from m3sync_dagster.sandbox.m3ter import list_endpoints as listing
+from m3sync_dagster.sandbox.m3ter import record_endpoints as records
+from m3sync_dagster.sandbox.m3ter.call_log import CallLog, CallRecorder
+from m3sync_dagster.sandbox.m3ter.errors import EXCEPTION_HANDLERS
 from m3sync_dagster.sandbox.m3ter.faults import FaultInjection, Faults
-from m3sync_dagster.sandbox.m3ter.limiter import RateLimit
-from m3sync_dagster.sandbox.m3ter.problems import EXCEPTION_HANDLERS
+from m3sync_dagster.sandbox.m3ter.rate_limiter import RateLimit
+from m3sync_dagster.sandbox.m3ter.token_auth import Authorization, Credentials, Tokens, issue_token
 from m3sync_dagster.sandbox.organization import Organization
 
 

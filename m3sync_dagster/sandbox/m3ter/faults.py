@@ -14,7 +14,7 @@ import msgspec
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from m3sync_dagster.sandbox.m3ter.auth import Tokens
+from m3sync_dagster.sandbox.m3ter.token_auth import Tokens
 from m3sync_dagster.sandbox.organization import Organization
 from m3sync_dagster.sandbox.server import DROP
 

@@ -11,7 +11,7 @@ from uuid import UUID
 import msgspec
 
 from m3sync_dagster.sandbox.organization.collection import Collection, Entry, Query
-from m3sync_dagster.sandbox.organization.sample import sample_records
+from m3sync_dagster.sandbox.organization.sample_records import sample_records
 
 COLLECTIONS = ("users", "accounts", "contracts", "commitments", "balances", "bills")
 """The record types by the last segment of their list endpoint, those referred to first."""

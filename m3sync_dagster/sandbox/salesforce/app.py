@@ -13,21 +13,21 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from m3sync_dagster.sandbox.salesforce import (
-    control,
-    deploys,
-    exports,
-    ingest,
-    oauth,
-    queries,
-    resources,
-    rows,
-    tooling,
+    bulk_query,
+    control_endpoints,
+    deploy_endpoints,
+    ingest_endpoints,
+    org_endpoints,
+    query_endpoints,
+    record_endpoints,
+    token_endpoint,
+    tooling_endpoints,
 )
-from m3sync_dagster.sandbox.salesforce.answers import answer
+from m3sync_dagster.sandbox.salesforce.dx_source import read_schema
 from m3sync_dagster.sandbox.salesforce.errors import ApiError, not_found
-from m3sync_dagster.sandbox.salesforce.gate import Gate
+from m3sync_dagster.sandbox.salesforce.http import answer
+from m3sync_dagster.sandbox.salesforce.middleware import Gate
 from m3sync_dagster.sandbox.salesforce.org import Credentials, Org, Package
-from m3sync_dagster.sandbox.salesforce.source import read_schema
 
 METADATA = Path(__file__).parents[2] / "salesforce" / "metadata"
 """The metadata that this package deploys to an org."""
@@ -36,55 +36,56 @@ _DATA = "/services/data/{version}"
 _OBJECT = f"{_DATA}/sobjects/{{object}}"
 _RECORD = f"{_OBJECT}/{{id}}"
 _KEYED = f"{_OBJECT}/{{field}}/{{value:path}}"
+_COLLECTION = f"{_DATA}/composite/sobjects"
 _INGEST = f"{_DATA}/jobs/ingest"
 _QUERY_JOB = f"{_DATA}/jobs/query"
 
 Endpoint = Callable[[Request], Any]
 
 _ENDPOINTS: list[tuple[str, str, Endpoint]] = [
-    ("POST", "/services/oauth2/token", oauth.token),
-    ("GET", "/services/data", resources.versions),
-    ("GET", _DATA, resources.resources),
-    ("GET", f"{_DATA}/limits", resources.limits),
-    ("GET", f"{_DATA}/query", queries.query),
-    ("GET", f"{_DATA}/query/{{locator}}", queries.next_page),
-    ("GET", f"{_DATA}/queryAll", queries.query_all),
-    ("GET", f"{_DATA}/tooling/query", tooling.query),
-    ("POST", f"{_DATA}/metadata/deployRequest", deploys.create),
-    ("GET", f"{_DATA}/metadata/deployRequest/{{id}}", deploys.info),
-    ("GET", f"{_DATA}/sobjects", resources.sobjects),
-    ("GET", _OBJECT, resources.sobject),
-    ("POST", _OBJECT, rows.create_record),
-    ("GET", f"{_OBJECT}/describe", resources.sobject_describe),
-    ("GET", _RECORD, rows.get_record),
-    ("PATCH", _RECORD, rows.update_record),
-    ("DELETE", _RECORD, rows.delete_record),
-    ("GET", _KEYED, rows.get_by_external_id),
-    ("PATCH", _KEYED, rows.upsert_by_external_id),
-    ("DELETE", _KEYED, rows.delete_by_external_id),
-    ("PATCH", f"{_DATA}/composite/sobjects/{{object}}/{{field}}", rows.upsert_collection),
-    ("PATCH", f"{_DATA}/composite/sobjects", rows.update_collection),
-    ("DELETE", f"{_DATA}/composite/sobjects", rows.delete_collection),
-    ("POST", _INGEST, ingest.create),
-    ("GET", _INGEST, ingest.all_jobs),
-    ("GET", f"{_INGEST}/{{id}}", ingest.info),
-    ("PATCH", f"{_INGEST}/{{id}}", ingest.change_state),
-    ("DELETE", f"{_INGEST}/{{id}}", ingest.delete),
-    ("PUT", f"{_INGEST}/{{id}}/batches", ingest.upload),
-    ("GET", f"{_INGEST}/{{id}}/{{set}}", ingest.results),
-    ("POST", _QUERY_JOB, exports.create),
-    ("GET", f"{_QUERY_JOB}/{{id}}", exports.info),
-    ("PATCH", f"{_QUERY_JOB}/{{id}}", exports.abort),
-    ("DELETE", f"{_QUERY_JOB}/{{id}}", exports.delete),
-    ("GET", f"{_QUERY_JOB}/{{id}}/results", exports.results),
-    ("POST", "/sandbox/faults", control.add_faults),
-    ("DELETE", "/sandbox/faults", control.clear_faults),
-    ("GET", "/sandbox/calls", control.calls),
-    ("DELETE", "/sandbox/calls", control.clear_calls),
-    ("GET", "/sandbox/records/{object}", control.records),
-    ("DELETE", "/sandbox/records", control.clear_records),
-    ("POST", "/sandbox/schema", control.change_schema),
-    ("POST", "/sandbox/setup", control.change_setup),
+    ("POST", "/services/oauth2/token", token_endpoint.token),
+    ("GET", "/services/data", org_endpoints.versions),
+    ("GET", _DATA, org_endpoints.resources),
+    ("GET", f"{_DATA}/limits", org_endpoints.limits),
+    ("GET", f"{_DATA}/query", query_endpoints.query),
+    ("GET", f"{_DATA}/query/{{locator}}", query_endpoints.next_page),
+    ("GET", f"{_DATA}/queryAll", query_endpoints.query_all),
+    ("GET", f"{_DATA}/tooling/query", tooling_endpoints.query),
+    ("POST", f"{_DATA}/metadata/deployRequest", deploy_endpoints.create),
+    ("GET", f"{_DATA}/metadata/deployRequest/{{id}}", deploy_endpoints.info),
+    ("GET", f"{_DATA}/sobjects", org_endpoints.sobjects),
+    ("GET", _OBJECT, org_endpoints.sobject),
+    ("POST", _OBJECT, record_endpoints.create_record),
+    ("GET", f"{_OBJECT}/describe", org_endpoints.sobject_describe),
+    ("GET", _RECORD, record_endpoints.get_record),
+    ("PATCH", _RECORD, record_endpoints.update_record),
+    ("DELETE", _RECORD, record_endpoints.delete_record),
+    ("GET", _KEYED, record_endpoints.get_by_external_id),
+    ("PATCH", _KEYED, record_endpoints.upsert_by_external_id),
+    ("DELETE", _KEYED, record_endpoints.delete_by_external_id),
+    ("PATCH", f"{_COLLECTION}/{{object}}/{{field}}", record_endpoints.upsert_collection),
+    ("PATCH", _COLLECTION, record_endpoints.update_collection),
+    ("DELETE", _COLLECTION, record_endpoints.delete_collection),
+    ("POST", _INGEST, ingest_endpoints.create),
+    ("GET", _INGEST, ingest_endpoints.all_jobs),
+    ("GET", f"{_INGEST}/{{id}}", ingest_endpoints.info),
+    ("PATCH", f"{_INGEST}/{{id}}", ingest_endpoints.change_state),
+    ("DELETE", f"{_INGEST}/{{id}}", ingest_endpoints.delete),
+    ("PUT", f"{_INGEST}/{{id}}/batches", ingest_endpoints.upload),
+    ("GET", f"{_INGEST}/{{id}}/{{set}}", ingest_endpoints.results),
+    ("POST", _QUERY_JOB, bulk_query.create),
+    ("GET", f"{_QUERY_JOB}/{{id}}", bulk_query.info),
+    ("PATCH", f"{_QUERY_JOB}/{{id}}", bulk_query.abort),
+    ("DELETE", f"{_QUERY_JOB}/{{id}}", bulk_query.delete),
+    ("GET", f"{_QUERY_JOB}/{{id}}/results", bulk_query.results),
+    ("POST", "/sandbox/faults", control_endpoints.add_faults),
+    ("DELETE", "/sandbox/faults", control_endpoints.clear_faults),
+    ("GET", "/sandbox/calls", control_endpoints.calls),
+    ("DELETE", "/sandbox/calls", control_endpoints.clear_calls),
+    ("GET", "/sandbox/records/{object}", control_endpoints.records),
+    ("DELETE", "/sandbox/records", control_endpoints.clear_records),
+    ("POST", "/sandbox/schema", control_endpoints.change_schema),
+    ("POST", "/sandbox/setup", control_endpoints.change_setup),
 ]
 
 

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 from m3sync_dagster.sandbox.salesforce.errors import ApiError, not_found
 from m3sync_dagster.sandbox.salesforce.faults import Faults
-from m3sync_dagster.sandbox.salesforce.records import Table
+from m3sync_dagster.sandbox.salesforce.field_values import Value
+from m3sync_dagster.sandbox.salesforce.record_table import Table
 from m3sync_dagster.sandbox.salesforce.schema import NUMERIC, FieldDef, ObjectDef, Schema
-from m3sync_dagster.sandbox.salesforce.values import Value
 
 if TYPE_CHECKING:
     from xml.etree import ElementTree as ET
 
-    from m3sync_dagster.sandbox.salesforce.deploys import Deploy
-    from m3sync_dagster.sandbox.salesforce.exports import QueryJob
-    from m3sync_dagster.sandbox.salesforce.jobs import IngestJob
-    from m3sync_dagster.sandbox.salesforce.queries import Cursor
+    from m3sync_dagster.sandbox.salesforce.bulk_query import QueryJob
+    from m3sync_dagster.sandbox.salesforce.deploy_endpoints import Deploy
+    from m3sync_dagster.sandbox.salesforce.ingest_jobs import IngestJob
+    from m3sync_dagster.sandbox.salesforce.query_endpoints import Cursor
 
 ORG_ID = "00D000000000001EAA"
 USER_ID = "005000000000001AAA"

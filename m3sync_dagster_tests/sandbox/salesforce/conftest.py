@@ -7,7 +7,7 @@ import pytest
 
 from m3sync_dagster.sandbox.salesforce import Org, create_app
 from m3sync_dagster.sandbox.server import running
-from m3sync_dagster_tests.sandbox.salesforce.client import Client
+from m3sync_dagster_tests.sandbox.salesforce.plain_client import Client
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,7 @@
 import httpx
 import pytest
 
-from m3sync_dagster_tests.sandbox.salesforce.client import ACCOUNT, KEY, Client, Json
+from m3sync_dagster_tests.sandbox.salesforce.plain_client import ACCOUNT, KEY, Client, Json
 
 
 def test_an_error_strikes_so_often_and_no_more(client: Client) -> None:

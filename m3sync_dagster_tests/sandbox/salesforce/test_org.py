@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from m3sync_dagster.entities import ENTITIES
 from m3sync_dagster.sandbox.salesforce import Credentials, create_app
 from m3sync_dagster.sandbox.server import running
-from m3sync_dagster_tests.sandbox.salesforce.client import ACCOUNT, BALANCE, KEY, Client, Json
+from m3sync_dagster_tests.sandbox.salesforce.plain_client import ACCOUNT, BALANCE, KEY, Client, Json
 
 TOKEN = "/services/oauth2/token"
 FAKES = Credentials()

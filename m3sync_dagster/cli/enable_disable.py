@@ -1,0 +1,60 @@
+"""``m3sync enable`` and ``m3sync disable``: whether an integration runs by itself."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from m3sync_dagster.cli.migrate import ready
+from m3sync_dagster.cli.output import say
+
+if TYPE_CHECKING:
+    from dagster._core.remote_origin import CodeLocationOrigin
+
+    from m3sync_dagster.cli.environment import Environment
+    from m3sync_dagster.components.integration import Integration
+    from m3sync_dagster.guard.enable_disable import Switch
+
+Name = Annotated[str, typer.Argument(help="The integration.", show_default=False)]
+
+
+def enable(name: Name) -> None:
+    """Start an integration's hourly schedule, and forget the failures so far."""
+    with _switch(name) as (switch, integration):
+        switch.enable()
+    say(f"{name} is enabled: it runs every hour, and its count of failures begins again.")
+    if not integration.connected:
+        say(f"It is NOT CONNECTED, so that its ticks are skipped. Run: m3sync connect {name} ...")
+
+
+def disable(name: Name) -> None:
+    """Stop an integration's hourly schedule, until somebody enables it."""
+    with _switch(name) as (switch, _):
+        switch.disable()
+    say(f"{name} is disabled. A run that has begun goes on to its end.")
+
+
+@contextmanager
+def _switch(name: str) -> Iterator[tuple["Switch", "Integration"]]:
+    environment = ready()
+    from dagster import DagsterInstance
+
+    from m3sync_dagster.cli.find_integration import find
+    from m3sync_dagster.components.schedule import cron_schedule, schedule_name
+    from m3sync_dagster.guard.enable_disable import Switch
+    from m3sync_dagster.state import connect, postgres_url
+
+    integration = find(name).integration
+    schedule, cron = schedule_name(name), cron_schedule(integration)
+    with DagsterInstance.get() as instance, connect(postgres_url()) as connection:
+        origin = _location(environment)
+        yield Switch(instance, connection, origin, name, schedule, cron), integration
+
+
+def _location(environment: "Environment") -> "CodeLocationOrigin":
+    """The workspace's one code location."""
+    from dagster._core.workspace.load_target import WorkspaceFileTarget
+
+    (location,) = WorkspaceFileTarget([str(environment.workspace)]).create_origins()
+    return location

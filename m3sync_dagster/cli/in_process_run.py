@@ -1,0 +1,169 @@
+"""A run in this process that Dagster's storage and UI cannot tell from one of the daemon's."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from dagster._core.code_pointer import CodePointer
+from dagster._core.definitions.reconstruct import ReconstructableJob, ReconstructableRepository
+from dagster._core.execution.api import create_execution_plan, execute_run
+from dagster._core.remote_origin import RemoteJobOrigin, RemoteRepositoryOrigin
+from dagster._core.snap import snapshot_from_execution_plan
+from dagster._core.workspace.load_target import WorkspaceFileTarget
+
+from m3sync_dagster.cli.environment import Environment
+from m3sync_dagster.cli.find_integration import Found, at_place
+from m3sync_dagster.components.assets import asset_key
+from m3sync_dagster.components.integration import Integration
+from m3sync_dagster.components.materialize import FULL_TAG, run_tags, sync_checks
+from m3sync_dagster.components.schedule import JOB, PARTITION
+from m3sync_dagster.runs.run_status import (
+    COMPLETE,
+    COUNTS,
+    entity_measures,
+    failure_text,
+    status_word,
+)
+from m3sync_dagster.sync.errors import ConfigurationError
+
+_FAILED_ROWS = ("invalid", "rejected", "waiting")
+# What the run has to say is in Dagster's storage; a terminal is for the progress and the result.
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a run has done, read back from Dagster.
+
+    Args:
+        integration, run_id: the run.
+        status: m3ter's status word.
+        entities: counts and seconds by entity, of those whose sync came to its end.
+        error: why the run failed; ``None`` where it did not.
+    """
+
+    integration: str
+    run_id: str
+    status: str
+    entities: dict[str, dict[str, int | float]]
+    error: str | None
+
+    @property
+    def clean(self) -> bool:
+        """Whether the run came to its end, and every row is in Salesforce."""
+        failed = (measures[name] for measures in self.entities.values() for name in _FAILED_ROWS)
+        return self.status == COMPLETE and not any(failed)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The report as JSON has it; ``error`` is there only where there is one."""
+        told = {
+            "integration": self.integration,
+            "run_id": self.run_id,
+            "status": self.status,
+            "entities": {
+                entity: {name: measures[name] for name in COUNTS}
+                for entity, measures in self.entities.items()
+            },
+        }
+        return told | ({"error": self.error} if self.error else {})
+
+
+def sync(
+    environment: Environment, found: Found, *, entity: str | None = None, full: bool = False
+) -> Report:
+    """Run the sync of an integration's newest complete hour.
+
+    Args:
+        environment: where the workspace is that the run belongs to.
+        found: the integration.
+        entity: this entity alone.
+        full: send every row, whatever Salesforce has acknowledged.
+
+    Raises:
+        ConfigurationError: the integration's first hour is not over yet.
+    """
+    integration = found.integration
+    hour = at_place(found.path, integration.name, lambda: _newest_hour(integration))
+    tags = run_tags(integration) | {PARTITION: hour}
+    if full:
+        tags[FULL_TAG] = "true"
+    entities = [entity] if entity else list(integration.entities)
+    keys = [asset_key(integration.name, name) for name in entities]
+    job = _job()
+    with dg.DagsterInstance.get() as instance:
+        run = _create_run(instance, job, keys, tags, _origin(environment, job))
+        execute_run(job, run, instance)
+        return _report(instance, integration.name, run.run_id)
+
+
+def _create_run(
+    instance: dg.DagsterInstance,
+    job: ReconstructableJob,
+    keys: list[dg.AssetKey],
+    tags: dict[str, str],
+    origin: RemoteJobOrigin | None,
+) -> dg.DagsterRun:
+    """Put a run of these assets, and of the checks that their sync answers, on record."""
+    assets, checks = frozenset(keys), frozenset(sync_checks(keys))
+    chosen = job.get_definition().get_subset(asset_selection=assets, asset_check_selection=checks)
+    plan = create_execution_plan(chosen, run_config=_QUIET, tags=tags)
+    return instance.create_run(
+        job_name=chosen.name,
+        run_id=None,
+        run_config=_QUIET,
+        status=None,
+        tags=tags,
+        root_run_id=None,
+        parent_run_id=None,
+        step_keys_to_execute=plan.step_keys_to_execute,
+        execution_plan_snapshot=snapshot_from_execution_plan(plan, chosen.get_job_snapshot_id()),
+        job_snapshot=chosen.get_job_snapshot(),
+        parent_job_snapshot=chosen.get_parent_job_snapshot(),
+        asset_selection=assets,
+        asset_check_selection=checks,
+        resolved_op_selection=None,
+        op_selection=None,
+        remote_job_origin=origin,
+        job_code_origin=job.get_python_origin(),
+        asset_graph=chosen.asset_layer.asset_graph,
+    )
+
+
+def _newest_hour(integration: Integration) -> str:
+    hours = dg.HourlyPartitionsDefinition(start_date=integration.start, timezone="UTC")
+    newest = hours.get_last_partition_key()
+    if newest is None:
+        raise ConfigurationError(
+            f"the first hour of the integration {integration.name}, {integration.start}, "
+            "is not over yet",
+            "Wait, or set an earlier start.",
+            ("start",),
+        )
+    return newest
+
+
+def _job() -> ReconstructableJob:
+    pointer = CodePointer.from_module("m3sync_dagster.definitions", "defs", str(Path.cwd()))
+    return ReconstructableRepository(pointer).get_reconstructable_job(JOB)
+
+
+def _origin(environment: Environment, job: ReconstructableJob) -> RemoteJobOrigin | None:
+    """Where the UI finds the run's job: in the workspace's one code location, if there is one."""
+    if not environment.workspace.is_file():
+        return None
+    (location,) = WorkspaceFileTarget([str(environment.workspace)]).create_origins()
+    repository = job.repository.get_definition().name
+    return RemoteRepositoryOrigin(location, repository).get_job_origin(JOB)
+
+
+def _report(instance: dg.DagsterInstance, integration: str, run_id: str) -> Report:
+    (run,) = instance.get_runs(dg.RunsFilter(run_ids=[run_id]))
+    status = status_word(run)
+    return Report(
+        integration=integration,
+        run_id=run_id,
+        status=status,
+        entities=entity_measures(instance, integration, run_id),
+        error=None if status == COMPLETE else failure_text(instance, run_id),
+    )

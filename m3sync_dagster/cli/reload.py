@@ -1,0 +1,32 @@
+"""Telling a running code location that a ``defs.yaml`` has changed."""
+
+import os
+
+import httpx
+
+from m3sync_dagster.notifications.message_text import DEFAULT_WEBSERVER_URL, LOCATION, WEBSERVER_URL
+
+_RELOAD = """
+mutation ($location: String!) {
+  reloadRepositoryLocation(repositoryLocationName: $location) {
+    __typename
+    ... on WorkspaceLocationEntry { loadStatus locationOrLoadError { __typename } }
+  }
+}
+"""
+_TIMEOUT = httpx.Timeout(180.0, connect=2.0)
+
+
+def reload_location() -> bool:
+    """Let the webserver load our code location again; whether it did.
+
+    The webserver's address is ``M3SYNC_WEBSERVER_URL``, or that of ``m3sync dev``.
+    """
+    base = os.environ.get(WEBSERVER_URL, DEFAULT_WEBSERVER_URL).rstrip("/")
+    asked = {"query": _RELOAD, "variables": {"location": LOCATION}}
+    try:
+        answer = httpx.post(f"{base}/graphql", json=asked, timeout=_TIMEOUT).json()
+        entry = answer["data"]["reloadRepositoryLocation"]
+        return bool(entry["locationOrLoadError"]["__typename"] == "RepositoryLocation")
+    except (httpx.HTTPError, ValueError, KeyError, TypeError):
+        return False

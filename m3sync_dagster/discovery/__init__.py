@@ -1,0 +1,1 @@
+"""Proposing a mapping for an org whose objects and fields have unknown names."""

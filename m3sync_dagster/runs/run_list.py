@@ -1,0 +1,94 @@
+"""Integration runs for review: what started them, how long they took, what they did."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import dagster as dg
+
+from m3sync_dagster.runs.run_status import (
+    COMPLETE,
+    INTEGRATION_TAG,
+    RunSummary,
+    entity_measures,
+    failure_text,
+    summary,
+)
+
+NEWEST = 50
+"""So many runs are listed; Dagster's UI has them all."""
+
+_SCHEDULE = "dagster/schedule_name"
+_BACKFILL = "dagster/backfill"
+
+
+@dataclass(frozen=True, slots=True)
+class ListedRun:
+    """A run for review.
+
+    Args:
+        integration: whose it is.
+        summary: its status word, hour, start and end.
+        trigger: ``schedule``, ``backfill`` or ``person``.
+        duration: seconds from start to end; ``None`` while it has not ended.
+        entities: what it counted, by entity.
+        error: why it failed; ``None`` where it did not.
+    """
+
+    integration: str
+    summary: RunSummary
+    trigger: str
+    duration: float | None
+    entities: dict[str, dict[str, int | float]]
+    error: str | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The run as JSON has it."""
+        told = asdict(self.summary)
+        return {
+            "run_id": told["run_id"],
+            "integration": self.integration,
+            "partition": told["partition"],
+            "status": told["status"],
+            "started": told["started"],
+            "ended": told["ended"],
+            "entities": self.entities,
+            "error": self.error,
+            "trigger": self.trigger,
+            "duration_seconds": self.duration,
+        }
+
+
+def list_runs(instance: dg.DagsterInstance, integrations: Sequence[str]) -> list[ListedRun]:
+    """List the newest runs of these integrations, the newest first."""
+    if not integrations:
+        return []
+    wanted = dg.RunsFilter(tags={INTEGRATION_TAG: list(integrations)})
+    return [_listed(instance, one) for one in instance.get_run_records(wanted, limit=NEWEST)]
+
+
+def _listed(instance: dg.DagsterInstance, record: dg.RunRecord) -> ListedRun:
+    run = record.dagster_run
+    told = summary(record)
+    finished = run.is_finished and told.status != COMPLETE
+    integration = run.tags[INTEGRATION_TAG]
+    return ListedRun(
+        integration=integration,
+        summary=told,
+        trigger=_trigger(run),
+        duration=_duration(record),
+        entities=entity_measures(instance, integration, run.run_id),
+        error=failure_text(instance, run.run_id) if finished else None,
+    )
+
+
+def _trigger(run: dg.DagsterRun) -> str:
+    if _SCHEDULE in run.tags:
+        return "schedule"
+    return "backfill" if _BACKFILL in run.tags else "person"
+
+
+def _duration(record: dg.RunRecord) -> float | None:
+    if record.start_time is None or record.end_time is None:
+        return None
+    return round(record.end_time - record.start_time, 3)

@@ -1,0 +1,143 @@
+"""CSV files as Bulk API 2.0 wants them: rows to files, and result files to rows.
+
+Both directions are streamed: neither a file nor a result set is ever held in memory.
+
+Source: Bulk API 2.0 Developer Guide, "Prepare CSV Files" and "Relationship Fields in a Header
+Row".
+"""
+
+import csv
+import hashlib
+from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from types import SimpleNamespace
+
+from m3sync_dagster.salesforce.formatting import line_ends, plain
+from m3sync_dagster.sync.errors import RemoteError
+from m3sync_dagster.sync.interfaces import Target
+from m3sync_dagster.sync.results import Row, Value
+
+EMPTY = "#N/A"
+"""Clears a field; an empty cell would leave it as it is."""
+
+# A cell holds up to 131,072 characters of a field, and an error may quote it.
+csv.field_size_limit(1 << 20)
+
+
+@dataclass(slots=True)
+class IdChecksum:
+    """A set of ids in constant memory: how many, and a sum that does not depend on their order."""
+
+    count: int = 0
+    digest: int = 0
+
+    def add(self, m3ter_id: str) -> None:
+        """Count one id."""
+        self.count += 1
+        self.digest = (self.digest + hash(m3ter_id)) & 0xFFFF_FFFF_FFFF_FFFF
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A CSV file ready to go.
+
+    Args:
+        path: where it is.
+        ids: the external IDs in it.
+        sha256: digest of its bytes, in hex.
+    """
+
+    path: Path
+    ids: IdChecksum
+    sha256: str
+
+
+def header(target: Target, empty_lookups: AbstractSet[str]) -> list[str]:
+    """Name the columns: the external ID first, then those of the target in their order."""
+    return [target.external_id_field] + [
+        column.field
+        if column.relationship is None or column.field in empty_lookups
+        else f"{column.relationship}.{column.parent_external_id}"
+        for column in target.columns
+    ]
+
+
+def cell(value: Value) -> str:
+    """Write a value as the text of a cell."""
+    if value is None or value == "":
+        return EMPTY
+    if isinstance(value, str):
+        return line_ends(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return plain(value) if isinstance(value, Decimal) else str(value)
+
+
+def write_rows(
+    head: list[str], rows: Iterable[Row], folder: Path, most_bytes: int
+) -> Iterator[Upload]:
+    """Write rows to as many files as needed, each when the one before has been dealt with.
+
+    Args:
+        head: the header.
+        rows: read once, as the files are asked for.
+        folder: where the files go; the caller removes them.
+        most_bytes: size of a file that is not exceeded, unless by a single row.
+    """
+    lines = _lines([row.m3ter_id, *map(cell, row.values)] for row in rows)
+    pending = next(lines, None)
+    number = 0
+    while pending is not None:
+        number += 1
+        ids, digest, size = IdChecksum(), hashlib.sha256(), 0
+        path = folder / f"upload-{number}.csv"
+        _, top = next(_lines([head]))
+        with path.open("wb", buffering=1 << 18) as file:
+            while pending is not None and (not ids.count or size + len(pending[1]) <= most_bytes):
+                for data in [pending[1]] if ids.count else [top, pending[1]]:
+                    size += file.write(data)
+                    digest.update(data)
+                ids.add(pending[0])
+                pending = next(lines, None)
+        yield Upload(path, ids, digest.hexdigest())
+
+
+def _lines(rows: Iterable[list[str]]) -> Iterator[tuple[str, bytes]]:
+    """The encoded line of each row, beside its first cell."""
+    written: list[str] = []
+    writer = csv.writer(SimpleNamespace(write=written.append), lineterminator="\n")
+    for row in rows:
+        writer.writerow(row)
+        yield row[0], written.pop().encode()
+
+
+def read_results(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """Read some columns of a result file, whatever their order in it.
+
+    Yields:
+        The cells of these columns, for each row.
+
+    Raises:
+        RemoteError: the file is not what Salesforce documents.
+    """
+    with path.open(encoding="utf-8", newline="") as file:
+        reader = csv.reader(file)
+        try:
+            yield from _pick(reader, columns)
+        except (csv.Error, IndexError, ValueError) as error:
+            raise RemoteError(
+                f"Salesforce's result file cannot be read at line {reader.line_num}: {error}",
+                "Try again later; if it stays so, report it with this message.",
+            ) from error
+
+
+def _pick(reader: Iterator[list[str]], columns: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    head = next(reader, None)
+    if head is None:
+        return
+    positions = [head.index(column) for column in columns]
+    for row in filter(None, reader):
+        yield tuple(row[position] for position in positions)

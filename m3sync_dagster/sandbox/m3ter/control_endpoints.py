@@ -1,0 +1,84 @@
+"""The routes under ``/sandbox``: they steer the sandbox, need no token and are never limited."""
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from m3sync_dagster.sandbox.m3ter.faults import Fault
+from m3sync_dagster.sandbox.m3ter.record_endpoints import json_response
+from m3sync_dagster.sandbox.organization import Organization
+
+_fault = msgspec.json.Decoder(Fault)
+_fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+async def list_calls(request: Request) -> Response:
+    """Every call to m3ter's routes: method, path and query."""
+    return JSONResponse(request.app.state.calls.as_json())
+
+
+async def clear_calls(request: Request) -> Response:
+    """Forgets the calls."""
+    request.app.state.calls.clear()
+    return Response(status_code=204)
+
+
+async def add_fault(request: Request) -> Response:
+    """Adds a rule, as ``faults.Fault`` describes it."""
+    request.app.state.faults.add(_fault.decode(await request.body()))
+    return Response(status_code=204)
+
+
+async def clear_faults(request: Request) -> Response:
+    """Removes all rules."""
+    request.app.state.faults.clear()
+    return Response(status_code=204)
+
+
+async def get_record(request: Request) -> Response:
+    """A record as it is kept."""
+    organization, entity, record_id = _target(request)
+    return json_response(organization.raw(entity, record_id))
+
+
+async def replace_record(request: Request) -> Response:
+    """Makes the body, which may be any JSON, the record; it is served verbatim."""
+    organization, entity, record_id = _target(request)
+    organization.put_raw(entity, record_id, await request.body())
+    return await get_record(request)
+
+
+async def merge_record(request: Request) -> Response:
+    """Sets the body's fields, verbatim, and leaves the others, even the version, alone."""
+    organization, entity, record_id = _target(request)
+    organization.merge(entity, record_id, _fields.decode(await request.body()))
+    return await get_record(request)
+
+
+async def remove_record(request: Request) -> Response:
+    """Deletes a record."""
+    organization, entity, record_id = _target(request)
+    return json_response(organization.remove(entity, record_id))
+
+
+def _target(request: Request) -> tuple[Organization, str, str]:
+    return (
+        request.app.state.organization,
+        request.path_params["entity"],
+        request.path_params["id"],
+    )
+
+
+_RECORD = "/records/{entity}/{id}"
+
+ROUTES = [
+    Route("/calls", list_calls, methods=["GET"]),
+    Route("/calls", clear_calls, methods=["DELETE"]),
+    Route("/faults", add_fault, methods=["POST"]),
+    Route("/faults", clear_faults, methods=["DELETE"]),
+    Route(_RECORD, get_record, methods=["GET"]),
+    Route(_RECORD, replace_record, methods=["PUT"]),
+    Route(_RECORD, merge_record, methods=["PATCH"]),
+    Route(_RECORD, remove_record, methods=["DELETE"]),
+]

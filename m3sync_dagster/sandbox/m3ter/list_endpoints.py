@@ -1,0 +1,77 @@
+"""``GET /organizations/{org}/{entity}``: pages of records, the newest created first.
+
+Source: m3ter's API reference, 'Pagination': each ``nextToken`` leads to older records, and the
+last page has none.
+"""
+
+import binascii
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+
+import msgspec
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from m3sync_dagster.sandbox.m3ter.faults import paging_fault
+from m3sync_dagster.sandbox.m3ter.filters import chosen, filters
+from m3sync_dagster.sandbox.m3ter.openapi_rules import rules_of
+from m3sync_dagster.sandbox.organization import Organization, Query
+
+_fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
+DEFAULT_PAGE_SIZE = 100
+"""m3ter documents none for its lists."""
+
+
+async def list_records(request: Request) -> Response:
+    """One page of the records that fit the query's filters."""
+    organization: Organization = request.app.state.organization
+    entity, query = request.path_params["entity"], request.query_params
+    rules, fault = rules_of(entity), paging_fault(request.scope)
+    size = _page_size(query.get("pageSize"), rules.largest_page)
+    before = _position(query.get("nextToken"))
+    if fault.empty:
+        return _page([], before or organization.newest(entity))
+    narrowed = tuple(filters(query, rules.filters))
+    wanted = Query(size, before, chosen(query, "ids"), narrowed, fault.shift)
+    entries, more = organization.page(entity, wanted)
+    hidden = [
+        one.field
+        for one in rules.left_out
+        if query.get(one.parameter, one.default).lower() == one.value
+    ]
+    raws = [_without(entry.raw, hidden) if hidden else entry.raw for entry in entries]
+    return _page(raws, entries[-1].sequence if more else None)
+
+
+def _without(raw: bytes, hidden: list[str]) -> bytes:
+    """A record without some of its fields; the others keep their very text."""
+    fields = _fields.decode(raw)
+    return msgspec.json.encode({name: v for name, v in fields.items() if name not in hidden})
+
+
+def _page(records: list[bytes], next_before: int | None) -> Response:
+    """The records' own bytes between brackets, so that nothing is parsed or formatted anew."""
+    token = b"" if next_before is None else b',"nextToken":"%s"' % _token(next_before)
+    body = b'{"data":[%s]%s}' % (b",".join(records), token)
+    return Response(body, media_type="application/json")
+
+
+def _page_size(text: str | None, largest: int) -> int:
+    size = DEFAULT_PAGE_SIZE if not text else int(text) if text.isdecimal() else 0
+    if not 1 <= size <= largest:
+        raise HTTPException(400, f"pageSize must be a number from 1 to {largest}.")
+    return size
+
+
+def _token(before: int) -> bytes:
+    return urlsafe_b64encode(b"before:%d" % before)
+
+
+def _position(token: str | None) -> int | None:
+    """Where a token leads to; None for the first page."""
+    if not token:
+        return None
+    try:
+        return int(urlsafe_b64decode(token).removeprefix(b"before:"))
+    except (binascii.Error, ValueError):
+        raise HTTPException(400, "nextToken is not one that a page gave.") from None

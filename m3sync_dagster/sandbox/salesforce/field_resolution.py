@@ -1,0 +1,109 @@
+"""The columns that rows carry: which field each writes, and how its values are read.
+
+Source: Salesforce Bulk API 2.0 guide, "Relationship Fields in a Header Row"; REST API guide,
+"Insert or Update (Upsert) a Record Using an External ID".
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from m3sync_dagster.sandbox.salesforce.errors import RowError
+from m3sync_dagster.sandbox.salesforce.field_values import Reader, Value, reader_of
+from m3sync_dagster.sandbox.salesforce.org import Org
+from m3sync_dagster.sandbox.salesforce.record_table import Table
+from m3sync_dagster.sandbox.salesforce.schema import FieldDef
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A field that rows carry: where its value goes and how it is read."""
+
+    name: str
+    field: FieldDef
+    slot: int
+    read: Reader
+
+
+class NoSuchColumnError(Exception):
+    """A column names no field that the sync user can see."""
+
+
+def column_of(org: Org, table: Table, name: str) -> Column:
+    """Finds the field that a column writes: ``Amount__c`` or ``Account__r.m3ter_Id__c``.
+
+    Raises:
+        NoSuchColumnError: there is no such field, or this user does not see it.
+    """
+    relationship, dot, parent_field = name.partition(".")
+    definition = table.definition
+    found = definition.through(relationship) if dot else definition.find(name)
+    if found is None:
+        raise NoSuchColumnError(name)
+    read = _by_external_id(org, found, parent_field, name) if dot else _reader(org, found)
+    return Column(name, found, table.slot(found), read)
+
+
+def _reader(org: Org, definition: FieldDef) -> Reader:
+    if not (definition.createable and definition.updateable):
+        return _refuse(definition)
+    return _by_id(org, definition) if definition.refers_to else reader_of(definition)
+
+
+def _refuse(definition: FieldDef) -> Reader:
+    def read(_: Any) -> Value:  # noqa: ANN401 - JSON
+        message = (
+            f"Unable to create/update fields: {definition.name}. Please check the security settings"
+            " of this field and verify that it is read/write for your profile or permission set."
+        )
+        raise RowError("INVALID_FIELD_FOR_INSERT_UPDATE", message, definition.name)
+
+    return read
+
+
+def _by_id(org: Org, definition: FieldDef) -> Reader:
+    parents = org.table(definition.refers_to or "")
+
+    def read(raw: Any) -> Value:  # noqa: ANN401 - JSON
+        if raw is None:
+            return None
+        number = parents.number_of(str(raw))
+        if number is None:
+            message = f"{definition.label}: id value of incorrect type: {raw}"
+            raise RowError("MALFORMED_ID", message, definition.name)
+        return parents.id_of(number)
+
+    return read
+
+
+def _by_external_id(org: Org, lookup: FieldDef, parent_field: str, name: str) -> Reader:
+    """Sets a lookup by an external ID of the record it points to."""
+    parents = org.table(lookup.refers_to or "")
+    key = parents.definition.find(parent_field)
+    if key is None or not key.id_lookup:
+        raise NoSuchColumnError(name)
+    index = parents.index(key)
+    parent = parents.definition.name
+    refusal = None if lookup.createable and lookup.updateable else _refuse(lookup)
+
+    def read(raw: Any) -> Value:  # noqa: ANN401 - JSON
+        if refusal is not None:
+            return refusal(raw)
+        if raw is None:
+            return None
+        found = index.find(str(raw))
+        if len(found) == 1:
+            return parents.id_of(found[0])
+        if found:
+            raise several(key.name, str(raw))
+        message = (
+            f"Foreign key external ID: {raw} not found for field {key.name} in entity {parent}"
+        )
+        raise RowError("INVALID_FIELD", message)
+
+    return read
+
+
+def several(name: str, value: str) -> RowError:
+    """What is said of a row whose external ID is that of several records."""
+    message = f"{name}: more than one record found for external id field: {value}"
+    return RowError("DUPLICATE_EXTERNAL_ID", message, name)

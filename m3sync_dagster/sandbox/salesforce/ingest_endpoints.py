@@ -1,0 +1,201 @@
+"""The endpoints of ingest jobs.
+
+Source: Salesforce Bulk API 2.0 guide, "Create a Job", "Upload Job Data", "Upload Complete",
+"Get Job Info", "Get All Jobs", "Delete a Job".
+"""
+
+import contextlib
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from m3sync_dagster.sandbox.salesforce.errors import ApiError, not_found
+from m3sync_dagster.sandbox.salesforce.http import (
+    JsonObject,
+    answer,
+    loads,
+    org_of,
+    read_object,
+    read_parts,
+)
+from m3sync_dagster.sandbox.salesforce.ingest_jobs import DELIMITERS, IngestJob
+from m3sync_dagster.sandbox.salesforce.job_state import State
+from m3sync_dagster.sandbox.salesforce.org import USER_ID, Org
+
+LARGEST_UPLOAD = 112_500_000
+"""Bytes of an upload: 150 MB once it is encoded in base64. Source: "Limits" of the same guide."""
+
+LARGEST_INLINE = 100_000
+"""Characters of an upload that comes with the job itself. Source: "Create a Job"."""
+
+
+async def create(request: Request) -> Response:
+    """``POST .../jobs/ingest``: a job, or a job with its data in one multipart request."""
+    org = org_of(request)
+    kind = request.headers.get("content-type", "")
+    if not kind.startswith("multipart/form-data"):
+        return answer(_info(_new_job(org, await read_object(request), _version(request))))
+    parts = read_parts(kind, await request.body())
+    content = parts.get("content", b"")
+    if len(content) > LARGEST_INLINE:
+        raise ApiError(400, "INVALIDJOB", "InvalidJob : The content part is too large")
+    job = _new_job(org, loads(parts.get("job", b"")), _version(request))
+    job.receive(content)
+    job.uploaded = True
+    job.start()
+    return answer(_info(job, State.UPLOAD_COMPLETE))
+
+
+def _version(request: Request) -> str:
+    return str(request.path_params["version"]).removeprefix("v")
+
+
+def _new_job(org: Org, asked: JsonObject, version: str) -> IngestJob:
+    definition = org.schema.find(str(asked.get("object")))
+    if definition is None:
+        raise _invalid(f"Unable to find object: {asked.get('object')}")
+    if asked.get("operation") != "upsert":
+        raise _invalid(f"The sandbox does upserts, not: {asked.get('operation')}")
+    name = str(asked.get("externalIdFieldName"))
+    key = definition.find(name)
+    if key is None or not key.id_lookup:
+        raise _invalid(
+            f"Field name provided, {name} does not match an External ID, Salesforce Id, or"
+            f" indexed field for {definition.name}"
+        )
+    ending, delimiter = asked.get("lineEnding", "LF"), asked.get("columnDelimiter", "COMMA")
+    if ending not in {"LF", "CRLF"} or delimiter not in DELIMITERS:
+        raise _invalid("Unknown lineEnding or columnDelimiter")
+    job = IngestJob(org, definition.name, key, ending, delimiter, version)
+    org.jobs[job.id] = job
+    org.closers.append(job.close)
+    return job
+
+
+def _invalid(message: str) -> ApiError:
+    return ApiError(400, "INVALIDJOB", f"InvalidJob : {message}")
+
+
+def _job(request: Request) -> IngestJob:
+    job = org_of(request).jobs.get(request.path_params["id"])
+    if job is None:
+        raise not_found()
+    return job
+
+
+async def upload(request: Request) -> Response:
+    """``PUT .../jobs/ingest/{id}/batches``: the CSV, once."""
+    job = _job(request)
+    if job.progress.state is not State.OPEN or job.uploaded:
+        raise ApiError(400, "INVALIDJOBSTATE", f"Job is in state {job.progress.seen}")
+    size = 0
+    try:
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size <= LARGEST_UPLOAD:
+                job.receive(chunk)
+    except ClientDisconnect:
+        job.discard()
+        return Response(status_code=400)
+    if size > LARGEST_UPLOAD:
+        job.discard()
+        raise ApiError(400, "EXCEEDED_MAX_SIZE_REQUEST", "The upload is larger than 150 MB")
+    job.uploaded = True
+    return Response(status_code=201)
+
+
+async def change_state(request: Request) -> Response:
+    """``PATCH .../jobs/ingest/{id}``: closes or aborts it."""
+    job = _job(request)
+    state = (await read_object(request)).get("state")
+    if state == State.ABORTED:
+        job.abort()
+    elif state == State.UPLOAD_COMPLETE:
+        if job.progress.state is not State.OPEN or not job.uploaded:
+            message = f"Job in state {job.progress.seen} can not be closed"
+            raise ApiError(400, "INVALIDJOBSTATE", message)
+        job.start()
+    else:
+        raise ApiError(400, "INVALIDJOBSTATE", f"Invalid state: {state}")
+    return answer(_summary(job, job.progress.seen))
+
+
+async def info(request: Request) -> Response:
+    """``GET .../jobs/ingest/{id}``."""
+    job = _job(request)
+    return answer(_info(job, job.progress.poll()))
+
+
+async def all_jobs(request: Request) -> Response:
+    """``GET .../jobs/ingest``."""
+    jobs = [_summary(job, job.progress.seen) for job in org_of(request).jobs.values()]
+    return answer({"done": True, "records": jobs, "nextRecordsUrl": None})
+
+
+async def delete(request: Request) -> Response:
+    """``DELETE .../jobs/ingest/{id}``: answers 204."""
+    job = _job(request)
+    org = org_of(request)
+    if not job.progress.ended:
+        message = "Error encountered when deleting the job because the job is not terminated"
+        raise ApiError(400, "API_ERROR", message)
+    with contextlib.suppress(ValueError):
+        org.closers.remove(job.close)
+    del org.jobs[job.id]
+    await run_in_threadpool(job.settle)
+    job.close()
+    return Response(status_code=204)
+
+
+async def results(request: Request) -> Response:
+    """``GET .../jobs/ingest/{id}/{set}``: one of the three result sets of a job that has ended."""
+    job = _job(request)
+    sets = {
+        "successfulresults": lambda: job.successes.read(job.header),
+        "failedresults": lambda: job.failures.read(job.header),
+        "unprocessedrecords": job.unprocessed,
+    }
+    read = sets.get(request.path_params["set"].lower())
+    if read is None:
+        raise not_found()
+    if not job.progress.ended:
+        raise ApiError(400, "INVALIDJOBSTATE", f"Job is in state {job.progress.seen}")
+    await run_in_threadpool(job.settle)
+    content = await run_in_threadpool(read)
+    return Response(content, media_type="text/csv; charset=UTF-8")
+
+
+def _summary(job: IngestJob, state: State) -> JsonObject:
+    return {
+        "id": job.id,
+        "operation": "upsert",
+        "object": job.object,
+        "createdById": USER_ID,
+        "createdDate": job.created,
+        "systemModstamp": job.created,
+        "state": state,
+        "externalIdFieldName": job.key.name,
+        "concurrencyMode": "Parallel",
+        "contentType": "CSV",
+        "apiVersion": float(job.version),
+    }
+
+
+def _info(job: IngestJob, state: State = State.OPEN) -> JsonObject:
+    about = _summary(job, state)
+    about |= {"lineEnding": job.line_ending, "columnDelimiter": job.delimiter}
+    if state is State.OPEN:
+        contents = f"services/data/v{job.version}/jobs/ingest/{job.id}/batches"
+        return about | {"contentUrl": contents}
+    begun = state is not State.UPLOAD_COMPLETE
+    about |= {
+        "jobType": "V2Ingest",
+        "numberRecordsProcessed": job.processed if begun else 0,
+        "numberRecordsFailed": job.failed if begun else 0,
+        "retries": 0,
+        "totalProcessingTime": job.processed,
+        "apiActiveProcessingTime": job.processed,
+        "apexProcessingTime": 0,
+    }
+    return about | ({"errorMessage": job.message} if state is State.FAILED else {})

@@ -1,0 +1,233 @@
+"""How an org saves rows: it reads a chunk of up to 200, resolves their lookups, then saves each.
+
+The REST and the Bulk API share it, as they do in Salesforce, so both refuse the same rows.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from m3sync_dagster.sandbox.salesforce.errors import RowError
+from m3sync_dagster.sandbox.salesforce.field_resolution import Column, several
+from m3sync_dagster.sandbox.salesforce.field_values import Value, datetime_text, reader_of
+from m3sync_dagster.sandbox.salesforce.org import Org
+from m3sync_dagster.sandbox.salesforce.record_table import Table
+from m3sync_dagster.sandbox.salesforce.schema import FieldDef
+
+CHUNK = 200
+"""Rows that Salesforce saves in one transaction. Source: Bulk API 2.0 guide, "Limits"."""
+
+
+KEEP: Final = object()
+"""In the place of a raw value: the row says nothing of this column."""
+
+
+@dataclass(slots=True)
+class Row:
+    """One row to save: its external ID, if it has one, and a raw value, or ``KEEP``, a column."""
+
+    key: Any
+    columns: Sequence[Column]
+    cells: Sequence[Any]
+
+
+@dataclass(slots=True)
+class Saved:
+    """What became of one row."""
+
+    id: str | None = None
+    created: bool = False
+    error: RowError | None = None
+
+
+@dataclass(slots=True)
+class _Staged:
+    """A row whose values are read: which record it goes to, if any, and what changes there."""
+
+    number: int | None
+    changes: dict[int, Value]
+
+
+class Writer:
+    """Saves rows of one object.
+
+    Args:
+        org: the org.
+        table: the object's records.
+        key: the external ID field that rows are matched by; none where each row makes a record.
+    """
+
+    def __init__(self, org: Org, table: Table, key: FieldDef | None = None) -> None:
+        definition = table.definition
+        self._org = org
+        self._table = table
+        self._key = None if key is None else (key, reader_of(key), table.index(key))
+        self._blank = table.blank()
+        self._checks = _Checks(table)
+        self._name = definition.fields["Name"]
+        self._name_slot = table.slot(self._name)
+        self._created_slot = table.slot(definition.fields["CreatedDate"])
+        stamps = ("LastModifiedDate", "SystemModstamp")
+        self._stamp_slots = [table.slot(definition.fields[name]) for name in stamps]
+        self._undo: list[tuple[int, list[Value] | None]] = []
+
+    def save(
+        self, rows: Sequence[Row], *, all_or_none: bool = False, repeated: Collection[str] = ()
+    ) -> list[Saved]:
+        """Saves one chunk. A row may refer to a record that was there before, not to a new one.
+
+        Args:
+            rows: at most ``CHUNK`` of them.
+            all_or_none: whether one refusal undoes them all.
+            repeated: external IDs known to occur more than once in the whole request.
+
+        Returns:
+            what became of each row, in their order.
+
+        Raises:
+            ApiError: the request as a whole makes no sense.
+        """
+        counted = Counter(str(row.key) for row in rows)
+        repeated = {*repeated, *(key for key, count in counted.items() if count > 1)}
+        now = datetime_text(datetime.now(UTC))
+        with self._org.lock:
+            self._undo.clear()
+            staged = [self._stage(row, repeated) for row in rows]
+            saved = [self._commit(stage, now) for stage in staged]
+            if all_or_none and any(result.error for result in saved):
+                self._roll_back(saved)
+        return saved
+
+    def update(self, number: int, row: Row) -> Saved:
+        """Saves new values of the one record that has this number."""
+        with self._org.lock:
+            try:
+                staged = _Staged(number, _read(row))
+            except RowError as error:
+                return Saved(error=error)
+            return self._commit(staged, datetime_text(datetime.now(UTC)))
+
+    def _stage(self, row: Row, repeated: Collection[str]) -> _Staged | RowError:
+        try:
+            return self._match(row, repeated)
+        except RowError as error:
+            return error
+
+    def _match(self, row: Row, repeated: Collection[str]) -> _Staged:
+        if self._key is None:
+            return _Staged(None, _read(row))
+        key, read, index = self._key
+        self._org.faults.refuse_row(self._table.definition.name, row.key)
+        value = read(row.key)
+        if not isinstance(value, str):
+            raise RowError("MISSING_ARGUMENT", f"{key.name} not specified")
+        if str(row.key) in repeated:
+            message = f"Duplicate external id specified: {value}"
+            raise RowError("DUPLICATE_VALUE", message, key.name)
+        found = index.find(value)
+        if len(found) > 1:
+            raise several(key.name, value)
+        changes = {index.slot: value, **_read(row)}
+        return _Staged(found[0] if found else None, changes)
+
+    def _commit(self, staged: _Staged | RowError, now: str) -> Saved:
+        if isinstance(staged, RowError):
+            return Saved(error=staged)
+        old = None if staged.number is None else self._table.get(staged.number)
+        number = self._table.next_number() if staged.number is None else staged.number
+        values = list(self._blank if old is None else old)
+        for slot, value in staged.changes.items():
+            values[slot] = value
+        try:
+            self._checks.apply(values, number)
+        except RowError as error:
+            return Saved(error=error)
+        self._complete(values, number, now, new=old is None)
+        self._store(values, number, new=old is None)
+        self._undo.append((number, old))
+        return Saved(self._table.id_of(number), created=old is None)
+
+    def _complete(self, values: list[Value], number: int, now: str, *, new: bool) -> None:
+        """Fills in what Salesforce itself fills in. A text Name that is blank becomes the Id."""
+        if new:
+            values[self._created_slot] = now
+        for slot in self._stamp_slots:
+            values[slot] = now
+        if values[self._name_slot] is None:
+            automatic = self._name.type == "AutoNumber"
+            name = self._table.automatic_name if automatic else lambda _: self._table.id_of(number)
+            values[self._name_slot] = name(self._name)
+
+    def _store(self, values: list[Value], number: int, *, new: bool) -> None:
+        if new:
+            self._table.add(values)
+        else:
+            self._table.put(number, values)
+
+    def _roll_back(self, saved: list[Saved]) -> None:
+        for number, old in reversed(self._undo):
+            if old is None:
+                self._table.erase(number)
+            else:
+                self._table.put(number, old)
+        for result in saved:
+            if result.error is None:
+                result.id = None
+                result.error = RowError("ALL_OR_NONE_OPERATION_ROLLED_BACK", _ROLLED_BACK)
+
+
+_ROLLED_BACK = (
+    "Record rolled back because not all records were valid and the request was using"
+    " AllOrNone header"
+)
+
+
+def _read(row: Row) -> dict[int, Value]:
+    """Values by slot. A dict of plain values costs the garbage collector nothing."""
+    pairs = zip(row.columns, row.cells, strict=True)
+    return {column.slot: column.read(raw) for column, raw in pairs if raw is not KEEP}
+
+
+class _Checks:
+    """What must hold of a record as a whole before it is saved."""
+
+    def __init__(self, table: Table) -> None:
+        fields = table.definition.fields
+        self._table = table
+        self._required = [
+            (f.name, table.slot(f)) for f in fields.values() if f.required and not f.system
+        ]
+        self._unique = [(f.name, table.index(f)) for f in fields.values() if f.unique]
+        self._rules = [
+            (table.slot(fields[rule.field]), re.compile(rule.pattern), rule)
+            for rule in table.definition.rules
+        ]
+
+    def apply(self, values: list[Value], number: int) -> None:
+        """Raises ``RowError`` for the first thing that does not hold."""
+        missing = [name for name, slot in self._required if values[slot] is None]
+        if missing:
+            message = f"Required fields are missing: [{', '.join(missing)}]"
+            raise RowError("REQUIRED_FIELD_MISSING", message, *missing)
+        self._check_unique(values, number)
+        for slot, pattern, rule in self._rules:
+            if pattern.fullmatch(_text(values[slot])):
+                raise RowError("FIELD_CUSTOM_VALIDATION_EXCEPTION", rule.message, rule.field)
+
+    def _check_unique(self, values: list[Value], number: int) -> None:
+        for name, index in self._unique:
+            value = values[index.slot]
+            for other in index.find(value) if isinstance(value, str) else ():
+                if other != number:
+                    message = (
+                        f"duplicate value found: {name} duplicates value on record with id: "
+                        f"{self._table.id_of(other)}"
+                    )
+                    raise RowError("DUPLICATE_VALUE", message, name)
+
+
+def _text(value: Value) -> str:
+    return "" if value is None else str(value).lower() if isinstance(value, bool) else value

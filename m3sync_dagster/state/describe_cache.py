@@ -1,0 +1,37 @@
+"""What Salesforce orgs have said of their objects, kept in PostgreSQL from run to run."""
+
+from m3sync_dagster.state.database import connect
+
+
+class PostgresDescribeCache:
+    """A ``DescribeCache`` in the schema ``m3sync``.
+
+    Args:
+        url: PostgreSQL's address.
+        asked_by: a digest of the org and the user, since what one user sees another may not.
+    """
+
+    def __init__(self, url: str, asked_by: str) -> None:
+        self._url = url
+        self._asked_by = asked_by
+
+    def read(self, object_name: str) -> tuple[bytes, str] | None:
+        """Give an object's describe as it came, and the time stamp that came with it."""
+        with connect(self._url) as connection:
+            row = connection.execute(
+                "SELECT body, last_modified FROM m3sync.describe_cache "
+                "WHERE asked_by = %s AND object = %s",
+                (self._asked_by, object_name),
+            ).fetchone()
+        return (bytes(row[0]), str(row[1])) if row else None
+
+    def write(self, object_name: str, body: bytes, last_modified: str) -> None:
+        """Keep an object's describe in the place of an earlier one."""
+        with connect(self._url) as connection:
+            connection.execute(
+                "INSERT INTO m3sync.describe_cache (asked_by, object, body, last_modified) "
+                "VALUES (%s, %s, %s, %s) ON CONFLICT (asked_by, object) DO UPDATE SET "
+                "body = EXCLUDED.body, last_modified = EXCLUDED.last_modified, "
+                "read_at = clock_timestamp()",
+                (self._asked_by, object_name, body, last_modified),
+            )

@@ -1,0 +1,82 @@
+"""When a value that Salesforce gives back is the one that was sent.
+
+Salesforce keeps values in forms of its own, and its two ways of reading write them differently
+once more. ``canonical`` brings each side to one form, in which equal values are equal.
+
+Sources: Salesforce SOAP API Developer Guide, "Primitive Data Types" (a ``dateTime`` has a precision
+of one second); Salesforce Help 000394530 (a number leaves the REST and Bulk APIs as a double);
+Bulk API 2.0 Developer Guide, "Valid Date Format in Records" and "Get Results for a Query Job".
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+
+from m3sync_dagster.sync.converters import BLANK
+from m3sync_dagster.sync.converters import text as as_text
+
+Canonical = str | bool | float | None
+"""A value in the one form: numbers as doubles, moments as UTC to the second."""
+
+
+def canonical(value: object, kind: str) -> Canonical:
+    """Bring a value to the one form of a field's type.
+
+    Args:
+        value: as it is sent, or as a query or a CSV file gives it back.
+        kind: describe's ``type`` of the field.
+    """
+    words = value.strip(BLANK) if isinstance(value, str) else value
+    if kind == "boolean":
+        return words is True or (isinstance(words, str) and words.lower() == "true")
+    if words is None or words == "":
+        return None
+    return _FORMS.get(kind, _text)(words)
+
+
+def _text(value: object) -> Canonical:
+    if isinstance(value, float):
+        return repr(value)
+    words = str(as_text(value) or "")
+    return words.strip(BLANK) or None
+
+
+def _number(value: object) -> Canonical:
+    """The double nearest to a number; what is no number stays as it is, and so differs."""
+    try:
+        return float(Decimal(str(value))) + 0.0  # no minus before a zero
+    except InvalidOperation:
+        return str(value)
+
+
+def _moment(value: object) -> Canonical:
+    try:
+        moment = datetime.fromisoformat(str(value))
+        moment = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        return str(value)
+    return moment.replace(microsecond=0, tzinfo=None).isoformat() + "Z"
+
+
+def _choices(value: object) -> Canonical:
+    """A multi-select picklist comes back in the order of its definition."""
+    return ";".join(sorted(part.strip(BLANK) for part in str(value).split(";")))
+
+
+def _reference(value: object) -> Canonical:
+    """A Salesforce Id has 15 characters, and three more that follow from them."""
+    words = str(value)
+    return words[:15] if len(words) == 18 and words.isalnum() else words
+
+
+_FORMS: dict[str, Callable[[object], Canonical]] = {
+    "double": _number,
+    "currency": _number,
+    "percent": _number,
+    "int": _number,
+    "long": _number,
+    "datetime": _moment,
+    "multipicklist": _choices,
+    "reference": _reference,
+}
+"""Describe's field types; the others hold texts."""

@@ -1,0 +1,225 @@
+"""What an integration's YAML says of its entities, and the mappings that follow from it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from enum import StrEnum
+
+from m3sync_dagster.entities import ENTITIES, EXTERNAL_ID, EntityType, Field, FieldKind
+from m3sync_dagster.sync.account_filter import AccountFilter
+from m3sync_dagster.sync.errors import ConfigurationError
+from m3sync_dagster.sync.lookup_paths import part
+from m3sync_dagster.sync.mapping import FieldMapping
+from m3sync_dagster.sync.results import Value
+
+Constant = str | bool | int | float
+"""A fixed value, as YAML writes it."""
+
+
+class WhenGone(StrEnum):
+    """What becomes of a record that m3ter no longer has: nothing, a mark, or its end."""
+
+    KEEP = "keep"
+    FLAG = "flag"
+    DELETE = "delete"
+
+
+@dataclass(frozen=True, slots=True)
+class EntityOptions:
+    """What an integration's YAML says of one entity; see ``EntityConfig`` for each field."""
+
+    object: str | None = None
+    external_id_field: str | None = None
+    fields: Mapping[str, str | None] = field(default_factory=dict)
+    custom_field_mappings: Mapping[str, str] = field(default_factory=dict)
+    constants: Mapping[str, Constant] = field(default_factory=dict)
+    truncate: frozenset[str] = frozenset()
+    include_unsettled: bool = False
+    scope: AccountFilter = field(default_factory=AccountFilter)
+    when_gone: WhenGone = WhenGone.KEEP
+    gone_field: str | None = None
+
+
+def build_mapping(
+    entity: EntityType,
+    options: Mapping[str, EntityOptions],
+    prefix: str,
+) -> FieldMapping:
+    """Settle where an entity's fields go.
+
+    Args:
+        entity: the record type.
+        options: what the integration says of each of its entities, by name.
+        prefix: the namespace that stands before every object and field of ours, with its two
+            underscores; empty for none.
+
+    Raises:
+        ConfigurationError: the options contradict themselves or each other.
+    """
+    own = options[entity.name]
+    _require_unsettled(entity, own)
+    lookups, keys = part(entity, own.fields)
+    own = replace(own, fields=lookups)
+    fields = (*_mapped_fields(entity, own, prefix), *_custom_fields(entity, own))
+    given = {name: options.get(name, EntityOptions()) for name in ENTITIES}
+    mapping = FieldMapping(
+        entity=entity,
+        object_name=own.object or prefix + entity.object,
+        external_id_field=own.external_id_field or prefix + EXTERNAL_ID,
+        fields=fields,
+        constants=_constants(entity, own),
+        parent_external_ids={
+            name: said.external_id_field or prefix + EXTERNAL_ID for name, said in given.items()
+        }
+        | keys,
+        scope=own.scope,
+        parent_objects={
+            name: said.object or prefix + ENTITIES[name].object
+            for name, said in given.items()
+            if name not in keys
+        },
+        truncated=own.truncate,
+        written=_written(entity.name, own),
+        settled=() if own.include_unsettled else entity.settled,
+    )
+    _refuse_doubles(mapping, own)
+    _require_truncatable(mapping)
+    return mapping
+
+
+def _written(entity: str, own: EntityOptions) -> dict[str, tuple[str, ...]]:
+    base = ("entities", entity)
+    places: dict[str, tuple[str, ...]] = {
+        target: (*base, "fields", name) for name, target in own.fields.items() if target
+    }
+    for name, target in own.custom_field_mappings.items():
+        places[target] = (*base, "custom_field_mappings", name)
+    places |= {target: (*base, "constants", target) for target in own.constants}
+    if own.gone_field:
+        places[own.gone_field] = (*base, "gone_field")
+    if own.external_id_field:
+        places[own.external_id_field] = (*base, "external_id_field")
+    return places
+
+
+def _require_unsettled(entity: EntityType, own: EntityOptions) -> None:
+    if own.include_unsettled and not entity.settled:
+        raise ConfigurationError(
+            f"every {entity.name} is carried: m3ter knows none that are not settled",
+            "Take include_unsettled out.",
+            ("entities", entity.name, "include_unsettled"),
+        )
+
+
+def _require_truncatable(mapping: FieldMapping) -> None:
+    """Only a text that is carried can be cut; half an id would point to another record."""
+    uncut = {
+        FieldKind.LOOKUP,
+        FieldKind.NUMBER,
+        FieldKind.INTEGER,
+        FieldKind.BOOLEAN,
+        FieldKind.DATE,
+        FieldKind.DATETIME,
+    }
+    texts = {f.source for f in mapping.fields if f.kind not in uncut}
+    if wrong := sorted(mapping.truncated - texts):
+        raise ConfigurationError(
+            f"{', '.join(wrong)} cannot be cut: it is no text of a {mapping.entity.name} "
+            "that is carried",
+            "Take it out of truncate.",
+            ("entities", mapping.entity.name, "truncate"),
+        )
+
+
+def _mapped_fields(entity: EntityType, own: EntityOptions, prefix: str) -> list[Field]:
+    """The default fields with the YAML's changes, then fields that only the YAML knows."""
+    explicit = {target for target in own.fields.values() if target}
+    known = {f.source: f for f in entity.fields}
+    kept = []
+    for default in entity.fields:
+        target = own.fields.get(default.source, _prefixed(default.salesforce, prefix))
+        if (
+            default.kind is FieldKind.TITLE
+            and default.source not in own.fields
+            and target in explicit
+        ):
+            continue
+        if target == default.salesforce:
+            kept.append(default)
+        elif target is not None:
+            kept.append(replace(default, salesforce=target))
+    for source, target in own.fields.items():
+        if source not in known and target is not None:
+            kept.append(Field(source, target, FieldKind.ANY))
+    return kept
+
+
+def _custom_fields(entity: EntityType, own: EntityOptions) -> list[Field]:
+    if own.custom_field_mappings and not entity.custom_fields:
+        raise ConfigurationError(
+            f"m3ter has no custom fields on a {entity.name}",
+            "Take custom_field_mappings out of it.",
+            ("entities", entity.name, "custom_field_mappings"),
+        )
+    return [
+        Field(f"customFields.{name}", target, FieldKind.ANY)
+        for name, target in own.custom_field_mappings.items()
+    ]
+
+
+def _prefixed(name: str, prefix: str) -> str:
+    """Only custom fields and objects are in a namespace; ``Name`` is Salesforce's own."""
+    return prefix + name if name.endswith("__c") else name
+
+
+def _constants(entity: EntityType, own: EntityOptions) -> dict[str, Value]:
+    """The fixed values. A record that m3ter lists is not gone, so it loses the mark of one."""
+    where = ("entities", entity.name, "gone_field" if own.gone_field else "when_gone")
+    if (own.when_gone is WhenGone.FLAG) != bool(own.gone_field):
+        raise ConfigurationError(
+            f"the {entity.name} says when_gone: {own.when_gone} and gone_field: {own.gone_field}",
+            "Give when_gone: flag together with gone_field, the Salesforce checkbox, date or "
+            "date-time field that marks a record as gone; or neither.",
+            where,
+        )
+    constants = {name: _constant(value) for name, value in own.constants.items()}
+    if own.gone_field in constants:
+        raise ConfigurationError(
+            f"the {entity.name} field {own.gone_field} is both a constant and the gone_field",
+            "Give gone_field a field of its own.",
+            where,
+        )
+    return constants | ({own.gone_field: None} if own.gone_field else {})
+
+
+def _constant(value: Constant) -> Value:
+    return Decimal(str(value)) if isinstance(value, float) else value
+
+
+def _refuse_doubles(mapping: FieldMapping, own: EntityOptions) -> None:
+    """Two sources for one Salesforce field would leave it to chance which one it shows."""
+    taken = {mapping.external_id_field: "m3ter's id"}
+    sources = [(f.source, f.salesforce) for f in mapping.fields]
+    for source, target in [*sources, *((f"a constant ({c})", c) for c in mapping.constants)]:
+        if target in taken:
+            raise ConfigurationError(
+                f"the {mapping.entity.name} field {target} is mapped twice: "
+                f"to {taken[target]} and to {source}",
+                "Give one of them another Salesforce field, or leave one out with null.",
+                _where(mapping.entity.name, source, target, own),
+            )
+        taken[target] = source
+
+
+def _where(entity: str, source: str, target: str, own: EntityOptions) -> tuple[str, ...]:
+    """The place in the YAML that asks for the second of two mappings to one field."""
+    base = ("entities", entity)
+    for name, sent_to in own.custom_field_mappings.items():
+        if sent_to == target:
+            return (*base, "custom_field_mappings", name)
+    if target in own.constants:
+        return (*base, "constants", target)
+    given = [name for name, sent_to in own.fields.items() if sent_to == target]
+    if given:
+        return (*base, "fields", source if source in given else given[-1])
+    return base

@@ -1,0 +1,284 @@
+"""Whether Salesforce holds what m3ter holds: both are read whole, and compared field by field.
+
+Nothing here is written to Salesforce, and neither side is ever held whole: what was read waits in
+the ``Reconciliation``.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+import msgspec
+
+from m3sync_dagster.entities import FieldKind
+from m3sync_dagster.sync.canonical_values import Canonical, canonical
+from m3sync_dagster.sync.engine import batched
+from m3sync_dagster.sync.interfaces import Column, Source
+from m3sync_dagster.sync.mapping import FieldMapping, Mapped
+from m3sync_dagster.sync.reconcile_types import (
+    DiffCounts,
+    Difference,
+    DifferenceKind,
+    M3terRecord,
+    Org,
+    ReadRow,
+    Reconciliation,
+    SalesforceRecord,
+    Selection,
+)
+from m3sync_dagster.sync.results import Rejected
+from m3sync_dagster.sync.row_validation import RowValidator
+
+EXAMPLES = 20
+"""Differing records of an entity that are shown."""
+MOST_IDS = 200
+"""Ids that fit into the address of one query: Salesforce takes 16,384 bytes with the headers."""
+FEW_QUERIES = 10
+"""Queries by Id up to which one for everything without external ID would not be quicker."""
+
+_ID = Column("Id")
+_ENCODE = msgspec.json.Encoder().encode
+_DECODE = msgspec.json.Decoder(list[Any]).decode
+
+
+class _Identified(msgspec.Struct):
+    """A record of m3ter, as far as its id."""
+
+    id: str
+
+
+_IDENTIFY = msgspec.json.Decoder(_Identified).decode
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a verification is: records read back from Salesforce, and read from m3ter."""
+
+    salesforce: int
+    m3ter: int
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A record that differs: its Salesforce fields with m3ter's value and Salesforce's."""
+
+    m3ter_id: str
+    salesforce_id: str | None
+    kind: DifferenceKind
+    pending: bool
+    fields: dict[str, tuple[Canonical, Canonical]] = field(default_factory=dict)
+
+
+class Reconciler:
+    """The verification of one entity type, once.
+
+    Args:
+        mapping: which field goes where, and which accounts are in scope.
+        source: m3ter.
+        org: Salesforce.
+        comparison: where both sides are put.
+        gone_field: the field that marks records as gone, if the integration has one.
+
+    Attributes:
+        tally, examples, calls: what was found, and in how many API calls; filled by ``run``.
+    """
+
+    def __init__(
+        self,
+        mapping: FieldMapping,
+        source: Source,
+        org: Org,
+        comparison: Reconciliation,
+        gone_field: str | None = None,
+    ) -> None:
+        self.tally = DiffCounts()
+        self.examples: list[Example] = []
+        self.calls = 0
+        self._mapping = mapping
+        self._source = source
+        self._org = org
+        self._comparison = comparison
+        self._gone = mapping.columns.index(gone_field) if gone_field else None
+
+    def run(self) -> Iterator[Progress]:
+        """Read both sides, compare them, and tell how far it is.
+
+        Raises:
+            ConfigurationError: the mapping does not fit the org.
+            SyncError: a side could not be read to its end; then nothing is known.
+        """
+        calls = self._org.calls
+        described = self._org.describe(self._mapping.object_name)
+        self._fitter = RowValidator(self._mapping, described)
+        self._kinds = [
+            # A lookup is read as its parent's external ID, whatever the field's own type.
+            "string" if column.relationship else described.fields[column.field].type
+            for column in self._fitter.target.columns
+        ]
+        self._comparison.begin()
+        held = wanted = 0
+        only = self._selection()
+        for held in self._read_back(only):
+            yield Progress(held, 0)
+        for wanted in self._read_m3ter():
+            yield Progress(held, wanted)
+        if only and only.or_empty:
+            self._look_for_strays()
+        self._look_for_displaced()
+        self.tally = self._comparison.compare()
+        if self.tally.extra:
+            for again in self._ask_again():
+                yield Progress(held, wanted + again)
+            self.tally = self._comparison.compare()
+        found = self._comparison.differences(EXAMPLES)
+        self.examples = [self._example(difference) for difference in found]
+        self.calls = self._org.calls - calls
+
+    def _selection(self) -> Selection | None:
+        """The accounts to read back, where they are few enough to be named in a query.
+
+        A record may be of one of them that is under no account: somebody deleted that by hand.
+        """
+        ids = self._mapping.scope.fetchable()
+        if ids is None or not 0 < len(ids) <= MOST_IDS:
+            return None
+        if self._mapping.entity.account_field == "id":
+            return Selection(self._key, ids)
+        if self._account is None:
+            return None
+        return Selection(self._fitter.target.columns[self._account], ids, or_empty=True)
+
+    @property
+    def _key(self) -> Column:
+        return Column(self._mapping.external_id_field)
+
+    @property
+    def _account(self) -> int | None:
+        """Position of the column that names a record's account."""
+        fields = self._mapping.fields
+        wanted = self._mapping.entity.account_field
+        places = (
+            i for i, f in enumerate(fields) if f.source == wanted and f.kind is FieldKind.LOOKUP
+        )
+        return next(places, None)
+
+    def _read_back(self, only: Selection | None) -> Iterator[int]:
+        held = 0
+        for rows in self._org.read_back(self._fitter.target, only):
+            self._hold(rows)
+            held += len(rows)
+            yield held
+
+    def _hold(self, rows: Sequence[ReadRow]) -> None:
+        self._comparison.hold([self._held(row, row.m3ter_id) for row in rows if row.m3ter_id])
+
+    def _held(self, row: ReadRow, m3ter_id: str) -> SalesforceRecord:
+        values = self._canonical(row.values)
+        gone = self._gone
+        return SalesforceRecord(
+            m3ter_id,
+            row.salesforce_id,
+            in_scope=self._in_scope(m3ter_id, values),
+            flagged=gone is not None and values[gone] != canonical(None, self._kinds[gone]),
+            payload=_ENCODE([row.m3ter_id, *values]),
+            displaced=row.m3ter_id != m3ter_id,
+        )
+
+    def _in_scope(self, m3ter_id: str, values: Sequence[Canonical]) -> bool | None:
+        """Whether a record of Salesforce belongs to an account that the integration carries."""
+        scope = self._mapping.scope
+        if not scope.allowed and not scope.restricted:
+            return True
+        if self._mapping.entity.account_field == "id":
+            return scope.admits(m3ter_id)
+        account = None if self._account is None else values[self._account]
+        return None if account is None else scope.admits(account)
+
+    def _read_m3ter(self) -> Iterator[int]:
+        pages = self._source.records(self._mapping.entity, self._mapping.scope.fetchable())
+        read = 0
+        for batch in batched(pages):
+            self._want([row for raw in batch if (row := self._wanted(raw))])
+            read += len(batch)
+            yield read
+
+    def _want(self, rows: Sequence[M3terRecord]) -> None:
+        """Put down m3ter's records; of one that a changing list names twice, the later."""
+        self._comparison.want(list({row.m3ter_id: row for row in rows}.values()))
+
+    def _wanted(self, raw: bytes) -> M3terRecord | None:
+        mapped = self._mapping.map(raw)
+        fitted = self._fitter.fit(mapped) if isinstance(mapped, Mapped) else mapped
+        if fitted is None:
+            return None
+        if isinstance(fitted, Rejected) or not isinstance(mapped, Mapped):
+            return M3terRecord(fitted.m3ter_id)
+        payload = _ENCODE([mapped.m3ter_id, *self._canonical(fitted.values)])
+        return M3terRecord(mapped.m3ter_id, mapped.fingerprint, payload, mapped.settled)
+
+    def _look_for_strays(self) -> None:
+        """Find the records that are not under their account: somebody moved them by hand."""
+        for ids in self._comparison.unheld(MOST_IDS):
+            for rows in self._org.read_back(self._fitter.target, Selection(self._key, ids)):
+                self._hold(rows)
+
+    def _look_for_displaced(self) -> None:
+        """Find the records that are there, under an external ID that somebody edited by hand.
+
+        One that now goes by the id of another record of m3ter is taken for that record.
+        """
+        self._comparison.displace()
+        for only in self._where_lost():
+            for rows in self._org.read_back(self._fitter.target, only):
+                others = self._comparison.wants([row.m3ter_id for row in rows if row.m3ter_id])
+                ours = self._comparison.lost_among([row.salesforce_id for row in rows])
+                self._comparison.hold(
+                    [
+                        self._held(row, ours[row.salesforce_id])
+                        for row in rows
+                        if row.salesforce_id in ours and row.m3ter_id not in others
+                    ]
+                )
+
+    def _where_lost(self) -> list[Selection]:
+        """Where lost records can be: few by their Ids; many among those without external ID."""
+        batches = list(islice(self._comparison.lost(MOST_IDS), FEW_QUERIES + 1))
+        if len(batches) > FEW_QUERIES:
+            return [Selection(self._key, [], or_empty=True)]
+        return [Selection(_ID, salesforce_ids) for salesforce_ids in batches]
+
+    def _ask_again(self) -> Iterator[int]:
+        """Have m3ter list everything, and take what it names after all for no extra record.
+
+        A list that changes while it is paged through may pass over a record, and a record may
+        belong in m3ter to an account that is not carried.
+        """
+        read = 0
+        for batch in batched(self._source.records(self._mapping.entity, None)):
+            raws = {m3ter_id: raw for raw in batch if (m3ter_id := _id_of(raw))}
+            extras = self._comparison.extras(list(raws))
+            wanted = {m3ter_id: self._wanted(raws[m3ter_id]) for m3ter_id in extras}
+            self._want([row for row in wanted.values() if row])
+            self._comparison.let_go([extras[i] for i, row in wanted.items() if not row])
+            read += len(batch)
+            yield read
+
+    def _canonical(self, values: Sequence[object]) -> list[Canonical]:
+        return [canonical(value, kind) for value, kind in zip(values, self._kinds, strict=True)]
+
+    def _example(self, found: Difference) -> Example:
+        fields = {}
+        if found.held and found.wanted:
+            pairs = zip(_DECODE(found.wanted), _DECODE(found.held), strict=True)
+            columns = (self._key, *self._fitter.target.columns)
+            names = (column.field for column in columns)
+            fields = {n: pair for n, pair in zip(names, pairs, strict=True) if pair[0] != pair[1]}
+        return Example(found.m3ter_id, found.salesforce_id, found.kind, found.pending, fields)
+
+
+def _id_of(raw: bytes) -> str | None:
+    try:
+        return _IDENTIFY(raw).id
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None  # a record without a usable id was never sent

@@ -1,0 +1,89 @@
+"""Whether a row's values fit the org's fields, as its describe tells them.
+
+What fits is sent; what does not is an invalid row, found here before Salesforce is asked.
+"""
+
+from m3sync_dagster.entities import FieldKind
+from m3sync_dagster.sync.converters import BLANK, ConversionError, shortened
+from m3sync_dagster.sync.field_types import rule_of
+from m3sync_dagster.sync.interfaces import Column, SalesforceObject, Target
+from m3sync_dagster.sync.mapping import INVALID_VALUE, FieldMapping, Mapped
+from m3sync_dagster.sync.results import ErrorClass, Rejected, Row, Value
+from m3sync_dagster.sync.schema_findings import require_none
+from m3sync_dagster.sync.schema_validation import examine
+
+
+class RowValidator:
+    """A mapping held against one org's object.
+
+    Args:
+        mapping: what should go there.
+        described: what is there.
+
+    Raises:
+        SchemaMismatchError: they do not fit; every reason is in it.
+    """
+
+    def __init__(self, mapping: FieldMapping, described: SalesforceObject) -> None:
+        require_none(examine(mapping, described))
+        self._fields = [described.fields[name] for name in mapping.columns]
+        self._cut = [
+            place
+            for place, (carried, field) in enumerate(
+                zip(mapping.fields, self._fields[: len(mapping.fields)], strict=True)
+            )
+            if carried.source in mapping.truncated
+            or (carried.kind is FieldKind.TITLE and field.length < carried.length)
+        ]
+        columns = self._columns(mapping)
+        self._rules = [
+            rule_of(field, by_external_id=column.relationship is not None)
+            for field, column in zip(self._fields, columns, strict=True)
+        ]
+        self.target = Target(
+            object=mapping.object_name,
+            external_id_field=mapping.external_id_field,
+            columns=tuple(columns),
+        )
+
+    def fit(self, mapped: Mapped) -> Row | Rejected:
+        """Give the row to send, or every reason why it cannot be sent."""
+        values: list[Value] = []
+        problems = []
+        given = self._cut_short(mapped.values) if self._cut else mapped.values
+        for value, described, rule in zip(given, self._fields, self._rules, strict=True):
+            try:
+                values.append(rule(value, described))
+            except ConversionError as problem:
+                problems.append((described.name, str(problem)))
+        if problems:
+            words = "; ".join(f"{name}: {problem}" for name, problem in problems)
+            names = tuple(name for name, _ in problems)
+            return Rejected(mapped.m3ter_id, ErrorClass.INVALID, INVALID_VALUE, words, names)
+        return Row(mapped.m3ter_id, values)
+
+    def _cut_short(self, values: list[Value]) -> list[Value]:
+        """Cut the texts that the mapping lets be cut; a title is one always."""
+        cut = list(values)
+        for place in self._cut:
+            value, length = cut[place], self._fields[place].length
+            if isinstance(value, str) and length:
+                cut[place] = shortened(value.strip(BLANK), length)
+        return cut
+
+    def _columns(self, mapping: FieldMapping) -> list[Column]:
+        """A lookup is set by external ID where the org's field is one, and is text elsewhere."""
+        columns = [Column(f.name) for f in self._fields]
+        for place, carried in enumerate(mapping.fields):
+            described = self._fields[place]
+            if (
+                carried.kind is FieldKind.LOOKUP
+                and described.type == "reference"
+                and carried.refers_to
+            ):
+                columns[place] = Column(
+                    described.name,
+                    described.relationship,
+                    mapping.parent_external_ids[carried.refers_to],
+                )
+        return columns

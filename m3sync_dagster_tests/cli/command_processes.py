@@ -1,0 +1,57 @@
+"""Runs commands of ``m3sync`` one after the other, each in a process of its own.
+
+Imports take seconds, so that this program makes them once, and forks for each command that it is
+told as a line of JSON. It answers with the process's id, and with its exit status at its end.
+"""
+
+import importlib
+import json
+import os
+import sys
+import threading
+
+from m3sync_dagster.cli import app
+
+_NEEDED = (
+    "dagster_postgres",
+    "m3ter",
+    "simple_salesforce",
+    "m3sync_dagster.cli.find_integration",
+    "m3sync_dagster.cli.run",
+    "m3sync_dagster.cli.in_process_run",
+    "m3sync_dagster.definitions",
+)
+
+
+def main() -> None:
+    """Serve until standard input ends."""
+    for name in _NEEDED:
+        importlib.import_module(name)
+    # A thread would not live on in the child, and a lock that it holds would never be freed.
+    assert threading.active_count() == 1
+    for line in sys.stdin:
+        args, output = json.loads(line)
+        pid = os.fork()
+        if pid == 0:
+            _run(args, output)
+        print(pid, flush=True)
+        print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+
+
+def _run(args: list[str], output: str) -> None:
+    file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    for stream in (1, 2):
+        os.dup2(file, stream)
+    code = 1
+    try:
+        app(args)
+    except SystemExit as ended:
+        code = int(ended.code or 0)
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+if __name__ == "__main__":
+    main()

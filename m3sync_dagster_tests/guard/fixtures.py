@@ -1,0 +1,191 @@
+"""Runs, schedules and a post office, for what outlives a run."""
+
+import contextlib
+import ssl
+from asyncio import Server
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from pathlib import Path
+
+import dagster as dg
+import pytest
+import trustme
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
+from dagster._core.remote_origin import RemoteRepositoryOrigin
+from dagster._core.test_utils import create_run_for_test
+from dagster._core.workspace.load_target import WorkspaceFileTarget
+
+from m3sync_dagster.guard.guarded_integration import GuardedIntegration, Person
+from m3sync_dagster.guard.schedules import Schedule, read_schedules, start
+from m3sync_dagster.runs.run_status import INTEGRATION_TAG
+from m3sync_dagster_tests.conftest import ROOT
+
+Status = dg.DagsterRunStatus
+(LOCATION,) = WorkspaceFileTarget([str(ROOT / "workspace.yaml")]).create_origins()
+JOB = "salesforce_sync"
+
+
+def asset(integration: str) -> dg.AssetKey:
+    return dg.AssetKey([integration, "salesforce_account"])
+
+
+def nobody() -> contextlib.AbstractContextManager["Nobody"]:
+    return contextlib.nullcontext(Nobody())
+
+
+class Nobody:
+    """An organization without users."""
+
+    def users(self, ids: Sequence[str]) -> list[Person]:
+        assert ids
+        return []
+
+
+@dataclass
+class Fleet:
+    """Integrations whose runs a test writes down itself."""
+
+    instance: dg.DagsterInstance
+    watched: dict[str, GuardedIntegration] = field(default_factory=dict)
+
+    def add(self, name: str, *, started: bool = True, notify: tuple[str, ...] = ()) -> None:
+        self.watched[name] = GuardedIntegration(
+            name, f"{name}_hourly", (asset(name),), notify, nobody
+        )
+        if started:
+            self.start(name)
+
+    def start(self, name: str) -> None:
+        start(self.instance, LOCATION, f"{name}_hourly", "3 * * * *")
+
+    def schedule(self, name: str) -> Schedule:
+        return read_schedules(self.instance, "m3sync")[f"{name}_hourly"]
+
+    def run(
+        self,
+        name: str,
+        status: Status = Status.FAILURE,
+        *,
+        tagged: bool = True,
+        root: str | None = None,
+        tags: dict[str, str] | None = None,
+    ) -> dg.DagsterRun:
+        ours = {INTEGRATION_TAG: name} if tagged else {}
+        run: dg.DagsterRun = create_run_for_test(
+            self.instance,
+            job_name=JOB,
+            status=status,
+            tags={**ours, **(tags or {})},
+            asset_selection=frozenset([asset(name)]),
+            root_run_id=root,
+            parent_run_id=root,
+            remote_job_origin=RemoteRepositoryOrigin(LOCATION, "__repository__").get_job_origin(
+                JOB
+            ),
+        )
+        return run
+
+    def fail(self, name: str, times: int = 1) -> list[dg.DagsterRun]:
+        return [self.run(name) for _ in range(times)]
+
+
+@pytest.fixture
+def fleet(instance: dg.DagsterInstance) -> Fleet:
+    return Fleet(instance)
+
+
+@dataclass
+class PostOffice:
+    """A mail server on loopback that takes mail over TLS alone, from one user."""
+
+    url: str = ""
+    mails: list[EmailMessage] = field(default_factory=list)
+    attempts: list[str] = field(default_factory=list)
+    """The Message-ID of each mail that was brought, taken or not."""
+    refuse: list[str] = field(default_factory=list)
+    """Answers to the next mails, instead of taking them."""
+    before_mail: Callable[[], None] = lambda: None
+    before_answer: Callable[[], None] = lambda: None
+    """What happens when a sender comes, and when a mail is taken and the sender waits."""
+
+    async def handle_MAIL(  # noqa: N802 - aiosmtpd's name
+        self, _server: SMTP, _session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        self.before_mail()
+        envelope.mail_from = address
+        envelope.mail_options.extend(options)
+        return "250 OK"
+
+    async def handle_DATA(self, _server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's name
+        assert session.ssl is not None
+        content = envelope.content
+        assert isinstance(content, bytes)
+        mail = message_from_bytes(content, policy=policy.default)
+        assert isinstance(mail, EmailMessage)
+        self.attempts.append(str(mail["Message-ID"]))
+        if self.refuse:
+            return self.refuse.pop(0)
+        self.mails.append(mail)
+        self.before_answer()
+        return "250 OK"
+
+    def subjects(self, address: str) -> list[str]:
+        return [str(mail["Subject"]) for mail in self.mails if address in str(mail["To"])]
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ssl.SSLContext]:
+    """A certificate authority's file, and what a server on loopback shows."""
+    made = trustme.CA()
+    path = tmp_path_factory.mktemp("ca") / "ca.pem"
+    made.cert_pem.write_to_path(str(path))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    made.issue_cert("127.0.0.1").configure_cert(context)
+    return path, context
+
+
+@contextlib.contextmanager
+def open_office(office: PostOffice, context: ssl.SSLContext, port: int = 0) -> Iterator[PostOffice]:
+    """Let a post office take mail for as long as the block lasts."""
+    controller = _Controller(
+        office,
+        hostname="127.0.0.1",
+        port=port,
+        tls_context=context,
+        require_starttls=True,
+        auth_required=True,
+        auth_require_tls=True,
+        authenticator=lambda _server, _session, _envelope, _mechanism, given: AuthResult(
+            success=(given.login, given.password) == (b"m3sync@example.com", b"s3cret/:@")
+        ),
+    )
+    controller.start()
+    port = controller.port
+    office.url = f"smtp://m3sync%40example.com:s3cret%2F%3A%40@127.0.0.1:{port}"
+    try:
+        yield office
+    finally:
+        controller.stop()
+
+
+class _Controller(Controller):
+    """Takes any free port; aiosmtpd would try to reach itself at port 0."""
+
+    def _trigger_server(self) -> None:
+        assert isinstance(self.server, Server)
+        self.port = self.server.sockets[0].getsockname()[1]
+        super()._trigger_server()  # type: ignore[no-untyped-call] # aiosmtpd's is untyped
+
+
+@pytest.fixture
+def post_office(
+    authority: tuple[Path, ssl.SSLContext], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[PostOffice]:
+    path, context = authority
+    monkeypatch.setenv("SSL_CERT_FILE", str(path))
+    with open_office(PostOffice(), context) as office:
+        monkeypatch.setenv("M3SYNC_SMTP_URL", office.url)
+        yield office

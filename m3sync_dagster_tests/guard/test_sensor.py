@@ -1,0 +1,382 @@
+"""The guard over Dagster's real storage, with runs that the test writes down."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+import dagster as dg
+import pytest
+from dagster._core.scheduler.instigation import InstigatorStatus
+from dagster._core.test_utils import create_run_for_test
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+
+from m3sync_dagster.definitions import defs
+from m3sync_dagster.guard import sensor as guard
+from m3sync_dagster.guard.disabled_check import disabled_reason
+from m3sync_dagster.guard.enable_disable import Switch
+from m3sync_dagster.runs.run_status import INTEGRATION_TAG
+from m3sync_dagster.state import (
+    GuardState,
+    connect,
+    list_events,
+    postgres_url,
+    read_guard_state,
+    record_event,
+)
+from m3sync_dagster.sync.errors import ConfigurationError
+from m3sync_dagster_tests.conftest import DefsFolder
+from m3sync_dagster_tests.guard.fixtures import JOB, Fleet, Status, asset
+from m3sync_dagster_tests.guard.fixtures import LOCATION as CODE
+
+pytestmark = pytest.mark.slow
+
+LOCATION = "m3sync"
+
+
+def tick(fleet: Fleet) -> str:
+    return guard.tick(fleet.instance, fleet.watched, LOCATION)
+
+
+def standing(name: str = "acme") -> GuardState:
+    with connect(postgres_url()) as connection:
+        return read_guard_state(connection, name)
+
+
+def events(name: str) -> list[str]:
+    with connect(postgres_url()) as connection:
+        return [one.name for one in reversed(list_events(connection, name))]
+
+
+def changes() -> list[str]:
+    """Every change of state that somebody is to be told of, without the run's id."""
+    with connect(postgres_url()) as connection:
+        rows = connection.execute("SELECT change FROM m3sync.notice ORDER BY id").fetchall()
+    return [change.rpartition(":")[0] for (change,) in rows]
+
+
+def test_the_tenth_failure_in_a_row_stops_the_schedule(fleet: Fleet) -> None:
+    fleet.add("acme")
+    fleet.add("globex")
+    for _ in range(9):
+        fleet.fail("acme")
+        fleet.run("globex", Status.SUCCESS)
+        tick(fleet)
+    assert fleet.schedule("acme").running
+    (tenth,) = fleet.fail("acme")
+    assert "acme: its schedule is stopped" in tick(fleet)
+    assert not fleet.schedule("acme").running
+    assert fleet.schedule("globex").running
+    assert changes() == ["acme:failing-5", "acme:failing-8", "acme:disabled-10"]
+    assert events("acme").count("integration.disabled.error") == 1
+    with connect(postgres_url()) as connection:
+        disabled = next(
+            one for one in list_events(connection) if one.name == "integration.disabled.error"
+        )
+    assert disabled.run_id == tenth.run_id
+    assert "m3sync enable acme" in disabled.remedy
+    assert standing().disabled_reason
+
+
+def test_a_stop_that_the_scheduler_undid_is_made_again(fleet: Fleet) -> None:
+    fleet.add("acme")
+    before = fleet.schedule("acme").state
+    fleet.fail("acme", 10)
+    tick(fleet)
+    # The hourly checkpoint writes back what the scheduler read before the stop.
+    fleet.instance.update_instigator_state(before)
+    assert fleet.schedule("acme").running
+    reason = disabled_reason(fleet.instance, "acme", "acme_hourly")
+    assert reason
+    assert "m3sync enable acme" in reason
+    tick(fleet)
+    assert not fleet.schedule("acme").running
+    assert changes() == ["acme:disabled-10"]
+
+
+def test_the_schedule_s_own_tick_asks_the_record(fleet: Fleet, defs_folder: DefsFolder) -> None:
+    fleet.add("acme")
+    before = fleet.schedule("acme").state
+    fleet.fail("acme", 10)
+    tick(fleet)
+    fleet.instance.update_instigator_state(before)
+    repository = defs().get_repository_def()
+    context = dg.build_schedule_context(
+        instance=fleet.instance,
+        scheduled_execution_time=datetime(2026, 11, 24, 15, 3, tzinfo=UTC),
+        repository_def=repository,
+    )
+    result = repository.get_schedule_def("acme_hourly").evaluate_tick(context)
+    assert not result.run_requests
+    assert "acme is disabled since" in str(result.skip_message)
+    assert "10 runs in a row have failed" in str(result.skip_message)
+
+
+def test_a_default_in_the_code_does_not_wake_a_disabled_integration(fleet: Fleet) -> None:
+    fleet.add("acme")
+    fleet.fail("acme", 10)
+    tick(fleet)
+    stopped = fleet.schedule("acme").state
+    fleet.instance.update_instigator_state(stopped.with_status(InstigatorStatus.DECLARED_IN_CODE))
+    assert disabled_reason(fleet.instance, "acme", "acme_hourly")
+    tick(fleet)
+    assert not fleet.schedule("acme").running
+
+
+def test_starting_the_schedule_clears_the_count(fleet: Fleet) -> None:
+    fleet.add("acme")
+    fleet.fail("acme", 10)
+    tick(fleet)
+    fleet.start("acme")
+    assert disabled_reason(fleet.instance, "acme", "acme_hourly") is None
+    tick(fleet)
+    assert not standing().disabled
+    fleet.fail("acme", 9)
+    tick(fleet)
+    assert fleet.schedule("acme").running
+    fleet.fail("acme")
+    tick(fleet)
+    assert not fleet.schedule("acme").running
+    assert changes().count("acme:disabled-10") == 2
+
+
+def test_a_success_resets_the_count_and_is_told_after_a_warning(fleet: Fleet) -> None:
+    fleet.add("acme")
+    fleet.fail("acme", 5)
+    tick(fleet)
+    fleet.run("acme", Status.SUCCESS)
+    tick(fleet)
+    tick(fleet)
+    assert changes() == ["acme:failing-5", "acme:recovered"]
+    fleet.fail("acme", 4)
+    tick(fleet)
+    fleet.run("acme", Status.SUCCESS)
+    fleet.fail("acme", 9)
+    tick(fleet)
+    assert fleet.schedule("acme").running
+
+
+@pytest.mark.parametrize(
+    ("counts", "tags"),
+    [
+        pytest.param(False, {"dagster/backfill": "abcdefgh"}, id="backfill"),
+        pytest.param(False, {"dagster/will_retry": "true"}, id="an attempt that is made again"),
+        pytest.param(False, {"m3sync/status": "RATE_LIMIT_RETRY"}, id="a quota"),
+        pytest.param(
+            False, {"dagster/asset_partition_range_start": "2026-11-24-10:00"}, id="a range by hand"
+        ),
+        pytest.param(
+            True,
+            {
+                "dagster/asset_partition_range_start": "2026-11-24-10:00",
+                "dagster/schedule_name": "acme_hourly",
+            },
+            id="hours that the schedule catches up on",
+        ),
+        pytest.param(True, {"dagster/partition": "2026-11-24-10:00"}, id="one hour by hand"),
+        pytest.param(True, {"dagster/failure_reason": "START_TIMEOUT"}, id="it never started"),
+    ],
+)
+def test_which_failures_count(fleet: Fleet, counts: bool, tags: dict[str, str]) -> None:
+    fleet.add("acme")
+    fleet.fail("acme", 9)
+    fleet.run("acme", tags=tags)
+    tick(fleet)
+    assert fleet.schedule("acme").running is not counts
+
+
+def test_what_does_not_count_does_not_hide_what_does(fleet: Fleet) -> None:
+    fleet.add("acme")
+    for _ in range(10):
+        fleet.run("acme", Status.CANCELED)
+        fleet.fail("acme")
+        fleet.run("acme", tags={"dagster/backfill": "abcdefgh"})
+    tick(fleet)
+    assert not fleet.schedule("acme").running
+
+
+def test_the_retries_of_one_run_are_one_failure(fleet: Fleet) -> None:
+    fleet.add("acme")
+    (first,) = fleet.fail("acme")
+    for _ in range(9):
+        fleet.run("acme", root=first.run_id)
+    tick(fleet)
+    assert fleet.schedule("acme").running
+
+
+def test_a_run_that_never_got_to_our_code_is_put_on_record(fleet: Fleet) -> None:
+    """A person launches it, so it has no tag of ours, and the launcher fails."""
+    fleet.add("acme")
+    run = fleet.run("acme", Status.STARTING, tagged=False)
+    fleet.instance.report_run_failed(run, "The launcher could not start it.")
+    tick(fleet)
+    tick(fleet)
+    stored = fleet.instance.get_run_by_id(run.run_id)
+    assert stored is not None
+    assert stored.tags["m3sync/integration"] == "acme"
+    assert events("acme") == ["integration.perform.error"]
+    for _ in range(9):
+        lost = fleet.run("acme", Status.STARTING, tagged=False)
+        fleet.instance.report_run_failed(lost, "The launcher could not start it.")
+    tick(fleet)
+    assert not fleet.schedule("acme").running
+    reason = standing().disabled_reason
+    assert reason
+    assert "The launcher could not start it" in reason
+
+
+def test_what_failed_the_run_is_the_cause_and_not_what_else_went_wrong(fleet: Fleet) -> None:
+    """Rows that Salesforce rejects are an event too, of a run that goes on."""
+    fleet.add("acme")
+    runs = [fleet.run("acme", Status.STARTED) for _ in range(10)]
+    with connect(postgres_url()) as connection:
+        for run in runs:
+            rejected = ConfigurationError("3 account records were rejected", "See m3sync rejects.")
+            record_event(connection, "acme", "account", run.run_id, rejected)
+            fleet.instance.report_run_failed(run, "The process is gone.")
+    tick(fleet)
+    assert "the last one because The process is gone" in str(standing().disabled_reason)
+    assert events("acme").count("integration.perform.error") == 10
+
+
+@pytest.mark.parametrize("text", ["a\0b", "a\ud800b", "x" * 200_000])
+def test_no_text_keeps_the_guard_from_its_work(fleet: Fleet, text: str) -> None:
+    fleet.add("acme")
+    for _ in range(10):
+        fleet.instance.report_run_failed(fleet.run("acme", Status.STARTED), text)
+    tick(fleet)
+    assert not fleet.schedule("acme").running
+    assert str(standing().disabled_reason).endswith(text[-1])
+
+
+def test_a_run_of_two_integrations_is_a_success_of_both(fleet: Fleet) -> None:
+    """A person launches it, and it has the tag of one alone."""
+    for name in ("acme", "globex"):
+        fleet.add(name)
+        fleet.fail(name, 9)
+    assets = [dg.asset(key=asset(name))(lambda: None) for name in ("acme", "globex")]
+    tags = {INTEGRATION_TAG: "globex"}
+    assert dg.materialize(assets, instance=fleet.instance, tags=tags).success
+    for name in ("acme", "globex"):
+        fleet.fail(name, 9)
+    tick(fleet)
+    assert fleet.schedule("acme").running
+    assert fleet.schedule("globex").running
+
+
+def test_a_run_of_two_integrations_is_a_failure_of_both(fleet: Fleet) -> None:
+    for name in ("acme", "globex"):
+        fleet.add(name)
+        fleet.fail(name, 9)
+    create_run_for_test(
+        fleet.instance,
+        job_name=JOB,
+        status=Status.FAILURE,
+        tags={INTEGRATION_TAG: "globex"},
+        asset_selection=frozenset([asset("acme"), asset("globex")]),
+    )
+    tick(fleet)
+    assert not fleet.schedule("acme").running
+    assert not fleet.schedule("globex").running
+
+
+@pytest.mark.parametrize("status", [Status.QUEUED, Status.CANCELED])
+def test_a_run_that_waits_or_was_canceled_is_found_by_its_integration(
+    fleet: Fleet, status: Status
+) -> None:
+    """A person launches it, so it has no tag of ours before our code begins."""
+    fleet.add("acme")
+    run = fleet.run("acme", status, tagged=False)
+    tick(fleet)
+    stored = fleet.instance.get_run_by_id(run.run_id)
+    assert stored is not None
+    assert stored.tags["m3sync/integration"] == "acme"
+
+
+def test_dagsters_ui_shows_each_change_on_the_assets(fleet: Fleet) -> None:
+    fleet.add("acme")
+    fleet.fail("acme", 10)
+    tick(fleet)
+    tick(fleet)
+    found = fleet.instance.fetch_observations(asset("acme"), limit=10).records
+    (observation,) = [record.asset_observation for record in found]
+    assert observation is not None
+    assert observation.metadata["state"].value == "disabled"
+    assert "m3sync enable acme" in str(observation.description)
+
+
+@contextmanager
+def queries() -> Iterator[list[str]]:
+    """What Dagster's storage is asked meanwhile."""
+    asked: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        asked.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        yield asked
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+
+
+@pytest.mark.parametrize("failing", [0, 7])
+def test_the_number_of_queries_is_the_same_for_one_and_for_many(fleet: Fleet, failing: int) -> None:
+    fleet.add("integration_0")
+    counts = []
+    for number in range(1, 40):
+        fleet.add(f"integration_{number}", started=False)
+    for number in range(failing):
+        fleet.fail(f"integration_{number}", 6)
+    some = dict(list(fleet.watched.items())[:1])
+    guard.tick(fleet.instance, fleet.watched, LOCATION)  # what is new is told and written once
+    for watched in (some, fleet.watched):
+        with queries() as asked:
+            guard.tick(fleet.instance, watched, LOCATION)
+        counts.append(len(asked))
+    assert counts[0] == counts[1]
+
+
+def test_the_guard_is_on_by_default_and_one_for_all(instance: dg.DagsterInstance) -> None:
+    sensor = guard.build_guard([])
+    assert (sensor.name, sensor.default_status) == (
+        "integration_guard",
+        dg.DefaultSensorStatus.RUNNING,
+    )
+    with dg.build_sensor_context(instance=instance) as context:
+        result = sensor.evaluate_tick(context)
+    assert result.skip_message == "0 integrations are watched."
+
+
+def test_a_life_goes_on_after_it_was_enabled_by_the_command(fleet: Fleet) -> None:
+    fleet.add("acme")
+    fleet.fail("acme", 10)
+    tick(fleet)
+    with connect(postgres_url()) as connection:
+        Switch(fleet.instance, connection, CODE, "acme", "acme_hourly", "3 * * * *").enable()
+    fleet.run("acme", Status.SUCCESS)
+    tick(fleet)
+    for _ in range(9):
+        fleet.fail("acme")
+        tick(fleet)
+    assert changes() == [
+        "acme:disabled-10",
+        "acme:recovered",
+        "acme:failing-5",
+        "acme:failing-8",
+    ]
+
+
+def test_what_a_person_has_disabled_stays_so(fleet: Fleet) -> None:
+    fleet.add("acme")
+    before = fleet.schedule("acme").state
+    with connect(postgres_url()) as connection:
+        Switch(fleet.instance, connection, CODE, "acme", "acme_hourly", "3 * * * *").disable()
+    fleet.instance.update_instigator_state(before)
+    assert "a person" in str(disabled_reason(fleet.instance, "acme", "acme_hourly"))
+    tick(fleet)
+    assert not fleet.schedule("acme").running
+    assert changes() == []
+    fleet.start("acme")
+    tick(fleet)
+    assert fleet.schedule("acme").running

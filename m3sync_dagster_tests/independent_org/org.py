@@ -1,0 +1,205 @@
+"""The org over HTTP: how it lets somebody in, what it says of itself, and how rows come and go."""
+
+import re
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+from urllib.parse import parse_qsl
+
+import jwt
+import msgspec
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from m3sync_dagster_tests.independent_org.jobs import Jobs
+from m3sync_dagster_tests.independent_org.rows import RowError, Rows
+from m3sync_dagster_tests.independent_org.schema import objects_of
+
+TOKEN = "00D!terse"
+BASIC = "Basic "
+JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+REFUSALS: dict[str, tuple[int, str, str]] = {
+    "forbidden": (403, "INSUFFICIENT_ACCESS", "insufficient access rights on object id"),
+    "unsupported": (400, "INVALID_TYPE", "sObject type 'InstalledSubscriberPackage' is unknown"),
+    "disabled": (403, "API_DISABLED_FOR_ORG", "The Tooling API is not for this user"),
+}
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+_decode = msgspec.json.Decoder(float_hook=Decimal).decode
+
+
+class Org:
+    """One org.
+
+    Attributes:
+        tooling: ``open``, ``empty``, or how the Tooling API refuses.
+        packages: name of each installed package by its namespace.
+        public_key: what JWTs are checked with; ``None``: the client's secret is what opens it.
+        limit_info: whether answers tell how many API calls are used.
+        calls: every request so far.
+    """
+
+    def __init__(self) -> None:
+        self.rows = Rows()
+        self.jobs = Jobs(self.rows)
+        self.packages: dict[str, str] = {}
+        self.tooling = "open"
+        self.public_key: str | None = None
+        self.limit_info = False
+        self.calls: list[str] = []
+
+    def install(self, text: str, namespace: str = "", name: str = "") -> None:
+        """Add the objects of a package, or of the org itself."""
+        self.rows.objects |= objects_of(text, namespace)
+        if name:
+            self.packages[namespace] = name
+
+    def app(self) -> Starlette:
+        """The org as an ASGI application."""
+        methods = ["GET", "POST", "PATCH", "PUT", "DELETE"]
+        return Starlette(routes=[Route("/{path:path}", self._answer, methods=methods)])
+
+    async def _answer(self, request: Request) -> Response:
+        path, body = request.url.path, await request.body()
+        self.calls.append(f"{request.method} {path}")
+        if path == "/services/oauth2/token":
+            return self._log_in(dict(parse_qsl(body.decode())), request)
+        if request.headers.get("Authorization") != f"Bearer {TOKEN}":
+            return _refuse(401, "INVALID_SESSION_ID", "Session expired or invalid")
+        rest = re.sub(r"^/services/data/v[\d.]+/", "", path).rstrip("/")
+        for method, pattern, act in self._ways(request, body):
+            if method == request.method and (found := re.fullmatch(pattern, rest, re.IGNORECASE)):
+                response = act(*found.groups())
+                if self.limit_info:
+                    response.headers["Sforce-Limit-Info"] = "api-usage=18/15000"
+                return response
+        return _refuse(404, "NOT_FOUND", "The requested resource does not exist")
+
+    def _ways(
+        self, request: Request, body: bytes
+    ) -> list[tuple[str, str, Callable[..., Response]]]:
+        asked, jobs = request.query_params, self.jobs
+        return [
+            ("GET", r"limits", self._limits),
+            ("GET", r"sobjects", self._describe_all),
+            ("GET", r"sobjects/(\w+)/describe", self._describe),
+            ("GET", r"tooling/query", lambda: self._tooling(asked["q"])),
+            ("GET", r"query", lambda: self._query(asked["q"])),
+            ("PATCH", r"composite/sobjects/(\w+)/(\w+)", lambda o, k: self._many(o, k, body)),
+            ("GET", r"jobs/ingest", lambda: _json(jobs.list())),
+            ("POST", r"jobs/(ingest|query)", lambda k: _json(jobs.create(k, _decode(body)))),
+            (
+                "PUT",
+                r"jobs/ingest/(\w+)/batches",
+                lambda j: Response(jobs.fill(j, body), 201),
+            ),
+            (
+                "PATCH",
+                r"jobs/\w+/(\w+)",
+                lambda j: _json(jobs.set_state(j, _decode(body)["state"])),
+            ),
+            ("GET", r"jobs/\w+/(\w+)", lambda j: _json(jobs.look(j))),
+            ("GET", r"jobs/ingest/(\w+)/(\w+)", lambda j, k: _text(jobs.results(j, k.lower()))),
+            (
+                "GET",
+                r"jobs/query/(\w+)/results",
+                lambda j: _page(*jobs.page(j, asked.get("locator", ""))),
+            ),
+        ]
+
+    def _log_in(self, form: dict[str, Any], request: Request) -> Response:
+        asks_by_jwt = form.get("grant_type") == JWT_BEARER
+        if self.public_key and asks_by_jwt:
+            good = _holds(form["assertion"], self.public_key)
+        else:
+            good = not asks_by_jwt and request.headers.get("Authorization", "").startswith(BASIC)
+        if not good:
+            told = {"error": "invalid_grant", "error_description": "authentication failure"}
+            return _json(told, 400)
+        address = str(request.base_url).rstrip("/")
+        return _json({"access_token": TOKEN, "instance_url": address, "token_type": "Bearer"})
+
+    def _limits(self) -> Response:
+        return _json({"DailyApiRequests": {"Max": 15000, "Remaining": 14982}})
+
+    def _describe_all(self) -> Response:
+        shown = [
+            {"name": one.name, "label": one.label, **one.more} for one in self.rows.objects.values()
+        ]
+        return _json({"encoding": "UTF-8", "maxBatchSize": 200, "sobjects": shown})
+
+    def _describe(self, name: str) -> Response:
+        found = self.rows.objects.get(name)
+        if found is None:
+            return _refuse(404, "NOT_FOUND", "The requested resource does not exist")
+        fields = [one.described() for one in found.fields.values()]
+        return _json({"name": name, "label": found.label, "fields": fields})
+
+    def _tooling(self, soql: str) -> Response:
+        if self.tooling in REFUSALS:
+            return _refuse(*REFUSALS[self.tooling])
+        records: list[dict[str, Any]] = []
+        if "FROM InstalledSubscriberPackage" in soql and self.tooling == "open":
+            records = [
+                {"SubscriberPackage": {"Name": name, "NamespacePrefix": namespace}}
+                for namespace, name in self.packages.items()
+            ]
+        return _json({"size": len(records), "done": True, "records": records})
+
+    def _query(self, soql: str) -> Response:
+        paths, found = self.rows.select(soql)
+        records = [_nested(zip(paths, values, strict=True)) for values in found]
+        return _json({"totalSize": len(records), "done": True, "records": records[:2000]})
+
+    def _many(self, object_name: str, key: str, body: bytes) -> Response:
+        rows = _decode(body)["records"]
+        assert len(rows) <= 200
+        return _json([self._one(object_name, key, row) for row in rows])
+
+    def _one(self, object_name: str, key: str, row: dict[str, Any]) -> dict[str, Any]:
+        try:
+            record_id, created = self.rows.upsert(object_name, key, row)
+        except RowError as error:
+            told = {"statusCode": error.code, "message": error.words, "fields": error.fields}
+            return {"success": False, "errors": [told]}
+        return {"id": record_id, "success": True, "errors": [], "created": created}
+
+
+def _holds(assertion: str, public_key: str) -> bool:
+    audience = "https://login.salesforce.com"
+    try:
+        claims = jwt.decode(assertion, public_key, algorithms=["RS256"], audience=audience)
+    except jwt.PyJWTError:
+        return False
+    return {"iss", "sub", "exp"} <= claims.keys()
+
+
+def _nested(values: Any) -> dict[str, Any]:  # noqa: ANN401 - pairs
+    """A record as a query shows it: what is reached through a lookup is inside the lookup."""
+    record: dict[str, Any] = {}
+    for path, value in values:
+        relation, dot, name = path.partition(".")
+        if not dot:
+            record[path] = value
+        else:
+            record[relation] = None if value is None else {name: value}
+    return record
+
+
+def _json(told: object, status: int = 200) -> Response:
+    return Response(_encode(told), status, media_type="application/json")
+
+
+def _text(csv: str) -> Response:
+    return Response(csv.encode(), media_type="text/csv; charset=UTF-8")
+
+
+def _page(csv: str, locator: str) -> Response:
+    response = _text(csv)
+    response.headers["Sforce-Locator"] = locator
+    return response
+
+
+def _refuse(status: int, code: str, words: str) -> Response:
+    return _json([{"message": words, "errorCode": code}], status)

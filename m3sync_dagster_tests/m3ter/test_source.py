@@ -1,0 +1,221 @@
+"""The whole door, against the sandbox's m3ter: what it reads, and how it asks."""
+
+import dataclasses
+from collections.abc import Iterator
+
+import msgspec
+import pytest
+from starlette.applications import Starlette
+
+from m3sync_dagster.entities import ENTITIES
+from m3sync_dagster.m3ter import M3terAccessKey, M3terSource, User
+from m3sync_dagster.sandbox import organization as sandbox
+from m3sync_dagster.sandbox.m3ter import Credentials, create_app
+from m3sync_dagster.sandbox.m3ter.faults import Drop, Empty, Fault, Insert, Remove, Respond, Revoke
+from m3sync_dagster.sandbox.server import running
+from m3sync_dagster.sync.errors import AuthenticationError, ConfigurationError, RemoteError
+from m3sync_dagster.sync.interfaces import Source
+
+ACCOUNT = ENTITIES["account"]
+KEY = Credentials()
+
+
+@pytest.fixture
+def store() -> sandbox.Organization:
+    return sandbox.Organization.generate(250, contracts=120, commitments=7, balances=101, bills=9)
+
+
+@pytest.fixture
+def app(store: sandbox.Organization) -> Starlette:
+    return create_app(store, KEY, requests_per_second=None)
+
+
+@pytest.fixture
+def credential(app: Starlette) -> Iterator[M3terAccessKey]:
+    with running(app) as url:
+        yield M3terAccessKey(KEY.organization_id, KEY.access_key_id, KEY.api_secret, url, 1000)
+
+
+@pytest.fixture
+def organization(credential: M3terAccessKey) -> Iterator[M3terSource]:
+    with M3terSource(credential) as it:
+        yield it
+
+
+def calls(app: Starlette) -> list[tuple[str, dict[str, list[str]]]]:
+    """What m3ter was asked for: the last segment of the path, and the query."""
+    return [(call["path"].rpartition("/")[2], call["query"]) for call in app.state.calls.as_json()]
+
+
+def fault(app: Starlette, rule: Fault) -> None:
+    app.state.faults.add(rule)
+
+
+def shown(raw: bytes, name: str) -> bytes:
+    """A record as its list shows it: of a bill the header, with its total."""
+    if name != "bill":
+        return raw
+    fields = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+    del fields["lineItems"]
+    return msgspec.json.encode(fields)
+
+
+@pytest.mark.parametrize("name", ENTITIES)
+def test_every_record_comes_once_newest_first_as_m3ter_sent_it(
+    name: str, store: sandbox.Organization, app: Starlette, organization: M3terSource
+) -> None:
+    source: Source = organization
+    path = ENTITIES[name].path
+    pages = list(source.records(ENTITIES[name], None))
+    read = [record for page in pages for record in page]
+    assert read == [shown(store.raw(path, i), name) for i in reversed(store.ids(path))]
+    assert {type(record) for record in read} == {bytes}
+    assert [call for call, _ in calls(app)] == ["token"] + [path] * len(pages)
+    assert {tuple(query["pageSize"]) for call, query in calls(app)[1:]} == {("100",)}
+    assert organization.requests == 1 + len(pages)
+
+
+def test_one_token_serves_all_lists(app: Starlette, organization: M3terSource) -> None:
+    for entity in ENTITIES.values():
+        for _ in organization.records(entity, None):
+            pass
+    assert [call for call, _ in calls(app)].count("token") == 1
+
+
+@pytest.mark.parametrize("name", ENTITIES)
+def test_narrowing_asks_for_each_account_by_itself(
+    name: str, store: sandbox.Organization, app: Starlette, organization: M3terSource
+) -> None:
+    entity = ENTITIES[name]
+    wanted = [store.ids("accounts")[n] for n in (3, 200)]
+    pages = organization.records(entity, [*wanted, wanted[0], "no-such-account"])
+    read = sorted(record for page in pages for record in page)
+    everything = (store.get(entity.path, i) for i in store.ids(entity.path))
+    expected = [r["id"] for r in everything if r[entity.account_field] in wanted]
+    assert read == sorted(shown(store.raw(entity.path, i), name) for i in expected)
+    assert [query[entity.account_filter] for _, query in calls(app)[1:]] == [
+        [account] for account in (*wanted, "no-such-account")
+    ]
+
+
+def test_no_accounts_no_request(app: Starlette, organization: M3terSource) -> None:
+    assert list(organization.records(ACCOUNT, [])) == []
+    assert calls(app) == []
+
+
+def test_an_account_with_more_than_a_page_is_read_to_its_end(
+    store: sandbox.Organization, organization: M3terSource
+) -> None:
+    account = store.ids("accounts")[0]
+    for balance in store.ids("balances"):
+        store.change("balances", balance, accountId=account)
+    pages = [len(page) for page in organization.records(ENTITIES["balance"], [account])]
+    assert pages == [100, 1]
+
+
+def test_an_empty_page_in_the_middle_is_not_the_end(
+    app: Starlette, organization: M3terSource
+) -> None:
+    fault(app, Fault(Empty(), path="*/accounts", after=1))
+    assert [len(p) for p in organization.records(ACCOUNT, None)] == [100, 0, 100, 50]
+
+
+def test_an_empty_organization_has_one_empty_page() -> None:
+    with running(create_app(sandbox.Organization(), KEY)) as url:
+        key = M3terAccessKey(KEY.organization_id, KEY.access_key_id, KEY.api_secret, url)
+        with M3terSource(key) as organization:
+            assert list(organization.records(ACCOUNT, None)) == [[]]
+
+
+def test_records_that_come_and_go_while_we_page_do_not_hide_others(
+    store: sandbox.Organization, app: Starlette, organization: M3terSource
+) -> None:
+    ids = store.ids("accounts")
+    fault(app, Fault(Insert("accounts", {"name": msgspec.Raw(b'"New"')}), after=2))
+    fault(app, Fault(Remove("accounts", ids[-1]), after=2))
+    fault(app, Fault(Remove("accounts", ids[0]), after=2))
+    pages = organization.records(ACCOUNT, None)
+    read = [msgspec.json.decode(record)["id"] for page in pages for record in page]
+    assert read == ids[:0:-1]
+
+
+def test_trouble_on_the_way_loses_and_repeats_nothing(
+    store: sandbox.Organization, app: Starlette, organization: M3terSource
+) -> None:
+    fault(app, Fault(Drop(), path="*/accounts", after=1))
+    fault(app, Fault(Revoke(), path="*/accounts", after=1))
+    fault(app, Fault(Respond(429, headers={"retry-after-ms": "1"}), path="*/accounts", after=1))
+    pages = organization.records(ACCOUNT, None)
+    read = [msgspec.json.decode(record)["id"] for page in pages for record in page]
+    assert read == store.ids("accounts")[::-1]
+
+
+def test_what_is_no_page_stops_the_list(app: Starlette, organization: M3terSource) -> None:
+    fault(app, Fault(Respond(200, '{"data":[{"id":'), path="*/accounts", after=1))
+    pages = organization.records(ACCOUNT, None)
+    assert len(next(pages)) == 100
+    with pytest.raises(RemoteError, match=r"accounts.*page 2"):
+        next(pages)
+
+
+def test_users_are_found_by_id(
+    store: sandbox.Organization, app: Starlette, organization: M3terSource
+) -> None:
+    first, second, third = store.ids("users")[:3]
+    store.merge("users", first, {"firstName": "Zoë", "lastName": "Ng", "email": "zoe@example.com"})
+    store.merge("users", second, {"firstName": None, "lastName": "Ng", "email": None})
+    store.merge("users", third, {"firstName": "", "lastName": None, "email": ""})
+    assert list(organization.users([first, second, "unknown", third, first])) == [
+        User(first, "Zoë Ng", "zoe@example.com"),
+        User(second, "Ng", None),
+        User(third, third, None),
+    ]
+    assert {tuple(query["pageSize"]) for call, query in calls(app)[1:]} == {("200",)}
+
+
+def test_nobody_is_told_who_was_not_asked_for(
+    store: sandbox.Organization, app: Starlette, organization: M3terSource
+) -> None:
+    one, other = store.ids("users")[:2]
+    body = {"data": [msgspec.Raw(store.raw("users", i)) for i in (one, other)]}
+    fault(app, Fault(Respond(200, body), path="*/users"))
+    assert [user.id for user in organization.users([other])] == [other]
+
+
+def test_a_user_that_is_none_is_an_error(app: Starlette, organization: M3terSource) -> None:
+    fault(app, Fault(Respond(200, {"data": [{"email": "a@example.com"}]}), path="*/users"))
+    with pytest.raises(RemoteError, match="not a user"):
+        list(organization.users(["x"]))
+
+
+def test_check_asks_for_a_token_and_one_account(app: Starlette, organization: M3terSource) -> None:
+    organization.check()
+    assert calls(app) == [("token", {}), ("accounts", {"pageSize": ["1"]})]
+
+
+def test_check_says_that_the_secret_is_wrong_without_telling_it(
+    credential: M3terAccessKey,
+) -> None:
+    wrong = dataclasses.replace(credential, api_secret="wr0ng-secret")
+    with M3terSource(wrong) as it, pytest.raises(AuthenticationError) as refused:
+        it.check()
+    assert "wr0ng-secret" not in f"{refused.value} {it!r} {wrong!r} {vars(it)}"
+    assert it.requests == 1
+
+
+def test_check_says_that_the_organization_is_not_ours(credential: M3terAccessKey) -> None:
+    other = dataclasses.replace(credential, organization_id="../oauth?x=1#")
+    with M3terSource(other) as it, pytest.raises((AuthenticationError, ConfigurationError)):
+        it.check()
+
+
+def test_the_sandbox_limit_of_50_a_second_is_never_met(
+    store: sandbox.Organization, postgres_url: str
+) -> None:
+    app = create_app(store, KEY)
+    with running(app) as url:
+        key = M3terAccessKey(KEY.organization_id, KEY.access_key_id, KEY.api_secret, url)
+        with M3terSource(key, postgres_url) as organization:
+            accounts = store.ids("accounts")[:60]
+            assert sum(map(len, organization.records(ACCOUNT, accounts))) == 60
+    assert len(calls(app)) == 61

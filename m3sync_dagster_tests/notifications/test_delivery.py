@@ -1,0 +1,347 @@
+"""Who is told of a change of state: mail over TLS, further channels, and what keeps mail back."""
+
+import smtplib
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from html import unescape
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+from m3sync_dagster.guard import sensor as guard
+from m3sync_dagster.guard.guarded_integration import GuardedIntegration
+from m3sync_dagster.m3ter import M3terAccessKey, M3terSource
+from m3sync_dagster.notifications.mail import (
+    TIMEOUT,
+    VERDICT,
+    MailServer,
+    MailSession,
+    letter,
+    read_mail_server,
+)
+from m3sync_dagster.notifications.message_text import Message
+from m3sync_dagster.state import connect, list_events, postgres_url, undelivered
+from m3sync_dagster.sync.errors import ConfigurationError
+from m3sync_dagster_tests.conftest import Sandbox
+from m3sync_dagster_tests.guard.fixtures import Fleet, PostOffice, Status, open_office
+
+pytestmark = pytest.mark.slow
+
+EVERYTHING = ["m3sync: acme is disabled"]
+
+
+@pytest.fixture
+def people(fleet: Fleet, sandbox: Sandbox) -> list[str]:
+    """Two users of the sandbox's m3ter, and an integration that they are to be told of."""
+    ids = sandbox.organization.ids("users")[:2]
+    told(fleet, sandbox, *ids)
+    return [str(sandbox.organization.get("users", user)["email"]) for user in ids]
+
+
+def told(fleet: Fleet, sandbox: Sandbox, *ids: str) -> None:
+    """An integration of which these users are to be told."""
+    given = sandbox.environment
+    credential = M3terAccessKey(
+        given["M3TER_ORG_ID"], given["M3TER_API_KEY"], given["M3TER_API_SECRET"],
+        given["M3TER_BASE_URL"],
+    )  # fmt: skip
+
+    @contextmanager
+    def directory() -> Iterator[M3terSource]:
+        with M3terSource(credential, retries=0) as organization:
+            yield organization
+
+    fleet.add("acme")
+    watched = fleet.watched["acme"]
+    fleet.watched["acme"] = GuardedIntegration(
+        watched.name, watched.schedule, watched.assets, ids, directory
+    )
+
+
+def tick(fleet: Fleet) -> str:
+    return guard.tick(fleet.instance, fleet.watched, "m3sync")
+
+
+def disable(fleet: Fleet) -> str:
+    fleet.fail("acme", 10)
+    return tick(fleet)
+
+
+def test_each_user_gets_one_mail_with_everything_in_it(
+    fleet: Fleet, people: list[str], post_office: PostOffice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("M3SYNC_WEBSERVER_URL", "https://dagster.example.com/")
+    runs = [fleet.run("acme", Status.STARTED) for _ in range(10)]
+    for run in runs:
+        fleet.instance.report_run_failed(run, "Salesforce says <no> & means it")
+    tick(fleet)
+    tick(fleet)
+    assert [post_office.subjects(address) for address in people] == [EVERYTHING, EVERYTHING]
+    mail = post_office.mails[0]
+    text, html = mail.get_body(("plain",)), mail.get_body(("html",))
+    assert text is not None
+    assert html is not None
+    for words in (
+        text.get_content(),
+        unescape(html.get_content()),
+    ):
+        for wanted in (
+            "acme",
+            "Since",
+            "Salesforce says <no> & means it",
+            "m3sync enable acme",
+            f"https://dagster.example.com/runs/{runs[-1].run_id}",
+            "https://dagster.example.com/locations/__repository__@m3sync/schedules/acme_hourly",
+        ):
+            assert wanted in words
+    assert "Salesforce says &lt;no&gt; &amp; means it" in html.get_content()
+    assert mail["From"] == "m3sync@example.com"
+    first, second = (mail["Message-ID"] for mail in post_office.mails)
+    assert first != second
+
+
+def test_warnings_and_the_recovery_are_mailed_once_each(
+    fleet: Fleet, people: list[str], post_office: PostOffice
+) -> None:
+    for _ in range(9):
+        fleet.fail("acme")
+        tick(fleet)
+    fleet.run("acme", Status.SUCCESS)
+    tick(fleet)
+    tick(fleet)
+    assert post_office.subjects(people[0]) == [
+        "m3sync: acme has failed 5 times in a row",
+        "m3sync: acme has failed 8 times in a row",
+        "m3sync: acme works again",
+    ]
+
+
+def test_a_mail_server_that_is_down_gets_the_mail_later_once(
+    fleet: Fleet,
+    people: list[str],
+    authority: tuple[Path, object],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path, context = authority
+    office = PostOffice()
+    with open_office(office, context) as opened:  # type: ignore[arg-type] # see the fixture
+        port = int(opened.url.rpartition(":")[2])
+    monkeypatch.setenv("SSL_CERT_FILE", str(path))
+    monkeypatch.setenv("M3SYNC_SMTP_URL", office.url)
+    line = disable(fleet)
+    assert not fleet.schedule("acme").running
+    assert "did not take the mail" in line
+    with connect(postgres_url()) as connection:
+        assert len(undelivered(connection)) == 2
+    with open_office(office, context, port):  # type: ignore[arg-type] # see the fixture
+        tick(fleet)
+        tick(fleet)
+    assert [office.subjects(address) for address in people] == [EVERYTHING, EVERYTHING]
+    with connect(postgres_url()) as connection:
+        assert undelivered(connection) == []
+
+
+def test_a_mail_that_is_refused_after_it_has_left_is_sent_again(
+    fleet: Fleet, people: list[str], post_office: PostOffice
+) -> None:
+    post_office.refuse = ["451 Try again later"]
+    assert "451" in disable(fleet)
+    tick(fleet)
+    refused, other, again = post_office.attempts
+    assert refused == again != other
+    assert [post_office.subjects(address) for address in people] == [EVERYTHING, EVERYTHING]
+
+
+def test_a_mail_that_waits_since_an_earlier_version_still_goes(
+    fleet: Fleet, people: list[str], post_office: PostOffice
+) -> None:
+    post_office.refuse = ["451 later"] * len(people)
+    disable(fleet)
+    with connect(postgres_url()) as connection:
+        connection.execute("UPDATE m3sync.notice SET content = content - 'remedy'")
+    tick(fleet)
+    assert [post_office.subjects(address) for address in people] == [EVERYTHING, EVERYTHING]
+    text = post_office.mails[0].get_body(("plain",))
+    assert text is not None
+    assert "Put right what the error says." in text.get_content()
+
+
+def test_a_user_without_an_address_is_reported_and_the_others_are_told(
+    fleet: Fleet, sandbox: Sandbox, post_office: PostOffice
+) -> None:
+    known, mute = sandbox.organization.ids("users")[:2]
+    sandbox.organization.change("users", mute, email=None)
+    told(fleet, sandbox, "nobody-we-know", mute, known)
+    line = disable(fleet)
+    assert "m3ter knows no user nobody-we-know" in line
+    assert f"m3ter has no usable address of the user {mute}" in line
+    address = str(sandbox.organization.get("users", known)["email"])
+    assert post_office.subjects(address) == EVERYTHING
+    with connect(postgres_url()) as connection:
+        events = [one for one in list_events(connection, "acme") if "nobody-we-know" in one.message]
+    assert [one.name for one in events] == ["integration.validation.error"]
+    assert mute in events[0].message
+    # The address is looked up when it is needed.
+    sandbox.organization.change("users", mute, email="found@example.com")
+    tick(fleet)
+    assert post_office.subjects("found@example.com") == EVERYTHING
+
+
+@pytest.mark.parametrize(
+    "address", ["a@[", "a@", "<>", "nonsense", "a@b.example, c@d.example", "a@b\nBcc: c@d.example"]
+)
+def test_what_is_no_address_keeps_nobody_else_from_being_told(
+    fleet: Fleet, people: list[str], sandbox: Sandbox, post_office: PostOffice, address: str
+) -> None:
+    first, _ = sandbox.organization.ids("users")[:2]
+    sandbox.organization.change("users", first, email=address)
+    assert f"m3ter has no usable address of the user {first}" in disable(fleet)
+    (mail,) = post_office.mails
+    assert people[1] in str(mail["To"])
+
+
+def test_two_users_with_one_address_get_one_mail(
+    fleet: Fleet, people: list[str], sandbox: Sandbox, post_office: PostOffice
+) -> None:
+    for user in sandbox.organization.ids("users")[:2]:
+        sandbox.organization.change("users", user, email="both@example.com")
+    disable(fleet)
+    tick(fleet)
+    assert post_office.subjects("both@example.com") == EVERYTHING
+    with connect(postgres_url()) as connection:
+        assert undelivered(connection) == []
+
+
+def test_whoever_is_no_longer_named_is_owed_nothing(
+    fleet: Fleet, sandbox: Sandbox, post_office: PostOffice
+) -> None:
+    known = sandbox.organization.ids("users")[0]
+    told(fleet, sandbox, "a-slip", known)
+    assert "a-slip" in disable(fleet)
+    fleet.watched["acme"] = replace(fleet.watched["acme"], notify=(known,))
+    assert "a-slip" not in tick(fleet)
+    assert len(post_office.mails) == 1
+
+
+def test_m3ter_that_does_not_answer_hides_nothing(
+    fleet: Fleet, people: list[str], sandbox: Sandbox, post_office: PostOffice
+) -> None:
+    fault = {"path": "*/users", "action": {"kind": "respond", "status": 503}, "times": 1}
+    sandbox.m3ter.post("/sandbox/faults", json=fault).raise_for_status()
+    assert "addresses could not be looked up" in disable(fleet)
+    assert not fleet.schedule("acme").running
+    tick(fleet)
+    assert [post_office.subjects(address) for address in people] == [EVERYTHING, EVERYTHING]
+
+
+def test_an_unset_mail_server_is_said(
+    fleet: Fleet, people: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("M3SYNC_SMTP_URL", raising=False)
+    assert "M3SYNC_SMTP_URL is not set" in disable(fleet)
+    assert not fleet.schedule("acme").running
+
+
+class Hook(BaseHTTPRequestHandler):
+    """A channel's receiver."""
+
+    bodies: list[bytes]
+
+    def do_POST(self) -> None:
+        self.bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def test_further_channels_are_told_and_their_secrets_are_not(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    Hook.bodies = []
+    server = HTTPServer(("127.0.0.1", 0), Hook)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        url = f"json://user:hush@127.0.0.1:{server.server_port}/hook"
+        monkeypatch.setenv("M3SYNC_NOTIFY_URLS", f"{url} nonsense://hush")
+        fleet.add("acme")
+        line = disable(fleet)
+        tick(fleet)
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+    (body,) = Hook.bodies
+    assert b"m3sync: acme is disabled" in body
+    assert "channel:number 2 does not know" in line
+    with connect(postgres_url()) as connection:
+        rows = str(connection.execute("SELECT * FROM m3sync.notice").fetchall())
+    assert "hush" not in rows + line + caplog.text
+
+
+@pytest.mark.parametrize(
+    ("url", "server"),
+    [
+        (
+            "smtps://a%40b.example:x%2Fy@mail.example.com",
+            MailServer("mail.example.com", 465, True, False, "a@b.example", "x/y", "a@b.example"),
+        ),
+        (
+            "smtp://mail.example.com:2525?from=ops@example.com",
+            MailServer("mail.example.com", 2525, False, False, "", "", "ops@example.com"),
+        ),
+        ("smtp://127.0.0.1", MailServer("127.0.0.1", 587, False, True, "", "", "m3sync@127.0.0.1")),
+    ],
+)
+def test_the_mail_servers_address(
+    url: str, server: MailServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("M3SYNC_SMTP_URL", url)
+    assert read_mail_server() == server
+    assert "x/y" not in repr(server)
+
+
+@pytest.mark.parametrize(
+    "url", ["", "mail.example.com", "http://u:hush@h:25", "smtp://u:hush@h:port"]
+)
+def test_a_wrong_address_is_refused_without_repeating_it(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("M3SYNC_SMTP_URL", url)
+    with pytest.raises(ConfigurationError) as refused:
+        read_mail_server()
+    assert "hush" not in str(refused.value)
+
+
+def test_only_the_answer_to_a_whole_mail_may_take_long(
+    post_office: PostOffice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = read_mail_server()
+    seen = []
+    with closing(MailSession(server)) as session:
+
+        def note() -> None:
+            assert session._open
+            assert session._open.sock
+            seen.append(session._open.sock.gettimeout())
+
+        for identity in ("one", "two"):
+            mail = letter(Message("subject", "text", "html"), server, "A", "a@b.example", identity)
+            session.send(mail, note)
+            note()
+    assert seen == [TIMEOUT, VERDICT] * 2
+    assert len(post_office.mails) == 2
+
+
+def test_no_password_goes_to_a_server_that_we_cannot_trust(
+    fleet: Fleet, people: list[str], post_office: PostOffice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SSL_CERT_FILE")
+    monkeypatch.setattr(smtplib.SMTP, "login", lambda *_: pytest.fail("it logged in"))
+    assert "certificate" in disable(fleet).lower()
+    assert post_office.mails == []

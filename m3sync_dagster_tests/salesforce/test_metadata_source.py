@@ -1,0 +1,80 @@
+"""Our metadata in the two forms: the Salesforce CLI's own conversion is the judge of ours."""
+
+import io
+import shutil
+import subprocess
+import zipfile
+from collections import Counter
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from m3sync_dagster.entities import ENTITIES
+from m3sync_dagster.salesforce.metadata_source import PERMISSION_SET, package, source_files
+
+SCRIPT = Path(__file__).parents[2] / "docs" / "check_metadata.sh"
+Statements = Counter[tuple[str, ...]]
+
+
+def unpacked(archive: bytes) -> dict[str, bytes]:
+    with zipfile.ZipFile(io.BytesIO(archive)) as opened:
+        return {name: opened.read(name) for name in opened.namelist()}
+
+
+def statements(content: bytes) -> Statements:
+    """Everything that a file says, in whatever order it says it."""
+
+    def each(element: ET.Element, path: tuple[str, ...]) -> Statements:
+        here = (*path, element.tag.rpartition("}")[2])
+        if element.tag.endswith("}fields"):
+            here = (*here, element.findtext("{*}fullName") or "")
+        inner = [each(child, here) for child in element]
+        return sum(inner, Counter()) if inner else Counter([(*here, element.text or "")])
+
+    return each(ET.fromstring(content), ())  # noqa: S314 - our own files
+
+
+def test_a_package_has_a_file_for_each_object_and_names_them_all() -> None:
+    files = unpacked(package(source_files(list(ENTITIES))))
+    objects = {entity.object for entity in ENTITIES.values()}
+    assert set(files) == {
+        "package.xml",
+        f"permissionsets/{PERMISSION_SET}.permissionset",
+        *(f"objects/{name}.object" for name in objects),
+    }
+    manifest = statements(files["package.xml"])
+    named = {path[-1] for path in manifest if path[-2] == "members"}
+    assert named == objects | {PERMISSION_SET}
+    assert ("Package", "version", "67.0") in manifest
+    for entity in ENTITIES.values():
+        root = ET.fromstring(files[f"objects/{entity.object}.object"])  # noqa: S314 - our own
+        fields = [element.findtext("{*}fullName") for element in root.findall("{*}fields")]
+        wanted = {f.salesforce for f in entity.fields if f.salesforce != "Name"} | {"m3ter_Id__c"}
+        assert Counter(fields) == Counter(wanted)
+
+
+def test_the_same_files_give_the_same_bytes() -> None:
+    assert package(source_files(["account"])) == package(source_files(["account"]))
+
+
+def node_is_new_enough() -> bool:
+    if not (shutil.which("node") and shutil.which("npm")):
+        return False
+    told = subprocess.run(["node", "--version"], capture_output=True, text=True, check=False)  # noqa: S607
+    major = told.stdout.strip().removeprefix("v").split(".")[0]
+    return major.isdigit() and int(major) >= 22
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not node_is_new_enough(), reason="npm and Node.js 22 or newer are needed")
+def test_the_salesforce_cli_makes_the_same_package(tmp_path: Path) -> None:
+    subprocess.run([str(SCRIPT), str(tmp_path)], check=True, timeout=240)
+    ours = unpacked(package(source_files(list(ENTITIES))))
+    for name, content in ours.items():
+        theirs = (tmp_path / name).read_bytes()
+        if name == "package.xml":
+            # Theirs names each field beside its object.
+            assert statements(content) <= statements(theirs)
+        else:
+            assert statements(content) == statements(theirs), name

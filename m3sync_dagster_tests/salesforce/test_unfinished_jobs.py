@@ -1,0 +1,120 @@
+"""Ingest jobs that a run has left: picked up, aborted, or none of ours."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from m3sync_dagster.salesforce import SalesforceClient
+from m3sync_dagster.sync.errors import (
+    ConfigurationError,
+    DeadlineError,
+)
+from m3sync_dagster.sync.interfaces import UnfinishedJob
+from m3sync_dagster_tests.salesforce.conftest import (
+    ACCOUNTS,
+    Jobs,
+    Sandbox,
+    accounts,
+    created,
+    group,
+    outcome,
+    refused,
+)
+
+
+def open_job(org: SalesforceClient, name: str = "m3ter_Account__c") -> str:
+    job = {"object": name, "operation": "upsert", "externalIdFieldName": "m3ter_Id__c"}
+    return str(org.transport.call("POST", "/jobs/ingest", json=job).json()["id"])
+
+
+def states(sandbox: Sandbox) -> dict[str, str]:
+    return {job_id: str(job.progress.state) for job_id, job in sandbox.inside.jobs.items()}
+
+
+def test_a_job_whose_id_nobody_learned_is_found_and_aborted(
+    org: SalesforceClient, sandbox: Sandbox, jobs: Jobs
+) -> None:
+    orphan, known = open_job(org), open_job(org)
+    strange = open_job(org, "m3ter_Balance__c")
+    jobs.record_job_created(known, "m3ter_Account__c", 1, "x" * 64)
+    job = UnfinishedJob(None, "m3ter_Account__c", datetime.now(UTC))
+    assert list(org.resume(job, jobs)) == []
+    found = states(sandbox)
+    assert (found[orphan], found[known], found[strange]) == ("Aborted", "Open", "Open")
+    assert jobs.events[-1] == ("ended", "announced", "Aborted")
+
+
+def test_a_job_of_another_hour_is_left_alone(
+    org: SalesforceClient, sandbox: Sandbox, jobs: Jobs
+) -> None:
+    job_id = open_job(org)
+    before = datetime.now(UTC) - timedelta(hours=1)
+    list(org.resume(UnfinishedJob(None, "m3ter_Account__c", before), jobs))
+    assert states(sandbox)[job_id] == "Open"
+
+
+def test_a_job_that_was_created_by_a_request_whose_answer_was_lost_is_aborted(
+    org: SalesforceClient, sandbox: Sandbox, jobs: Jobs
+) -> None:
+    before = set(states(sandbox))
+    org.describe("m3ter_Account__c")
+    sandbox.inside.faults.add({"method": "POST", "path": "/jobs/ingest$", "drop": "after"})
+    results = outcome(org.upsert(ACCOUNTS, group(accounts("a1"), large=True), jobs))
+    assert created(results) == {"a1"}
+    made = [state for job_id, state in states(sandbox).items() if job_id not in before]
+    assert sorted(made) == ["Aborted", "JobComplete"]
+
+
+def test_a_list_of_jobs_that_nobody_may_see_stops_nothing(
+    org: SalesforceClient, sandbox: Sandbox, jobs: Jobs
+) -> None:
+    body = [{"errorCode": "INSUFFICIENT_ACCESS", "message": "no"}]
+    fault = {"method": "GET", "path": "/jobs/ingest$", "status": 403, "body": body}
+    sandbox.inside.faults.add(fault)
+    job = UnfinishedJob(None, "m3ter_Account__c", datetime.now(UTC))
+    assert list(org.resume(job, jobs)) == []
+    assert jobs.words == ["Aborted"]
+
+
+def test_a_job_that_salesforce_refuses_is_no_longer_expected(
+    org: SalesforceClient, sandbox: Sandbox, jobs: Jobs
+) -> None:
+    strange = replace(ACCOUNTS, object="Nothing__c")
+    with pytest.raises(ConfigurationError):
+        list(org.upsert(strange, group(accounts("a1"), large=True), jobs))
+    assert jobs.words == ["Rejected"]
+
+
+@pytest.mark.parametrize("uploaded", [False, True])
+def test_a_job_that_was_never_closed_is_aborted_and_its_rows_go_again(
+    org: SalesforceClient, sandbox: Sandbox, jobs: Jobs, uploaded: bool
+) -> None:
+    job_id = open_job(org)
+    if uploaded:
+        data = b"m3ter_Id__c,Name\na1,x\n"
+        org.transport.call("PUT", f"/jobs/ingest/{job_id}/batches", data=data)
+    assert (
+        list(org.resume(UnfinishedJob(job_id, "m3ter_Account__c", datetime.now(UTC)), jobs)) == []
+    )
+    assert states(sandbox)[job_id] == "Aborted"
+    assert jobs.words == ["Aborted"]
+    assert sandbox.records(ACCOUNTS) == {}
+
+
+def test_a_job_that_hangs_is_picked_up_when_it_has_ended(
+    org: SalesforceClient, sandbox: Sandbox, jobs: Jobs
+) -> None:
+    sandbox.inside.faults.add({"job": {"hang_after": 400}})
+    rows = accounts(*(f"a{i}" for i in range(600)))
+    with pytest.raises(DeadlineError, match="20 minutes") as caught:
+        list(org.upsert(ACCOUNTS, group(rows, large=True), jobs))
+    assert caught.value.status == "TIMEOUT_LIMIT_EXCEEDED"
+    assert jobs.words == ["opened"]
+    job_id = jobs.events[0][1]
+    org.transport.call("PATCH", f"/jobs/ingest/{job_id}", json={"state": "Aborted"})
+    job = UnfinishedJob(job_id, "m3ter_Account__c", datetime.now(UTC))
+    results = outcome(org.resume(job, jobs))
+    assert len(created(results)) == 400
+    assert set(refused(results).values()) == {"UNPROCESSED"}
+    assert jobs.words == ["opened", "Aborted"]

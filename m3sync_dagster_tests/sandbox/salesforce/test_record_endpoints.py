@@ -1,0 +1,249 @@
+from decimal import Decimal
+
+import pytest
+
+from m3sync_dagster_tests.sandbox.salesforce.plain_client import ACCOUNT, BALANCE, KEY, Client, Json
+
+
+def test_a_collection_tells_of_each_row_in_order(client: Client) -> None:
+    first = client.upsert([{KEY: "b", "Name": "B"}])
+    second = client.upsert([{KEY: "a", "Name": "A"}, {KEY: "b", "Name": "x" * 81}, {KEY: "b2"}])
+
+    assert first[0]["created"] is True
+    assert [row["success"] for row in second] == [True, False, True]
+    assert second[1]["errors"] == [
+        {
+            "statusCode": "STRING_TOO_LONG",
+            "message": f"m3ter Account Name: data value too large: {'x' * 81} (max length=80)",
+            "fields": ["Name"],
+        }
+    ]
+    again = client.upsert([{KEY: "b", "Name": "New"}])[0]
+    assert again == {"id": first[0]["id"], "success": True, "errors": [], "created": False}
+    assert client.records()["b"]["Name"] == "New"
+
+
+def test_case_and_space_of_an_external_id(client: Client) -> None:
+    client.upsert([{KEY: "abc"}, {KEY: "ABC"}, {KEY: " abc2 "}])
+
+    assert set(client.records()) == {"abc", "ABC", "abc2"}
+
+
+@pytest.mark.parametrize(
+    ("target", "row", "code", "message", "fields"),
+    [
+        (BALANCE, {"Amount__c": "abc"}, "INVALID_TYPE_ON_FIELD_IN_RECORD",
+         "Amount: value not of required type: abc", ["Amount__c"]),
+        (BALANCE, {"Amount__c": 1234567890123}, "NUMBER_OUTSIDE_VALID_RANGE",
+         "Amount: value outside of valid range on numeric field: 1.234567890123E12", ["Amount__c"]),
+        (BALANCE, {"Start_Date__c": "2026-01-01"}, "INVALID_TYPE_ON_FIELD_IN_RECORD",
+         "Start Date: value not of required type: 2026-01-01", ["Start_Date__c"]),
+        (BALANCE, {"Start_Date__c": "2026-13-01T00:00:00Z"}, "INVALID_TYPE_ON_FIELD_IN_RECORD",
+         "Start Date: value not of required type: 2026-13-01T00:00:00Z", ["Start_Date__c"]),
+        (ACCOUNT, {"Bill_Epoch__c": "2026-01-01Z"}, "INVALID_TYPE_ON_FIELD_IN_RECORD",
+         "Bill Epoch: value not of required type: 2026-01-01Z", ["Bill_Epoch__c"]),
+        (ACCOUNT, {"Bill_Epoch__c": "1600-01-01"}, "DATE_OUT_OF_RANGE",
+         "Bill Epoch: invalid date: 1600-01-01", ["Bill_Epoch__c"]),
+        (BALANCE, {"Allow_Overdraft__c": "perhaps"}, "INVALID_TYPE_ON_FIELD_IN_RECORD",
+         "Allow Overdraft: value not of required type: perhaps", ["Allow_Overdraft__c"]),
+        (BALANCE, {"m3ter_Account__r": {KEY: "nobody"}}, "INVALID_FIELD",
+         f"Foreign key external ID: nobody not found for field {KEY} in entity {ACCOUNT}", []),
+        (BALANCE, {"m3ter_Account__c": "nobody"}, "MALFORMED_ID",
+         "m3ter Account: id value of incorrect type: nobody", ["m3ter_Account__c"]),
+        (ACCOUNT, {KEY: None}, "MISSING_ARGUMENT", f"{KEY} not specified", []),
+        (ACCOUNT, {KEY: "x" * 65}, "STRING_TOO_LONG",
+         f"m3ter Id: data value too large: {'x' * 65} (max length=64)", [KEY]),
+    ],
+)  # fmt: skip
+def test_a_row_that_does_not_fit(  # noqa: PLR0917 - a table's columns
+    client: Client, target: str, row: Json, code: str, message: str, fields: list[str]
+) -> None:
+    assert client.error(row, target) == {"statusCode": code, "message": message, "fields": fields}
+    assert client.records(target) == {}
+
+
+@pytest.mark.parametrize(
+    ("sent", "stored"),
+    [
+        ("1234567890.12345678", "1234567890.12345678"),
+        ("0.1", "0.1"),
+        ("-0.00000001", "-0.00000001"),
+        ("9999999999.12345678", "9999999999.12345678"),
+        ("9999999999.123456785", "9999999999.123457"),
+        ("1e3", "1000"),
+        ("12.50", "12.5"),
+        ("0.000", "0"),
+    ],
+)
+def test_a_number_keeps_its_exact_digits_as_far_as_it_can_have_them(
+    client: Client, sent: str, stored: str
+) -> None:
+    row = f'{{"attributes":{{"type":"{BALANCE}"}},"{KEY}":"b","Amount__c":{sent}}}'
+    content = f'{{"records":[{row}]}}'
+    path = f"/services/data/v67.0/composite/sobjects/{BALANCE}/{KEY}"
+    assert client.http.patch(path, content=content).json()[0]["success"]
+
+    assert Decimal(client.records(BALANCE)["b"]["Amount__c"]) == Decimal(stored)
+
+
+@pytest.mark.parametrize(
+    ("field", "sent", "stored"),
+    [
+        ("Code__c", "  a b\t\n", "a b"),
+        ("Code__c", "   ", None),
+        ("Code__c", "\u00a0é😀\u2028", "\u00a0é😀\u2028"),
+        ("Description__c", "line 1\nline 2", "line 1\nline 2"),
+        ("Allow_Overdraft__c", None, False),
+        ("Allow_Overdraft__c", "TRUE", True),
+        ("Start_Date__c", "2026-01-02T03:04:05.678+02:00", "2026-01-02T01:04:05.000Z"),
+        ("Start_Date__c", "2026-01-02T03:04:05+0000", "2026-01-02T03:04:05.000Z"),
+    ],
+)
+def test_how_values_are_stored(client: Client, field: str, sent: Json, stored: Json) -> None:
+    client.upsert([{KEY: "b", field: sent}], BALANCE)
+
+    assert client.records(BALANCE)["b"][field] == stored
+
+
+def test_null_clears_and_what_is_left_out_stays(client: Client) -> None:
+    client.upsert([{KEY: "a", "Code__c": "c", "Region__c": "r"}])
+    client.upsert([{KEY: "a", "Code__c": None}])
+
+    assert client.records()["a"]["Code__c"] is None
+    assert client.records()["a"]["Region__c"] == "r"
+
+
+def test_a_lookup_is_set_and_cleared_by_external_id(client: Client) -> None:
+    parent = client.upsert([{KEY: "p"}])[0]["id"]
+    client.upsert([{KEY: "c", "Parent_Account__r": {KEY: "p"}}])
+    assert client.records()["c"]["Parent_Account__c"] == parent
+
+    client.upsert([{KEY: "c", "Parent_Account__c": None}])
+    assert client.records()["c"]["Parent_Account__c"] is None
+
+
+def test_a_parent_in_the_same_request_is_not_found(client: Client) -> None:
+    rows = client.upsert([{KEY: "p"}, {KEY: "c", "Parent_Account__r": {KEY: "p"}}])
+
+    assert [row["success"] for row in rows] == [True, False]
+    assert rows[1]["errors"][0]["message"].startswith("Foreign key external ID: p not found")
+
+
+def test_rows_that_share_an_external_id_are_all_refused(client: Client) -> None:
+    rows = client.upsert([{KEY: "a"}, {KEY: "b"}, {KEY: "a"}])
+
+    assert [row["success"] for row in rows] == [False, True, False]
+    assert rows[0]["errors"][0] == {
+        "statusCode": "DUPLICATE_VALUE",
+        "message": "Duplicate external id specified: a",
+        "fields": [KEY],
+    }
+
+
+def test_all_or_none_undoes_creates_and_updates(client: Client) -> None:
+    client.upsert([{KEY: "old", "Code__c": "before"}])
+    rows = [{KEY: "old", "Code__c": "after"}, {KEY: "new"}, {KEY: "bad", "Name": "x" * 81}]
+    result = client.collection(rows, all_or_none=True).json()
+
+    codes = [row["errors"][0]["statusCode"] for row in result]
+    assert codes == ["ALL_OR_NONE_OPERATION_ROLLED_BACK"] * 2 + ["STRING_TOO_LONG"]
+    assert {key: row["Code__c"] for key, row in client.records().items()} == {"old": "before"}
+
+
+@pytest.mark.parametrize(
+    ("rows", "status", "code"),
+    [
+        ([{KEY: "a", "Nmae": "x"}], 400, "INVALID_FIELD"),
+        ([{KEY: "a", "Nobody__r": {KEY: "x"}}], 400, "INVALID_FIELD"),
+        ([{KEY: "a", "Id": "x"}], 400, "INVALID_FIELD"),
+        ([{KEY: "a", "Name": 5}], 400, "JSON_PARSER_ERROR"),
+        ([{KEY: "a", "Name": ["x"]}], 400, "JSON_PARSER_ERROR"),
+        ([{KEY: str(n)} for n in range(201)], 400, "EXCEEDED_ID_LIMIT"),
+        ([], 400, "INVALID_INPUT"),
+        ([{KEY: "a", "attributes": {"type": BALANCE}}], 400, "INVALID_INPUT"),
+    ],
+)
+def test_a_request_that_makes_no_sense(
+    client: Client, rows: list[Json], status: int, code: str
+) -> None:
+    answer = client.collection(rows)
+
+    assert (answer.status_code, answer.json()[0]["errorCode"]) == (status, code)
+    assert client.records() == {}
+
+
+def test_an_unknown_field_is_named(client: Client) -> None:
+    answer = client.collection([{KEY: "a", "Nmae": "x"}])
+
+    assert answer.json()[0]["message"] == f"No such column 'Nmae' on sobject of type {ACCOUNT}"
+
+
+def test_an_auto_number_counts_and_cannot_be_written(client: Client) -> None:
+    target = "m3ter_Commitment__c"
+    client.upsert([{KEY: "a"}, {KEY: "b"}], target)
+
+    assert [row["Name"] for row in client.records(target).values()] == ["M3C-000001", "M3C-000002"]
+    assert client.error({"Name": "x"}, target)["statusCode"] == "INVALID_FIELD_FOR_INSERT_UPDATE"
+
+
+def test_a_name_left_out_becomes_the_id(client: Client) -> None:
+    made = client.upsert([{KEY: "a"}])[0]["id"]
+
+    assert client.records()["a"]["Name"] == made
+
+
+def test_a_single_record_by_external_id(client: Client) -> None:
+    path = f"/sobjects/{ACCOUNT}/{KEY}/a%2Fb%20c"
+    created = client.send("PATCH", path, {"Name": "A"})
+    updated = client.send("PATCH", path, {"Code__c": "c"})
+
+    assert (created.status_code, created.json()["created"]) == (201, True)
+    assert (updated.status_code, updated.json()["created"]) == (200, False)
+    read = client.get(path).json()
+    assert (read["Name"], read["Code__c"], read[KEY]) == ("A", "c", "a/b c")
+    assert client.send("DELETE", path).status_code == 204
+    assert client.get(path).status_code == 404
+
+
+@pytest.mark.parametrize("field", ["Code__c", "Nothing__c"])
+def test_a_field_that_is_no_external_id(client: Client, field: str) -> None:
+    answer = client.send("PATCH", f"/sobjects/{ACCOUNT}/{field}/x", {})
+
+    assert answer.status_code == 404
+    assert answer.json() == [
+        {"errorCode": "NOT_FOUND", "message": "The requested resource does not exist"}
+    ]
+
+
+def test_an_admin_edits_by_id(client: Client) -> None:
+    made = client.send("POST", f"/sobjects/{ACCOUNT}", {"Name": "By hand", KEY: "h"})
+    path = f"/sobjects/{ACCOUNT}/{made.json()['id']}"
+
+    assert made.status_code == 201
+    assert client.send("PATCH", path, {"Name": "Changed"}).status_code == 204
+    assert client.get(path).json()["Name"] == "Changed"
+    refused = client.send("PATCH", path, {"Name": "x" * 81})
+    assert (refused.status_code, refused.json()[0]["errorCode"]) == (400, "STRING_TOO_LONG")
+    twice = client.send("POST", f"/sobjects/{ACCOUNT}", {KEY: "h"})
+    assert twice.json()[0]["errorCode"] == "DUPLICATE_VALUE"
+    assert client.send("DELETE", path).status_code == 204
+    gone = client.send("PATCH", path, {})
+    assert (gone.status_code, gone.json()[0]["errorCode"]) == (404, "ENTITY_IS_DELETED")
+    assert client.get(f"/sobjects/{ACCOUNT}/a00000000000zzzAAA").status_code == 404
+
+
+def test_deleting_a_parent_empties_lookups(client: Client) -> None:
+    parent = client.upsert([{KEY: "p"}])[0]["id"]
+    client.upsert([{KEY: "b", "m3ter_Account__r": {KEY: "p"}}], BALANCE)
+    client.send("DELETE", f"/sobjects/{ACCOUNT}/{parent}")
+
+    assert client.records(BALANCE)["b"]["m3ter_Account__c"] is None
+
+
+def test_a_deleted_record_comes_back_as_another(client: Client) -> None:
+    first = client.upsert([{KEY: "a"}])[0]["id"]
+    client.send("DELETE", f"/sobjects/{ACCOUNT}/{first}")
+    second = client.upsert([{KEY: "a"}])[0]
+
+    assert second["created"] is True
+    assert second["id"] != first

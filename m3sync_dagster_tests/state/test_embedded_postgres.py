@@ -1,0 +1,111 @@
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import psycopg
+import pytest
+
+from m3sync_dagster.state import connect
+from m3sync_dagster.state import embedded_postgres as embedded
+from m3sync_dagster.sync.errors import RemoteError
+
+pytestmark = pytest.mark.slow
+
+# A child starts or joins a server, says its address, and ends when its standard input does.
+CHILD = (
+    "import sys; from pathlib import Path; from m3sync_dagster.state import embedded; "
+    "print(embedded.start(Path(sys.argv[1])), flush=True); sys.stdin.read()"
+)
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    # A socket's path has to be short, so pytest's own temporary folders will not do.
+    with tempfile.TemporaryDirectory(prefix="m3s") as made:
+        yield Path(made) / "state" / "pg"
+
+
+def test_it_is_shared_and_stops_with_its_last_user(folder: Path) -> None:
+    first, second = _user(folder), _user(folder)
+    url = _address(first)
+    assert _address(second) == url
+    _end(first)
+    with connect(url) as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+    _end(second)
+    assert not _answers(url)
+
+
+def test_a_user_that_was_killed_does_not_keep_it_up(folder: Path) -> None:
+    killed, other = _user(folder), _user(folder)
+    url = _address(killed)
+    _address(other)
+    killed.kill()
+    killed.communicate()
+    third = _user(folder)
+    _address(third)
+    _end(other)
+    _end(third)
+    assert not _answers(url)
+
+
+def test_what_is_in_it_outlives_it(folder: Path) -> None:
+    first = _user(folder)
+    with connect(_address(first)) as connection:
+        connection.execute("CREATE TABLE kept ()")
+    _end(first)
+    second = _user(folder)
+    with connect(_address(second)) as connection:
+        assert connection.execute("SELECT count(*) FROM kept").fetchone() == (0,)
+    _end(second)
+
+
+def test_a_path_with_a_space_has_its_data_in_the_home_folder(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(folder.parent.parent))
+    spaced, other = folder.parent / "my project" / "pg", folder.parent / "my work" / "pg"
+    user = _user(spaced)
+    with connect(_address(user)) as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+    _end(user)
+    assert (embedded.place(spaced) / "PG_VERSION").is_file()
+    assert embedded.place(spaced) != embedded.place(other)
+    assert embedded.place(folder) == folder
+
+
+def test_a_folder_that_cannot_be_used_is_a_failure_with_a_remedy(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RemoteError, match="M3SYNC_POSTGRES_URL"):
+        embedded.start(tmp_path / "file" / "pg")
+
+
+def _user(folder: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-W", "error", "-c", CHILD, str(folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def _address(user: subprocess.Popen[str]) -> str:
+    assert user.stdout
+    return user.stdout.readline().strip()
+
+
+def _end(user: subprocess.Popen[str]) -> None:
+    user.communicate()
+    assert user.returncode == 0
+    assert not psutil.pid_exists(user.pid)
+
+
+def _answers(url: str) -> bool:
+    try:
+        psycopg.connect(url).close()
+    except psycopg.OperationalError:
+        return False
+    return True

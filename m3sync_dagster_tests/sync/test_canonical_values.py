@@ -1,0 +1,82 @@
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from m3sync_dagster.sandbox.salesforce.field_values import double_text
+from m3sync_dagster.sync.canonical_values import canonical
+
+LONG_ID = "a0B5f000001AbCdEAK"
+
+
+@pytest.mark.parametrize(
+    ("kind", "sent", "given_back"),
+    [
+        ("string", "Acme", "Acme"),
+        ("string", " Acme\t\n", "Acme"),
+        ("string", "\x00\x1f Acme", "Acme"),
+        ("string", "", None),
+        ("string", "   ", None),
+        ("string", None, ""),
+        ("textarea", "one\r\ntwo\rthree", "one\ntwo\nthree"),
+        ("string", "漢字 “Ünïcode”", "漢字 “Ünïcode”"),
+        ("double", Decimal(912260031), "9.12260031E8"),
+        ("double", Decimal(3), 3.0),
+        ("double", 3, "3.0"),
+        ("double", Decimal("1234567890.12345678"), 1234567890.12345678),
+        ("currency", Decimal("0.10"), Decimal("0.1")),
+        ("percent", Decimal("1E-7"), "1.0E-7"),
+        ("int", 7, "7"),
+        ("double", Decimal(0), Decimal("-0.0")),
+        ("double", None, ""),
+        ("boolean", None, False),
+        ("boolean", None, "false"),
+        ("boolean", True, "true"),
+        ("date", "2026-01-31", "2026-01-31"),
+        ("date", None, ""),
+        ("datetime", "2026-01-31T10:20:30.987Z", "2026-01-31T10:20:30.000+0000"),
+        ("datetime", "2026-01-31T10:20:30.000Z", "2026-01-31T12:20:30.000+02:00"),
+        ("datetime", "2026-01-31T10:20:30.000Z", "2026-01-31T10:20:30.000Z"),
+        ("datetime", None, ""),
+        ("multipicklist", "b;a", "a;b"),
+        ("picklist", "One ", "One"),
+        ("reference", LONG_ID[:15], LONG_ID),
+    ],
+)
+def test_what_salesforce_gives_back_is_what_was_sent(
+    kind: str, sent: object, given_back: object
+) -> None:
+    assert repr(canonical(sent, kind)) == repr(canonical(given_back, kind))
+
+
+@pytest.mark.parametrize(
+    ("kind", "sent", "given_back"),
+    [
+        ("string", "Acme", "acme"),
+        ("string", "a b", "a  b"),
+        ("string", "\u00a0Acme", "Acme"),
+        ("string", "false", None),
+        ("double", Decimal("0.1"), 0.2),
+        ("double", Decimal(0), None),
+        ("double", Decimal("1.5"), "by hand"),
+        ("boolean", True, False),
+        ("date", "2026-01-31", "2026-02-01"),
+        ("datetime", "2026-01-31T10:20:30.000Z", "2026-01-31T10:20:31.000+0000"),
+        ("datetime", "2026-01-31T10:20:30.000Z", None),
+        ("multipicklist", "a;b", "a"),
+        ("reference", LONG_ID, LONG_ID.lower()),
+    ],
+)
+def test_what_somebody_has_changed_is_not(kind: str, sent: object, given_back: object) -> None:
+    assert canonical(sent, kind) != canonical(given_back, kind)
+
+
+@given(
+    st.decimals(
+        allow_nan=False, allow_infinity=False, places=8, min_value=-(10**12), max_value=10**12
+    )
+)
+def test_every_number_survives_the_way_through_a_java_double(number: Decimal) -> None:
+    assert canonical(number, "double") == canonical(double_text(number), "double")
+    assert canonical(number, "double") == canonical(float(number), "double")

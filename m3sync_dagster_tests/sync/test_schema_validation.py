@@ -1,0 +1,267 @@
+"""What a describe says, held against a mapping: every finding, and no more than is said."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from m3sync_dagster.entities import ENTITIES, EXTERNAL_ID, FieldKind
+from m3sync_dagster.sync.entity_options import EntityOptions, WhenGone, build_mapping
+from m3sync_dagster.sync.interfaces import SalesforceField, SalesforceObject
+from m3sync_dagster.sync.mapping import FieldMapping
+from m3sync_dagster.sync.schema_findings import SchemaFinding, SchemaMismatchError, require_none
+from m3sync_dagster.sync.schema_validation import examine
+
+TYPES = {
+    FieldKind.NUMBER: "double",
+    FieldKind.INTEGER: "double",
+    FieldKind.BOOLEAN: "boolean",
+    FieldKind.DATE: "date",
+    FieldKind.DATETIME: "datetime",
+    FieldKind.LOOKUP: "reference",
+}
+
+
+def mapping_of(entity: str = "contract", **options: Any) -> FieldMapping:  # noqa: ANN401 - as EntityOptions
+    return build_mapping(ENTITIES[entity], {entity: EntityOptions(**options)}, "")
+
+
+def fitting(mapping: FieldMapping) -> SalesforceObject:
+    """An object that fits a mapping to the letter."""
+    fields = [
+        SalesforceField(
+            carried.salesforce,
+            TYPES.get(carried.kind, "string"),
+            length=0 if carried.kind in TYPES else carried.length,
+            precision=18 if TYPES.get(carried.kind) == "double" else 0,
+            scale=carried.scale,
+            refers_to=(mapping.parent_objects[carried.refers_to],) if carried.refers_to else (),
+            relationship=carried.salesforce.replace("__c", "__r") if carried.refers_to else None,
+            defaulted=False,
+        )
+        for carried in mapping.fields
+    ]
+    fields += [SalesforceField(name, "string", length=255) for name in mapping.constants]
+    key = SalesforceField(
+        mapping.external_id_field,
+        "string",
+        length=64,
+        external_id=True,
+        unique=True,
+        case_sensitive=True,
+    )
+    fields += [key, SalesforceField("OwnerId", "reference", nillable=False, defaulted=True)]
+    return SalesforceObject(mapping.object_name, "m3ter Contract", {f.name: f for f in fields})
+
+
+def changed(mapping: FieldMapping, name: str, **changes: Any) -> SalesforceObject:  # noqa: ANN401 - as SalesforceField
+    described = fitting(mapping)
+    found = described.fields.get(name, SalesforceField(name, "string", defaulted=False))
+    return replace(described, fields=described.fields | {name: replace(found, **changes)})
+
+
+@pytest.mark.parametrize("entity", ENTITIES)
+def test_an_org_that_fits_has_no_findings(entity: str) -> None:
+    mapping = mapping_of(entity)
+    assert examine(mapping, fitting(mapping)) == []
+
+
+@pytest.mark.parametrize("entity", ENTITIES)
+def test_a_terse_describe_is_not_held_against_anybody(entity: str) -> None:
+    mapping = mapping_of(entity)
+    names = [mapping.external_id_field, *mapping.columns]
+    fields = {name: SalesforceField(name, "string") for name in names}
+    assert examine(mapping, SalesforceObject("X__c", "X", fields)) == []
+
+
+@pytest.mark.parametrize(
+    ("value", "changes", "words"),
+    [
+        ("m3ter", {"type": "boolean"}, "neither true nor false"),
+        ("m3ter", {"type": "picklist", "picklist": ("A",), "restricted": True}, "restricted"),
+        ("m3ter", {"length": 4}, "the field holds 4"),
+        (7, {"type": "date"}, "is not a date"),
+        ("acme", {"type": "reference"}, "is not a Salesforce Id"),
+    ],
+)
+def test_a_constant_that_does_not_fit_is_found_before_any_row(
+    value: object, changes: dict[str, Any], words: str
+) -> None:
+    mapping = mapping_of(constants={"Fixed__c": value})
+    (finding,) = examine(mapping, changed(mapping, "Fixed__c", **changes))
+    assert words in finding.cause
+    assert finding.blocks
+    assert finding.where == ("entities", "contract", "constants", "Fixed__c")
+
+
+def test_a_gone_field_that_may_not_be_empty_is_found() -> None:
+    mapping = mapping_of(when_gone=WhenGone.FLAG, gone_field="Gone__c")
+    described = changed(mapping, "Gone__c", type="date", nillable=False, defaulted=False)
+    (finding,) = examine(mapping, described)
+    assert "the org requires one" in finding.cause
+    assert finding.where == ("entities", "contract", "gone_field")
+    assert examine(mapping, changed(mapping, "Gone__c", type="boolean", nillable=False)) == []
+
+
+BLOCKING: list[tuple[str, dict[str, Any], str]] = [
+    (EXTERNAL_ID, {"external_id": False}, "is not an External ID"),
+    (EXTERNAL_ID, {"unique": False}, "is not Unique"),
+    (EXTERNAL_ID, {"type": "double", "length": 0}, "cannot hold m3ter's ids"),
+    (EXTERNAL_ID, {"length": 18}, "cannot hold m3ter's ids"),
+    ("m3ter_Account__c", {"relationship": None}, "has no relationship name"),
+    (EXTERNAL_ID, {"createable": False}, "may read but not write m3ter_Id__c"),
+    ("Code__c", {"createable": False, "updateable": False}, "may read but not write Code__c"),
+    ("Code__c", {"updateable": False}, "may read but not write Code__c"),
+    ("Code__c", {"type": "double"}, "is of type double, and code is a text"),
+    ("Code__c", {"type": "address"}, "is of type address, and code is a text"),
+    ("Start_Date__c", {"type": "boolean"}, "is of type boolean, and startDate is a date"),
+    ("Version__c", {"type": "date"}, "is of type date, and version is a whole number"),
+    ("Created_In_m3ter__c", {"type": "date"}, "and dtCreated is a date-time"),
+    ("Apply_Contract_Period_Limits__c", {"type": "double"}, "is true or false"),
+    ("m3ter_Account__c", {"refers_to": ("Account",)}, "points to Account, and accountId to m3ter"),
+    (
+        "m3ter_Account__c",
+        {"refers_to": ("m3ter_Account__c", "Account")},
+        "points to m3ter_Account__c, Account",
+    ),
+    ("Region__c", {"nillable": False}, "requires Region__c, which nothing is mapped to"),
+]
+
+
+@pytest.mark.parametrize(("name", "changes", "words"), BLOCKING)
+def test_what_blocks(name: str, changes: dict[str, Any], words: str) -> None:
+    mapping = mapping_of()
+    (found,) = examine(mapping, changed(mapping, name, **changes))
+    assert found.blocks
+    assert words in found.cause
+    assert found.remedy.endswith(".")
+    assert found.entity == "contract"
+
+
+WARNING: list[tuple[str, dict[str, Any], str]] = [
+    (EXTERNAL_ID, {"case_sensitive": False}, "differ in case alone"),
+    ("Code__c", {"length": 80}, "holds 80 characters, and code can have 255"),
+    ("Version__c", {"precision": 6}, "holds 6 digits before the point, and version can have 18"),
+    ("m3ter_Account__c", {"type": "string", "length": 36}, "holds 36 characters, and accountId"),
+]
+
+
+@pytest.mark.parametrize(("name", "changes", "words"), WARNING)
+def test_what_is_only_warned_of(name: str, changes: dict[str, Any], words: str) -> None:
+    mapping = mapping_of()
+    (found,) = examine(mapping, changed(mapping, name, **changes))
+    assert not found.blocks
+    assert words in found.cause
+
+
+HARMLESS: list[tuple[str, dict[str, Any]]] = [
+    ("Extra__c", {"nillable": False, "defaulted": True}),
+    ("Extra__c", {"nillable": False, "defaulted": None}),
+    ("Extra__c", {"nillable": False, "createable": False}),
+    ("Extra__c", {"nillable": False, "type": "boolean"}),
+    ("Extra__c", {"unique": True}),
+    ("Code__c", {"type": "picklist", "length": 255}),
+    ("Code__c", {"type": "a type of the future"}),
+    ("Usage_Filters__c", {"type": "textarea"}),
+    ("m3ter_Account__c", {"refers_to": ("M3TER_ACCOUNT__C",)}),
+    ("Version__c", {"type": "currency"}),
+    ("Start_Date__c", {"type": "string", "length": 20}),
+]
+
+
+@pytest.mark.parametrize(("name", "changes"), HARMLESS)
+def test_what_is_no_finding(name: str, changes: dict[str, Any]) -> None:
+    mapping = mapping_of()
+    assert examine(mapping, changed(mapping, name, **changes)) == []
+
+
+def without(described: SalesforceObject, *names: str) -> SalesforceObject:
+    kept = {name: field for name, field in described.fields.items() if name not in names}
+    return replace(described, fields=kept)
+
+
+def test_missing_fields_are_named_at_once_and_told_apart_where_that_is_known() -> None:
+    mapping = mapping_of()
+    described = without(fitting(mapping), "Code__c", "Description__c")
+    (unknown,) = examine(mapping, described)
+    assert "shows no field Code__c, Description__c" in unknown.cause
+    assert "cannot be told apart" in unknown.cause
+    absent, hidden = examine(mapping, described, frozenset({"Code__c"}))
+    assert "has no field Description__c" in absent.cause
+    assert "deploy" in absent.remedy
+    assert "field-level security hides Code__c" in hidden.cause
+    assert "permission set" in hidden.remedy
+
+
+def test_all_is_found_at_once() -> None:
+    mapping = mapping_of()
+    described = replace(
+        without(changed(mapping, EXTERNAL_ID, unique=False, external_id=False), "Code__c"),
+        createable=False,
+    )
+    found = examine(mapping, described)
+    assert len(found) == 4
+    with pytest.raises(SchemaMismatchError, match="in 4 ways") as caught:
+        require_none(found)
+    assert all(str(finding) in str(caught.value) for finding in found)
+    assert caught.value.findings == tuple(found)
+
+
+def test_one_finding_is_said_plainly_and_warnings_stop_nothing() -> None:
+    one = SchemaFinding("account", "a cause", "A remedy.", where=("entities", "account"))
+    with pytest.raises(SchemaMismatchError) as caught:
+        require_none([one, replace(one, blocks=False)])
+    assert str(caught.value) == "a cause. A remedy."
+    assert caught.value.where == ("entities", "account")
+    require_none([replace(one, blocks=False)])
+
+
+def test_currency_iso_code_only_where_the_org_has_it() -> None:
+    mapping = mapping_of("balance", fields={"currency": "CurrencyIsoCode"})
+    several = changed(mapping, "CurrencyIsoCode", type="picklist", length=3)
+    assert [f for f in examine(mapping, several) if f.blocks] == []
+    (single,) = examine(mapping, without(several, "CurrencyIsoCode"))
+    assert single.blocks
+    assert "only an org with several currencies has it" in single.cause
+    assert single.where == ("entities", "balance", "fields", "currency")
+
+
+def test_amounts_in_an_org_of_several_currencies_need_theirs() -> None:
+    mapping = mapping_of("balance")
+    described = changed(mapping, "Amount__c", type="currency")
+    assert examine(mapping, described) == []
+    iso = SalesforceField("CurrencyIsoCode", "picklist", length=3)
+    (found,) = examine(
+        mapping, replace(described, fields=described.fields | {"CurrencyIsoCode": iso})
+    )
+    assert not found.blocks
+    assert "Amount__c" in found.cause
+
+
+def test_a_finding_points_to_where_the_yaml_says_it() -> None:
+    mapping = mapping_of(
+        fields={"code": "Other__c"},
+        custom_field_mappings={"tier": "Tier__c"},
+        constants={"System__c": "m3ter"},
+        external_id_field="Key__c",
+    )
+    places = {
+        "Other__c": ("fields", "code"),
+        "Tier__c": ("custom_field_mappings", "tier"),
+        "System__c": ("constants", "System__c"),
+        "Key__c": ("external_id_field",),
+    }
+    for name, place in places.items():
+        found, *_ = examine(mapping, without(fitting(mapping), name))
+        assert found.where == ("entities", "contract", *place)
+
+
+def test_what_is_to_be_cut_is_no_warning() -> None:
+    mapping = mapping_of(truncate=frozenset({"code"}))
+    assert examine(mapping, changed(mapping, "Code__c", length=10)) == []
+
+
+def test_what_salesforce_fills_in_is_not_asked_of_anybody() -> None:
+    mapping = mapping_of()
+    described = changed(mapping, "Id", type="id", nillable=False, defaulted=False)
+    assert examine(mapping, described) == []
