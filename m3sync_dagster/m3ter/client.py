@@ -165,18 +165,34 @@ class Client:
             RateLimitError: m3ter keeps answering that there are too many requests.
             RemoteError: m3ter cannot be reached, or answers with another error.
         """
-        from m3ter import APIConnectionError, APIStatusError  # noqa: PLC0415 - slow to import
+        response = self._ask(path, query)
+        if not response.is_success:
+            raise self._refusal(path, response)
+        return response.content
 
-        try:
-            response = self._sdk.get(
-                self._root + path, cast_to=httpx.Response, options={"params": dict(query)}
-            )
-        except APIStatusError as error:
-            raise self._refusal(path, error.response) from None
-        except APIConnectionError as error:
-            if isinstance(error.__cause__, SyncError):
-                raise error.__cause__ from None
-            raise self._unreachable(path, error.__cause__ or error) from None
+    def find(self, path: str) -> bytes | None:
+        """Ask for one record below the organization.
+
+        m3ter answers 404 for a record that does not exist, with a ``message`` as JSON. A 404
+        without one does not come from m3ter, and says nothing about the record.
+
+        Source: m3ter's OpenAPI description, responses ``4XX``.
+
+        Args:
+            path: for example ``accounts/0c7f``.
+
+        Returns:
+            The body of m3ter's answer; ``None`` where the record does not exist.
+
+        Raises:
+            SyncError: as for ``get``.
+        """
+        response = self._ask(path, {})
+        missing = response.status_code == httpx.codes.NOT_FOUND and not _is_for_token(response)
+        if missing and _message(response) is not None:
+            return None
+        if not response.is_success:
+            raise self._refusal(path, response)
         return response.content
 
     def close(self) -> None:
@@ -201,14 +217,30 @@ class Client:
             ),
         )
 
+    def _ask(self, path: str, query: Mapping[str, str | int]) -> httpx.Response:
+        """m3ter's answer, an error's included."""
+        from m3ter import APIConnectionError, APIStatusError  # noqa: PLC0415 - slow to import
+
+        try:
+            return self._sdk.get(
+                self._root + path, cast_to=httpx.Response, options={"params": dict(query)}
+            )
+        except APIStatusError as error:
+            return error.response
+        except APIConnectionError as error:
+            if isinstance(error.__cause__, SyncError):
+                raise error.__cause__ from None
+            raise self._unreachable(path, error.__cause__ or error) from None
+
     def _before_request(self, _request: httpx.Request) -> None:
         self._take_permit()
         self.requests += 1
 
     def _refusal(self, path: str, response: httpx.Response) -> SyncError:
         status = response.status_code
-        asked = _TOKEN_PATH if response.request.url.path.endswith(_TOKEN_PATH) else path
-        cause = f"m3ter answered {asked} with {status}: {self._auth.redacted(_message(response))}"
+        asked = _TOKEN_PATH if _is_for_token(response) else path
+        said = _message(response) or _start(response)
+        cause = f"m3ter answered {asked} with {status}: {self._auth.redacted(said)}"
         if asked == _TOKEN_PATH and 400 <= status < 404:
             return AuthenticationError(
                 cause, "Check the access key id and the API secret of the m3ter credential."
@@ -246,9 +278,18 @@ _REFUSALS: dict[int, tuple[type[SyncError], str]] = {
 }
 
 
-def _message(response: httpx.Response) -> str:
-    """m3ter's ``message``, or the start of whatever came instead."""
+def _is_for_token(response: httpx.Response) -> bool:
+    return response.request.url.path.endswith(_TOKEN_PATH)
+
+
+def _message(response: httpx.Response) -> str | None:
+    """m3ter's ``message``; ``None`` where the answer has none."""
     try:
         return str(msgspec.json.decode(response.content, type=dict[str, object])["message"])
     except (msgspec.DecodeError, UnicodeDecodeError, KeyError):
-        return " ".join(response.text.split())[:200] or "no message"
+        return None
+
+
+def _start(response: httpx.Response) -> str:
+    """The start of whatever came instead of m3ter's ``message``."""
+    return " ".join(response.text.split())[:200] or "no message"

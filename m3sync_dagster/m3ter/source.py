@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from itertools import chain
 from typing import TYPE_CHECKING, Self
+from urllib.parse import quote
 
 import msgspec
 
@@ -41,6 +42,12 @@ class _OrgUser(msgspec.Struct, rename="camel"):
     def as_user(self) -> User:
         name = " ".join(part for part in (self.first_name, self.last_name) if part)
         return User(self.id, name or self.email or self.id, self.email or None)
+
+
+class _Identified(msgspec.Struct):
+    """Whatever has an id."""
+
+    id: str
 
 
 class M3terSource:
@@ -91,6 +98,36 @@ class M3terSource:
             for account_id in dict.fromkeys(account_ids):
                 narrowed = query | {entity.account_filter: account_id}
                 yield from self._pages(entity.path, **narrowed)
+
+    def fetch(self, entity: EntityType, m3ter_id: str) -> bytes | None:
+        """Ask for one record by its id.
+
+        Each of our types has such a request, and none of them can be archived: a record that was
+        deleted answers 404 from then on. Where m3ter does not know the organization, 404 may come
+        for every record, so read a list first.
+
+        Source: m3ter's OpenAPI description, ``GetAccount``, ``GetContract``, ``GetCommitment``,
+        ``GetBalance``, ``GetBill``.
+
+        Args:
+            entity: the type.
+            m3ter_id: the record's id.
+
+        Returns:
+            The record's JSON text, a bill's with its line items; ``None`` where m3ter says that
+            the record does not exist.
+
+        Raises:
+            SyncError: m3ter did not say whether it exists.
+        """
+        path = f"{entity.path}/{quote(m3ter_id, safe='')}"
+        record = self._client.find(path)
+        if record is not None and _decode_id(record) != m3ter_id:
+            raise RemoteError(
+                f"m3ter answered {path} with something that is not this record",
+                "Run it again; if it stays so, check base_url and any proxy on the way to m3ter.",
+            )
+        return record
 
     def users(self, ids: Sequence[str]) -> Iterator[User]:
         """Look up the users with these ids. One that m3ter does not know is left out.
@@ -157,3 +194,10 @@ def _decode_user(record: bytes) -> User:
             f"m3ter's list of users holds a record that is not a user: {error}",
             "Run it again; if it stays so, tell m3ter's support.",
         ) from error
+
+
+def _decode_id(record: bytes) -> str | None:
+    try:
+        return msgspec.json.decode(record, type=_Identified).id
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None

@@ -307,6 +307,18 @@ class Source(Protocol):
         """
         ...
 
+    def fetch(self, entity: EntityType, m3ter_id: str) -> bytes | None:
+        """Ask for one record by its id.
+
+        Returns:
+            The record's JSON text, which may hold more fields than the list gives; ``None`` where
+            m3ter says that the record does not exist.
+
+        Raises:
+            SyncError: m3ter did not say whether it exists.
+        """
+        ...
+
 
 class Destination(Protocol):
     """Salesforce, as the sync sees it."""

@@ -1,5 +1,6 @@
 """The whole door, against the sandbox's m3ter: what it reads, and how it asks."""
 
+import contextlib
 import dataclasses
 from collections.abc import Iterator
 
@@ -13,7 +14,12 @@ from m3sync_dagster.sandbox import organization as sandbox
 from m3sync_dagster.sandbox.m3ter import Credentials, create_app
 from m3sync_dagster.sandbox.m3ter.faults import Drop, Empty, Fault, Insert, Remove, Respond, Revoke
 from m3sync_dagster.sandbox.server import running
-from m3sync_dagster.sync.errors import AuthenticationError, ConfigurationError, RemoteError
+from m3sync_dagster.sync.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    RemoteError,
+    SyncError,
+)
 from m3sync_dagster.sync.interfaces import Source
 
 ACCOUNT = ENTITIES["account"]
@@ -156,6 +162,64 @@ def test_what_is_no_page_stops_the_list(app: Starlette, organization: M3terSourc
     assert len(next(pages)) == 100
     with pytest.raises(RemoteError, match=r"accounts.*page 2"):
         next(pages)
+
+
+@pytest.mark.parametrize("name", ENTITIES)
+def test_one_record_is_fetched_by_its_id(
+    name: str, store: sandbox.Organization, app: Starlette, organization: M3terSource
+) -> None:
+    source: Source = organization
+    path = ENTITIES[name].path
+    m3ter_id = store.ids(path)[1]
+    assert source.fetch(ENTITIES[name], m3ter_id) == store.raw(path, m3ter_id)
+    assert [call["path"].split("/")[-2:] for call in app.state.calls.as_json()][1:] == [
+        [path, m3ter_id]
+    ]
+
+
+@pytest.mark.parametrize("name", set(ENTITIES) - {"bill"})
+def test_a_deleted_record_does_not_exist(
+    name: str, store: sandbox.Organization, organization: M3terSource
+) -> None:
+    m3ter_id = store.ids(ENTITIES[name].path)[1]
+    store.remove(ENTITIES[name].path, m3ter_id)
+    assert organization.fetch(ENTITIES[name], m3ter_id) is None
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Respond(404, "<html>no such page</html>"),
+        Respond(404, ""),
+        Respond(404, ["nothing"]),
+        Respond(403, {"message": "no"}),
+        Respond(400, {"message": "not a UUID"}),
+        Respond(410, {"message": "gone"}),
+        Respond(200, {"id": "another"}),
+        Respond(200, {"data": []}),
+        Respond(200, "no JSON"),
+    ],
+)
+def test_only_m3ters_own_404_says_that_a_record_does_not_exist(
+    answer: Respond, store: sandbox.Organization, app: Starlette, organization: M3terSource
+) -> None:
+    fault(app, Fault(answer, path="*/accounts/*"))
+    with pytest.raises(SyncError, match="accounts/"):
+        organization.fetch(ACCOUNT, store.ids("accounts")[0])
+
+
+@pytest.mark.parametrize("m3ter_id", ["", "..", "../contracts", "a/b", "search?x=1#y", "ä%2F"])
+def test_an_odd_id_is_never_taken_for_another_request(
+    m3ter_id: str, organization: M3terSource
+) -> None:
+    with contextlib.suppress(SyncError):
+        assert organization.fetch(ACCOUNT, m3ter_id) is None
+
+
+def test_no_token_says_nothing_about_a_record(app: Starlette, organization: M3terSource) -> None:
+    fault(app, Fault(Respond(404, {"message": "no such path"}), path="*/oauth/token"))
+    with pytest.raises(ConfigurationError, match="/oauth/token with 404"):
+        organization.fetch(ACCOUNT, "x")
 
 
 def test_users_are_found_by_id(

@@ -139,6 +139,9 @@ class Listed:
     ) -> Iterator[Sequence[bytes]]:
         yield [json.dumps(record).encode() for record in self.found.values()]
 
+    def fetch(self, _entity: EntityType, m3ter_id: str) -> bytes | None:
+        return json.dumps(self.found[m3ter_id]).encode() if m3ter_id in self.found else None
+
 
 class GuardedIntegration(SalesforceClient):
     """Notes which rows it is given to send."""

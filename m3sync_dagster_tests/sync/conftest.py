@@ -51,6 +51,12 @@ class Listed:
         for page in self.pages:
             yield [r if isinstance(r, bytes) else json.dumps(r).encode() for r in page]
 
+    def fetch(self, _entity: EntityType, m3ter_id: str) -> bytes | None:
+        for record in (record for page in self.pages for record in page):
+            if not isinstance(record, bytes) and record["id"] == m3ter_id:
+                return json.dumps(record).encode()
+        return None
+
 
 class Org:
     """A Salesforce that holds rows by their external id, and knows which parents it holds."""
