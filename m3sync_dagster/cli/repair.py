@@ -115,6 +115,15 @@ class RepairReport:
                 f"{outcome.why}"
             )
 
+    def unlisted(self, entity: str, outcome: Outcome) -> None:
+        """Tell which records m3ter has although its list lacks them, if there are any."""
+        if found := outcome.still_in_m3ter:
+            self.problems.append(
+                f"{entity}: m3ter's list lacks {len(found)} records that m3ter still has, so "
+                f"nothing was done about them. The first: {found[0]}. Run m3sync verify again "
+                "later; if the list still lacks them, tell m3ter's support."
+            )
+
     def as_dict(self) -> dict[str, Any]:
         """What was done, as JSON has it."""
         run = self.report.as_dict() if self.report else None
@@ -176,6 +185,7 @@ def _remove(
         mapping=both.found.integration.mappings[entity],
         action=options.when_gone,
         gone_field=options.gone_field,
+        source=both.source,
         org=both.org,
         records=one.comparison,
         run_id=mended.report.run_id if mended.report else "",
@@ -186,6 +196,7 @@ def _remove(
     except SyncError as error:
         mended.problems.append(f"{entity}: {error}")
     mended.refusal(entity, removal.action.value, removal.outcome)
+    mended.unlisted(entity, removal.outcome)
     return removal
 
 

@@ -1,17 +1,18 @@
 """What becomes of Salesforce records that m3ter no longer has.
 
 A record is gone when this integration has written it, and m3ter no longer lists it. A verification
-has asked for m3ter's whole list by then; see ``Reconciler``.
+has asked for m3ter's whole list by then; see ``Reconciler``. A list may still lack a record that
+m3ter has, so m3ter is asked for each record by its id before it is flagged or deleted.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
 
 from m3sync_dagster.sync.entity_options import WhenGone
 from m3sync_dagster.sync.errors import ConfigurationError, SyncError
-from m3sync_dagster.sync.interfaces import SalesforceObject
+from m3sync_dagster.sync.interfaces import SalesforceObject, Source
 from m3sync_dagster.sync.mapping import FieldMapping
 from m3sync_dagster.sync.reconcile_types import DiffCounts, SyncedRecord
 from m3sync_dagster.sync.results import Acknowledged, Rejected, RowResult, Value
@@ -22,8 +23,8 @@ MOST_SHARE = 0.1
 """Share of the records held beyond which more than ``FEW`` are not deleted."""
 HALF = 0.5
 """Share of the records held from which on not even a few are deleted."""
-BATCH = 2_000
-"""Records that are changed or deleted together."""
+BATCH = 200
+"""Records that are asked for, and then changed or deleted, together: as many as one call takes."""
 
 
 class Org(Protocol):
@@ -89,11 +90,14 @@ class Outcome:
         done: how many Salesforce has changed or deleted.
         refused: how many it would not.
         why: what it said of the first of them.
+        still_in_m3ter: m3ter ids of records that m3ter has, although its list lacks them; nothing
+            is done about these.
     """
 
     done: int = 0
     refused: int = 0
     why: str | None = None
+    still_in_m3ter: list[str] = field(default_factory=list)
 
     def take(self, results: Sequence[RowResult]) -> list[str]:
         """Count results, and give the Ids of the records that went through."""
@@ -114,6 +118,7 @@ class Removal:
         mapping: which records are meant.
         action: what is done.
         gone_field: the field that marks them, for ``FLAG``.
+        source: m3ter.
         org: Salesforce.
         records: the gone records.
         run_id: the run in whose course this is done.
@@ -123,6 +128,7 @@ class Removal:
     mapping: FieldMapping
     action: WhenGone
     gone_field: str | None
+    source: Source
     org: Org
     records: DeletedRecords
     run_id: str
@@ -147,7 +153,7 @@ class Removal:
             self._require_agreement(found, agreed)
         mark = self._mark() if self.action is WhenGone.FLAG else None
         for rows in self.records.gone(BATCH):
-            self._remove(rows, mark)
+            self._remove([row for row in rows if not self._is_in_m3ter(row)], mark)
 
     def _require_some_kept(self, found: DiffCounts) -> None:
         if not found.kept:
@@ -194,6 +200,12 @@ class Removal:
                 ("entities", self.mapping.entity.name, "gone_field"),
             )
         return marks[kind]
+
+    def _is_in_m3ter(self, row: SyncedRecord) -> bool:
+        found = self.source.fetch(self.mapping.entity, row.m3ter_id) is not None
+        if found:
+            self.outcome.still_in_m3ter.append(row.m3ter_id)
+        return found
 
     def _remove(self, rows: Sequence[SyncedRecord], mark: Value) -> None:
         by_id = {row.salesforce_id: row for row in rows}

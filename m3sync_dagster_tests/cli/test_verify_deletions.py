@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import httpx
 import psycopg
 import pytest
 
@@ -150,6 +151,59 @@ def test_more_is_deleted_if_somebody_says_how_many(
     code, told = verified(stage, "--repair", "--yes", "--delete-up-to", "11")
     assert (code, told["repair"]["entities"]["account"]["deleted"]) == (0, 11)
     assert len(stage.records(ACCOUNT)) == 6
+
+
+def asked_by_id(stage: Stage) -> list[str]:
+    """The ids of accounts that m3ter was asked for."""
+    calls = httpx.get(f"{stage.sandbox.m3ter_url}/sandbox/calls").json()
+    paths = (call["path"].split("/") for call in calls)
+    return [path[-1] for path in paths if path[-2] == "accounts"]
+
+
+def fault(stage: Stage, path: str, times: int, **action: object) -> None:
+    body = {"path": path, "times": times, "action": action}
+    httpx.post(f"{stage.sandbox.m3ter_url}/sandbox/faults", json=body).raise_for_status()
+
+
+@pytest.mark.parametrize("when_gone", ["delete", "flag, gone_field: Gone__c"])
+def test_a_record_that_two_lists_lack_is_asked_for_by_its_id_first(
+    stage: Stage, integration: Callable[..., None], when_gone: str
+) -> None:
+    field = {"object": ACCOUNT, "field": "Gone__c", "set": {"label": "Gone", "type": "Checkbox"}}
+    stage.salesforce("schema", field)
+    integration(account=f"{{when_gone: {when_gone}}}")
+    gone = gone_account(stage)
+    live = stage.sandbox.organization.add("accounts", name="Passed over", code="P")
+    stage.run("run", "acme")
+    before = account_of(stage, live)
+    # The newest record is missing from both lists of a verification.
+    fault(stage, "*/accounts", 2, kind="shift", records=-1)
+    answer = stage.run("verify", "acme", "--entity", "account", "--repair", "--yes", "--json")
+    told = answer.json
+    assert counts(told["entities"]["account"]) == {"extra": 2, "gone": 2}
+    assert sorted(asked_by_id(stage)) == sorted([gone, live])
+    action = "deleted" if when_gone == "delete" else "flagged"
+    assert (told["repair"]["entities"]["account"][action], account_of(stage, live)) == (1, before)
+    assert answer.code == 1
+    assert "lacks 1 records that m3ter still has" in answer.err
+    assert live in answer.err
+    (problem,) = told["repair"]["problems"]
+    assert live in problem
+    assert counts(verified(stage, "--entity", "account")[1]["entities"]["account"]) == (
+        {} if when_gone == "delete" else {"flagged": 1}
+    )
+
+
+def test_nothing_is_deleted_where_m3ter_does_not_say_whether_it_exists(
+    stage: Stage, integration: Callable[..., None]
+) -> None:
+    integration(account="{when_gone: delete}")
+    gone = gone_account(stage)
+    fault(stage, f"*/accounts/{gone}", 1, kind="respond", status=403, body={"message": "no"})
+    answer = stage.run("verify", "acme", "--entity", "account", "--repair", "--yes", "--json")
+    assert answer.code == 1
+    assert f"m3ter answered accounts/{gone} with 403" in answer.err
+    assert account_of(stage, gone)
 
 
 @pytest.mark.parametrize("others", [0, 3])
