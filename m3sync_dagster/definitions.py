@@ -9,11 +9,11 @@ from contextlib import contextmanager
 import dagster as dg
 from dagster.components.core.load_defs import get_library_json_enriched_defs
 
+from m3sync_dagster.components.entity_runs import STATE
 from m3sync_dagster.components.guard_inputs import checked_integrations, guarded_integrations
 from m3sync_dagster.components.load_error_assets import load_error_assets
 from m3sync_dagster.components.load_errors import LoadError
 from m3sync_dagster.components.loading import Project, load_project
-from m3sync_dagster.components.materialize import STATE
 from m3sync_dagster.components.resources import StateResource
 from m3sync_dagster.components.verify_check import build_daily, build_jobs
 from m3sync_dagster.guard.sensor import build_guard

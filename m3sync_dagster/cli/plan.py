@@ -1,6 +1,5 @@
 """``m3sync plan``: what a run would send; it sends nothing and writes nothing."""
 
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from m3sync_dagster.cli.exit_codes import failed
@@ -32,7 +31,7 @@ def plan(name: Name, *, entity: Entity = None, json: Json = False) -> None:
 
 
 def _plans(found: "Found", entities: list[str]) -> dict[str, "EntityPlan"]:
-    from m3sync_dagster.state import PostgresLedger, connect, postgres_url, resting
+    from m3sync_dagster.state import PostgresLedger, connect, postgres_url
     from m3sync_dagster.sync.plan import EntityPlan
 
     plans = {}
@@ -45,15 +44,12 @@ def _plans(found: "Found", entities: list[str]) -> dict[str, "EntityPlan"]:
         connection.execute("SET default_transaction_read_only = on")
         shown = EntityBars(bars)
         for name in entities:
-            ledger = PostgresLedger(
-                postgres_url(), connection, found.integration.name, name, run_id=""
-            )
+            ledger = PostgresLedger(connection, found.integration.name, name, run_id="")
             plans[name] = EntityPlan(
                 found.integration.mappings[name],
                 m3ter.organization,
                 ledger,
                 salesforce.org,
-                partial(resting, connection, found.integration.name, name),
             )
             for read in plans[name].run():
                 shown.show(name, f"{read} read")
@@ -61,9 +57,9 @@ def _plans(found: "Found", entities: list[str]) -> dict[str, "EntityPlan"]:
 
 
 def _told(plan: "EntityPlan") -> dict[str, Any]:
-    """Its JSON; rows that rest are told of only where there are some."""
+    """Its JSON; rows that pause are there only where there are some."""
     counts: dict[str, Any] = {
-        str(action): count for action, count in plan.counts.items() if count or action != "resting"
+        str(action): count for action, count in plan.counts.items() if count or action != "paused"
     }
     return counts | {"sample": plan.sample}
 

@@ -5,8 +5,9 @@ from functools import cache
 
 import dagster as dg
 
+from m3sync_dagster.components.entity_runs import STATE
 from m3sync_dagster.components.integration import Integration
-from m3sync_dagster.components.materialize import NO_REJECTED_RECORDS, STATE, materialize_entity
+from m3sync_dagster.components.materialize import NO_REJECTED_RECORDS, materialize_entity
 from m3sync_dagster.components.schedule import build_schedule
 from m3sync_dagster.components.verify_check import build_check
 from m3sync_dagster.entities import ENTITIES, EntityType

@@ -7,8 +7,8 @@ import dagster as dg
 from pydantic import BaseModel, Field
 
 from m3sync_dagster.components.assets import source_specs
+from m3sync_dagster.components.entity_runs import STATE
 from m3sync_dagster.components.integration import check_name
-from m3sync_dagster.components.materialize import STATE
 from m3sync_dagster.components.resources import M3terResource, SalesforceResource
 from m3sync_dagster.sync.errors import ConfigurationError
 

@@ -4,15 +4,19 @@ import time
 from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from typing import TypeVar
 
 import dagster as dg
 
+from m3sync_dagster.components.entity_runs import (
+    STATE,
+    Context,
+    EntityRuns,
+    record,
+    record_replaced,
+    resource_of,
+)
 from m3sync_dagster.components.integration import Integration
 from m3sync_dagster.components.resources import (
-    LazyResource,
-    M3terResource,
-    SalesforceResource,
     StateResource,
 )
 from m3sync_dagster.entities import EntityType
@@ -28,11 +32,8 @@ from m3sync_dagster.sync.errors import (
     RateLimitError,
     SyncError,
 )
-from m3sync_dagster.sync.mapping import FieldMapping
 from m3sync_dagster.sync.results import Count, Counts, Rejected
 
-STATE = "m3sync_state"
-"""Key of the resource that holds our own state."""
 NO_REJECTED_RECORDS = "no_rejected_records"
 """The check that warns of records that are not in Salesforce as they are in m3ter."""
 CREDENTIAL_TAG = "m3sync/salesforce_credential"
@@ -74,29 +75,21 @@ def materialize_entity(
     started = time.monotonic()
     try:
         require_connected(integration)
-        state = resource_of(context, STATE, StateResource).lock_integration(integration.name)
-        salesforce = resource_of(context, integration.salesforce_credential, SalesforceResource)
-        org = salesforce.org
-        calls_before = org.calls
-        sync = EntitySync(
-            integration.mappings[entity.name],
-            resource_of(context, integration.m3ter_credential, M3terResource).organization,
-            state.ledger(entity.name, context.run.run_id),
-            org,
-            full=context.run.tags.get(FULL_TAG) == "true",
-            preflight=lambda: _look_first(context, integration, entity, salesforce),
-        )
+        run = EntityRuns(context, integration)
+        calls_before = run.org.calls
+        sync = run.prepare(entity)
         with translate_connection_errors():
-            for progress in sync.run():
+            for progress in sync.run(full=context.run.tags.get(FULL_TAG) == "true"):
                 _tell(context, entity, progress)
     except SyncError as error:
         raise failed(context, integration, entity, error) from None
     measures = {
         **sync.counts.as_dict(),
-        "salesforce_api_calls": org.calls - calls_before,
+        "salesforce_api_calls": run.org.calls - calls_before,
         "duration_seconds": round(time.monotonic() - started, 3),
     }
-    _record_refusals(context, state, entity, sync.counts)
+    _record_rejects(context, run.state, entity, sync.counts)
+    record_replaced(context, run.state, entity, sync)
     return _result(integration, entity, sync, measures)
 
 
@@ -112,51 +105,6 @@ def require_connected(integration: Integration) -> None:
             f"Run: m3sync connect {integration.name} CREDENTIAL.",
             ("salesforce_credential",),
         )
-
-
-def _look_first(
-    context: dg.AssetExecutionContext,
-    integration: Integration,
-    entity: EntityType,
-    salesforce: SalesforceResource,
-) -> None:
-    """Hold the run's entities against the org before a row is sent, and log what it warns of.
-
-    Raises:
-        SchemaMismatchError: something does not fit.
-        SyncError: Salesforce could not be asked.
-    """
-    chosen = {tuple(key.path) for key in context.run.asset_selection or ()}
-
-    def mappings() -> dict[str, FieldMapping]:
-        return {
-            name: mapping
-            for name, mapping in integration.mappings.items()
-            if not chosen or (integration.name, f"salesforce_{name}") in chosen
-        }
-
-    for warning in salesforce.preflight(integration.name, mappings).require(entity.name):
-        context.log.warning("%s: %s", warning.entity, warning)
-
-
-Context = dg.AssetExecutionContext | dg.AssetCheckExecutionContext
-"""What an asset or an asset check is told of its run."""
-_Resource = TypeVar("_Resource", bound=LazyResource)
-
-
-def resource_of(context: Context, key: str | None, kind: type[_Resource]) -> _Resource:
-    """A resource of a run, which has to be of a kind.
-
-    Raises:
-        ConfigurationError: it is of another kind.
-    """
-    found = getattr(context.resources, str(key))
-    if not isinstance(found, kind):
-        raise ConfigurationError(
-            f"the resource {key} is a {type(found).__name__}, not a {kind.__name__}",
-            "Give the integration the name of a credential of the right kind.",
-        )
-    return found
 
 
 def _tell(context: dg.AssetExecutionContext, entity: EntityType, progress: Progress) -> None:
@@ -199,7 +147,7 @@ def failed(
     )
 
 
-def _record_refusals(
+def _record_rejects(
     context: dg.AssetExecutionContext, state: RunState, entity: EntityType, counts: Counts
 ) -> None:
     """Rows that did not go through are one event for each of the two things to do about them."""
@@ -207,7 +155,7 @@ def _record_refusals(
     remedy = f"See m3sync rejects {state.integration}; put the records or the mapping right."
     if bad:
         cause = f"{bad} {entity.name} records are invalid or were rejected by Salesforce"
-        _record(context, state, entity, ConfigurationError(cause, remedy))
+        record(context, state, entity, ConfigurationError(cause, remedy))
     if counts[Count.WAITING]:
         waiting = counts[Count.WAITING]
         cause = f"{waiting} {entity.name} records wait for a record that is not in Salesforce"
@@ -215,14 +163,7 @@ def _record_refusals(
             "They are sent once that record is there: see to it that an integration carries it. "
             f"See m3sync rejects {state.integration}."
         )
-        _record(context, state, entity, MissingParentError(cause, remedy))
-
-
-def _record(
-    context: dg.AssetExecutionContext, state: RunState, entity: EntityType, error: SyncError
-) -> None:
-    state.event(entity.name, context.run.run_id, error)
-    show_event(context, _key(state.integration, entity), error)
+        record(context, state, entity, MissingParentError(cause, remedy))
 
 
 def _key(integration: str, entity: EntityType) -> dg.AssetKey:
@@ -233,8 +174,8 @@ def _result(
     integration: Integration, entity: EntityType, sync: EntitySync, measures: dict[str, int | float]
 ) -> dg.MaterializeResult[None]:
     metadata: dict[str, dg.MetadataValue | int | float] = dict(measures)
-    if sync.refused:
-        metadata["rejects"] = dg.MetadataValue.table([_table_row(row) for row in sync.refused])
+    if sync.rejected:
+        metadata["rejects"] = dg.MetadataValue.table([_table_row(row) for row in sync.rejected])
     return dg.MaterializeResult(
         asset_key=_key(integration.name, entity),
         metadata=metadata,

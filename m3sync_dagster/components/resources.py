@@ -195,7 +195,7 @@ class StateResource(LazyResource):
             require_current_schema(postgres_url())
             connection = self._opened.enter_context(connect(postgres_url()))
             self._opened.enter_context(IntegrationLock(connection, integration))
-            self._states[integration] = RunState(postgres_url(), connection, integration)
+            self._states[integration] = RunState(connection, integration)
         return self._states[integration]
 
     def event(self, integration: str, entity: str, run_id: str, error: SyncError) -> None:

@@ -11,12 +11,12 @@ from dataclasses import asdict, dataclass
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
+from m3sync_dagster.components.entity_runs import resource_of
 from m3sync_dagster.components.integration import Integration
 from m3sync_dagster.components.materialize import (
     CREDENTIAL_TAG,
     failed,
     require_connected,
-    resource_of,
 )
 from m3sync_dagster.components.resources import M3terResource, SalesforceResource
 from m3sync_dagster.components.schedule import JOB, schedule_name

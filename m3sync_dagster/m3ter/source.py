@@ -73,6 +73,11 @@ class M3terSource:
         self._postgres_url = postgres_url
         self._retries = retries
 
+    @property
+    def organization_id(self) -> str:
+        """Id of the organization."""
+        return self._credential.organization_id
+
     def records(
         self, entity: EntityType, account_ids: Sequence[str] | None
     ) -> Iterator[Sequence[bytes]]:

@@ -31,7 +31,6 @@ from m3sync_dagster.state.rejects import (
     Reject,
     count_rejects,
     list_rejects,
-    resting,
     retry_rejects,
 )
 from m3sync_dagster.state.run_state import RunState
@@ -63,7 +62,6 @@ __all__ = [
     "read_guard_states",
     "record_event",
     "require_current_schema",
-    "resting",
     "retry_rejects",
     "storable",
     "translate_connection_errors",

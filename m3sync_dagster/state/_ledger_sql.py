@@ -9,6 +9,41 @@ NOW = "SELECT clock_timestamp()"
 
 CLEAR = f"DELETE FROM m3sync.outgoing_record WHERE {_KEY}"
 
+BASIS = (
+    "SELECT salesforce_org_id, m3ter_org_id, object, external_id_field "
+    f"FROM m3sync.claim_basis WHERE {_KEY}"
+)
+
+SET_BASIS = """
+INSERT INTO m3sync.claim_basis
+    (integration, entity, salesforce_org_id, m3ter_org_id, object, external_id_field)
+VALUES (%(integration)s, %(entity)s, %(salesforce_org_id)s, %(m3ter_org_id)s, %(object)s,
+    %(external_id_field)s)
+ON CONFLICT (integration, entity) DO UPDATE SET
+    salesforce_org_id = excluded.salesforce_org_id, m3ter_org_id = excluded.m3ter_org_id,
+    object = excluded.object, external_id_field = excluded.external_id_field,
+    since = clock_timestamp()
+"""
+
+# The Salesforce Id stays: it tells later whether the record has been replaced by another.
+WITHDRAW_ALL = (
+    f"UPDATE m3sync.synced_record SET fingerprint = NULL, digest = NULL WHERE {_KEY} "
+    "AND fingerprint IS NOT NULL"
+)
+WITHDRAW = f"{WITHDRAW_ALL} AND m3ter_id = ANY(%(ids)b)"
+
+FORGET_ALL = f"DELETE FROM m3sync.synced_record WHERE {_KEY}"
+FORGET = f"{FORGET_ALL} AND m3ter_id = ANY(%(ids)b)"
+
+END_PAUSES = f"UPDATE m3sync.rejected_record SET retry_at = NULL WHERE {_KEY}"
+
+KEYED = (
+    f"SELECT salesforce_id, m3ter_id FROM m3sync.synced_record WHERE {_KEY} "
+    "AND m3ter_id > %(after)s ORDER BY m3ter_id LIMIT %(size)s"
+)
+
+ANY_CUT = f"SELECT EXISTS (SELECT 1 FROM m3sync.synced_record WHERE {_KEY} AND cut)"
+
 UNSEEN = """
 SELECT given.place - 1
 FROM unnest(%(digests)b::bytea[]) WITH ORDINALITY AS given (digest, place)
@@ -23,36 +58,44 @@ ACKNOWLEDGED = (
     "AND m3ter_id = ANY(%(ids)b)"
 )
 
-NOTE_SAME = """
+CONFIRM = """
 UPDATE m3sync.synced_record AS held SET digest = seen.digest
 FROM unnest(%(ids)b::text[], %(fingerprints)b::bytea[], %(digests)b::bytea[])
     AS seen (m3ter_id, fingerprint, digest)
 WHERE held.integration = %(integration)s AND held.entity = %(entity)s
 AND held.m3ter_id = seen.m3ter_id AND held.fingerprint = seen.fingerprint
-RETURNING held.m3ter_id
 """
 
+# One statement, so one transaction: no row is ever staged whose record's fingerprint still stands.
 STAGE = """
+WITH given AS (
+    SELECT * FROM unnest(%(ids)b::text[], %(fingerprints)b::bytea[], %(digests)b::bytea[],
+        %(shapes)b::int[], %(parents)b::text[], %(siblings)b::text[], %(payloads)b::bytea[],
+        %(pointers)b::text[], %(cuts)b::bool[])
+        AS given (m3ter_id, fingerprint, digest, shape, parent, sibling, payload, pointers, cut)
+), withdrawn AS (
+    UPDATE m3sync.synced_record AS held SET fingerprint = NULL, digest = NULL FROM given
+    WHERE held.integration = %(integration)s AND held.entity = %(entity)s
+    AND held.m3ter_id = given.m3ter_id
+)
 INSERT INTO m3sync.outgoing_record
-    (integration, entity, m3ter_id, fingerprint, digest, shape, parent, sibling, payload)
-SELECT %(integration)s, %(entity)s, given.*
-FROM unnest(%(ids)b::text[], %(fingerprints)b::bytea[], %(digests)b::bytea[],
-    %(shapes)b::int[], %(parents)b::text[], %(siblings)b::text[], %(payloads)b::bytea[]) AS given
+    (integration, entity, m3ter_id, fingerprint, digest, shape, parent, sibling, payload, parents,
+    cut)
+SELECT %(integration)s, %(entity)s, m3ter_id, fingerprint, digest, shape, parent, sibling, payload,
+    string_to_array(pointers, chr(31)), cut
+FROM given
 ON CONFLICT (integration, entity, m3ter_id) DO UPDATE SET
     fingerprint = excluded.fingerprint, digest = excluded.digest, shape = excluded.shape,
-    parent = excluded.parent, sibling = excluded.sibling, payload = excluded.payload
+    parent = excluded.parent, sibling = excluded.sibling, payload = excluded.payload,
+    parents = excluded.parents, cut = excluded.cut
 """
 
-# A row goes after the record that it points to, unless that one is there already or not on its way.
+# A row goes after the record of the same type that it points to, if that one is staged too.
 _LEVEL = """
-AND (staged.sibling IS NULL OR EXISTS (
-    SELECT 1 FROM m3sync.synced_record AS held
-    WHERE held.integration = %(integration)s AND held.entity = %(entity)s
-    AND held.m3ter_id = staged.sibling)
-OR NOT EXISTS (
+AND NOT EXISTS (
     SELECT 1 FROM m3sync.outgoing_record AS ahead
     WHERE ahead.integration = %(integration)s AND ahead.entity = %(entity)s
-    AND ahead.m3ter_id = staged.sibling))
+    AND ahead.m3ter_id = staged.sibling)
 """
 _READY = f"SELECT shape, count(*) FROM m3sync.outgoing_record AS staged WHERE {_KEY} "
 _BY_SHAPE = " GROUP BY shape ORDER BY shape"
@@ -67,18 +110,66 @@ _SORTED = " ORDER BY parent, m3ter_id"
 STAGED = _STAGED + _SORTED
 STAGED_LEVEL = _STAGED + _LEVEL + _SORTED
 
+HELD_PARENTS = """
+SELECT staged.m3ter_id, held.entity, held.m3ter_id
+FROM m3sync.outgoing_record AS staged
+JOIN m3sync.synced_record AS held ON held.integration = staged.integration
+    AND held.entity = ANY(%(entities)s) AND held.m3ter_id = ANY(staged.parents)
+WHERE staged.integration = %(integration)s AND staged.entity = %(entity)s
+    AND staged.m3ter_id = ANY(%(ids)b)
+    AND NOT EXISTS (
+        SELECT 1 FROM m3sync.outgoing_record AS ahead
+        WHERE ahead.integration = held.integration AND ahead.entity = held.entity
+        AND ahead.m3ter_id = held.m3ter_id)
+"""
+
+# Whoever points to a record that was deleted in Salesforce has an empty lookup there now; that is
+# so for every integration that writes to the same org.
+_SAME_ORG = """
+(held.integration = %(integration)s OR EXISTS (
+    SELECT 1 FROM m3sync.claim_basis AS ours JOIN m3sync.claim_basis AS theirs
+        ON theirs.salesforce_org_id = ours.salesforce_org_id
+    WHERE ours.integration = %(integration)s AND ours.entity = %(entity)s
+    AND theirs.integration = held.integration AND theirs.entity = held.entity))
+"""
+
+REPLACED = """
+SELECT sent.m3ter_id, sent.payload
+FROM m3sync.outgoing_record AS sent
+JOIN m3sync.synced_record AS held USING (integration, entity, m3ter_id)
+JOIN unnest(%(ids)b::text[], %(salesforce_ids)b::text[]) AS answered (m3ter_id, salesforce_id)
+    USING (m3ter_id)
+WHERE sent.integration = %(integration)s AND sent.entity = %(entity)s
+AND left(held.salesforce_id, 15) <> left(answered.salesforce_id, 15)
+ORDER BY sent.m3ter_id
+"""
+
+WITHDRAW_CHILDREN = f"""
+UPDATE m3sync.synced_record AS held SET fingerprint = NULL, digest = NULL
+WHERE held.parents && %(ids)b::text[] AND held.fingerprint IS NOT NULL AND {_SAME_ORG}
+"""
+
+# Another integration says that Salesforce holds the parent. It is to send it again.
+WITHDRAW_PARENTS_ELSEWHERE = f"""
+UPDATE m3sync.synced_record AS held SET fingerprint = NULL, digest = NULL
+FROM m3sync.outgoing_record AS sent
+WHERE sent.integration = %(integration)s AND sent.entity = %(entity)s
+AND sent.m3ter_id = ANY(%(ids)b) AND held.m3ter_id = ANY(sent.parents)
+AND held.integration <> %(integration)s AND held.fingerprint IS NOT NULL AND {_SAME_ORG}
+"""
+
 ACKNOWLEDGE = """
 INSERT INTO m3sync.synced_record
-    (integration, entity, m3ter_id, fingerprint, digest, salesforce_id, run_id)
-SELECT sent.integration, sent.entity, sent.m3ter_id, sent.fingerprint, sent.digest,
-    answered.salesforce_id, %(run_id)s
+    (integration, entity, m3ter_id, fingerprint, digest, parents, cut, salesforce_id, run_id)
+SELECT sent.integration, sent.entity, sent.m3ter_id, sent.fingerprint, sent.digest, sent.parents,
+    sent.cut, answered.salesforce_id, %(run_id)s
 FROM m3sync.outgoing_record AS sent
 JOIN unnest(%(ids)b::text[], %(salesforce_ids)b::text[]) AS answered (m3ter_id, salesforce_id)
     ON sent.m3ter_id = answered.m3ter_id
 WHERE sent.integration = %(integration)s AND sent.entity = %(entity)s
 ON CONFLICT (integration, entity, m3ter_id) DO UPDATE SET
-    fingerprint = excluded.fingerprint, digest = excluded.digest,
-    salesforce_id = excluded.salesforce_id, run_id = excluded.run_id,
+    fingerprint = excluded.fingerprint, digest = excluded.digest, parents = excluded.parents,
+    cut = excluded.cut, salesforce_id = excluded.salesforce_id, run_id = excluded.run_id,
     synced_at = clock_timestamp()
 """
 
@@ -121,49 +212,55 @@ UPDATE m3sync.rejected_record SET retry_at = CASE WHEN class = 'permanent' AND a
 WHERE {_KEY} AND m3ter_id = ANY(%(ids)b)
 """
 
-ANY_REST = (
-    f"SELECT EXISTS (SELECT 1 FROM m3sync.rejected_record WHERE {_KEY} "
-    "AND retry_at > clock_timestamp())"
-)
-
 PAUSED = """
-UPDATE m3sync.rejected_record AS held SET last_seen = clock_timestamp(), run_id = %(run_id)s
-FROM unnest(%(ids)b::text[], %(fingerprints)b::bytea[]) AS seen (m3ter_id, fingerprint)
+SELECT held.m3ter_id, held.class, held.code, held.message, held.fields
+FROM m3sync.rejected_record AS held
+JOIN unnest(%(ids)b::text[], %(fingerprints)b::bytea[]) AS seen (m3ter_id, fingerprint)
+    ON held.m3ter_id = seen.m3ter_id AND held.fingerprint = seen.fingerprint
 WHERE held.integration = %(integration)s AND held.entity = %(entity)s
-AND held.m3ter_id = seen.m3ter_id AND held.fingerprint = seen.fingerprint
 AND held.retry_at > clock_timestamp()
-RETURNING held.m3ter_id, held.class, held.code, held.message, held.fields
 """
 
-FORGET = f"DELETE FROM m3sync.rejected_record WHERE {_KEY} AND last_seen < %(started)s"
+KEEP_PAUSED = f"""
+UPDATE m3sync.rejected_record SET last_seen = clock_timestamp(), run_id = %(run_id)s
+WHERE {_KEY} AND m3ter_id = ANY(%(ids)b)
+"""
 
-# A job that is about to be created has no id yet; there is one at a time.
-JOB_ANNOUNCED = """
-INSERT INTO m3sync.ingest_job (job_id, integration, entity, object, rows, sha256, state, run_id)
+DELETE_STALE = f"DELETE FROM m3sync.rejected_record WHERE {_KEY} AND last_seen < %(since)s"
+
+# A job that is about to be created has no id yet; there is one at a time. A job of another org
+# waits until the integration writes to that org again.
+_ORG = f"(SELECT salesforce_org_id FROM m3sync.claim_basis WHERE {_KEY})"
+JOB_REQUESTED = f"""
+INSERT INTO m3sync.ingest_job
+    (job_id, integration, entity, object, rows, sha256, state, run_id, salesforce_org_id)
 VALUES (%(job_id)s, %(integration)s, %(entity)s, %(object)s, %(rows)s, %(sha256)s, 'Announced',
-    %(run_id)s)
+    %(run_id)s, {_ORG})
 ON CONFLICT (job_id) DO UPDATE SET object = excluded.object, rows = excluded.rows,
-    sha256 = excluded.sha256, run_id = excluded.run_id, opened_at = clock_timestamp()
+    sha256 = excluded.sha256, run_id = excluded.run_id, opened_at = clock_timestamp(),
+    salesforce_org_id = excluded.salesforce_org_id
 """
 
-JOB_UNANNOUNCED = "DELETE FROM m3sync.ingest_job WHERE job_id = %(job_id)s"
+JOB_NOT_CREATED = "DELETE FROM m3sync.ingest_job WHERE job_id = %(job_id)s"
 
-JOB_OPENED = """
-INSERT INTO m3sync.ingest_job (job_id, integration, entity, object, rows, sha256, run_id)
-VALUES (%(job_id)s, %(integration)s, %(entity)s, %(object)s, %(rows)s, %(sha256)s, %(run_id)s)
+JOB_CREATED = f"""
+INSERT INTO m3sync.ingest_job
+    (job_id, integration, entity, object, rows, sha256, run_id, salesforce_org_id)
+VALUES (%(job_id)s, %(integration)s, %(entity)s, %(object)s, %(rows)s, %(sha256)s, %(run_id)s,
+    {_ORG})
 """
 
-JOB_ENDED = """
+JOB_FINISHED = """
 UPDATE m3sync.ingest_job SET state = %(state)s, ended_at = clock_timestamp()
 WHERE job_id = %(job_id)s
 """
 
-JOBS_LEFT = (
+JOBS_UNFINISHED = (
     f"SELECT job_id, object, opened_at FROM m3sync.ingest_job WHERE {_KEY} "
-    "AND ended_at IS NULL ORDER BY opened_at"
+    f"AND ended_at IS NULL AND coalesce(salesforce_org_id = {_ORG}, true) ORDER BY opened_at"
 )
 
-JOB_STRANGERS = """
+JOBS_UNKNOWN = """
 SELECT given.job_id FROM unnest(%(job_ids)b::text[]) AS given (job_id)
 WHERE NOT EXISTS (SELECT 1 FROM m3sync.ingest_job AS held WHERE held.job_id = given.job_id)
 """

@@ -84,7 +84,8 @@ SELECT coalesce(wanted.m3ter_id, held.m3ter_id), held.salesforce_id, held.payloa
         WHEN held.m3ter_id IS NULL THEN 'missing'
         ELSE 'changed' END,
     coalesce(wanted.payload <> '' AND (known.m3ter_id IS NULL
-        OR known.fingerprint <> wanted.fingerprint OR known.synced_at >= %(began)s), false),
+        OR known.fingerprint IS DISTINCT FROM wanted.fingerprint
+        OR known.synced_at >= %(began)s), false),
     known.m3ter_id IS NOT NULL, coalesce(held.displaced, false)
 FROM pg_temp.held FULL JOIN pg_temp.wanted ON held.m3ter_id = wanted.m3ter_id
 LEFT JOIN m3sync.synced_record AS known

@@ -5,14 +5,21 @@ Every statement works on a batch at a time, and on one integration's one entity.
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 import psycopg
 
 from m3sync_dagster.state import _ledger_sql as sql
-from m3sync_dagster.state.database import connect
-from m3sync_dagster.sync.interfaces import RecordHash, StagedRow, UnfinishedJob
+from m3sync_dagster.sync.claims import BasisChange, ClaimBasis
+from m3sync_dagster.sync.interfaces import (
+    RecordHash,
+    ReplacedRecord,
+    StagedRow,
+    UnfinishedJob,
+)
 from m3sync_dagster.sync.results import Acknowledged, ErrorClass, Rejected, Row, RowResult
 
 _ENCODE = msgspec.json.Encoder(decimal_format="number").encode
@@ -25,6 +32,7 @@ Until it has, it reads the whole of a table that it takes for empty, once for ea
 instead of a second. By itself it counts a minute later.
 Source: PostgreSQL documentation, "Populating a Database", "Run ANALYZE Afterwards".
 """
+_SEPARATOR = "\x1f"  # no m3ter id holds it
 LONGEST_MESSAGE = 2_000
 """Salesforce repeats the offending value in its message; this much of it is kept."""
 
@@ -33,190 +41,234 @@ class PostgresLedger:
     """A ``Ledger`` in the schema ``m3sync``.
 
     Args:
-        url: PostgreSQL's address; rows are read over a connection of their own, since a cursor
-            lives only as long as its transaction.
         connection: the connection to write with, which holds the integration's lock.
         integration, entity: whose state this is.
         run_id: the Dagster run that writes.
     """
 
     def __init__(
-        self, url: str, connection: psycopg.Connection, integration: str, entity: str, run_id: str
+        self, connection: psycopg.Connection, integration: str, entity: str, run_id: str
     ) -> None:
-        self._url = url
         self._connection = connection
         self._key = {"integration": integration, "entity": entity, "run_id": run_id}
-        self._uncounted: Counter[str] = Counter()
-        self._any_rest = False
+        self._not_analyzed: Counter[str] = Counter()
 
-    def clear(self) -> None:
-        """Forget the rows that an earlier run left unsent."""
-        self._connection.execute(sql.CLEAR, self._key)
-        self._started = self._one(sql.NOW)
-        self._any_rest = bool(self._one(sql.ANY_REST))
+    def basis(self) -> ClaimBasis | None:
+        """What the stored fingerprints are about; ``None`` where that was never stored."""
+        found = self._execute(sql.BASIS).fetchone()
+        return ClaimBasis(*found) if found else None
+
+    def set_basis(self, basis: ClaimBasis, change: BasisChange) -> None:
+        """Store what fingerprints are about, and withdraw those that say nothing now."""
+        with self._connection.transaction():
+            self._execute(sql.CLEAR)
+            self._execute(sql.END_PAUSES)
+            other_place = change is BasisChange.OTHER_PLACE
+            self._execute(sql.FORGET_ALL if other_place else sql.WITHDRAW_ALL)
+            self._execute(
+                sql.SET_BASIS,
+                salesforce_org_id=basis.salesforce_org_id,
+                m3ter_org_id=basis.m3ter_org_id,
+                object=basis.object_name,
+                external_id_field=basis.external_id_field,
+            )
+
+    def withdraw_all(self) -> None:
+        """Withdraw every fingerprint of the entity, and end the pauses of its rejected rows."""
+        with self._connection.transaction():
+            self._execute(sql.WITHDRAW_ALL)
+            self._execute(sql.END_PAUSES)
+
+    def withdraw(self, ids: Sequence[str]) -> None:
+        """Withdraw the fingerprints of these records, so that the next run sends them."""
+        self._execute(sql.WITHDRAW, ids=list(ids))
+
+    def forget(self, ids: Sequence[str]) -> None:
+        """Drop what is stored of these records: Salesforce does not hold them any longer."""
+        self._execute(sql.FORGET, ids=list(ids))
+
+    def keyed(self, size: int) -> Iterator[dict[str, str]]:
+        """Give the m3ter id of each record that Salesforce holds, by Salesforce Id."""
+        after = ""
+        while found := self._execute(sql.KEYED, after=after, size=size).fetchall():
+            yield dict(found)
+            after = found[-1][1]
+
+    def has_cut_rows(self) -> bool:
+        """Tell whether Salesforce holds rows with a text that was cut to its field's length."""
+        return bool(self._one(sql.ANY_CUT))
+
+    def clear(self) -> datetime:
+        """Drop the rows that an earlier run left unsent; gives the time of the database."""
+        self._execute(sql.CLEAR)
+        now: datetime = self._one(sql.NOW)
+        return now
 
     def unseen(self, digests: Sequence[bytes]) -> list[int]:
         """Tell which JSON texts are not those of acknowledged rows, by their positions."""
-        found = self._connection.execute(sql.UNSEEN, self._key | {"digests": list(digests)})
-        return [place for (place,) in found]
+        return [place for (place,) in self._execute(sql.UNSEEN, digests=list(digests))]
 
-    def acknowledged(self, ids: Sequence[str]) -> dict[str, bytes]:
-        """Give the fingerprints of those records' acknowledged rows, by m3ter id."""
-        found = self._connection.execute(sql.ACKNOWLEDGED, self._key | {"ids": list(ids)})
-        return {m3ter_id: bytes(fingerprint) for m3ter_id, fingerprint in found}
+    def acknowledged(self, ids: Sequence[str]) -> dict[str, bytes | None]:
+        """Give the fingerprints of the records that Salesforce holds, by m3ter id."""
+        return dict(self._execute(sql.ACKNOWLEDGED, ids=list(ids)).fetchall())
 
-    def changed(self, seen: Sequence[RecordHash]) -> set[str]:
-        """Tell which records' rows Salesforce has not acknowledged as they are now."""
-        ids = [record.m3ter_id for record in seen]
-        if not ids:
-            return set()
-        same = self._connection.execute(
-            sql.NOTE_SAME,
-            self._key
-            | {
-                "ids": ids,
-                "fingerprints": [record.fingerprint for record in seen],
-                "digests": [record.digest for record in seen],
-            },
-        )
-        return set(ids).difference(m3ter_id for (m3ter_id,) in same)
+    def confirm(self, seen: Sequence[RecordHash]) -> None:
+        """Store the digest of JSON texts whose rows Salesforce has acknowledged as they are."""
+        if seen:
+            self._execute(sql.CONFIRM, **_hashes(seen), digests=[one.digest for one in seen])
 
     def paused(self, seen: Sequence[RecordHash]) -> list[Rejected]:
-        """Tell which records' rows Salesforce has refused as they are, and may rest for now."""
-        if not seen or not self._any_rest:
-            return []
-        given = {
-            "ids": [record.m3ter_id for record in seen],
-            "fingerprints": [record.fingerprint for record in seen],
-        }
+        """Tell which records' rows Salesforce has rejected as they are, and are not due yet."""
+        found = self._execute(sql.PAUSED, **_hashes(seen)) if seen else ()
         return [
             Rejected(m3ter_id, ErrorClass(error_class), code, message, tuple(fields))
-            for m3ter_id, error_class, code, message, fields in self._connection.execute(
-                sql.PAUSED, self._key | given
-            )
+            for m3ter_id, error_class, code, message, fields in found
         ]
 
+    def keep_paused(self, rejected: Sequence[Rejected]) -> None:
+        """Note that these records were read in this run; they stay rejected as they are."""
+        if rejected:
+            self._execute(sql.KEEP_PAUSED, ids=[one.m3ter_id for one in rejected])
+
     def stage(self, rows: Sequence[StagedRow]) -> None:
-        """Put rows up to be sent. A record that is staged again takes the later row."""
+        """Put rows up to be sent, and withdraw their records' fingerprints in one transaction."""
         if not rows:
             return
-        self._uncounted["outgoing_record"] += len(rows)
-        self._connection.execute(
+        self._not_analyzed["outgoing_record"] += len(rows)
+        self._execute(
             sql.STAGE,
-            self._key
-            | {
-                "ids": [staged.seen.m3ter_id for staged in rows],
-                "fingerprints": [staged.seen.fingerprint for staged in rows],
-                "digests": [staged.seen.digest for staged in rows],
-                "shapes": [staged.shape for staged in rows],
-                "parents": [staged.parent for staged in rows],
-                "siblings": [staged.sibling for staged in rows],
-                "payloads": [_ENCODE(staged.row.values) for staged in rows],
-            },
+            **_hashes([staged.seen for staged in rows]),
+            digests=[staged.seen.digest for staged in rows],
+            shapes=[staged.shape for staged in rows],
+            parents=[staged.parent for staged in rows],
+            siblings=[staged.sibling for staged in rows],
+            payloads=[_ENCODE(staged.row.values) for staged in rows],
+            pointers=[_SEPARATOR.join(staged.parents) for staged in rows],
+            cuts=[staged.row.cut for staged in rows],
         )
 
     def ready(self, *, all_rows: bool) -> list[tuple[int, int]]:
         """Name the shapes of staged rows that can go next, and how many rows each has."""
-        self._count("outgoing_record")
-        query = sql.READY if all_rows else sql.READY_LEVEL
-        return self._connection.execute(query, self._key).fetchall()
+        self._analyze("outgoing_record")
+        return self._execute(sql.READY if all_rows else sql.READY_LEVEL).fetchall()
 
     def staged(self, shapes: Sequence[int], *, all_rows: bool) -> Iterator[Row]:
-        """Read the staged rows of these shapes, those of one parent next to each other."""
+        """Read the staged rows of these shapes, those of one parent next to each other.
+
+        The cursor outlives its transaction, so none is open while Salesforce works.
+        """
         query = sql.STAGED if all_rows else sql.STAGED_LEVEL
-        with (
-            connect(self._url) as reader,
-            reader.transaction(),
-            reader.cursor("staged", binary=True) as cursor,
-        ):
+        with self._connection.cursor("staged", binary=True, withhold=True) as cursor:
             cursor.itersize = 1_000
             cursor.execute(query, self._key | {"shapes": list(shapes)})
             for m3ter_id, payload in cursor:
                 yield Row(m3ter_id, _DECODE(payload))
 
-    def record(self, results: Sequence[RowResult]) -> None:
-        """Write down what Salesforce said of rows, or why they were not sent, as one change."""
-        taken = [result for result in results if isinstance(result, Acknowledged)]
-        refused = [result for result in results if isinstance(result, Rejected)]
-        with self._connection.transaction():
-            if taken:
-                self._record_acknowledged(taken)
-            if refused:
-                self._record_refused(refused)
+    def held_parents(
+        self, ids: Sequence[str], entities: Sequence[str]
+    ) -> list[tuple[str, str, str]]:
+        """Tell which parents of staged rows Salesforce should hold, by what is stored."""
+        found = self._execute(sql.HELD_PARENTS, ids=list(ids), entities=list(entities))
+        return found.fetchall()
 
-    def delete_stale_rejects(self) -> None:
-        """Drop rejects that were not written down again since ``clear``: they are no more."""
-        self._connection.execute(sql.FORGET, self._key | {"started": self._started})
-        self._count("synced_record")
+    def record(self, results: Sequence[RowResult]) -> list[ReplacedRecord]:
+        """Store in one transaction what Salesforce said of rows, or why they were not sent."""
+        taken = [result for result in results if isinstance(result, Acknowledged)]
+        rejected = [result for result in results if isinstance(result, Rejected)]
+        with self._connection.transaction():
+            replaced = self._record_acknowledged(taken) if taken else []
+            if rejected:
+                self._record_rejected(rejected)
+        return replaced
+
+    def delete_stale_rejects(self, since: datetime) -> None:
+        """Drop rejects that were not recorded again since then: the records are gone or fine."""
+        self._execute(sql.DELETE_STALE, since=since)
+        self._analyze("synced_record")
 
     def record_job_requested(self, object_name: str, rows: int, sha256: str) -> None:
-        """Write down that an ingest job is about to be created."""
-        job = {"job_id": self._announced_job, "object": object_name, "rows": rows, "sha256": sha256}
-        self._connection.execute(sql.JOB_ANNOUNCED, self._key | job)
+        """Record that an ingest job is about to be created."""
+        self._execute(
+            sql.JOB_REQUESTED,
+            job_id=self._requested_job,
+            object=object_name,
+            rows=rows,
+            sha256=sha256,
+        )
 
     def record_job_created(self, job_id: str, object_name: str, rows: int, sha256: str) -> None:
-        """Write down the ingest job that Salesforce has created in the place of the announced."""
-        job = {"job_id": job_id, "object": object_name, "rows": rows, "sha256": sha256}
+        """Record the ingest job that Salesforce has created in the place of the requested one."""
         with self._connection.transaction():
             self.record_job_finished(None, "Open")
-            self._connection.execute(sql.JOB_OPENED, self._key | job)
+            self._execute(
+                sql.JOB_CREATED, job_id=job_id, object=object_name, rows=rows, sha256=sha256
+            )
 
     def record_job_finished(self, job_id: str | None, state: str) -> None:
-        """Write down that all of a job's results are on record, or that there is no such job."""
+        """Record that all of a job's results are stored, or that there is no such job."""
         if job_id is None:
-            self._connection.execute(sql.JOB_UNANNOUNCED, {"job_id": self._announced_job})
+            self._execute(sql.JOB_NOT_CREATED, job_id=self._requested_job)
         else:
-            self._connection.execute(sql.JOB_ENDED, {"job_id": job_id, "state": state})
+            self._execute(sql.JOB_FINISHED, job_id=job_id, state=state)
 
     def unknown_jobs(self, job_ids: Sequence[str]) -> list[str]:
         """Tell which of these jobs no integration has written down."""
-        found = self._connection.execute(sql.JOB_STRANGERS, {"job_ids": list(job_ids)})
-        return [job_id for (job_id,) in found]
+        return [job_id for (job_id,) in self._execute(sql.JOBS_UNKNOWN, job_ids=list(job_ids))]
 
     def unfinished_jobs(self) -> list[UnfinishedJob]:
-        """Name the ingest jobs whose results are not all on record, the oldest first."""
-        found = self._connection.execute(sql.JOBS_LEFT, self._key)
+        """Name the ingest jobs in this org whose results are not all recorded, oldest first."""
         return [
-            UnfinishedJob(None if job_id == self._announced_job else job_id, object_name, since)
-            for job_id, object_name, since in found
+            UnfinishedJob(None if job_id == self._requested_job else job_id, object_name, since)
+            for job_id, object_name, since in self._execute(sql.JOBS_UNFINISHED)
         ]
 
     @property
-    def _announced_job(self) -> str:
+    def _requested_job(self) -> str:
         """What stands for the id that a job does not have yet; there is one such job at a time."""
         return f"announced for {self._key['integration']}.{self._key['entity']}"
 
-    def _count(self, table: str) -> None:
-        if self._uncounted.pop(table, 0) >= MANY:
+    def _analyze(self, table: str) -> None:
+        if self._not_analyzed.pop(table, 0) >= MANY:
             self._connection.execute(f"ANALYZE m3sync.{table}")
 
-    def _record_acknowledged(self, taken: Sequence[Acknowledged]) -> None:
-        self._uncounted["synced_record"] += len(taken)
-        self._connection.execute(
-            sql.ACKNOWLEDGE,
-            self._key
-            | {
-                "ids": [row.m3ter_id for row in taken],
-                "salesforce_ids": [row.salesforce_id for row in taken],
-            },
-        )
-        ids = {"ids": [row.m3ter_id for row in taken]}
-        self._connection.execute(sql.UNSTAGE, self._key | ids)
-        self._connection.execute(sql.UNREJECT, self._key | ids)
+    def _record_acknowledged(self, taken: Sequence[Acknowledged]) -> list[ReplacedRecord]:
+        self._not_analyzed["synced_record"] += len(taken)
+        ids = [row.m3ter_id for row in taken]
+        answered = {"ids": ids, "salesforce_ids": [row.salesforce_id for row in taken]}
+        found = self._execute(sql.REPLACED, **answered).fetchall()
+        if found:
+            self._execute(sql.WITHDRAW_CHILDREN, ids=[m3ter_id for m3ter_id, _ in found])
+        self._execute(sql.ACKNOWLEDGE, **answered)
+        self._execute(sql.UNSTAGE, ids=ids)
+        self._execute(sql.UNREJECT, ids=ids)
+        return [ReplacedRecord(m3ter_id, _DECODE(payload)) for m3ter_id, payload in found]
 
-    def _record_refused(self, refused: Sequence[Rejected]) -> None:
+    def _record_rejected(self, rejected: Sequence[Rejected]) -> None:
         with self._connection.cursor() as cursor:
             for query, unsent in ((sql.REJECT_SENT, False), (sql.REJECT_UNSENT, True)):
-                rows = [r for r in refused if (r.error_class is ErrorClass.INVALID) is unsent]
+                rows = [r for r in rejected if (r.error_class is ErrorClass.INVALID) is unsent]
                 if rows:
                     cursor.executemany(query, [self._key | _reject(row) for row in rows])
-        ids = {"ids": [row.m3ter_id for row in refused]}
-        self._connection.execute(sql.REST, self._key | ids)
-        self._connection.execute(sql.UNSTAGE, self._key | ids)
+        orphans = [r.m3ter_id for r in rejected if r.error_class is ErrorClass.DEPENDENCY]
+        if orphans:
+            self._execute(sql.WITHDRAW_PARENTS_ELSEWHERE, ids=orphans)
+        ids = [row.m3ter_id for row in rejected]
+        self._execute(sql.REST, ids=ids)
+        self._execute(sql.UNSTAGE, ids=ids)
 
-    def _one(self, query: str) -> object:
-        found = self._connection.execute(query, self._key).fetchone()
-        return found[0] if found else None
+    def _execute(self, query: str, **values: object) -> psycopg.Cursor[Any]:
+        return self._connection.execute(query, self._key | values)
+
+    def _one(self, query: str) -> Any:  # noqa: ANN401 - whatever the query gives
+        (found,) = self._execute(query).fetchone() or (None,)
+        return found
+
+
+def _hashes(seen: Sequence[RecordHash]) -> dict[str, list[Any]]:
+    return {
+        "ids": [one.m3ter_id for one in seen],
+        "fingerprints": [one.fingerprint for one in seen],
+    }
 
 
 def _reject(row: Rejected) -> dict[str, object]:
@@ -231,4 +283,4 @@ def _reject(row: Rejected) -> dict[str, object]:
 
 def storable(message: str) -> str:
     """A message as PostgreSQL can hold it: not endless, and without the NUL character."""
-    return message.replace("\0", "�")[:LONGEST_MESSAGE]
+    return message.replace("\0", "\ufffd")[:LONGEST_MESSAGE]

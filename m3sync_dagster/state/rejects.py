@@ -1,6 +1,5 @@
 """Reading the rows that did not go through."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -42,18 +41,6 @@ def list_rejects(connection: psycopg.Connection, integration: str | None = None)
             "ORDER BY last_seen DESC, integration, entity, m3ter_id",
             {"name": integration},
         ).fetchall()
-
-
-def resting(
-    connection: psycopg.Connection, integration: str, entity: str, fingerprints: Mapping[str, bytes]
-) -> set[str]:
-    """Tell which of these records rest, as they are, by their ids and fingerprints; reads alone."""
-    found = connection.execute(
-        "SELECT m3ter_id, fingerprint FROM m3sync.rejected_record WHERE integration = %s "
-        "AND entity = %s AND m3ter_id = ANY(%s) AND retry_at > clock_timestamp()",
-        (integration, entity, list(fingerprints)),
-    )
-    return {m3ter_id for m3ter_id, held in found if held == fingerprints[m3ter_id]}
 
 
 def count_rejects(connection: psycopg.Connection) -> dict[str, int]:

@@ -14,19 +14,17 @@ class RunState:
     """Ledgers and events of an integration.
 
     Args:
-        url: PostgreSQL's address.
         connection: the connection that holds the integration's lock.
         integration: its name.
     """
 
-    url: str
     connection: psycopg.Connection
     integration: str
 
     def ledger(self, entity: str, run_id: str) -> PostgresLedger:
         """The ledger of one entity, for one run to write."""
-        return PostgresLedger(self.url, self.connection, self.integration, entity, run_id)
+        return PostgresLedger(self.connection, self.integration, entity, run_id)
 
-    def event(self, entity: str, run_id: str, error: SyncError) -> None:
+    def event(self, entity: str | None, run_id: str, error: SyncError) -> None:
         """Write down what went wrong."""
         record_event(self.connection, self.integration, entity, run_id, error)

@@ -1,4 +1,4 @@
-"""One entity's sync: read, map, compare, send, record.
+"""One entity's sync: read, find what changed, send, record.
 
 Nothing here holds more than a batch of records: what is to be sent waits in the ledger.
 """
@@ -8,15 +8,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
+from m3sync_dagster.sync.changes import BatchChanges, ChangeDetector
 from m3sync_dagster.sync.interfaces import (
     COLLECTIONS_UP_TO,
     Destination,
     Ledger,
-    RecordHash,
+    ReplacedRecord,
     Source,
-    StagedRow,
 )
-from m3sync_dagster.sync.mapping import FieldMapping, Mapped
+from m3sync_dagster.sync.mapping import FieldMapping
+from m3sync_dagster.sync.missing_parents import MissingParents
 from m3sync_dagster.sync.results import (
     Acknowledged,
     Count,
@@ -26,10 +27,14 @@ from m3sync_dagster.sync.results import (
     RowResult,
 )
 from m3sync_dagster.sync.row_groups import RowGroups
-from m3sync_dagster.sync.row_validation import RowValidator
+from m3sync_dagster.sync.target_schema import TargetSchema
 
 BATCH = 1_000
 """Records that are looked up in the ledger together: ten of m3ter's pages."""
+SHOWN_REJECTS = 20
+"""How many of the rows that did not go through are shown with a run; all are recorded."""
+SHOWN_REPLACED = 3
+"""How many of the records that somebody had deleted in Salesforce are named in the event."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +51,16 @@ class EntitySync:
     Args:
         mapping: which field goes where, and which accounts are in scope.
         source: m3ter.
-        ledger: what Salesforce has acknowledged so far, and where ingest jobs are written down.
-        destination: Salesforce. It is asked nothing while no row has changed.
-        full: send every row, whatever Salesforce has acknowledged.
-        preflight: called once, before the first row is staged to be sent; what it raises stops
-            the sync.
+        ledger: what Salesforce has acknowledged so far, and where ingest jobs are recorded.
+        destination: Salesforce. It gets no row while nothing has changed.
+        schema: the mapping's Salesforce object.
+        send_parents: sends records of a parent entity type again, by their m3ter ids.
+
+    Attributes:
+        counts: what became of the records that were read.
+        rejected: the first rows that did not go through.
+        replaced: how many records Salesforce no longer held under the Id that they had.
+        replaced_names: of the first of them.
     """
 
     def __init__(  # noqa: PLR0913 - each can be exchanged by a test
@@ -59,120 +69,103 @@ class EntitySync:
         source: Source,
         ledger: Ledger,
         destination: Destination,
+        schema: TargetSchema,
         *,
-        full: bool = False,
-        preflight: Callable[[], object] = lambda: None,
+        send_parents: Callable[[str, Sequence[str]], None] | None = None,
     ) -> None:
         self.counts = Counts()
-        self.refused: list[Rejected] = []
+        self.rejected: list[Rejected] = []
+        self.replaced = 0
+        self.replaced_names: list[str] = []
         self._mapping = mapping
         self._source = source
         self._ledger = ledger
         self._destination = destination
-        self._full = full
-        self._preflight = preflight
-        self._fitter: RowValidator | None = None
+        self._schema = schema
+        self._detector = ChangeDetector(mapping, ledger, schema)
+        self._parents = MissingParents(mapping, ledger, self._send_again, send_parents)
         self._answered = 0
         self._tries: Counter[int] = Counter()
 
-    def run(self) -> Iterator[Progress]:
+    def run(self, *, full: bool = False) -> Iterator[Progress]:
         """Bring Salesforce to what m3ter holds now, and tell how far it is.
 
-        Afterwards ``counts`` tells the fates of all records, and ``refused`` the first rows
-        that did not go through.
+        Afterwards ``counts`` tells what became of all records, and ``rejected`` the first rows
+        that did not go through. The ledger's basis has to be this run's, see ``prepare``.
+
+        Args:
+            full: withdraw what is stored as acknowledged first, so that every row is sent.
 
         Raises:
             SyncError: the sync could not reach its end. What Salesforce acknowledged until
-                then is on record, and the next run goes on from there.
+                then is recorded, and the next run goes on from there.
         """
         for answered in self._resume():
             yield Progress(0, answered)
-        self._ledger.clear()
+        started = self._ledger.clear()
+        if full:
+            self._ledger.withdraw_all()
+        if self._ledger.has_cut_rows():
+            self._schema.require_current()
         read = 0
         for batch in batched(self._records()):
-            self._take(batch)
+            self._take(self._detector.detect(batch))
             read += len(batch)
             yield Progress(read, 0)
         for answered in self._send():
             yield Progress(read, answered)
-        self._ledger.delete_stale_rejects()
+        self._ledger.delete_stale_rejects(started)
+
+    def send_only(self, ids: Sequence[str]) -> None:
+        """Send these records again, whatever is stored about them.
+
+        Raises:
+            SyncError: as for ``run``.
+        """
+        for _ in self._resume():
+            pass
+        self._ledger.clear()
+        self._send_again(ids)
+        for _ in self._send():
+            pass
 
     def _resume(self) -> Iterator[int]:
-        """Put on record what became of the rows that an earlier run has sent and then lost.
+        """Record what became of the rows that an earlier run sent by ingest jobs.
 
         They count as unchanged in this run, since it finds them as they should be.
         """
         for job in self._ledger.unfinished_jobs():
             for results in self._destination.resume(job, self._ledger):
-                self._ledger.record(results)
+                self._record(results)
                 self._answered += len(results)
                 yield self._answered
 
     def _records(self) -> Iterable[Sequence[bytes]]:
         return self._source.records(self._mapping.entity, self._mapping.scope.fetchable())
 
-    def _take(self, batch: Sequence[bytes]) -> None:
-        """Find what a batch changes, and stage it."""
-        digests = [self._mapping.digest(raw) for raw in batch]
-        unseen = range(len(batch)) if self._full else self._ledger.unseen(digests)
-        self.counts[Count.UNCHANGED] += len(batch) - len(unseen)
-        mapped: dict[str, tuple[Mapped, RecordHash]] = {}
-        refused: dict[str, Rejected] = {}
-        for place in unseen:
-            match self._mapping.map(batch[place]):
-                case Mapped() as row:
-                    seen = RecordHash(row.m3ter_id, row.fingerprint, digests[place])
-                    mapped[row.m3ter_id] = row, seen
-                case Rejected() as problem:
-                    refused[problem.m3ter_id] = problem
-        self._drop_unsettled(mapped)
-        self._stage(mapped, refused)
+    def _send_again(self, ids: Sequence[str]) -> None:
+        """Stage records whatever is stored about them; those that m3ter no longer has are not."""
+        self._ledger.withdraw(ids)
+        found = (self._source.fetch(self._mapping.entity, m3ter_id) for m3ter_id in ids)
+        for batch in batched([[raw for raw in found if raw is not None]]):
+            self._stage(self._detector.detect(batch))
 
-    def _drop_unsettled(self, mapped: dict[str, tuple[Mapped, RecordHash]]) -> None:
-        """Leave out what m3ter may still calculate again, unless Salesforce has it already.
+    def _take(self, changes: BatchChanges) -> None:
+        """Count and record what a batch changes, and stage what is to be sent."""
+        self.counts[Count.UNCHANGED] += changes.unchanged
+        self._ledger.confirm(changes.confirmed)
+        self._ledger.keep_paused(changes.paused)
+        self._count(changes.paused)
+        self._stage(changes)
+        self._account(changes.invalid)
 
-        What it has is followed: it would say that a bill is approved which is open again.
-        """
-        unsettled = [m3ter_id for m3ter_id, (row, _) in mapped.items() if not row.settled]
-        known = self._ledger.acknowledged(unsettled) if unsettled else {}
-        for m3ter_id in unsettled:
-            if m3ter_id not in known:
-                del mapped[m3ter_id]
+    def _stage(self, changes: BatchChanges) -> None:
+        if changes.rows:
+            groups = self._groups()
+            self._ledger.stage([groups.staged(one.seen, one.row) for one in changes.rows])
 
-    def _stage(
-        self, mapped: dict[str, tuple[Mapped, RecordHash]], refused: dict[str, Rejected]
-    ) -> None:
-        changed = self._changed([seen for _, seen in mapped.values()])
-        self.counts[Count.UNCHANGED] += len(mapped) - len(changed)
-        resting = [] if self._full else self._ledger.paused([mapped[i][1] for i in changed])
-        self._note(resting)
-        staged = []
-        for m3ter_id in changed.difference(row.m3ter_id for row in resting):
-            match self._fit(*mapped[m3ter_id]):
-                case StagedRow() as row:
-                    staged.append(row)
-                case Rejected() as problem:
-                    refused[m3ter_id] = problem
-        self._ledger.stage(staged)
-        self._account(list(refused.values()))
-
-    def _changed(self, seen: list[RecordHash]) -> set[str]:
-        if self._full:
-            return {record.m3ter_id for record in seen}
-        return self._ledger.changed(seen)
-
-    def _fit(self, mapped: Mapped, seen: RecordHash) -> StagedRow | Rejected:
-        fitted = self._described.fit(mapped)
-        return fitted if isinstance(fitted, Rejected) else self._shapes.staged(seen, fitted)
-
-    @property
-    def _described(self) -> RowValidator:
-        if self._fitter is None:
-            self._preflight()
-            described = self._destination.describe(self._mapping.object_name)
-            self._fitter = RowValidator(self._mapping, described)
-            self._shapes = RowGroups(self._fitter.target, self._mapping.self_lookup)
-        return self._fitter
+    def _groups(self) -> RowGroups:
+        return RowGroups(self._schema.target, self._mapping.self_lookup)
 
     def _send(self) -> Iterator[int]:
         """Send siblings level by level; a circle of them has no first, so it goes as it is.
@@ -184,15 +177,16 @@ class EntitySync:
                 # Few rows travel together whatever their shape; many need a file for each.
                 together = ready if sum(n for _, n in ready) <= COLLECTIONS_UP_TO else ready[:1]
                 yield from self._send_shapes(dict(together), all_rows=all_rows)
+                self._parents.send()
 
     def _send_shapes(self, ready: dict[int, int], *, all_rows: bool) -> Iterator[int]:
         shapes, count = list(ready), sum(ready.values())
         rows = self._ledger.staged(shapes, all_rows=all_rows)
         tries = max(self._tries[shape] for shape in shapes)
-        group = replace(self._shapes.group(shapes, rows, count), tries=tries)
+        group = replace(self._groups().group(shapes, rows, count), tries=tries)
         answered = self._answered
-        for results in self._destination.upsert(self._described.target, group, self._ledger):
-            self._account(results)
+        for results in self._destination.upsert(self._schema.target, group, self._ledger):
+            self._account(self._parents.keep_back(results))
             self._answered += len(results)
             yield self._answered
         left = self._answered - answered < count
@@ -200,20 +194,27 @@ class EntitySync:
             self._tries[shape] = tries + 1 if left else 0
 
     def _account(self, results: Sequence[RowResult]) -> None:
-        """Write results down, and count them only then."""
-        if not results:
-            return
-        self._ledger.record(results)
-        self._note(results)
+        """Record results, and count them only then."""
+        if results:
+            self._record(results)
+            self._count(results)
 
-    def _note(self, results: Sequence[RowResult]) -> None:
+    def _record(self, results: Sequence[RowResult]) -> None:
+        replaced = self._ledger.record(results)
+        self.replaced += len(replaced)
+        room = SHOWN_REPLACED - len(self.replaced_names)
+        self.replaced_names.extend(self._name(record) for record in replaced[:room])
+
+    def _name(self, record: ReplacedRecord) -> str:
+        """What people call a record: its title, if the mapping carries one, and its id."""
+        place = self._mapping.title
+        title = None if place is None else record.values[place]
+        return f"{title} ({record.m3ter_id})" if title else record.m3ter_id
+
+    def _count(self, results: Sequence[RowResult]) -> None:
         self.counts.update(fate(result) for result in results)
-        refused = (result for result in results if isinstance(result, Rejected))
-        self.refused.extend(list(refused)[: SHOWN_REJECTS - len(self.refused)])
-
-
-SHOWN_REJECTS = 20
-"""How many of the rows that did not go through are shown with a run; all are on record."""
+        rejected = (result for result in results if isinstance(result, Rejected))
+        self.rejected.extend(list(rejected)[: SHOWN_REJECTS - len(self.rejected)])
 
 
 def fate(result: RowResult) -> Count:

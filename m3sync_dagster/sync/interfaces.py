@@ -1,15 +1,16 @@
-"""The three doors of the heart: where records come in, where state is kept, where rows go out.
+"""What the engine needs: Source (m3ter), Ledger (PostgreSQL) and Destination (Salesforce).
 
-``sync`` decides; these protocols are all it knows of m3ter, PostgreSQL and Salesforce.
+The package ``sync`` decides what to send, and uses these three through the protocols below alone.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from m3sync_dagster.entities import EntityType
-from m3sync_dagster.sync.results import Rejected, Row, RowResult
+from m3sync_dagster.sync.claims import BasisChange, ClaimBasis
+from m3sync_dagster.sync.results import Rejected, Row, RowResult, Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +164,7 @@ class StagedRow:
             carry it, as a number; rows of one shape can share a CSV file.
         parent: the parent whose rows should travel together; empty for none.
         sibling: the record of the same type that must be in Salesforce first, if any.
+        parents: m3ter ids of all records that the row points to.
     """
 
     seen: RecordHash
@@ -170,15 +172,16 @@ class StagedRow:
     shape: int
     parent: str = ""
     sibling: str | None = None
+    parents: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class UnfinishedJob:
-    """An ingest job that an earlier run has left before all its results were on record.
+    """An ingest job of an earlier run, of which not all results are recorded.
 
     Args:
-        job_id: Salesforce's id; ``None`` where the run broke off before it learned the id, so that
-            nobody knows whether there is such a job.
+        job_id: Salesforce's id; ``None`` where the run ended before it learned the id, so that
+            it is not known whether there is such a job.
         object_name: API name of the object that it writes.
         since: when it was about to be created.
     """
@@ -186,6 +189,21 @@ class UnfinishedJob:
     job_id: str | None
     object_name: str
     since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ReplacedRecord:
+    """A record that Salesforce no longer holds under the Id that it had.
+
+    Somebody deleted it, and our upsert has created it again.
+
+    Args:
+        m3ter_id: the record.
+        values: the row that was sent, in the order of the target's columns.
+    """
+
+    m3ter_id: str
+    values: list[Value]
 
 
 class JobLog(Protocol):
@@ -196,11 +214,11 @@ class JobLog(Protocol):
         ...
 
     def record_job_created(self, job_id: str, object_name: str, rows: int, sha256: str) -> None:
-        """Salesforce has created the announced job; called before its data is sent."""
+        """Salesforce has created the requested job; called before its data is sent."""
         ...
 
     def record_job_finished(self, job_id: str | None, state: str) -> None:
-        """All of a job's results have been handed over; ``None`` means the one announced."""
+        """All of a job's results have been handed over; ``None`` means the one requested."""
         ...
 
     def unknown_jobs(self, job_ids: Sequence[str]) -> list[str]:
@@ -208,46 +226,85 @@ class JobLog(Protocol):
         ...
 
 
-class Ledger(JobLog, Protocol):
+class KnownRows(Protocol):
+    """What is stored about earlier runs' rows of one entity, for reading alone."""
+
+    def unseen(self, digests: Sequence[bytes]) -> list[int]:
+        """Tell which JSON texts are not those of acknowledged rows, by their positions."""
+        ...
+
+    def acknowledged(self, ids: Sequence[str]) -> dict[str, bytes | None]:
+        """Give the fingerprints of the records that Salesforce holds, by m3ter id.
+
+        ``None`` stands for a fingerprint that was withdrawn: Salesforce holds the record, and
+        it is not certain with which values.
+        """
+        ...
+
+    def paused(self, seen: Sequence[RecordHash]) -> list[Rejected]:
+        """Tell which records' rows Salesforce has rejected as they are, and are not due yet."""
+        ...
+
+
+class Ledger(JobLog, KnownRows, Protocol):
     """What is known of one entity of one integration: what Salesforce holds, what waits to go."""
 
+    def basis(self) -> ClaimBasis | None:
+        """What the stored fingerprints are about; ``None`` where that was never stored."""
+        ...
+
+    def set_basis(self, basis: ClaimBasis, change: BasisChange) -> None:
+        """Store what fingerprints are about from now on, and withdraw those that say nothing now.
+
+        One transaction. Rows that wait to be sent, and the pauses of rejected rows, end with it.
+        """
+        ...
+
+    def withdraw_all(self) -> None:
+        """Withdraw every fingerprint of the entity, and end the pauses of its rejected rows."""
+        ...
+
+    def withdraw(self, ids: Sequence[str]) -> None:
+        """Withdraw the fingerprints of these records, so that the next run sends them."""
+        ...
+
+    def forget(self, ids: Sequence[str]) -> None:
+        """Drop what is stored of these records: Salesforce does not hold them any longer."""
+        ...
+
+    def keyed(self, size: int) -> Iterator[dict[str, str]]:
+        """Give the m3ter id of each record that Salesforce holds, by Salesforce Id."""
+        ...
+
+    def has_cut_rows(self) -> bool:
+        """Tell whether Salesforce holds rows with a text that was cut to its field's length."""
+        ...
+
     def unfinished_jobs(self) -> list[UnfinishedJob]:
-        """Name the ingest jobs whose results are not all on record, the oldest first.
+        """Name the ingest jobs in this org whose results are not all recorded, the oldest first.
 
         The rows that were sent with them are still staged, with the fingerprints that were sent:
         their results can be recorded until ``clear``.
         """
         ...
 
-    def clear(self) -> None:
-        """Forget the rows that an earlier run left unsent."""
+    def clear(self) -> datetime:
+        """Drop the rows that an earlier run left unsent; gives the time of the database."""
         ...
 
-    def unseen(self, digests: Sequence[bytes]) -> list[int]:
-        """Tell which JSON texts are not those of acknowledged rows, by their positions."""
+    def confirm(self, seen: Sequence[RecordHash]) -> None:
+        """Store the digest of JSON texts whose rows Salesforce has acknowledged as they are."""
         ...
 
-    def acknowledged(self, ids: Sequence[str]) -> dict[str, bytes]:
-        """Give the fingerprints of those records' acknowledged rows, by m3ter id."""
-        ...
-
-    def changed(self, seen: Sequence[RecordHash]) -> set[str]:
-        """Tell which records' rows Salesforce has not acknowledged as they are now.
-
-        For the others it notes the digest of their JSON text, so that the next run need not
-        look inside.
-        """
-        ...
-
-    def paused(self, seen: Sequence[RecordHash]) -> list[Rejected]:
-        """Tell which records' rows Salesforce has refused before as they are, and may rest for now.
-
-        They stay on record as refused.
-        """
+    def keep_paused(self, rejected: Sequence[Rejected]) -> None:
+        """Note that these records were read in this run; they stay rejected as they are."""
         ...
 
     def stage(self, rows: Sequence[StagedRow]) -> None:
-        """Put rows up to be sent. A record that is staged again takes the later row."""
+        """Put rows up to be sent, and withdraw their records' fingerprints in one transaction.
+
+        A record that is staged again takes the later row.
+        """
         ...
 
     def ready(self, *, all_rows: bool) -> list[tuple[int, int]]:
@@ -262,16 +319,34 @@ class Ledger(JobLog, Protocol):
         """Read the staged rows of these shapes, those of one parent next to each other."""
         ...
 
-    def record(self, results: Sequence[RowResult]) -> None:
-        """Write down, at once, what Salesforce said of rows, or why they were not sent.
+    def held_parents(
+        self, ids: Sequence[str], entities: Sequence[str]
+    ) -> list[tuple[str, str, str]]:
+        """Tell which parents of staged rows Salesforce should hold, by what is stored.
 
-        An acknowledged row is from now on the one to compare with; no row of the results is
-        staged any longer. A result whose row is not staged is of no account.
+        Args:
+            ids: m3ter ids of the staged rows.
+            entities: the entity types that they may point to.
+
+        Returns:
+            For each such parent: the row's m3ter id, the parent's entity type and m3ter id.
         """
         ...
 
-    def delete_stale_rejects(self) -> None:
-        """Drop rejects that were not written down again since ``clear``: they are no more."""
+    def record(self, results: Sequence[RowResult]) -> list[ReplacedRecord]:
+        """Store in one transaction what Salesforce said of rows, or why they were not sent.
+
+        An acknowledged row is from now on the one to compare with; no row of the results is
+        staged any longer. A result whose row is not staged is left out.
+
+        Returns:
+            Acknowledged records that Salesforce held under another Id before. The fingerprints
+            of all records that pointed to them are withdrawn, for their lookups are empty now.
+        """
+        ...
+
+    def delete_stale_rejects(self, since: datetime) -> None:
+        """Drop rejects that were not recorded again since then: the records are gone or fine."""
         ...
 
 
@@ -289,6 +364,11 @@ class DescribeCache(Protocol):
 
 class Source(Protocol):
     """m3ter, as the sync sees it."""
+
+    @property
+    def organization_id(self) -> str:
+        """Id of the m3ter organization."""
+        ...
 
     def records(
         self, entity: EntityType, account_ids: Sequence[str] | None
@@ -328,20 +408,29 @@ class Destination(Protocol):
         """API calls made so far, logins included."""
         ...
 
-    def describe(self, object_name: str) -> SalesforceObject:
-        """Read what the org says of an object.
+    def identity(self) -> OrgIdentity:
+        """Log in if that has not been done, and say which org it is.
 
         Raises:
-            ConfigurationError: the object does not exist, or this user may not see it.
+            SyncError: the login failed.
+        """
+        ...
+
+    def update(
+        self, object_name: str, changes: Mapping[str, Mapping[str, Value]]
+    ) -> Iterator[list[RowResult]]:
+        """Give fields of records new values by their Salesforce Ids, which name the results.
+
+        Raises:
             SyncError: Salesforce could not be asked.
         """
         ...
 
     def upsert(self, target: Target, group: Group, jobs: JobLog) -> Iterator[list[RowResult]]:
-        """Send rows, and hand over Salesforce's word on each, a batch at a time.
+        """Send rows, and hand over Salesforce's answer to each, a batch at a time.
 
-        Every row of the group is in the results once, in any order. Rows that met a passing
-        trouble may be missing, a few tries long: these are to be sent again, with what else is
+        Every row of the group is in the results once, in any order. Rows that met a temporary
+        error may be missing, a few tries long: these are to be sent again, with what else is
         left by then. At the last try each is a ``Rejected``.
 
         Raises:
@@ -351,7 +440,7 @@ class Destination(Protocol):
         ...
 
     def resume(self, job: UnfinishedJob, jobs: JobLog) -> Iterator[list[RowResult]]:
-        """Hand over what became of the rows of a job that an earlier run has left.
+        """Hand over what became of the rows of an earlier run's job.
 
         Rows that it does not name are to be sent again.
 

@@ -1,13 +1,14 @@
 """From m3ter's record to the Salesforce row that it should be.
 
-A ``FieldMapping`` is settled once for a run: which m3ter field goes to which Salesforce field, by
-default and as the integration's YAML says. Its ``seed`` goes into every fingerprint, so that a
-changed mapping makes every row a changed row.
+A ``FieldMapping`` is built once for a run: which m3ter field goes to which Salesforce field, by
+default and as the integration's YAML says. Its ``seed`` is part of every JSON text's digest, so
+that after a change every record is mapped again; the rows that come out different are sent.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from importlib.resources import files
 
 import msgspec
 import xxhash
@@ -32,7 +33,22 @@ INVALID_VALUE = "M3SYNC_INVALID_VALUE"
 Record = dict[str, object]
 """A decoded m3ter record."""
 _JSON = msgspec.json.Decoder(float_hook=decimal)
-_ROW = msgspec.json.Encoder()
+
+
+def _code_digest() -> int:
+    """A digest of the source text of everything that turns a record into a row.
+
+    A corrected converter makes other rows of the same records, so all are mapped again.
+    """
+    package = files("m3sync_dagster")
+    sources = [one for one in package.joinpath("entities").iterdir() if one.name.endswith(".py")]
+    names = ("converters", "field_types", "mapping", "row_validation")
+    sources += [package.joinpath("sync", f"{name}.py") for name in names]
+    texts = sorted((one.name, one.read_bytes()) for one in sources)
+    return xxhash.xxh3_64_intdigest(msgspec.json.encode(texts))
+
+
+CODE_DIGEST = _code_digest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +58,21 @@ class Mapped:
     Args:
         m3ter_id: the record.
         values: one for each of the mapping's fields, then its constants.
-        fingerprint: 16 bytes that stand for the values and the mapping.
-        settled: whether it is to be carried; if not, it is only if Salesforce has it already.
+        final: whether m3ter calculates it no more; otherwise it is carried only if Salesforce
+            holds it already.
     """
 
     m3ter_id: str
     values: list[Value]
-    fingerprint: bytes
-    settled: bool = True
+    final: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Unmapped:
+    """A record that cannot be a row, and why; ``final`` as in ``Mapped``."""
+
+    rejected: Rejected
+    final: bool = True
 
 
 @dataclass(frozen=True)
@@ -85,17 +108,28 @@ class FieldMapping:
     @cached_property
     def seed(self) -> int:
         """64 bits that change whenever any row could come out differently."""
-        told = (
-            self.object_name,
-            self.external_id_field,
+        parts = (
+            CODE_DIGEST,
+            self.row_seed,
             [(f.source, f.salesforce, f.kind, f.length, f.sources) for f in self.fields],
             sorted(self.constants.items()),
-            sorted(self.parent_external_ids.items()),
             sorted(self.scope.allowed),
             sorted(self.scope.restricted),
             sorted(self.truncated),
+            self.settled,
         )
-        return xxhash.xxh3_64_intdigest(msgspec.json.encode(told))
+        return xxhash.xxh3_64_intdigest(msgspec.json.encode(parts))
+
+    @cached_property
+    def row_seed(self) -> int:
+        """64 bits that change whenever the same values would be written to another place."""
+        parts = (
+            self.object_name,
+            self.external_id_field,
+            self.columns,
+            sorted(self.parent_external_ids.items()),
+        )
+        return xxhash.xxh3_64_intdigest(msgspec.json.encode(parts))
 
     @property
     def columns(self) -> list[str]:
@@ -108,34 +142,34 @@ class FieldMapping:
         places = (i for i, f in enumerate(self.fields) if f.refers_to == self.entity.name)
         return next(places, None)
 
-    def digest(self, raw: bytes) -> bytes:
-        """16 bytes that stand for a record's JSON text and the mapping."""
-        return xxhash.xxh3_128_digest(raw, self.seed)
+    @property
+    def title(self) -> int | None:
+        """Position of the field that holds what people call a record."""
+        places = (i for i, f in enumerate(self.fields) if f.kind is FieldKind.TITLE)
+        return next(places, None)
 
-    def map(self, raw: bytes) -> Mapped | Rejected | None:
+    def map(self, raw: bytes) -> Mapped | Unmapped | None:
         """Turn a record's JSON text into its row.
 
         Returns:
-            The row; or why there is none; or ``None`` for a record that is out of scope, or is
-            not settled and cannot be a row.
+            The row; or why there is none; or ``None`` for a record that is out of scope.
         """
         try:
             m3ter_id, record = _decode(raw)
         except ConversionError as problem:
             # A record without a usable id goes by a digest of its text, to be found again.
             name = f"unknown-{xxhash.xxh3_64_hexdigest(raw)}"
-            return Rejected(name, ErrorClass.INVALID, INVALID_RECORD, str(problem))
+            return Unmapped(Rejected(name, ErrorClass.INVALID, INVALID_RECORD, str(problem)))
         if not self.scope.admits(record.get(self.entity.account_field)):
             return None
         try:
             values = [*self._values(record), *self.constants.values()]
         except ConversionError as problem:
-            refused = Rejected(m3ter_id, ErrorClass.INVALID, INVALID_VALUE, str(problem))
-            return refused if self._is_settled(record) else None
-        fingerprint = xxhash.xxh3_128_digest(_ROW.encode(values), self.seed)
-        return Mapped(m3ter_id, values, fingerprint, self._is_settled(record))
+            rejected = Rejected(m3ter_id, ErrorClass.INVALID, INVALID_VALUE, str(problem))
+            return Unmapped(rejected, self._is_final(record))
+        return Mapped(m3ter_id, values, self._is_final(record))
 
-    def _is_settled(self, record: Record) -> bool:
+    def _is_final(self, record: Record) -> bool:
         wanted = self.settled
         return not wanted or any(record.get(name) == value for name, value in wanted)
 

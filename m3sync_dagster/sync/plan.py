@@ -1,45 +1,51 @@
-"""What a sync would send, without sending it: read, map, compare, and show.
+"""What a sync would send, without sending it: read, find what changed, and show.
 
-Nothing here is written anywhere. A row that Salesforce has acknowledged before counts as an
-update, any other as a new record. A row that Salesforce has refused for good more than once rests
-for a while, and would not be sent.
+Nothing here is written anywhere. A record that Salesforce holds, as far as is known, counts as an
+update, any other as a new record. A row that Salesforce has rejected for good more than once
+pauses for a while, and would not be sent.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import filterfalse
 from typing import Any, Literal, Protocol, get_args
 
 from m3sync_dagster.sync.canonical_values import canonical
+from m3sync_dagster.sync.changes import BatchChanges, ChangeDetector
+from m3sync_dagster.sync.claim_check import current_basis
+from m3sync_dagster.sync.claims import BasisChange, ClaimBasis, NothingHolds, compare
 from m3sync_dagster.sync.engine import batched
-from m3sync_dagster.sync.interfaces import Column, SalesforceObject, Source
-from m3sync_dagster.sync.mapping import FieldMapping, Mapped
-from m3sync_dagster.sync.results import Rejected, Row, Value
-from m3sync_dagster.sync.row_validation import RowValidator
+from m3sync_dagster.sync.interfaces import (
+    Column,
+    KnownRows,
+    OrgIdentity,
+    SalesforceObject,
+    Source,
+    Target,
+)
+from m3sync_dagster.sync.mapping import FieldMapping
+from m3sync_dagster.sync.preflight import SchemaReader
+from m3sync_dagster.sync.results import Row, Value
+from m3sync_dagster.sync.target_schema import TargetSchema
 
 SAMPLE = 20
 """Changed rows of an entity that are shown field by field."""
 
-Action = Literal["create", "update", "unchanged", "invalid", "resting"]
+Action = Literal["create", "update", "unchanged", "invalid", "paused"]
 
 
-class KnownRows(Protocol):
-    """What Salesforce has acknowledged, for reading alone."""
+class StoredRows(KnownRows, Protocol):
+    """What is stored about earlier runs' rows, and what it speaks of."""
 
-    def unseen(self, digests: Sequence[bytes]) -> list[int]:
-        """Tell which JSON texts are not those of acknowledged rows, by their positions."""
-        ...
-
-    def acknowledged(self, ids: Sequence[str]) -> dict[str, bytes]:
-        """Give the fingerprints of those records' acknowledged rows, by m3ter id."""
+    def basis(self) -> ClaimBasis | None:
+        """What the stored fingerprints are about; ``None`` where that was never stored."""
         ...
 
 
-class Org(Protocol):
+class Org(SchemaReader, Protocol):
     """Salesforce, for reading alone."""
 
-    def describe(self, object_name: str) -> SalesforceObject:
-        """Read what the org says of an object; see ``ports.Destination``."""
+    def identity(self) -> OrgIdentity:
+        """Say which org it is; see ``interfaces.Destination``."""
         ...
 
     def query(self, soql: str) -> Iterator[dict[str, Any]]:
@@ -67,18 +73,16 @@ class EntityPlan:
     Args:
         mapping: which field goes where, and which accounts are in scope.
         source: m3ter.
-        known: what Salesforce has acknowledged so far.
+        stored: what Salesforce has acknowledged so far.
         org: Salesforce.
-        resting: tells which records rest, of their fingerprints by m3ter id.
         counts: filled by ``run``: records by what would become of them.
         sample: filled by ``run``: the first rows that would be sent.
     """
 
     mapping: FieldMapping
     source: Source
-    known: KnownRows
+    stored: StoredRows
     org: Org
-    resting: Callable[[Mapping[str, bytes]], set[str]]
     counts: dict[Action, int] = field(default_factory=lambda: dict.fromkeys(get_args(Action), 0))
     sample: list[Sample] = field(default_factory=list)
 
@@ -89,59 +93,45 @@ class EntityPlan:
             ConfigurationError: the mapping does not fit the org.
             SyncError: m3ter, Salesforce or the state could not be read to the end.
         """
-        described = self.org.describe(self.mapping.object_name)
-        fitter = RowValidator(self.mapping, described)
+        schema = TargetSchema(self.mapping, self.org)
+        schema.require_current()
+        detector = ChangeDetector(self.mapping, self._known(), schema)
         chosen: list[tuple[Row, Action]] = []
         read = 0
         pages = self.source.records(self.mapping.entity, self.mapping.scope.fetchable())
         for batch in batched(pages):
-            rows = self._take(batch, fitter)
+            rows = self._count(detector.detect(batch))
             chosen.extend(rows[: SAMPLE - len(chosen)])
             read += len(batch)
             yield read
-        present = _Present(self.org, fitter, described)
-        self.sample = present.compare(chosen)
+        described = self.org.describe(self.mapping.object_name)
+        self.sample = _Present(self.org, schema.target, described).compare(chosen)
 
-    def _take(self, batch: Sequence[bytes], fitter: RowValidator) -> list[tuple[Row, Action]]:
+    def _known(self) -> KnownRows:
+        """What holds of the stored rows: nothing, if they speak of another place."""
+        basis = current_basis(self.mapping, self.source, self.org.identity())
+        change = compare(self.stored.basis(), basis)
+        return self.stored if change is BasisChange.NONE else NothingHolds(self.stored, change)
+
+    def _count(self, changes: BatchChanges) -> list[tuple[Row, Action]]:
         """Count what a batch changes, and give the rows that would be sent."""
-        unseen = self.known.unseen([self.mapping.digest(raw) for raw in batch])
-        self.counts["unchanged"] += len(batch) - len(unseen)
-        mapped: dict[str, Mapped] = {}
-        refused: dict[str, Rejected] = {}
-        for place in unseen:
-            match self.mapping.map(batch[place]):
-                case Mapped() as row:
-                    mapped[row.m3ter_id] = row
-                case Rejected() as problem:
-                    refused[problem.m3ter_id] = problem
-        self.counts["invalid"] += len(refused)
-        return list(self._changed(mapped, fitter))
-
-    def _changed(
-        self, mapped: dict[str, Mapped], fitter: RowValidator
-    ) -> Iterator[tuple[Row, Action]]:
-        held = self.known.acknowledged(list(mapped))
-        mapped = {key: row for key, row in mapped.items() if row.settled or key in held}
-        changed = {key: row for key, row in mapped.items() if held.get(key) != row.fingerprint}
-        resting = self.resting({key: row.fingerprint for key, row in changed.items()})
-        self.counts["unchanged"] += len(mapped) - len(changed)
-        self.counts["resting"] += len(resting)
-        for m3ter_id in filterfalse(resting.__contains__, changed):
-            fitted = fitter.fit(changed[m3ter_id])
-            action: Action = "update" if m3ter_id in held else "create"
-            if isinstance(fitted, Row):
-                yield fitted, action
-            else:
-                action = "invalid"
+        self.counts["unchanged"] += changes.unchanged
+        self.counts["invalid"] += len(changes.invalid)
+        self.counts["paused"] += len(changes.paused)
+        rows: list[tuple[Row, Action]] = [
+            (one.row, "update" if one.held else "create") for one in changes.rows
+        ]
+        for _, action in rows:
             self.counts[action] += 1
+        return rows
 
 
 class _Present:
     """What Salesforce shows of a few records now."""
 
-    def __init__(self, org: Org, fitter: RowValidator, described: SalesforceObject) -> None:
+    def __init__(self, org: Org, target: Target, described: SalesforceObject) -> None:
         self._org = org
-        self._target = fitter.target
+        self._target = target
         self._types = [described.fields[column.field].type for column in self._target.columns]
 
     def compare(self, rows: Sequence[tuple[Row, Action]]) -> list[Sample]:

@@ -13,9 +13,10 @@ import msgspec
 
 from m3sync_dagster.entities import FieldKind
 from m3sync_dagster.sync.canonical_values import Canonical, canonical
+from m3sync_dagster.sync.changes import build_candidate
 from m3sync_dagster.sync.engine import batched
 from m3sync_dagster.sync.interfaces import Column, Source
-from m3sync_dagster.sync.mapping import FieldMapping, Mapped
+from m3sync_dagster.sync.mapping import FieldMapping
 from m3sync_dagster.sync.reconcile_types import (
     DiffCounts,
     Difference,
@@ -27,7 +28,6 @@ from m3sync_dagster.sync.reconcile_types import (
     SalesforceRecord,
     Selection,
 )
-from m3sync_dagster.sync.results import Rejected
 from m3sync_dagster.sync.row_validation import RowValidator
 
 EXAMPLES = 20
@@ -110,11 +110,11 @@ class Reconciler:
         """
         calls = self._org.calls
         described = self._org.describe(self._mapping.object_name)
-        self._fitter = RowValidator(self._mapping, described)
+        self._validator = RowValidator(self._mapping, described)
         self._kinds = [
             # A lookup is read as its parent's external ID, whatever the field's own type.
             "string" if column.relationship else described.fields[column.field].type
-            for column in self._fitter.target.columns
+            for column in self._validator.target.columns
         ]
         self._comparison.begin()
         held = wanted = 0
@@ -147,7 +147,7 @@ class Reconciler:
             return Selection(self._key, ids)
         if self._account is None:
             return None
-        return Selection(self._fitter.target.columns[self._account], ids, or_empty=True)
+        return Selection(self._validator.target.columns[self._account], ids, or_empty=True)
 
     @property
     def _key(self) -> Column:
@@ -165,7 +165,7 @@ class Reconciler:
 
     def _read_back(self, only: Selection | None) -> Iterator[int]:
         held = 0
-        for rows in self._org.read_back(self._fitter.target, only):
+        for rows in self._org.read_back(self._validator.target, only):
             self._hold(rows)
             held += len(rows)
             yield held
@@ -208,19 +208,18 @@ class Reconciler:
         self._comparison.want(list({row.m3ter_id: row for row in rows}.values()))
 
     def _wanted(self, raw: bytes) -> M3terRecord | None:
-        mapped = self._mapping.map(raw)
-        fitted = self._fitter.fit(mapped) if isinstance(mapped, Mapped) else mapped
-        if fitted is None:
+        found = build_candidate(self._mapping, self._validator, raw)
+        if found is None:
             return None
-        if isinstance(fitted, Rejected) or not isinstance(mapped, Mapped):
-            return M3terRecord(fitted.m3ter_id)
-        payload = _ENCODE([mapped.m3ter_id, *self._canonical(fitted.values)])
-        return M3terRecord(mapped.m3ter_id, mapped.fingerprint, payload, mapped.settled)
+        if found.row is None:
+            return M3terRecord(found.m3ter_id, settled=found.final)
+        payload = _ENCODE([found.m3ter_id, *self._canonical(found.row.values)])
+        return M3terRecord(found.m3ter_id, found.fingerprint, payload, found.final)
 
     def _look_for_strays(self) -> None:
         """Find the records that are not under their account: somebody moved them by hand."""
         for ids in self._comparison.unheld(MOST_IDS):
-            for rows in self._org.read_back(self._fitter.target, Selection(self._key, ids)):
+            for rows in self._org.read_back(self._validator.target, Selection(self._key, ids)):
                 self._hold(rows)
 
     def _look_for_displaced(self) -> None:
@@ -230,7 +229,7 @@ class Reconciler:
         """
         self._comparison.displace()
         for only in self._where_lost():
-            for rows in self._org.read_back(self._fitter.target, only):
+            for rows in self._org.read_back(self._validator.target, only):
                 others = self._comparison.wants([row.m3ter_id for row in rows if row.m3ter_id])
                 ours = self._comparison.lost_among([row.salesforce_id for row in rows])
                 self._comparison.hold(
@@ -271,7 +270,7 @@ class Reconciler:
         fields = {}
         if found.held and found.wanted:
             pairs = zip(_DECODE(found.wanted), _DECODE(found.held), strict=True)
-            columns = (self._key, *self._fitter.target.columns)
+            columns = (self._key, *self._validator.target.columns)
             names = (column.field for column in columns)
             fields = {n: pair for n, pair in zip(names, pairs, strict=True) if pair[0] != pair[1]}
         return Example(found.m3ter_id, found.salesforce_id, found.kind, found.pending, fields)

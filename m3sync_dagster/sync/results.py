@@ -27,10 +27,17 @@ class ErrorClass(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A record on its way: its m3ter id, and one value for each column of its ``Target``."""
+    """A record on its way to Salesforce.
+
+    Args:
+        m3ter_id: the record.
+        values: one for each column of its ``Target``.
+        cut: whether a text was cut to the length of its field.
+    """
 
     m3ter_id: str
     values: list[Value]
+    cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +69,9 @@ class Rejected:
 
 
 RowResult = Acknowledged | Rejected
+
+NO_SUCH_RECORD = frozenset({"ENTITY_IS_DELETED", "INVALID_CROSS_REFERENCE_KEY"})
+"""Salesforce's codes for a Salesforce Id whose record was deleted."""
 
 
 class Count(StrEnum):

@@ -42,6 +42,7 @@ class RowGroups:
             shape=self._shape(row),
             parent=str(row.values[filled[0]]) if filled else "",
             sibling=None if sibling is None else str(sibling),
+            parents=tuple(str(row.values[place]) for place in filled),
         )
 
     def group(self, shapes: Sequence[int], rows: Iterable[Row], count: int) -> Group:

@@ -3,6 +3,11 @@
 What fits is sent; what does not is an invalid row, found here before Salesforce is asked.
 """
 
+from functools import cached_property
+
+import msgspec
+import xxhash
+
 from m3sync_dagster.entities import FieldKind
 from m3sync_dagster.sync.converters import BLANK, ConversionError, shortened
 from m3sync_dagster.sync.field_types import rule_of
@@ -46,11 +51,16 @@ class RowValidator:
             columns=tuple(columns),
         )
 
-    def fit(self, mapped: Mapped) -> Row | Rejected:
+    @cached_property
+    def fields_digest(self) -> int:
+        """64 bits that change whenever the definition of a mapped field does."""
+        return xxhash.xxh3_64_intdigest(msgspec.json.encode((self._fields, self.target)))
+
+    def validate(self, mapped: Mapped) -> Row | Rejected:
         """Give the row to send, or every reason why it cannot be sent."""
         values: list[Value] = []
         problems = []
-        given = self._cut_short(mapped.values) if self._cut else mapped.values
+        given, cut = self._cut_short(mapped.values)
         for value, described, rule in zip(given, self._fields, self._rules, strict=True):
             try:
                 values.append(rule(value, described))
@@ -60,16 +70,18 @@ class RowValidator:
             words = "; ".join(f"{name}: {problem}" for name, problem in problems)
             names = tuple(name for name, _ in problems)
             return Rejected(mapped.m3ter_id, ErrorClass.INVALID, INVALID_VALUE, words, names)
-        return Row(mapped.m3ter_id, values)
+        return Row(mapped.m3ter_id, values, cut)
 
-    def _cut_short(self, values: list[Value]) -> list[Value]:
-        """Cut the texts that the mapping lets be cut; a title is one always."""
-        cut = list(values)
+    def _cut_short(self, values: list[Value]) -> tuple[list[Value], bool]:
+        """Cut the texts that the mapping lets be cut, a title always; tell whether one was."""
+        shorter, cut = list(values) if self._cut else values, False
         for place in self._cut:
-            value, length = cut[place], self._fields[place].length
+            value, length = values[place], self._fields[place].length
             if isinstance(value, str) and length:
-                cut[place] = shortened(value.strip(BLANK), length)
-        return cut
+                whole = value.strip(BLANK)
+                shorter[place] = shortened(whole, length)
+                cut = cut or shorter[place] != whole
+        return shorter, cut
 
     def _columns(self, mapping: FieldMapping) -> list[Column]:
         """A lookup is set by external ID where the org's field is one, and is text elsewhere."""

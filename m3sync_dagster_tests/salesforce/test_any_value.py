@@ -23,8 +23,9 @@ from m3sync_dagster.sandbox.salesforce import Credentials, Org, create_app
 from m3sync_dagster.sandbox.salesforce.schema import FieldDef, field_from_json
 from m3sync_dagster.sandbox.server import running
 from m3sync_dagster.sync.account_filter import AccountFilter
+from m3sync_dagster.sync.changes import build_candidate
 from m3sync_dagster.sync.interfaces import RecordHash, Target
-from m3sync_dagster.sync.mapping import FieldMapping, Mapped
+from m3sync_dagster.sync.mapping import FieldMapping
 from m3sync_dagster.sync.results import Acknowledged, ErrorClass, Rejected, Row, RowResult
 from m3sync_dagster.sync.row_groups import RowGroups
 from m3sync_dagster.sync.row_validation import RowValidator
@@ -260,24 +261,23 @@ def carry(
     """Map, fit and send records, as a run does it."""
     carried = mapping(kind, to)
     try:
-        fitter = RowValidator(carried, org.describe(OBJECT))
+        validator = RowValidator(carried, org.describe(OBJECT))
     except SchemaMismatchError:
         reject()  # Such a mapping is refused as a whole.
-    shapes = RowGroups(fitter.target, None)
+    shapes = RowGroups(validator.target, None)
     fates: list[RowResult] = []
     staged = []
     for raw in records:
-        mapped = carried.map(raw)
-        fitted = fitter.fit(mapped) if isinstance(mapped, Mapped) else mapped
-        if isinstance(fitted, Rejected):
-            fates.append(fitted)
-        elif fitted is not None:
-            staged.append(shapes.staged(RecordHash(fitted.m3ter_id, b"", b""), fitted))
+        found = build_candidate(carried, validator, raw)
+        if found and found.rejected:
+            fates.append(found.rejected)
+        elif found and found.row:
+            staged.append(shapes.staged(RecordHash(found.m3ter_id, b"", b""), found.row))
     for shape in {row.shape for row in staged}:
         rows = [row.row for row in staged if row.shape == shape]
         only = shapes.group([shape], rows, len(rows)).collections_only
         fates += chain.from_iterable(
-            org.upsert(fitter.target, group(rows, large=large, collections_only=only), Jobs())
+            org.upsert(validator.target, group(rows, large=large, collections_only=only), Jobs())
         )
     return {fate.m3ter_id: fate for fate in fates}
 

@@ -16,10 +16,12 @@ from m3sync_dagster.sandbox.salesforce import Credentials, Org, create_app
 from m3sync_dagster.sandbox.salesforce.schema import ValidationRule, field_from_json
 from m3sync_dagster.sandbox.server import running
 from m3sync_dagster.state import PostgresLedger, Reject, connect, list_rejects
+from m3sync_dagster.sync.claim_check import check_basis
 from m3sync_dagster.sync.engine import EntitySync
 from m3sync_dagster.sync.entity_options import EntityOptions, build_mapping
 from m3sync_dagster.sync.interfaces import Group, JobLog, Target
 from m3sync_dagster.sync.results import RowResult
+from m3sync_dagster.sync.target_schema import TargetSchema
 from m3sync_dagster_tests.salesforce.conftest import SECRET, Time
 
 pytestmark = pytest.mark.slow
@@ -129,6 +131,8 @@ def records() -> dict[str, Record]:
 
 
 class Listed:
+    organization_id = "m3ter-org"
+
     """An m3ter with these accounts."""
 
     def __init__(self, found: dict[str, Record]) -> None:
@@ -143,7 +147,7 @@ class Listed:
         return json.dumps(self.found[m3ter_id]).encode() if m3ter_id in self.found else None
 
 
-class GuardedIntegration(SalesforceClient):
+class CountingClient(SalesforceClient):
     """Notes which rows it is given to send."""
 
     went: set[str]
@@ -185,10 +189,10 @@ Run = Callable[[], dict[str, int]]
 
 
 @pytest.fixture
-def org(_app: Any) -> Iterator[GuardedIntegration]:  # noqa: ANN401 - as above
+def org(_app: Any) -> Iterator[CountingClient]:  # noqa: ANN401 - as above
     with running(_app) as url:
         credential = ConnectedApp(url, "the-app", SECRET)
-        found = GuardedIntegration(credential, sleep=Time().sleep)
+        found = CountingClient(credential, sleep=Time().sleep)
         found.transport.call(
             "PATCH",
             f"/sobjects/{ACCOUNTS}/m3ter_Id__c/squatter",
@@ -219,16 +223,16 @@ def source(inside: Org) -> Listed:
 
 
 @pytest.fixture
-def run(
-    postgres_url: str, connection: psycopg.Connection, source: Listed, org: GuardedIntegration
-) -> Run:
+def run(connection: psycopg.Connection, source: Listed, org: CountingClient) -> Run:
     options = EntityOptions(custom_field_mappings={"tier": "Tier__c"})
     mapping = build_mapping(ENTITIES["account"], {"account": options}, "")
 
     def sync() -> dict[str, int]:
         org.went = set()
-        ledger = PostgresLedger(postgres_url, connection, "acme", "account", "run")
-        entity_sync = EntitySync(mapping, source, ledger, org)
+        ledger = PostgresLedger(connection, "acme", "account", "run")
+        schema = TargetSchema(mapping, org)
+        check_basis(mapping, source, ledger, org, schema)
+        entity_sync = EntitySync(mapping, source, ledger, org, schema)
         for _ in entity_sync.run():
             pass
         return {fate: number for fate, number in entity_sync.counts.as_dict().items() if number}
@@ -248,7 +252,7 @@ def check(rejects: list[Reject]) -> None:
 
 
 def test_good_rows_arrive_and_each_bad_one_is_listed_and_sent_only_where_it_may_be(
-    run: Run, org: GuardedIntegration, inside: Org, source: Listed, connection: psycopg.Connection
+    run: Run, org: CountingClient, inside: Org, source: Listed, connection: psycopg.Connection
 ) -> None:
     bad = {"invalid": 5 * EACH, "waiting": EACH, "rejected": 4 * EACH}
     good = ROWS - sum(bad.values())

@@ -1,11 +1,14 @@
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 
 import psycopg
 import pytest
+from psycopg.pq import TransactionStatus
 
 from m3sync_dagster.state import PostgresLedger, connect, count_rejects, list_rejects
 from m3sync_dagster.state.ledger import LONGEST_MESSAGE
+from m3sync_dagster.sync.claims import BasisChange, ClaimBasis
 from m3sync_dagster.sync.interfaces import RecordHash, StagedRow
 from m3sync_dagster.sync.results import Acknowledged, ErrorClass, Rejected, Row
 
@@ -17,8 +20,8 @@ def connection(postgres_url: str) -> Iterator[psycopg.Connection]:
 
 
 @pytest.fixture
-def ledger(postgres_url: str, connection: psycopg.Connection) -> PostgresLedger:
-    ledger = PostgresLedger(postgres_url, connection, "acme", "account", "run-1")
+def ledger(connection: psycopg.Connection) -> PostgresLedger:
+    ledger = PostgresLedger(connection, "acme", "account", "run-1")
     ledger.clear()
     return ledger
 
@@ -57,15 +60,17 @@ def test_same_row_in_other_json_is_not_changed_and_is_known_afterwards(
     ledger.stage([staged("a")])
     acknowledge(ledger, "a")
     reordered = RecordHash("a", seen("a").fingerprint, b"the same, with its keys in another order")
-    assert ledger.changed([reordered, seen("new")]) == {"new"}
+    assert ledger.acknowledged(["a", "new"]) == {"a": reordered.fingerprint}
+    ledger.confirm([reordered, seen("new")])
     assert ledger.unseen([reordered.digest]) == []
 
 
-def test_changed_row_stays_changed_while_it_is_only_staged(ledger: PostgresLedger) -> None:
-    ledger.stage([staged("a")])
-    acknowledge(ledger, "a")
+def test_staging_withdraws_what_was_acknowledged(ledger: PostgresLedger) -> None:
+    ledger.stage([staged("a"), staged("b")])
+    acknowledge(ledger, "a", "b")
     ledger.stage([staged("a", "v2")])
-    assert ledger.changed([seen("a", "v2")]) == {"a"}
+    assert ledger.acknowledged(["a", "b"]) == {"a": None, "b": seen("b").fingerprint}
+    assert ledger.unseen([seen("a").digest, seen("a", "v2").digest, seen("b").digest]) == [0, 1]
 
 
 def test_staged_twice_is_sent_once_with_the_later_row(ledger: PostgresLedger) -> None:
@@ -73,7 +78,7 @@ def test_staged_twice_is_sent_once_with_the_later_row(ledger: PostgresLedger) ->
     ledger.stage([staged("a", "v2")])
     assert ledger.ready(all_rows=False) == [(0, 1)]
     acknowledge(ledger, "a")
-    assert ledger.changed([seen("a", "v2")]) == set()
+    assert ledger.acknowledged(["a"]) == {"a": seen("a", "v2").fingerprint}
     assert ledger.ready(all_rows=True) == []
 
 
@@ -85,13 +90,13 @@ def test_rows_come_back_exactly_and_sorted_by_parent(ledger: PostgresLedger) -> 
     assert str(rows[0].values[1]) == "1.10"
 
 
-def test_children_need_not_wait_for_a_sibling_that_salesforce_holds(ledger: PostgresLedger) -> None:
+def test_a_staged_sibling_goes_first_even_if_salesforce_holds_it(ledger: PostgresLedger) -> None:
     ledger.stage([staged("root")])
     acknowledge(ledger, "root")
     ledger.stage([staged("root", "v2"), staged("child", shape=1, sibling="root")])
-    assert ledger.ready(all_rows=False) == [(0, 1), (1, 1)]
-    rows = ledger.staged([0, 1], all_rows=False)
-    assert {row.m3ter_id for row in rows} == {"root", "child"}
+    assert ledger.ready(all_rows=False) == [(0, 1)]
+    acknowledge(ledger, "root")
+    assert ledger.ready(all_rows=False) == [(1, 1)]
 
 
 def test_children_wait_for_siblings_that_are_on_their_way(ledger: PostgresLedger) -> None:
@@ -149,9 +154,9 @@ def test_rejects_that_a_run_does_not_meet_again_are_forgotten(
     ledger: PostgresLedger, connection: psycopg.Connection
 ) -> None:
     ledger.record([Rejected("gone", ErrorClass.INVALID, "X", "x")])
-    ledger.clear()
+    started = ledger.clear()
     ledger.record([Rejected("still bad", ErrorClass.INVALID, "X", "x")])
-    ledger.delete_stale_rejects()
+    ledger.delete_stale_rejects(started)
     assert [reject.m3ter_id for reject in list_rejects(connection)] == ["still bad"]
     assert count_rejects(connection) == {"acme": 1}
 
@@ -166,15 +171,15 @@ def test_messages_are_kept_as_far_as_postgresql_can_hold_them(
 
 
 def test_integrations_and_entities_do_not_see_each_other(
-    ledger: PostgresLedger, postgres_url: str, connection: psycopg.Connection
+    ledger: PostgresLedger, connection: psycopg.Connection
 ) -> None:
     ledger.stage([staged("a")])
     acknowledge(ledger, "a")
     for name, entity in (("acme", "contract"), ("other", "account")):
-        stranger = PostgresLedger(postgres_url, connection, name, entity, "run-2")
+        stranger = PostgresLedger(connection, name, entity, "run-2")
         stranger.clear()
         assert stranger.unseen([seen("a").digest]) == [0]
-        assert stranger.changed([seen("a")]) == {"a"}
+        assert stranger.acknowledged(["a"]) == {}
 
 
 def test_jobs_are_written_down(ledger: PostgresLedger, connection: psycopg.Connection) -> None:
@@ -188,10 +193,10 @@ def test_jobs_are_written_down(ledger: PostgresLedger, connection: psycopg.Conne
 
 
 def test_a_job_is_left_from_its_announcement_until_its_results_are_on_record(
-    ledger: PostgresLedger, postgres_url: str, connection: psycopg.Connection
+    ledger: PostgresLedger, connection: psycopg.Connection
 ) -> None:
     def left() -> list[str | None]:
-        later = PostgresLedger(postgres_url, connection, "acme", "account", "run-2")
+        later = PostgresLedger(connection, "acme", "account", "run-2")
         return [job.job_id for job in later.unfinished_jobs()]
 
     assert left() == []
@@ -210,10 +215,10 @@ def test_a_job_is_left_from_its_announcement_until_its_results_are_on_record(
 
 
 def test_jobs_of_others_are_not_left_to_this_entity(
-    ledger: PostgresLedger, postgres_url: str, connection: psycopg.Connection
+    ledger: PostgresLedger, connection: psycopg.Connection
 ) -> None:
     for name, entity in (("acme", "contract"), ("other", "account")):
-        stranger = PostgresLedger(postgres_url, connection, name, entity, "run-2")
+        stranger = PostgresLedger(connection, name, entity, "run-2")
         stranger.record_job_created(f"750{name}{entity}", "X__c", 1, "abc")
         stranger.record_job_requested("X__c", 1, "abc")
     assert ledger.unfinished_jobs() == []
@@ -242,16 +247,148 @@ def test_a_row_that_rests_is_not_forgotten_while_its_record_is_there(
         for _ in range(3):
             ledger.stage([staged(m3ter_id)])
             ledger.record([Rejected(m3ter_id, ErrorClass.PERMANENT, "X", "no")])
-    ledger.clear()
-    ledger.paused([seen("here")])
-    ledger.delete_stale_rejects()
+    started = ledger.clear()
+    ledger.keep_paused(ledger.paused([seen("here")]))
+    ledger.delete_stale_rejects(started)
     (reject,) = list_rejects(connection)
     assert (reject.m3ter_id, reject.attempts) == ("here", 3)
 
 
 def test_nothing_asks_nothing(ledger: PostgresLedger) -> None:
     assert ledger.unseen([]) == []
-    assert ledger.changed([]) == set()
+    ledger.confirm([])
+    ledger.keep_paused([])
     ledger.stage([])
     ledger.record([])
     assert ledger.ready(all_rows=True) == []
+
+
+BASIS = ClaimBasis("00D000000000001", "m3ter-org", "m3ter_Account__c", "m3ter_Id__c")
+
+
+@pytest.mark.parametrize(
+    ("change", "left"),
+    [
+        (BasisChange.UNKNOWN, {"a": None, "b": None}),
+        (BasisChange.OTHER_KEY, {"a": None, "b": None}),
+        (BasisChange.OTHER_PLACE, {}),
+    ],
+)
+def test_a_changed_basis_withdraws_every_fingerprint(
+    ledger: PostgresLedger, change: BasisChange, left: dict[str, None]
+) -> None:
+    assert ledger.basis() is None
+    ledger.stage([staged("a"), staged("b")])
+    acknowledge(ledger, "a", "b")
+    ledger.stage([staged("c")])
+    ledger.set_basis(BASIS, change)
+    assert ledger.basis() == BASIS
+    assert ledger.acknowledged(["a", "b"]) == left
+    assert ledger.ready(all_rows=True) == []
+
+
+def test_a_changed_basis_ends_pauses(ledger: PostgresLedger) -> None:
+    for _ in range(3):
+        ledger.stage([staged("a")])
+        ledger.record([Rejected("a", ErrorClass.PERMANENT, "X", "no")])
+    assert ledger.paused([seen("a")])
+    ledger.set_basis(BASIS, BasisChange.OTHER_PLACE)
+    assert ledger.paused([seen("a")]) == []
+
+
+def test_withdrawing_keeps_the_salesforce_ids(ledger: PostgresLedger) -> None:
+    ledger.stage([staged("a"), staged("b")])
+    acknowledge(ledger, "a", "b")
+    ledger.withdraw(["a"])
+    assert ledger.acknowledged(["a", "b"]) == {"a": None, "b": seen("b").fingerprint}
+    ledger.withdraw_all()
+    assert list(ledger.keyed(1)) == [{"a01a": "a"}, {"a01b": "b"}]
+    ledger.forget(["a"])
+    assert list(ledger.keyed(9)) == [{"a01b": "b"}]
+
+
+def test_a_record_under_another_salesforce_id_withdraws_all_that_point_to_it(
+    ledger: PostgresLedger, connection: psycopg.Connection
+) -> None:
+    ledger.set_basis(BASIS, BasisChange.UNKNOWN)
+    children = {
+        name: PostgresLedger(connection, name, "contract", "run-1") for name in ("acme", "same_org")
+    }
+    children["other_org"] = PostgresLedger(connection, "other_org", "contract", "run-1")
+    for name, child in children.items():
+        org = "00D000000000002" if name == "other_org" else BASIS.salesforce_org_id
+        child.set_basis(ClaimBasis(org, "m3ter-org", "C__c", "Id__c"), BasisChange.UNKNOWN)
+        row = Row("c", ["a"])
+        child.stage([StagedRow(seen("c"), row, 0, parents=("a",)), staged("other")])
+        acknowledge(child, "c", "other")
+    ledger.stage([staged("a")])
+    acknowledge(ledger, "a")
+    ledger.stage([staged("a", "v2")])
+    assert ledger.record([Acknowledged("a", "a01a" + "0" * 11 + "AAA", created=False)]) != []
+    for name, child in children.items():
+        held = child.acknowledged(["c", "other"])
+        assert (held["c"] is None) is (name != "other_org")
+        assert held["other"] is not None
+
+
+def test_the_same_salesforce_id_in_either_length_is_the_same_record(
+    ledger: PostgresLedger,
+) -> None:
+    ledger.stage([staged("a")])
+    ledger.record([Acknowledged("a", "a01000000000001AAA", created=True)])
+    ledger.stage([staged("a", "v2")])
+    assert ledger.record([Acknowledged("a", "a01000000000001", created=False)]) == []
+
+
+def test_a_row_without_its_parent_names_the_parents_that_salesforce_should_hold(
+    ledger: PostgresLedger, connection: psycopg.Connection
+) -> None:
+    ledger.stage([staged("p1"), staged("p2")])
+    acknowledge(ledger, "p1", "p2")
+    ledger.stage([staged("p2", "v2")])
+    child = PostgresLedger(connection, "acme", "contract", "run-1")
+    child.stage([StagedRow(seen("c"), Row("c", []), 0, parents=("p1", "p2", "unknown"))])
+    # p2 is staged itself, so it goes anyway.
+    assert child.held_parents(["c"], ["account"]) == [("c", "account", "p1")]
+    assert child.held_parents(["c"], ["contract"]) == []
+
+
+def test_a_missing_parent_is_withdrawn_in_other_integrations_of_the_org(
+    ledger: PostgresLedger, connection: psycopg.Connection
+) -> None:
+    ledger.set_basis(BASIS, BasisChange.UNKNOWN)
+    ledger.stage([staged("p")])
+    acknowledge(ledger, "p")
+    child = PostgresLedger(connection, "contracts", "contract", "run-1")
+    child.set_basis(BASIS, BasisChange.UNKNOWN)
+    child.stage([StagedRow(seen("c"), Row("c", []), 0, parents=("p",))])
+    child.record([Rejected("c", ErrorClass.DEPENDENCY, "INVALID_FIELD", "not found")])
+    assert ledger.acknowledged(["p"]) == {"p": None}
+
+
+def test_jobs_of_another_org_wait_until_it_is_written_again(ledger: PostgresLedger) -> None:
+    other = replace(BASIS, salesforce_org_id="00D000000000002")
+    ledger.set_basis(BASIS, BasisChange.UNKNOWN)
+    ledger.record_job_created("750A", "m3ter_Account__c", 1, "abc")
+    ledger.set_basis(other, BasisChange.OTHER_PLACE)
+    assert ledger.unfinished_jobs() == []
+    ledger.set_basis(BASIS, BasisChange.OTHER_PLACE)
+    assert [job.job_id for job in ledger.unfinished_jobs()] == ["750A"]
+
+
+def test_rows_that_were_cut_are_known(ledger: PostgresLedger) -> None:
+    assert not ledger.has_cut_rows()
+    ledger.stage([StagedRow(seen("a"), Row("a", ["x"], cut=True), 0)])
+    acknowledge(ledger, "a")
+    assert ledger.has_cut_rows()
+    ledger.stage([staged("a", "v2")])
+    acknowledge(ledger, "a")
+    assert not ledger.has_cut_rows()
+
+
+def test_no_transaction_is_open_while_rows_are_read(
+    ledger: PostgresLedger, connection: psycopg.Connection
+) -> None:
+    ledger.stage([staged("a"), staged("b")])
+    for _ in ledger.staged([0], all_rows=True):
+        assert connection.info.transaction_status == TransactionStatus.IDLE

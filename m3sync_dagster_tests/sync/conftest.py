@@ -1,26 +1,29 @@
-"""An entity's mapping, and the heart between a source and a destination in memory."""
+"""An entity's mapping, and the engine between a source and a destination in memory."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import psycopg
 import pytest
 
 from m3sync_dagster.entities import ENTITIES, EntityType
 from m3sync_dagster.state import PostgresLedger, connect
+from m3sync_dagster.sync.claim_check import check_basis
 from m3sync_dagster.sync.engine import EntitySync
 from m3sync_dagster.sync.entity_options import EntityOptions, build_mapping
 from m3sync_dagster.sync.errors import RemoteError, SyncError
 from m3sync_dagster.sync.interfaces import (
     Group,
     JobLog,
+    OrgIdentity,
     SalesforceField,
     SalesforceObject,
     Target,
     UnfinishedJob,
 )
 from m3sync_dagster.sync.mapping import FieldMapping, Mapped
-from m3sync_dagster.sync.results import Acknowledged, ErrorClass, Rejected, RowResult
+from m3sync_dagster.sync.results import Acknowledged, ErrorClass, Rejected, RowResult, Value
+from m3sync_dagster.sync.target_schema import TargetSchema
 
 Record = dict[str, object]
 
@@ -39,6 +42,8 @@ def row(built: FieldMapping, record: object) -> dict[str, object]:
 
 class Listed:
     """An m3ter with these pages."""
+
+    organization_id = "m3ter-org"
 
     def __init__(self, *pages: Sequence[Record | bytes]) -> None:
         self.pages = pages
@@ -64,20 +69,44 @@ class Org:
     def __init__(self) -> None:
         self.held: dict[str, dict[str, object]] = {}
         self.sent: list[list[str]] = []
+        self.ids: dict[str, str] = {}
+        self.made = 0
         self.calls = 0
         self.refuse: dict[str, tuple[ErrorClass, str]] = {}
         self.dies_after: int | None = None
         self.left: dict[str, list[RowResult] | SyncError] = {}
         self.busy: dict[str, int] = {}
         self.tries: list[int] = []
+        self.organization_id = "00D000000000001"
+        self.described: SalesforceObject | None = None
+        self.lengths: dict[str, int] = {}
+        self.updated: list[dict[str, dict[str, object]]] = []
+        self.no_such: set[str] = set()
 
-    def describe(self, object_name: str) -> SalesforceObject:
+    def identity(self) -> OrgIdentity:
+        return OrgIdentity(self.organization_id)
+
+    def cached(self, _object_name: str) -> SalesforceObject | None:
+        return self.described
+
+    def custom_fields(self, _object_name: str) -> frozenset[str] | None:
+        return None
+
+    def describe(self, object_name: str, *, refresh: bool = False) -> SalesforceObject:
+        assert not refresh
         self.calls += 1
+        self.described = self._describe(object_name)
+        return self.described
+
+    def _describe(self, object_name: str) -> SalesforceObject:
         fields = {
-            f.salesforce: SalesforceField(f.salesforce, "string")
+            f.salesforce: SalesforceField(
+                f.salesforce, "string", length=self.lengths.get(f.source, 0)
+            )
             for f in ENTITIES["account"].fields
         }
-        fields["m3ter_Id__c"] = SalesforceField("m3ter_Id__c", "string", external_id=True)
+        for name in ("m3ter_Id__c", "Other_Id__c"):
+            fields[name] = SalesforceField(name, "string", external_id=True, unique=True)
         fields["Parent_Account__c"] = SalesforceField(
             "Parent_Account__c", "reference", relationship="Parent_Account__r"
         )
@@ -104,6 +133,18 @@ class Org:
         yield results
         jobs.record_job_finished(job.job_id, "JobComplete")
 
+    def update(
+        self, _object_name: str, changes: Mapping[str, Mapping[str, Value]]
+    ) -> Iterator[list[RowResult]]:
+        self.calls += 1
+        self.updated.append({key: dict(fields) for key, fields in changes.items()})
+        yield [
+            Rejected(key, ErrorClass.PERMANENT, "ENTITY_IS_DELETED", "entity is deleted")
+            if key in self.no_such
+            else Acknowledged(key, key, created=False)
+            for key in changes
+        ]
+
     def _take(self, m3ter_id: str, values: dict[str, object]) -> RowResult:
         parent = values["Parent_Account__c"]
         if parent is not None and parent not in self.held:
@@ -112,7 +153,10 @@ class Org:
             return Rejected(m3ter_id, *self.refuse[m3ter_id], "no")
         created = m3ter_id not in self.held
         self.held[m3ter_id] = values
-        return Acknowledged(m3ter_id, f"a01-{m3ter_id}", created)
+        if created:
+            self.made += 1
+            self.ids[m3ter_id] = f"a01{self.made:012}"
+        return Acknowledged(m3ter_id, self.ids.get(m3ter_id, f"a01-{m3ter_id}"), created)
 
 
 Sync = Callable[..., dict[str, int]]
@@ -125,19 +169,28 @@ def connection(postgres_url: str) -> Iterator[psycopg.Connection]:
 
 
 @pytest.fixture
-def sync(postgres_url: str, connection: psycopg.Connection) -> Sync:
+def sync(connection: psycopg.Connection) -> Sync:
     def run(
         source: Listed, org: Org, options: EntityOptions | None = None, *, full: bool = False
     ) -> dict[str, int]:
-        ledger = PostgresLedger(postgres_url, connection, "acme", "account", "run")
-        entity_sync = EntitySync(mapping(options=options), source, ledger, org, full=full)
-        for _ in entity_sync.run():
+        entity_sync = prepared(connection, source, org, mapping(options=options))
+        for _ in entity_sync.run(full=full):
             pass
         counts = entity_sync.counts.as_dict()
         assert counts["read"] == sum(counts.values()) - counts["read"]
         return {fate: number for fate, number in counts.items() if number}
 
     return run
+
+
+def prepared(
+    connection: psycopg.Connection, source: Listed, org: Org, built: FieldMapping
+) -> EntitySync:
+    """A sync whose basis has been checked, as a run does it."""
+    ledger = PostgresLedger(connection, "acme", built.entity.name, "run")
+    schema = TargetSchema(built, org)
+    check_basis(built, source, ledger, org, schema)
+    return EntitySync(built, source, ledger, org, schema)
 
 
 def account(m3ter_id: str, **fields: object) -> Record:

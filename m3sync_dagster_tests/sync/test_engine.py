@@ -1,14 +1,26 @@
-"""The heart on a real ledger, between a source and a destination that are lists in memory."""
+"""The engine on a real ledger, between a source and a destination that are lists in memory."""
+
+from collections.abc import Iterator
 
 import psycopg
 import pytest
 
+from m3sync_dagster.entities import FieldKind
 from m3sync_dagster.state import PostgresLedger, list_rejects, retry_rejects
 from m3sync_dagster.sync.account_filter import AccountFilter
+from m3sync_dagster.sync.converters import CONVERTERS
 from m3sync_dagster.sync.entity_options import EntityOptions
-from m3sync_dagster.sync.errors import DeadlineError, RemoteError
-from m3sync_dagster.sync.results import Acknowledged, Counts, ErrorClass, Rejected
-from m3sync_dagster_tests.sync.conftest import Listed, Org, Record, Sync, account
+from m3sync_dagster.sync.errors import ConfigurationError, DeadlineError, RemoteError
+from m3sync_dagster.sync.results import (
+    Acknowledged,
+    Count,
+    Counts,
+    ErrorClass,
+    Rejected,
+    RowResult,
+    Value,
+)
+from m3sync_dagster_tests.sync.conftest import Listed, Org, Record, Sync, account, mapping, prepared
 
 
 def test_first_run_creates_second_sends_nothing_third_sends_what_changed(sync: Sync) -> None:
@@ -61,7 +73,7 @@ def test_parents_go_first_whatever_the_order_they_come_in(sync: Sync) -> None:
     assert org.sent == [["a4"], ["a3"], ["a2"], ["a1"], ["a0"]]
 
 
-def test_changed_rows_of_all_levels_and_shapes_travel_together(sync: Sync) -> None:
+def test_changed_rows_of_all_shapes_travel_together_parents_first(sync: Sync) -> None:
     org = Org()
     records = [account("child", parentAccountId="root"), account("root"), account("other")]
     sync(Listed(records), org)
@@ -69,7 +81,7 @@ def test_changed_rows_of_all_levels_and_shapes_travel_together(sync: Sync) -> No
     for record in records:
         record["currency"] = "EUR"
     assert sync(Listed(records), org) == {"read": 3, "updated": 3}
-    assert [sorted(sent) for sent in org.sent] == [["child", "other", "root"]]
+    assert [sorted(sent) for sent in org.sent] == [["other", "root"], ["child"]]
 
 
 def test_a_row_whose_parent_is_nowhere_waits_and_goes_when_it_is_there(
@@ -140,12 +152,12 @@ def test_only_accounts_in_scope_leave_m3ter(sync: Sync) -> None:
     assert set(org.held) == {"a"}
 
 
-def test_a_scope_that_shrinks_counts_no_longer_what_is_out(sync: Sync) -> None:
+def test_a_scope_that_shrinks_sends_nothing_and_counts_only_what_is_in(sync: Sync) -> None:
     org = Org()
     records = Listed([account("a"), account("b")])
     sync(records, org)
     scope = AccountFilter(restricted=frozenset({"b"}))
-    assert sync(records, org, EntityOptions(scope=scope)) == {"read": 1, "updated": 1}
+    assert sync(records, org, EntityOptions(scope=scope)) == {"read": 1, "unchanged": 1}
 
 
 def test_a_sync_that_breaks_goes_on_where_it_stopped(sync: Sync) -> None:
@@ -159,9 +171,9 @@ def test_a_sync_that_breaks_goes_on_where_it_stopped(sync: Sync) -> None:
 
 
 @pytest.fixture
-def ledger(postgres_url: str, connection: psycopg.Connection) -> PostgresLedger:
+def ledger(connection: psycopg.Connection) -> PostgresLedger:
     """What an earlier run of the integration wrote with."""
-    return PostgresLedger(postgres_url, connection, "acme", "account", "earlier run")
+    return PostgresLedger(connection, "acme", "account", "earlier run")
 
 
 def killed_at_its_job(sync: Sync, ledger: PostgresLedger, records: Listed) -> Org:
@@ -342,3 +354,194 @@ def test_many_records_pass_in_batches(sync: Sync) -> None:
 def test_counts_add_up() -> None:
     counts = Counts(created=1, waiting=2, unchanged=3)
     assert (counts.read, counts.failed) == (6, 2)
+
+
+def test_another_org_gets_every_record_and_so_does_the_first_one_again(sync: Sync) -> None:
+    records = Listed([account("a"), account("b")])
+    first, second = Org(), Org()
+    second.organization_id = "00D000000000002"
+    for org in (first, second):
+        assert sync(records, org) == {"read": 2, "created": 2}
+    records.pages = ([account("a", code="new"), account("b")],)
+    assert sync(records, first) == {"read": 2, "updated": 2}
+    assert first.held["a"]["Code__c"] == "new"
+    assert sync(records, second) == {"read": 2, "updated": 2}
+
+
+def test_another_m3ter_organization_is_compared_anew(sync: Sync) -> None:
+    records, org = Listed([account("a")]), Org()
+    sync(records, org)
+    other = Listed([account("a")])
+    other.organization_id = "another"
+    assert sync(other, org) == {"read": 1, "updated": 1}
+
+
+def test_another_object_gets_every_record(sync: Sync) -> None:
+    records, org = Listed([account("a")]), Org()
+    sync(records, org)
+    org.held.clear()
+    assert sync(records, org, EntityOptions(object="Other__c")) == {"read": 1, "created": 1}
+
+
+def test_another_external_id_field_is_written_into_the_known_records_first(
+    sync: Sync, connection: psycopg.Connection
+) -> None:
+    records, org = Listed([account("a"), account("b")]), Org()
+    sync(records, org)
+    other = EntityOptions(external_id_field="Other_Id__c")
+    assert sync(records, org, other) == {"read": 2, "updated": 2}
+    assert org.updated == [{org.ids["a"]: {"Other_Id__c": "a"}, org.ids["b"]: {"Other_Id__c": "b"}}]
+    org.updated.clear()
+    assert sync(records, org, other) == {"read": 2, "unchanged": 2}
+    assert org.updated == []
+
+
+def test_a_record_that_cannot_get_the_new_external_id_stops_the_run(
+    sync: Sync, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records, org = Listed([account("a")]), Org()
+    sync(records, org)
+    monkeypatch.setattr(
+        org,
+        "update",
+        lambda _object, changes: [
+            [Rejected(key, ErrorClass.PERMANENT, "DUPLICATE_VALUE", "no") for key in changes]
+        ],
+    )
+    sent = len(org.sent)
+    other = EntityOptions(external_id_field="Other_Id__c")
+    for _ in range(2):
+        with pytest.raises(ConfigurationError, match=r"Other_Id__c now.*a \(a01.*DUPLICATE_VALUE"):
+            sync(records, org, other)
+    assert len(org.sent) == sent
+    assert sync(records, org) == {"read": 1, "unchanged": 1}
+
+
+def test_a_known_record_that_was_deleted_is_created_under_the_new_external_id(sync: Sync) -> None:
+    records, org = Listed([account("a"), account("b")]), Org()
+    sync(records, org)
+    org.no_such = {org.ids["a"]}
+    del org.held["a"]
+    other = EntityOptions(external_id_field="Other_Id__c")
+    assert sync(records, org, other) == {"read": 2, "created": 1, "updated": 1}
+
+
+def test_a_full_run_that_breaks_off_is_carried_on_by_the_next(sync: Sync) -> None:
+    org = Org()
+    records = [account(f"a{n}") for n in range(5)]
+    sync(Listed(records), org)
+    org.held = {"a0": {}, "a1": {}}
+    org.dies_after = 3
+    with pytest.raises(RemoteError):
+        sync(Listed(records), org, full=True)
+    org.dies_after = None
+    counts = sync(Listed(records), org)
+    assert set(org.held) == {f"a{n}" for n in range(5)}
+    assert all(org.held.values())
+    assert counts.get("created", 0) + counts.get("updated", 0) + counts["unchanged"] == 5
+
+
+def test_a_row_that_a_full_run_could_not_send_is_sent_by_the_next(
+    sync: Sync, connection: psycopg.Connection
+) -> None:
+    org, records = Org(), Listed([account("a"), account("b")])
+    sync(records, org)
+    org.refuse["b"] = (ErrorClass.TRANSIENT, "UNABLE_TO_LOCK_ROW")
+    assert sync(records, org, full=True) == {"read": 2, "updated": 1, "rejected": 1}
+    assert [reject.m3ter_id for reject in list_rejects(connection)] == ["b"]
+    org.refuse.clear()
+    assert sync(records, org) == {"read": 2, "unchanged": 1, "updated": 1}
+
+
+def test_a_lost_answer_and_a_value_that_returns_is_sent(sync: Sync) -> None:
+    org = Org()
+    sync(Listed([account("a", code="old")]), org)
+
+    def lose_the_answer(*_: object) -> Iterator[list[RowResult]]:
+        org.held["a"] = {"Code__c": "between"}
+        raise RemoteError("the connection broke off", "Try again.")
+        yield
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(org, "upsert", lose_the_answer)
+        with pytest.raises(RemoteError):
+            sync(Listed([account("a", code="between")]), org)
+    assert sync(Listed([account("a", code="old")]), org) == {"read": 1, "updated": 1}
+    assert org.held["a"]["Code__c"] == "old"
+
+
+def test_a_mapping_that_changes_and_returns_sends_what_it_touched(sync: Sync) -> None:
+    org, records = Org(), Listed([account("a", code="c"), account("b", code="c")])
+    sync(records, org)
+    org.dies_after = 2
+    with pytest.raises(RemoteError):
+        sync(records, org, EntityOptions(fields={"code": None}))
+    org.dies_after = None
+    assert sync(records, org) == {"read": 2, "updated": 2}
+
+
+def test_a_parent_that_somebody_deleted_goes_again_before_its_child(
+    sync: Sync, connection: psycopg.Connection
+) -> None:
+    org = Org()
+    records = [account("root", name="Root"), account("old", parentAccountId="root")]
+    sync(Listed(records), org)
+    del org.held["root"]
+    org.sent.clear()
+    records.append(account("new", parentAccountId="root"))
+    entity_sync = prepared(connection, Listed(records), org, mapping())
+    for _ in entity_sync.run():
+        pass
+    assert org.sent[0] == ["new"]
+    assert ["root"] in org.sent[1:]
+    assert org.sent[-1] == ["new"]
+    assert (entity_sync.replaced, entity_sync.replaced_names) == (1, ["Root (root)"])
+    assert entity_sync.counts[Count.WAITING] == 0
+    # The other child's lookup was emptied when its parent was deleted.
+    org.sent.clear()
+    assert sync(Listed(records), org) == {"read": 3, "unchanged": 2, "updated": 1}
+    assert org.sent == [["old"]]
+
+
+def test_a_parent_that_m3ter_has_no_more_leaves_its_child_waiting(sync: Sync) -> None:
+    org = Org()
+    sync(Listed([account("root")]), org)
+    del org.held["root"]
+    child = Listed([account("child", parentAccountId="root")])
+    assert sync(child, org) == {"read": 1, "waiting": 1}
+
+
+def test_a_text_that_was_cut_is_sent_whole_once_its_field_is_longer(sync: Sync) -> None:
+    org = Org()
+    org.lengths["name"] = 5
+
+    def names() -> list[object]:
+        return [org.held[key]["Account_Name__c"] for key in ("a", "b")]
+
+    options = EntityOptions(truncate=frozenset({"name"}))
+    records = Listed([account("a", name="A long name"), account("b", name="B")])
+    sync(records, org, options)
+    assert names() == ["A lon", "B"]
+    assert sync(records, org, options) == {"read": 2, "unchanged": 2}
+    org.lengths["name"] = 50
+    assert sync(records, org, options) == {"read": 2, "unchanged": 1, "updated": 1}
+    assert names() == ["A long name", "B"]
+    calls = org.calls
+    assert sync(records, org, options) == {"read": 2, "unchanged": 2}
+    assert org.calls == calls
+
+
+def test_a_corrected_converter_sends_the_rows_that_come_out_different(
+    sync: Sync, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    org, records = Org(), Listed([account("a", code="x"), account("b", currency="EUR")])
+    sync(records, org)
+    monkeypatch.setitem(CONVERTERS, FieldKind.TEXT, _in_capitals)
+    assert sync(records, org) == {"read": 2, "unchanged": 2}
+    monkeypatch.setattr("m3sync_dagster.sync.mapping.CODE_DIGEST", 1)
+    assert sync(records, org)["updated"] == 2
+    assert org.held["a"]["Code__c"] == "X"
+
+
+def _in_capitals(value: object) -> Value:
+    return str(value).upper()

@@ -5,8 +5,8 @@ import pytest
 from m3sync_dagster.entities import ENTITIES
 from m3sync_dagster.sync.account_filter import AccountFilter
 from m3sync_dagster.sync.entity_options import EntityOptions
-from m3sync_dagster.sync.mapping import INVALID_RECORD, INVALID_VALUE, Mapped
-from m3sync_dagster.sync.results import ErrorClass, Rejected
+from m3sync_dagster.sync.mapping import INVALID_RECORD, INVALID_VALUE, Mapped, Unmapped
+from m3sync_dagster.sync.results import ErrorClass
 from m3sync_dagster_tests.sync.conftest import mapping, row
 
 
@@ -104,33 +104,25 @@ def test_money_keeps_every_digit() -> None:
 def test_a_record_without_an_id_is_invalid_and_has_a_name_all_the_same(
     raw: bytes, reason: str
 ) -> None:
-    refused = mapping().map(raw)
-    assert isinstance(refused, Rejected)
+    unmapped = mapping().map(raw)
+    assert isinstance(unmapped, Unmapped)
+    refused = unmapped.rejected
     assert refused.code == INVALID_RECORD
     assert refused.m3ter_id.startswith("unknown-")
     assert reason in refused.message
-    assert refused == mapping().map(raw)
+    assert unmapped == mapping().map(raw)
 
 
 def test_every_bad_field_is_named_at_once() -> None:
-    refused = mapping().map(
+    unmapped = mapping().map(
         b'{"id": "a1", "billEpoch": "soon", "address": "1 High St", "version": 1.5}'
     )
-    assert isinstance(refused, Rejected)
+    assert isinstance(unmapped, Unmapped)
+    refused = unmapped.rejected
     assert (refused.m3ter_id, refused.code) == ("a1", INVALID_VALUE)
     assert refused.error_class is ErrorClass.INVALID
     for field in ("billEpoch", "address is '1 High St'", "version"):
         assert field in refused.message
-
-
-def test_fingerprints_follow_the_row_and_not_the_json_text() -> None:
-    one = mapping().map(b'{"id":"a","name":"n","code":"c"}')
-    two = mapping().map(b'{"code": "c", "id": "a", "name": "n", "unmapped": 1}')
-    three = mapping().map(b'{"id":"a","name":"N","code":"c"}')
-    assert isinstance(one, Mapped)
-    assert isinstance(two, Mapped)
-    assert isinstance(three, Mapped)
-    assert one.fingerprint == two.fingerprint != three.fingerprint
 
 
 CHANGES = [
@@ -146,7 +138,7 @@ CHANGES = [
 ]
 
 
-def test_any_change_of_the_mapping_changes_every_fingerprint() -> None:
+def test_any_change_of_the_mapping_changes_the_digest_of_every_json_text() -> None:
     seeds = {mapping(options=options).seed for options in [EntityOptions(), *CHANGES]}
     assert len(seeds) == len(CHANGES) + 1
     assert mapping().seed == mapping().seed
@@ -189,9 +181,11 @@ def test_a_bill_is_carried_once_it_is_approved_or_locked(
 ) -> None:
     raw = json.dumps({"id": "b1", "accountId": "a1", **record}).encode()
     mapped = mapping("bill").map(raw)
-    assert (isinstance(mapped, Mapped) and mapped.settled) is carried
-    # What cannot be a row is told of only once it is to be carried.
+    assert (isinstance(mapped, Mapped) and mapped.final) is carried
     wrong = json.dumps({"id": "b1", "accountId": "a1", "billDate": "no day", **record}).encode()
-    assert (mapping("bill").map(wrong) is not None) is carried
-    everything = mapping("bill", EntityOptions(include_unsettled=True))
-    assert everything.map(raw) is not None
+    unmapped = mapping("bill").map(wrong)
+    assert isinstance(unmapped, Unmapped)
+    assert unmapped.final is carried
+    everything = mapping("bill", EntityOptions(include_unsettled=True)).map(raw)
+    assert everything
+    assert everything.final

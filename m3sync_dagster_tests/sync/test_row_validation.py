@@ -11,7 +11,7 @@ from m3sync_dagster.sync.results import ErrorClass, Rejected, Row, Value
 from m3sync_dagster.sync.row_validation import RowValidator
 
 
-def fitter(
+def validator(
     field: SalesforceField, kind: FieldKind = FieldKind.ANY, refers_to: str | None = None
 ) -> RowValidator:
     mapping = FieldMapping(
@@ -28,7 +28,7 @@ def fitter(
 
 
 def fit(field: SalesforceField, value: Value) -> Row | Rejected:
-    return fitter(field).fit(Mapped("r1", [value], b""))
+    return validator(field).validate(Mapped("r1", [value]))
 
 
 TEXT = SalesforceField("F__c", "string", length=5)
@@ -146,9 +146,11 @@ def test_what_does_not_fit_is_an_invalid_row(
 
 def test_a_lookup_is_set_by_external_id_where_the_field_is_one() -> None:
     reference = SalesforceField("P__c", "reference", relationship="P__r")
-    linked = fitter(reference, FieldKind.LOOKUP, "account").target
+    linked = validator(reference, FieldKind.LOOKUP, "account").target
     assert linked.columns == (Column("P__c", "P__r", "Parent_Ext__c"),)
-    plain = fitter(SalesforceField("P__c", "string", length=64), FieldKind.LOOKUP, "account").target
+    plain = validator(
+        SalesforceField("P__c", "string", length=64), FieldKind.LOOKUP, "account"
+    ).target
     assert plain.columns == (Column("P__c"),)
 
 
@@ -183,10 +185,10 @@ def test_a_text_is_cut_only_where_the_mapping_asks() -> None:
     names = {"Ext__c": 64, "Long__c": 5, "Other__c": 5}
     fields = {name: SalesforceField(name, "string", length=size) for name, size in names.items()}
     described = SalesforceObject("X__c", "X", fields)
-    row = Mapped("r1", ["  1234 6789", "12345"], b"")
-    cut = RowValidator(mapping(frozenset({"long"})), described).fit(row)
-    assert cut == Row("r1", ["1234", "12345"])
-    uncut = RowValidator(mapping(frozenset({"other"})), described).fit(row)
+    row = Mapped("r1", ["  1234 6789", "12345"])
+    cut = RowValidator(mapping(frozenset({"long"})), described).validate(row)
+    assert cut == Row("r1", ["1234", "12345"], cut=True)
+    uncut = RowValidator(mapping(frozenset({"other"})), described).validate(row)
     assert isinstance(uncut, Rejected)
     assert uncut.fields == ("Long__c",)
     assert mapping(frozenset()).seed != mapping(frozenset({"long"})).seed
@@ -194,11 +196,11 @@ def test_a_text_is_cut_only_where_the_mapping_asks() -> None:
 
 def test_what_is_cut_fits_also_where_an_emoji_counts_as_two() -> None:
     title = SalesforceField("Name", "string", length=5)
-    fitted = fitter(title, FieldKind.TITLE).fit(Mapped("r1", ["🧾🧾🧾🧾"], b""))
-    assert fitted == Row("r1", ["🧾🧾"])
+    fitted = validator(title, FieldKind.TITLE).validate(Mapped("r1", ["🧾🧾🧾🧾"]))
+    assert fitted == Row("r1", ["🧾🧾"], cut=True)
 
 
 def test_a_title_is_cut_to_what_the_org_holds() -> None:
     title = SalesforceField("Name", "string", length=4)
-    fitted = fitter(title, FieldKind.TITLE).fit(Mapped("r1", ["123456"], b""))
-    assert fitted == Row("r1", ["1234"])
+    fitted = validator(title, FieldKind.TITLE).validate(Mapped("r1", ["123456"]))
+    assert fitted == Row("r1", ["1234"], cut=True)

@@ -1,0 +1,88 @@
+"""Before a run reads anything: do the stored fingerprints speak of the place that it writes to?"""
+
+from m3sync_dagster.sync.claims import BasisChange, ClaimBasis, compare, describe_change
+from m3sync_dagster.sync.errors import ConfigurationError
+from m3sync_dagster.sync.interfaces import Destination, Ledger, OrgIdentity, Source
+from m3sync_dagster.sync.mapping import FieldMapping
+from m3sync_dagster.sync.results import NO_SUCH_RECORD, Acknowledged, Rejected, RowResult
+from m3sync_dagster.sync.target_schema import TargetSchema
+
+BATCH = 2_000
+"""Records whose external ID is written at a time."""
+
+
+def current_basis(mapping: FieldMapping, source: Source, org: OrgIdentity) -> ClaimBasis:
+    """What the fingerprints of this run are about."""
+    return ClaimBasis(
+        org.organization_id, source.organization_id, mapping.object_name, mapping.external_id_field
+    )
+
+
+def check_basis(
+    mapping: FieldMapping,
+    source: Source,
+    ledger: Ledger,
+    destination: Destination,
+    schema: TargetSchema,
+) -> tuple[ClaimBasis, ClaimBasis] | None:
+    """Log in, and withdraw stored fingerprints that speak of another place.
+
+    Returns:
+        Both bases, the stored one first, where fingerprints of another place were dropped.
+
+    Raises:
+        ConfigurationError: the external ID field has changed, and the known records cannot get
+            the new external ID.
+        SyncError: Salesforce or the database could not be asked.
+    """
+    current = current_basis(mapping, source, destination.identity())
+    stored = ledger.basis()
+    change = compare(stored, current)
+    if change is BasisChange.OTHER_KEY:
+        schema.require_current()
+        _write_external_ids(mapping, ledger, destination)
+    if change is not BasisChange.NONE:
+        ledger.set_basis(current, change)
+    return (stored, current) if stored and change is BasisChange.OTHER_PLACE else None
+
+
+def other_place(credential: str, stored: ClaimBasis, current: ClaimBasis) -> ConfigurationError:
+    """What people are told when a run finds that it writes to another place."""
+    return ConfigurationError(
+        f"{describe_change(credential, stored, current)}: every record is compared anew",
+        "Nothing to do if that is meant. Otherwise correct the credential or the integration; "
+        "the records in the former place stay as they are.",
+    )
+
+
+def _write_external_ids(mapping: FieldMapping, ledger: Ledger, destination: Destination) -> None:
+    """Give the known records their m3ter ids in the new external ID field, by Salesforce Id.
+
+    Without it, every upsert by the new field would create a second record.
+    """
+    for ids in ledger.keyed(BATCH):
+        changes = {
+            salesforce_id: {mapping.external_id_field: m3ter_id}
+            for salesforce_id, m3ter_id in ids.items()
+        }
+        for results in destination.update(mapping.object_name, changes):
+            ledger.forget([ids[one.m3ter_id] for one in results if _is_gone(one)])
+            _require_written(mapping, ids, results)
+
+
+def _is_gone(result: RowResult) -> bool:
+    return isinstance(result, Rejected) and result.code in NO_SUCH_RECORD
+
+
+def _require_written(mapping: FieldMapping, ids: dict[str, str], results: list[RowResult]) -> None:
+    for result in results:
+        if isinstance(result, Acknowledged) or _is_gone(result):
+            continue
+        raise ConfigurationError(
+            f"the external ID field of {mapping.entity.name} is {mapping.external_id_field} now, "
+            f"and Salesforce did not take it for the record {ids[result.m3ter_id]} "
+            f"({result.m3ter_id}): {result.code}: {result.message}",
+            "Correct that record in Salesforce, or set external_id_field back. No record was "
+            "sent, so that none is created twice.",
+            ("entities", mapping.entity.name, "external_id_field"),
+        )
