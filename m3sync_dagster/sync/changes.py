@@ -12,7 +12,7 @@ import xxhash
 
 from m3sync_dagster.sync.interfaces import KnownRows, RecordHash
 from m3sync_dagster.sync.mapping import FieldMapping, Mapped
-from m3sync_dagster.sync.results import Rejected, Row
+from m3sync_dagster.sync.results import Rejected, Row, Value
 from m3sync_dagster.sync.row_validation import RowValidator
 from m3sync_dagster.sync.target_schema import TargetSchema
 
@@ -28,7 +28,8 @@ class Candidate:
         final: whether m3ter calculates it no more; otherwise it is carried only if Salesforce
             holds it already.
         row: the row; ``None`` where ``rejected`` says why not.
-        fingerprint: 16 bytes that stand for the row's values and their fields.
+        fingerprint: 16 bytes that stand for the values and their fields. Values that do not fit
+            the org's fields have one too: Salesforce may hold them from before a field changed.
     """
 
     m3ter_id: str
@@ -47,9 +48,14 @@ def build_candidate(mapping: FieldMapping, validator: RowValidator, raw: bytes) 
         return Candidate(mapped.rejected.m3ter_id, mapped.final, rejected=mapped.rejected)
     valid = validator.validate(mapped)
     if isinstance(valid, Rejected):
-        return Candidate(mapped.m3ter_id, mapped.final, rejected=valid)
-    fingerprint = xxhash.xxh3_128_digest(_ENCODE(valid.values), mapping.row_seed)
-    return Candidate(mapped.m3ter_id, mapped.final, valid, fingerprint=fingerprint)
+        fingerprint = _fingerprint(mapping, mapped.values)
+        return Candidate(mapped.m3ter_id, mapped.final, None, valid, fingerprint)
+    fingerprint = _fingerprint(mapping, valid.values)
+    return Candidate(mapped.m3ter_id, mapped.final, valid, None, fingerprint)
+
+
+def _fingerprint(mapping: FieldMapping, values: list[Value]) -> bytes:
+    return xxhash.xxh3_128_digest(_ENCODE(values), mapping.row_seed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,10 +147,10 @@ class ChangeDetector:
             if not candidate.final and m3ter_id not in held:
                 continue
             seen = RecordHash(m3ter_id, candidate.fingerprint, digest)
-            if candidate.rejected:
-                found.invalid.append(candidate.rejected)
-            elif candidate.row and held.get(m3ter_id) == candidate.fingerprint:
+            if candidate.fingerprint and held.get(m3ter_id) == candidate.fingerprint:
                 found.confirmed.append(seen)
+            elif candidate.rejected:
+                found.invalid.append(candidate.rejected)
             elif candidate.row:
                 changed[m3ter_id] = ChangedRow(seen, candidate.row, m3ter_id in held)
         found.unchanged += len(found.confirmed)

@@ -6,10 +6,11 @@ Nothing here holds more than a batch of records: what is to be sent waits in the
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
+from itertools import chain, islice
 
 from m3sync_dagster.sync.changes import BatchChanges, ChangeDetector
 from m3sync_dagster.sync.interfaces import (
+    COLLECTION_ROWS,
     COLLECTIONS_UP_TO,
     Destination,
     Ledger,
@@ -175,13 +176,16 @@ class EntitySync:
         for all_rows in (False, True):
             while ready := self._ledger.ready(all_rows=all_rows):
                 # Few rows travel together whatever their shape; many need a file for each.
-                together = ready if sum(n for _, n in ready) <= COLLECTIONS_UP_TO else ready[:1]
-                yield from self._send_shapes(dict(together), all_rows=all_rows)
+                few = sum(n for _, n in ready) <= COLLECTIONS_UP_TO
+                together = dict(ready if few else ready[:1])
+                yield from self._send_shapes(together, all_rows=all_rows, few=few)
                 self._parents.send()
 
-    def _send_shapes(self, ready: dict[int, int], *, all_rows: bool) -> Iterator[int]:
+    def _send_shapes(self, ready: dict[int, int], *, all_rows: bool, few: bool) -> Iterator[int]:
         shapes, count = list(ready), sum(ready.values())
-        rows = self._ledger.staged(shapes, all_rows=all_rows)
+        if few and not all_rows:
+            count = self._in_full_calls(count)
+        rows = islice(self._ledger.staged(shapes, all_rows=all_rows), count)
         tries = max(self._tries[shape] for shape in shapes)
         group = replace(self._groups().group(shapes, rows, count), tries=tries)
         answered = self._answered
@@ -192,6 +196,15 @@ class EntitySync:
         left = self._answered - answered < count
         for shape in shapes:
             self._tries[shape] = tries + 1 if left else 0
+
+    def _in_full_calls(self, count: int) -> int:
+        """How many of the ready rows go now: if others wait for them, what fills whole calls.
+
+        The rest of them goes with the next level, and so saves a call.
+        """
+        waiting = sum(n for _, n in self._ledger.ready(all_rows=True)) - count
+        whole = count - count % COLLECTION_ROWS
+        return whole if waiting and whole else count
 
     def _account(self, results: Sequence[RowResult]) -> None:
         """Record results, and count them only then."""

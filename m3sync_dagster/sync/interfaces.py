@@ -118,6 +118,12 @@ COLLECTIONS_UP_TO = 2_000
 Source: Salesforce Bulk API 2.0 guide, introduction.
 """
 
+COLLECTION_ROWS = 200
+"""Rows that one call of sObject Collections takes.
+
+Source: REST API Developer Guide, "Upsert Multiple Records with Collections".
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Group:

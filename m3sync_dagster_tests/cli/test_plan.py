@@ -89,10 +89,10 @@ def test_a_row_that_rests_is_not_among_what_would_be_sent(stage: Stage) -> None:
     organization.change("accounts", other, name="Another name")
     account = plan(stage)
     assert [row["m3ter_id"] for row in account.pop("sample")] == [other]
-    assert account == {"create": 0, "update": 1, "unchanged": 4, "invalid": 0, "resting": 1}
+    assert account == {"create": 0, "update": 1, "unchanged": 4, "invalid": 0, "paused": 1}
     organization.change("accounts", bad, name="Now it is another row")
     account = plan(stage)
-    assert (account["create"], "resting" in account) == (1, False)
+    assert (account["create"], "paused" in account) == (1, False)
 
 
 def test_a_mapping_that_does_not_fit_the_org_is_a_failure(stage: Stage) -> None:
