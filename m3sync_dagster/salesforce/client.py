@@ -11,6 +11,7 @@ from m3sync_dagster.salesforce.bulk_ingest import MOST_BYTES, IngestJobs
 from m3sync_dagster.salesforce.credential import ConnectedApp
 from m3sync_dagster.salesforce.describe import Describer
 from m3sync_dagster.salesforce.errors import blocking_error
+from m3sync_dagster.salesforce.organization import read_organization
 from m3sync_dagster.salesforce.query import RecordQuery
 from m3sync_dagster.salesforce.sobject_collections import RETRY_DELAYS, with_jitter
 from m3sync_dagster.salesforce.tooling import (
@@ -25,6 +26,7 @@ from m3sync_dagster.sync.interfaces import (
     DescribeCache,
     Group,
     JobLog,
+    Organization,
     OrgIdentity,
     SalesforceObject,
     Target,
@@ -198,6 +200,14 @@ class SalesforceClient:
         """
         token = self.transport.token
         return OrgIdentity(token.organization_id or f"host:{token.instance}", token.user_id)
+
+    def organization(self) -> Organization:
+        """Read what the org says of itself, with one query.
+
+        Raises:
+            SyncError: Salesforce could not be asked.
+        """
+        return read_organization(self.transport)
 
     def log_in(self) -> str:
         """Log in now and not at the first need; gives the host of the org.

@@ -82,6 +82,23 @@ class OrgIdentity:
 
 
 @dataclass(frozen=True, slots=True)
+class Organization:
+    """What an org says of itself.
+
+    Args:
+        id: its 15-character Id.
+        name: the name that its admin gave it.
+        is_sandbox: whether it is a sandbox and not production.
+        instance: the name of the instance that it runs on, such as ``USA1S``.
+    """
+
+    id: str
+    name: str
+    is_sandbox: bool
+    instance: str
+
+
+@dataclass(frozen=True, slots=True)
 class Column:
     """One Salesforce field that rows carry.
 

@@ -26,10 +26,11 @@ class Job:
 
 
 class Jobs:
-    """The jobs of one org."""
+    """The jobs of one org, all of which one user makes."""
 
-    def __init__(self, rows: Rows) -> None:
+    def __init__(self, rows: Rows, user_id: str) -> None:
         self._rows = rows
+        self._user_id = user_id
         self._jobs: dict[str, Job] = {}
         self._numbers = count(1)
 
@@ -38,7 +39,8 @@ class Jobs:
         job_id = f"750{next(self._numbers):015}"
         now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S}.000+0000"
         state = "Open" if kind == "ingest" else "UploadComplete"
-        self._jobs[job_id] = Job({"id": job_id, "state": state, "createdDate": now} | asked)
+        own = {"id": job_id, "state": state, "createdDate": now, "createdById": self._user_id}
+        self._jobs[job_id] = Job(own | asked)
         return self._jobs[job_id].info
 
     def list(self) -> dict[str, Any]:

@@ -38,16 +38,21 @@ class Org:
         public_key: what JWTs are checked with; ``None``: the client's secret is what opens it.
         limit_info: whether answers tell how many API calls are used.
         calls: every request so far.
+        organization_id, user_id: what it calls itself and the user that acts in it.
+        names_itself: whether a token answer says both, as documented.
     """
 
     def __init__(self) -> None:
         self.rows = Rows()
-        self.jobs = Jobs(self.rows)
+        self.user_id = "0055e00000TerseAAC"
+        self.jobs = Jobs(self.rows, self.user_id)
         self.packages: dict[str, str] = {}
         self.tooling = "open"
         self.public_key: str | None = None
         self.limit_info = False
         self.calls: list[str] = []
+        self.organization_id = "00D5e00000TerseEAC"
+        self.names_itself = True
 
     def install(self, text: str, namespace: str = "", name: str = "") -> None:
         """Add the objects of a package, or of the org itself."""
@@ -118,7 +123,10 @@ class Org:
             told = {"error": "invalid_grant", "error_description": "authentication failure"}
             return _json(told, 400)
         address = str(request.base_url).rstrip("/")
-        return _json({"access_token": TOKEN, "instance_url": address, "token_type": "Bearer"})
+        told = {"access_token": TOKEN, "instance_url": address, "token_type": "Bearer"}
+        if self.names_itself:
+            told["id"] = f"https://login.salesforce.com/id/{self.organization_id}/{self.user_id}"
+        return _json(told)
 
     def _limits(self) -> Response:
         return _json({"DailyApiRequests": {"Max": 15000, "Remaining": 14982}})
@@ -148,9 +156,15 @@ class Org:
         return _json({"size": len(records), "done": True, "records": records})
 
     def _query(self, soql: str) -> Response:
+        if soql.endswith(" FROM Organization"):
+            return _json({"totalSize": 1, "done": True, "records": [self._itself()]})
         paths, found = self.rows.select(soql)
         records = [_nested(zip(paths, values, strict=True)) for values in found]
         return _json({"totalSize": len(records), "done": True, "records": records[:2000]})
+
+    def _itself(self) -> dict[str, Any]:
+        known = {"Name": "Terse", "IsSandbox": False, "InstanceName": "EU45"}
+        return {"attributes": {"type": "Organization"}, "Id": self.organization_id} | known
 
     def _many(self, object_name: str, key: str, body: bytes) -> Response:
         rows = _decode(body)["records"]

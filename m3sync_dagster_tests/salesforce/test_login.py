@@ -85,5 +85,8 @@ def test_a_private_key_that_is_none_is_a_configuration_error(sandbox: Sandbox, p
     org.close()
 
 
-def test_the_login_says_which_org_and_user_it_reached(org: SalesforceClient) -> None:
-    assert org.identity() == OrgIdentity("00D000000000001", "005000000000001")
+def test_the_login_says_which_org_and_user_it_reached(
+    org: SalesforceClient, sandbox: Sandbox
+) -> None:
+    known = sandbox.inside.identity
+    assert org.identity() == OrgIdentity(known.organization_id[:15], known.user_id[:15])

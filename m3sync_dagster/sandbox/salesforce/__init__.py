@@ -5,6 +5,7 @@ name fails here as it would there. ``create_app`` makes one; ``/sandbox/...`` is
 """
 
 from m3sync_dagster.sandbox.salesforce.app import METADATA, create_app
+from m3sync_dagster.sandbox.salesforce.identity import Identity
 from m3sync_dagster.sandbox.salesforce.org import Credentials, Org
 
-__all__ = ["METADATA", "Credentials", "Org", "create_app"]
+__all__ = ["METADATA", "Credentials", "Identity", "Org", "create_app"]

@@ -26,6 +26,7 @@ from m3sync_dagster.sandbox.salesforce import (
 from m3sync_dagster.sandbox.salesforce.dx_source import read_schema
 from m3sync_dagster.sandbox.salesforce.errors import ApiError, not_found
 from m3sync_dagster.sandbox.salesforce.http import answer
+from m3sync_dagster.sandbox.salesforce.identity import Identity
 from m3sync_dagster.sandbox.salesforce.middleware import Gate
 from m3sync_dagster.sandbox.salesforce.org import Credentials, Org, Package
 
@@ -44,6 +45,7 @@ Endpoint = Callable[[Request], Any]
 
 _ENDPOINTS: list[tuple[str, str, Endpoint]] = [
     ("POST", "/services/oauth2/token", token_endpoint.token),
+    ("GET", "/services/oauth2/userinfo", token_endpoint.user_info),
     ("GET", "/services/data", org_endpoints.versions),
     ("GET", _DATA, org_endpoints.resources),
     ("GET", f"{_DATA}/limits", org_endpoints.limits),
@@ -90,7 +92,10 @@ _ENDPOINTS: list[tuple[str, str, Endpoint]] = [
 
 
 def create_app(
-    metadata: Path = METADATA, prefix: str = "", credentials: Credentials | None = None
+    metadata: Path = METADATA,
+    prefix: str = "",
+    credentials: Credentials | None = None,
+    identity: Identity | None = None,
 ) -> Starlette:
     """An org without records. ``app.state.org`` is the ``Org`` behind it.
 
@@ -98,11 +103,12 @@ def create_app(
         metadata: a Salesforce DX project; its objects and fields are the org's.
         prefix: the namespace of a managed package that brings them; empty for none.
         credentials: what the token endpoint accepts; the sandbox's own by default.
+        identity: which org it is; one that no other sandbox has by default.
 
     Raises:
         FileNotFoundError: there is no object in the metadata.
     """
-    org = Org(read_schema(metadata, prefix), credentials or Credentials())
+    org = Org(read_schema(metadata, prefix), credentials or Credentials(), identity)
     if prefix:
         org.packages.append(Package("m3ter Connector", prefix))
     routes = _routes()

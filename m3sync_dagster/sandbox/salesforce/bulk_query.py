@@ -14,7 +14,6 @@ from starlette.responses import Response
 from m3sync_dagster.sandbox.salesforce.errors import ApiError, not_found
 from m3sync_dagster.sandbox.salesforce.http import JsonObject, answer, org_of, read_object
 from m3sync_dagster.sandbox.salesforce.job_state import Progress, State, timestamp
-from m3sync_dagster.sandbox.salesforce.org import USER_ID
 from m3sync_dagster.sandbox.salesforce.query_engine import Found, Query
 from m3sync_dagster.sandbox.salesforce.soql import parse
 
@@ -27,12 +26,24 @@ class QueryJob:
     """A query whose results are fetched as CSV in pages."""
 
     id: str
+    created_by: str
     operation: str
     version: str
     query: Query
     found: list[Found]
     progress: Progress = field(default_factory=lambda: Progress(State.JOB_COMPLETE))
     created: str = field(default_factory=timestamp)
+
+    def abort(self) -> None:
+        """Stops it.
+
+        Raises:
+            ApiError: it has ended already, as far as the client knows.
+        """
+        if self.progress.ended:
+            message = "Aborting already Completed Job not allowed"
+            raise ApiError(400, "INVALIDJOBSTATE", message)
+        self.progress.state = State.ABORTED
 
     def page(self, start: int, size: int) -> bytes:
         """The rows from ``start``, below a header."""
@@ -57,7 +68,9 @@ async def create(request: Request) -> Response:
     query = Query(org, select, deleted=_OPERATIONS[operation])
     found = await run_in_threadpool(query.run)
     version = str(request.path_params["version"]).removeprefix("v")
-    job = QueryJob(f"750{org.serial():012d}AAA", operation, version, query, found)
+    job = QueryJob(
+        f"750{org.serial():012d}AAA", org.identity.user_id, operation, version, query, found
+    )
     org.exports[job.id] = job
     return answer(_info(job, State.UPLOAD_COMPLETE))
 
@@ -78,10 +91,10 @@ async def info(request: Request) -> Response:
 async def abort(request: Request) -> Response:
     """``PATCH .../jobs/query/{id}``: aborts it."""
     job = _job(request)
-    if (await read_object(request)).get("state") != State.ABORTED or job.progress.ended:
-        message = "Aborting already Completed Job not allowed"
-        raise ApiError(400, "INVALIDJOBSTATE", message)
-    job.progress.state = State.ABORTED
+    state = (await read_object(request)).get("state")
+    if state != State.ABORTED:
+        raise ApiError(400, "INVALIDJOBSTATE", f"Invalid state: {state}")
+    job.abort()
     return answer(_info(job, State.ABORTED))
 
 
@@ -125,7 +138,7 @@ def _info(job: QueryJob, state: State) -> JsonObject:
         "id": job.id,
         "operation": job.operation,
         "object": job.query.table.definition.name,
-        "createdById": USER_ID,
+        "createdById": job.created_by,
         "createdDate": job.created,
         "systemModstamp": job.created,
         "state": state,

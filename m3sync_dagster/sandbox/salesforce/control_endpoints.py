@@ -6,11 +6,12 @@ Nothing here needs a session or counts as an API call.
 import re
 from typing import Any
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
 from m3sync_dagster.sandbox.salesforce.deploy_endpoints import assign
-from m3sync_dagster.sandbox.salesforce.errors import ApiError
+from m3sync_dagster.sandbox.salesforce.errors import ApiError, not_found
 from m3sync_dagster.sandbox.salesforce.http import (
     JsonObject,
     answer,
@@ -94,7 +95,9 @@ async def change_setup(request: Request) -> Response:
 
     ``{"readable": false}`` takes the permission View Setup away; ``{"packages": [{"name",
     "namespace"}]}`` says which managed packages are installed; ``{"assign": "name"}`` assigns a
-    permission set that was deployed.
+    permission set that was deployed. ``{"refresh": true}`` makes it another org: a new organization
+    Id, without records, jobs and sessions. ``{"abort": ["750…"]}`` aborts jobs as an admin does on
+    the page Bulk Data Load Jobs.
     """
     org = org_of(request)
     asked = await read_object(request)
@@ -103,7 +106,25 @@ async def change_setup(request: Request) -> Response:
         org.packages = [Package(**package) for package in asked["packages"]]
     if "assign" in asked:
         assign(org, asked["assign"])
+    if asked.get("refresh"):
+        await run_in_threadpool(org.refresh)
+    for job_id in asked.get("abort", ()):
+        _abort(org, job_id)
     return Response(status_code=204)
+
+
+def _abort(org: Org, job_id: str) -> None:
+    """Abort an ingest job or a query job.
+
+    Raises:
+        ApiError: there is no such job, or it has ended.
+    """
+    if job_id in org.jobs:
+        org.jobs[job_id].abort()
+    elif job_id in org.exports:
+        org.exports[job_id].abort()
+    else:
+        raise not_found()
 
 
 async def change_schema(request: Request) -> Response:

@@ -21,7 +21,7 @@ from m3sync_dagster.sandbox.salesforce.http import (
 )
 from m3sync_dagster.sandbox.salesforce.ingest_jobs import DELIMITERS, IngestJob
 from m3sync_dagster.sandbox.salesforce.job_state import State
-from m3sync_dagster.sandbox.salesforce.org import USER_ID, Org
+from m3sync_dagster.sandbox.salesforce.org import Org
 
 LARGEST_UPLOAD = 112_500_000
 """Bytes of an upload: 150 MB once it is encoded in base64. Source: "Limits" of the same guide."""
@@ -171,7 +171,7 @@ def _summary(job: IngestJob, state: State) -> JsonObject:
         "id": job.id,
         "operation": "upsert",
         "object": job.object,
-        "createdById": USER_ID,
+        "createdById": job.created_by,
         "createdDate": job.created,
         "systemModstamp": job.created,
         "state": state,

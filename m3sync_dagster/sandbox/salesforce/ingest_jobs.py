@@ -107,6 +107,7 @@ class IngestJob:
         """Opens its files and notes when it was made."""
         self.id = f"750{self.org.serial():012d}AAA"
         self.created = timestamp()
+        self.created_by = self.org.identity.user_id
         self._upload = _temporary_file()
         self.successes = ResultSet("sf__Id", "sf__Created")
         self.failures = ResultSet("sf__Id", "sf__Error")

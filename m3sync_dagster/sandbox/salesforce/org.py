@@ -5,13 +5,14 @@ import threading
 from collections import Counter, deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from m3sync_dagster.sandbox.salesforce.errors import ApiError, not_found
 from m3sync_dagster.sandbox.salesforce.faults import Faults
 from m3sync_dagster.sandbox.salesforce.field_values import Value
+from m3sync_dagster.sandbox.salesforce.identity import Identity, random_id
 from m3sync_dagster.sandbox.salesforce.record_table import Table
 from m3sync_dagster.sandbox.salesforce.schema import NUMERIC, FieldDef, ObjectDef, Schema
 
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
     from m3sync_dagster.sandbox.salesforce.deploy_endpoints import Deploy
     from m3sync_dagster.sandbox.salesforce.ingest_jobs import IngestJob
     from m3sync_dagster.sandbox.salesforce.query_endpoints import Cursor
-
-ORG_ID = "00D000000000001EAA"
-USER_ID = "005000000000001AAA"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +77,7 @@ class Org:
     Args:
         schema: objects and fields.
         credentials: what the token endpoint accepts.
+        identity: which org this is; one that no other sandbox has by default.
 
     Attributes:
         packages: the managed packages that are installed.
@@ -86,9 +85,12 @@ class Org:
         permission_sets: those that were deployed, by name.
     """
 
-    def __init__(self, schema: Schema, credentials: Credentials) -> None:
+    def __init__(
+        self, schema: Schema, credentials: Credentials, identity: Identity | None = None
+    ) -> None:
         self.schema = schema
         self.credentials = credentials
+        self.identity = identity or Identity()
         self.faults = Faults()
         self.usage = Usage()
         self.calls = Calls()
@@ -149,6 +151,20 @@ class Org:
         with self.lock:
             for table in self._tables.values():
                 table.clear()
+
+    def refresh(self) -> None:
+        """Becomes another org at the same address, as a refreshed sandbox does.
+
+        It has a new organization Id, no records, no jobs and no sessions; users keep their Ids.
+        """
+        for job in self.jobs.values():
+            job.aborting = True
+            job.settle()
+        with self.lock:
+            self.identity = replace(self.identity, organization_id=random_id("00D"))
+            self.clear_records()
+            for store in (self.jobs, self.exports, self.cursors, self.deploys, self.sessions):
+                store.clear()
 
     def delete(self, table: Table, number: int) -> None:
         """Deletes a record and empties the lookups that point to it."""

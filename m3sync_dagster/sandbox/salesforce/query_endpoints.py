@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from m3sync_dagster.sandbox.salesforce.errors import ApiError
+from m3sync_dagster.sandbox.salesforce.flat_query import Sources, select_flat
 from m3sync_dagster.sandbox.salesforce.http import JsonObject, answer, base_of, org_of
 from m3sync_dagster.sandbox.salesforce.org import Org
 from m3sync_dagster.sandbox.salesforce.query_engine import Found, Query
@@ -18,6 +19,10 @@ from m3sync_dagster.sandbox.salesforce.soql import malformed, parse
 
 PAGE = 2000
 _BATCH_SIZE = re.compile(r"batchSize\s*=\s*(\d+)", re.IGNORECASE)
+_SETUP: Sources = {
+    "organization": lambda org: [org.identity.organization_row()],
+    "user": lambda org: [org.identity.user_row(org.credentials.username)],
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +50,8 @@ def _first_page(request: Request, *, deleted: bool) -> Response:
     if not text:
         raise malformed("A query string has to be specified")
     select = parse(text)
+    if (setup := select_flat(org, select, _SETUP)) is not None:
+        return answer(setup)
     asked = Query(org, select, deleted=deleted)
     found = asked.run()
     if select.count:

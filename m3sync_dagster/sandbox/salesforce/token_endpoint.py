@@ -16,7 +16,7 @@ import jwt
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from m3sync_dagster.sandbox.salesforce.org import ORG_ID, USER_ID, Credentials, Org
+from m3sync_dagster.sandbox.salesforce.org import Credentials, Org
 
 _JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 _AUDIENCES = ["https://login.salesforce.com", "https://test.salesforce.com"]
@@ -44,15 +44,28 @@ async def token(request: Request) -> JSONResponse:
     return JSONResponse(_session(org, base))
 
 
+async def user_info(request: Request) -> JSONResponse:
+    """``GET /services/oauth2/userinfo``: as whom a session acts.
+
+    Source: Salesforce Help, "The UserInfo Endpoint": another session is refused as 403.
+    """
+    org: Org = request.app.state.org
+    session = request.headers.get("authorization", "").partition(" ")[2]
+    if session not in org.sessions:
+        return JSONResponse("Bad_OAuth_Token", status_code=403)
+    base = str(request.base_url).rstrip("/")
+    return JSONResponse(org.identity.user_info(org.credentials.username, base))
+
+
 def _session(org: Org, base: str) -> dict[str, str]:
-    access_token = f"{ORG_ID[:15]}!{secrets.token_urlsafe(40)}"
+    access_token = f"{org.identity.organization_id[:15]}!{secrets.token_urlsafe(40)}"
     org.sessions.add(access_token)
     return {
         "access_token": access_token,
         "signature": base64.b64encode(secrets.token_bytes(32)).decode(),
         "scope": "api",
         "instance_url": base,
-        "id": f"{base}/id/{ORG_ID}/{USER_ID}",
+        "id": f"{base}/id/{org.identity.organization_id}/{org.identity.user_id}",
         "token_type": "Bearer",
         "issued_at": str(int(time.time() * 1000)),
     }

@@ -4,24 +4,16 @@ Source: Salesforce Tooling API guide, "InstalledSubscriberPackage" and "CustomFi
 the permission View Setup and Configuration.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from m3sync_dagster.sandbox.salesforce.errors import ApiError
-from m3sync_dagster.sandbox.salesforce.http import JsonObject, answer, org_of
+from m3sync_dagster.sandbox.salesforce.flat_query import Flat, Sources, select_flat
+from m3sync_dagster.sandbox.salesforce.http import answer, org_of
 from m3sync_dagster.sandbox.salesforce.org import Org
-from m3sync_dagster.sandbox.salesforce.soql import (
-    Comparison,
-    Condition,
-    Junction,
-    malformed,
-    parse,
-)
-
-Flat = dict[str, str | None]
-"""A record by the paths of its values."""
+from m3sync_dagster.sandbox.salesforce.soql import malformed, parse
 
 
 async def query(request: Request) -> Response:
@@ -30,13 +22,11 @@ async def query(request: Request) -> Response:
     if not text:
         raise malformed("A query string has to be specified")
     select = parse(text)
-    source = _SOURCES.get(select.object.casefold())
-    if source is None or not org.setup_readable:
+    found = select_flat(org, select, _SOURCES) if org.setup_readable else None
+    if found is None:
         message = f"sObject type '{select.object}' is not supported."
         raise ApiError(400, "INVALID_TYPE", message)
-    found = [flat for flat in source(org) if select.where is None or _holds(select.where, flat)]
-    records = [_nested(select.object, flat, select.paths) for flat in found]
-    return answer({"size": len(found), "totalSize": len(found), "done": True, "records": records})
+    return answer(found)
 
 
 def _packages(org: Org) -> Iterator[Flat]:
@@ -60,29 +50,7 @@ def _custom_fields(org: Org) -> Iterator[Flat]:
                 }
 
 
-_SOURCES: dict[str, Callable[[Org], Iterator[Flat]]] = {
+_SOURCES: Sources = {
     "installedsubscriberpackage": _packages,
     "customfield": _custom_fields,
 }
-
-
-def _holds(condition: Condition, flat: Flat) -> bool:
-    if isinstance(condition, Junction) and condition.word == "and":
-        return all(_holds(part, flat) for part in condition.parts)
-    if isinstance(condition, Comparison) and condition.operator == "=":
-        held = str(flat.get(condition.path)).casefold()
-        return held == str(condition.values[0].value).casefold()
-    raise ApiError(400, "MALFORMED_QUERY", "Only equals comparisons permitted")
-
-
-def _nested(name: str, flat: Flat, paths: list[str]) -> JsonObject:
-    record: JsonObject = {"attributes": {"type": name}}
-    for path in paths:
-        if path not in flat:
-            raise ApiError(400, "INVALID_FIELD", f"No such column '{path}' on entity '{name}'")
-        outer, _, inner = path.partition(".")
-        if inner:
-            record.setdefault(outer, {})[inner] = flat[path]
-        else:
-            record[outer] = flat[path]
-    return record

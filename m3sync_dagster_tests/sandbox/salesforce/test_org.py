@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from m3sync_dagster.entities import ENTITIES
-from m3sync_dagster.sandbox.salesforce import Credentials, create_app
+from m3sync_dagster.sandbox.salesforce import Credentials, Org, create_app
 from m3sync_dagster.sandbox.server import running
 from m3sync_dagster_tests.sandbox.salesforce.plain_client import ACCOUNT, BALANCE, KEY, Client, Json
 
@@ -30,7 +30,11 @@ FAKES = Credentials()
     ],
 )
 def test_client_credentials(
-    client: Client, form: Json, auth: tuple[str, str] | None, error: str | None
+    client: Client,
+    served: tuple[str, Org],
+    form: Json,
+    auth: tuple[str, str] | None,
+    error: str | None,
 ) -> None:
     base = str(client.http.base_url).rstrip("/")
     answer = httpx.post(f"{base}{TOKEN}", data=form, auth=auth)
@@ -38,7 +42,8 @@ def test_client_credentials(
     assert answer.status_code == (400 if error else 200)
     assert answer.json().get("error") == error
     if not error:
-        assert answer.json()["access_token"].startswith("00D000000000001!")
+        organization_id = served[1].identity.organization_id
+        assert answer.json()["access_token"].startswith(f"{organization_id[:15]}!")
         assert answer.json()["instance_url"] == base
 
 

@@ -1,0 +1,41 @@
+"""Asking an org which one it is.
+
+Source: Object Reference for the Salesforce Platform, "Organization".
+"""
+
+import msgspec
+
+from m3sync_dagster.salesforce.transport import Transport
+from m3sync_dagster.sync.errors import RemoteError
+from m3sync_dagster.sync.interfaces import Organization
+
+_SOQL = "SELECT Id, Name, IsSandbox, InstanceName FROM Organization"
+SHORT_ID = 15
+"""Characters that tell Ids apart; the three after them only guard the case of these."""
+
+
+class _Row(msgspec.Struct, rename="pascal"):
+    id: str
+    name: str | None = None
+    is_sandbox: bool = False
+    instance_name: str | None = None
+
+
+class _Page(msgspec.Struct):
+    records: list[_Row]
+
+
+def read_organization(transport: Transport) -> Organization:
+    """Read the one record of the object Organization.
+
+    Raises:
+        SyncError: Salesforce could not be asked, or does not show the record.
+    """
+    page = transport.fetch("GET", "/query", _Page, params={"q": _SOQL})
+    if not page.records:
+        raise RemoteError(
+            "Salesforce shows this user no Organization record",
+            "Give the integration user the permission API Enabled, and run the command again.",
+        )
+    row = page.records[0]
+    return Organization(row.id[:SHORT_ID], row.name or "", row.is_sandbox, row.instance_name or "")

@@ -1,0 +1,90 @@
+"""Each sandbox is an org of its own, says which one, and can become another."""
+
+import httpx
+import pytest
+
+from m3sync_dagster.sandbox.salesforce import Identity, create_app
+from m3sync_dagster.sandbox.server import running
+from m3sync_dagster_tests.sandbox.salesforce.plain_client import ACCOUNT, KEY, Client, Json
+
+
+def user_info(client: Client) -> Json:
+    answer = client.http.get("/services/oauth2/userinfo")
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def organization(client: Client) -> Json:
+    soql = "SELECT Id, Name, IsSandbox, InstanceName, NamespacePrefix FROM Organization LIMIT 1"
+    return client.query(soql)["records"][0]
+
+
+def test_two_sandboxes_are_two_orgs_with_two_users() -> None:
+    one, other = create_app().state.org.identity, create_app().state.org.identity
+    assert one.organization_id != other.organization_id
+    assert one.user_id != other.user_id
+    assert (one.organization_id[:3], one.user_id[:3]) == ("00D", "005")
+    assert (len(one.organization_id), len(one.user_id)) == (18, 18)
+
+
+def test_a_test_can_say_which_org_it_is() -> None:
+    named = Identity("00D000000000001EAA", "005000000000001AAA", name="Acme", is_sandbox=False)
+    with running(create_app(identity=named)) as url, httpx.Client(base_url=url) as http:
+        client = Client(http)
+        found = organization(client)
+        assert user_info(client)["user_id"] == "005000000000001AAA"
+    assert (found["Id"], found["Name"], found["IsSandbox"]) == (
+        named.organization_id,
+        "Acme",
+        False,
+    )
+
+
+def test_what_an_org_says_of_itself_agrees(own_client: Client) -> None:
+    info, row = user_info(own_client), organization(own_client)
+    condition = f"Id = '{info['user_id']}'"
+    users = own_client.query(f"SELECT Username, IsActive FROM User WHERE {condition}")["records"]  # noqa: S608
+    assert info["organization_id"] == row["Id"]
+    assert users[0]["Username"] == info["preferred_username"]
+    assert own_client.query("SELECT count() FROM Organization")["totalSize"] == 1
+    refused = own_client.get("/query", q="SELECT Nothing FROM Organization")
+    assert refused.json()[0]["errorCode"] == "INVALID_FIELD"
+
+
+def test_another_session_learns_nothing(own_client: Client) -> None:
+    own_client.http.headers["Authorization"] = "Bearer nobody"
+    assert own_client.http.get("/services/oauth2/userinfo").status_code == 403
+
+
+def test_a_refreshed_sandbox_is_another_org(own_client: Client) -> None:
+    own_client.upsert([{KEY: "a1", "Name": "A"}])
+    job = own_client.start(f"{KEY},Name\na2,B\n")
+    before = user_info(own_client)
+    assert own_client.http.post("/sandbox/setup", json={"refresh": True}).status_code == 204
+    assert own_client.http.get("/services/oauth2/userinfo").status_code == 403
+    own_client.login()
+    after = user_info(own_client)
+    assert after["organization_id"] != before["organization_id"]
+    assert after["user_id"] == before["user_id"]
+    assert own_client.records() == {}
+    assert own_client.get(f"/jobs/ingest/{job}").status_code == 404
+
+
+@pytest.mark.parametrize("kind", ["ingest", "query"])
+def test_an_admin_aborts_a_job(own_client: Client, kind: str) -> None:
+    if kind == "ingest":
+        job = own_client.new_job()
+    else:
+        asked = {"operation": "query", "query": f"SELECT Id FROM {ACCOUNT}"}  # noqa: S608
+        job = own_client.send("POST", "/jobs/query", asked).json()["id"]
+    assert own_client.http.post("/sandbox/setup", json={"abort": [job]}).status_code == 204
+    assert own_client.get(f"/jobs/{kind}/{job}").json()["state"] == "Aborted"
+    again = own_client.http.post("/sandbox/setup", json={"abort": ["750unknown"]})
+    assert again.status_code == 404
+
+
+def test_a_job_names_its_user_and_operation(own_client: Client) -> None:
+    own_client.new_job()
+    listed = own_client.get("/jobs/ingest").json()["records"][0]
+    assert listed["createdById"] == user_info(own_client)["user_id"]
+    assert (listed["operation"], listed["contentType"]) == ("upsert", "CSV")
