@@ -16,11 +16,14 @@ BASIS = (
 
 SET_BASIS = """
 INSERT INTO m3sync.claim_basis
-    (integration, entity, salesforce_org_id, m3ter_org_id, object, external_id_field)
-VALUES (%(integration)s, %(entity)s, %(salesforce_org_id)s, %(m3ter_org_id)s, %(object)s,
-    %(external_id_field)s)
+    (integration, entity, salesforce_org_id, salesforce_org_name, salesforce_is_sandbox,
+    m3ter_org_id, object, external_id_field)
+VALUES (%(integration)s, %(entity)s, %(salesforce_org_id)s, %(org_name)s, %(is_sandbox)s,
+    %(m3ter_org_id)s, %(object)s, %(external_id_field)s)
 ON CONFLICT (integration, entity) DO UPDATE SET
-    salesforce_org_id = excluded.salesforce_org_id, m3ter_org_id = excluded.m3ter_org_id,
+    salesforce_org_id = excluded.salesforce_org_id,
+    salesforce_org_name = excluded.salesforce_org_name,
+    salesforce_is_sandbox = excluded.salesforce_is_sandbox, m3ter_org_id = excluded.m3ter_org_id,
     object = excluded.object, external_id_field = excluded.external_id_field,
     since = clock_timestamp()
 """
@@ -110,6 +113,7 @@ _SORTED = " ORDER BY parent, m3ter_id"
 STAGED = _STAGED + _SORTED
 STAGED_LEVEL = _STAGED + _LEVEL + _SORTED
 
+# What this run has sent already need not go again: the answer would be the same.
 HELD_PARENTS = """
 SELECT staged.m3ter_id, held.entity, held.m3ter_id
 FROM m3sync.outgoing_record AS staged
@@ -121,6 +125,11 @@ WHERE staged.integration = %(integration)s AND staged.entity = %(entity)s
         SELECT 1 FROM m3sync.outgoing_record AS ahead
         WHERE ahead.integration = held.integration AND ahead.entity = held.entity
         AND ahead.m3ter_id = held.m3ter_id)
+    AND held.run_id <> %(run_id)s
+    AND NOT EXISTS (
+        SELECT 1 FROM m3sync.rejected_record AS rejected
+        WHERE rejected.integration = held.integration AND rejected.entity = held.entity
+        AND rejected.m3ter_id = held.m3ter_id AND rejected.run_id = %(run_id)s)
 """
 
 # Whoever points to a record that was deleted in Salesforce has an empty lookup there now; that is

@@ -15,6 +15,7 @@ import psycopg
 from m3sync_dagster.state import _ledger_sql as sql
 from m3sync_dagster.sync.claims import BasisChange, ClaimBasis
 from m3sync_dagster.sync.interfaces import (
+    Organization,
     RecordHash,
     ReplacedRecord,
     StagedRow,
@@ -58,7 +59,9 @@ class PostgresLedger:
         found = self._execute(sql.BASIS).fetchone()
         return ClaimBasis(*found) if found else None
 
-    def set_basis(self, basis: ClaimBasis, change: BasisChange) -> None:
+    def set_basis(
+        self, basis: ClaimBasis, change: BasisChange, organization: Organization | None = None
+    ) -> None:
         """Store what fingerprints are about, and withdraw those that say nothing now."""
         with self._connection.transaction():
             self._execute(sql.CLEAR)
@@ -71,6 +74,8 @@ class PostgresLedger:
                 m3ter_org_id=basis.m3ter_org_id,
                 object=basis.object_name,
                 external_id_field=basis.external_id_field,
+                org_name=organization.name if organization else None,
+                is_sandbox=organization.is_sandbox if organization else None,
             )
 
     def withdraw_all(self) -> None:

@@ -1,8 +1,14 @@
 """Before a run reads anything: do the stored fingerprints speak of the place that it writes to?"""
 
 from m3sync_dagster.sync.claims import BasisChange, ClaimBasis, compare, describe_change
-from m3sync_dagster.sync.errors import ConfigurationError
-from m3sync_dagster.sync.interfaces import Destination, Ledger, OrgIdentity, Source
+from m3sync_dagster.sync.errors import ConfigurationError, RemoteError
+from m3sync_dagster.sync.interfaces import (
+    Destination,
+    Ledger,
+    Organization,
+    OrgIdentity,
+    Source,
+)
 from m3sync_dagster.sync.mapping import FieldMapping
 from m3sync_dagster.sync.results import NO_SUCH_RECORD, Acknowledged, Rejected, RowResult
 from m3sync_dagster.sync.target_schema import TargetSchema
@@ -42,8 +48,16 @@ def check_basis(
         schema.require_current()
         _write_external_ids(mapping, ledger, destination)
     if change is not BasisChange.NONE:
-        ledger.set_basis(current, change)
+        ledger.set_basis(current, change, _organization(destination))
     return (stored, current) if stored and change is BasisChange.OTHER_PLACE else None
+
+
+def _organization(destination: Destination) -> Organization | None:
+    """What the org says of itself; it is shown to people, and no sync depends on it."""
+    try:
+        return destination.organization()
+    except (ConfigurationError, RemoteError):
+        return None
 
 
 def other_place(credential: str, stored: ClaimBasis, current: ClaimBasis) -> ConfigurationError:

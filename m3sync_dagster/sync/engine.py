@@ -149,7 +149,11 @@ class EntitySync:
         self._ledger.withdraw(ids)
         found = (self._source.fetch(self._mapping.entity, m3ter_id) for m3ter_id in ids)
         for batch in batched([[raw for raw in found if raw is not None]]):
-            self._stage(self._detector.detect(batch))
+            changes = self._detector.detect(batch)
+            self._stage(changes)
+            # When they were read in this run, they looked unchanged.
+            again = min(len(changes.rows), self.counts[Count.UNCHANGED])
+            self.counts[Count.UNCHANGED] -= again
 
     def _take(self, changes: BatchChanges) -> None:
         """Count and record what a batch changes, and stage what is to be sent."""

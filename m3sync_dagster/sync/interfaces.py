@@ -276,10 +276,13 @@ class Ledger(JobLog, KnownRows, Protocol):
         """What the stored fingerprints are about; ``None`` where that was never stored."""
         ...
 
-    def set_basis(self, basis: ClaimBasis, change: BasisChange) -> None:
+    def set_basis(
+        self, basis: ClaimBasis, change: BasisChange, organization: Organization | None
+    ) -> None:
         """Store what fingerprints are about from now on, and withdraw those that say nothing now.
 
         One transaction. Rows that wait to be sent, and the pauses of rejected rows, end with it.
+        The organization is stored to be shown.
         """
         ...
 
@@ -345,7 +348,7 @@ class Ledger(JobLog, KnownRows, Protocol):
     def held_parents(
         self, ids: Sequence[str], entities: Sequence[str]
     ) -> list[tuple[str, str, str]]:
-        """Tell which parents of staged rows Salesforce should hold, by what is stored.
+        """Tell which parents of staged rows Salesforce should hold, by what earlier runs stored.
 
         Args:
             ids: m3ter ids of the staged rows.
@@ -436,6 +439,14 @@ class Destination(Protocol):
 
         Raises:
             SyncError: the login failed.
+        """
+        ...
+
+    def organization(self) -> Organization:
+        """Read what the org says of itself.
+
+        Raises:
+            SyncError: Salesforce could not be asked.
         """
         ...
 

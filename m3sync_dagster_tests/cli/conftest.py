@@ -25,6 +25,10 @@ from m3sync_dagster_tests.cli.admin import INTEGRATION, Admin
 HOUR = "2026-01-01-00:00"
 
 
+Write = Callable[..., None]
+"""Writes the integration's ``defs.yaml`` with options."""
+
+
 @dataclass
 class Answer:
     code: int

@@ -346,11 +346,14 @@ def test_a_row_without_its_parent_names_the_parents_that_salesforce_should_hold(
     ledger.stage([staged("p1"), staged("p2")])
     acknowledge(ledger, "p1", "p2")
     ledger.stage([staged("p2", "v2")])
-    child = PostgresLedger(connection, "acme", "contract", "run-1")
+    child = PostgresLedger(connection, "acme", "contract", "run-2")
     child.stage([StagedRow(seen("c"), Row("c", []), 0, parents=("p1", "p2", "unknown"))])
     # p2 is staged itself, so it goes anyway.
     assert child.held_parents(["c"], ["account"]) == [("c", "account", "p1")]
     assert child.held_parents(["c"], ["contract"]) == []
+    # Nor does p1, once this run has sent it.
+    same_run = PostgresLedger(connection, "acme", "contract", "run-1")
+    assert same_run.held_parents(["c"], ["account"]) == []
 
 
 def test_a_missing_parent_is_withdrawn_in_other_integrations_of_the_org(

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -15,6 +16,7 @@ from m3sync_dagster.sync.errors import RemoteError, SyncError
 from m3sync_dagster.sync.interfaces import (
     Group,
     JobLog,
+    Organization,
     OrgIdentity,
     SalesforceField,
     SalesforceObject,
@@ -85,6 +87,9 @@ class Org:
 
     def identity(self) -> OrgIdentity:
         return OrgIdentity(self.organization_id)
+
+    def organization(self) -> Organization:
+        return Organization(self.organization_id, "Acme", is_sandbox=True, instance="TEST1")
 
     def cached(self, _object_name: str) -> SalesforceObject | None:
         return self.described
@@ -187,7 +192,7 @@ def prepared(
     connection: psycopg.Connection, source: Listed, org: Org, built: FieldMapping
 ) -> EntitySync:
     """A sync whose basis has been checked, as a run does it."""
-    ledger = PostgresLedger(connection, "acme", built.entity.name, "run")
+    ledger = PostgresLedger(connection, "acme", built.entity.name, uuid4().hex)
     schema = TargetSchema(built, org)
     check_basis(built, source, ledger, org, schema)
     return EntitySync(built, source, ledger, org, schema)

@@ -496,7 +496,7 @@ def test_a_parent_that_somebody_deleted_goes_again_before_its_child(
     assert ["root"] in org.sent[1:]
     assert org.sent[-1] == ["new"]
     assert (entity_sync.replaced, entity_sync.replaced_names) == (1, ["Root (root)"])
-    assert entity_sync.counts[Count.WAITING] == 0
+    assert entity_sync.counts == {Count.CREATED: 2, Count.UNCHANGED: 1}
     # The other child's lookup was emptied when its parent was deleted.
     org.sent.clear()
     assert sync(Listed(records), org) == {"read": 3, "unchanged": 2, "updated": 1}
@@ -545,3 +545,15 @@ def test_a_corrected_converter_sends_the_rows_that_come_out_different(
 
 def _in_capitals(value: object) -> Value:
     return str(value).upper()
+
+
+def test_a_deleted_parent_that_is_rejected_is_counted_once(
+    sync: Sync, connection: psycopg.Connection
+) -> None:
+    org = Org()
+    records = Listed([account("root"), account("child", parentAccountId="root")])
+    sync(records, org)
+    del org.held["root"]
+    org.refuse["root"] = (ErrorClass.PERMANENT, "FIELD_CUSTOM_VALIDATION_EXCEPTION")
+    assert sync(records, org, full=True) == {"read": 2, "rejected": 1, "waiting": 1}
+    assert {r.m3ter_id for r in list_rejects(connection)} == {"root", "child"}
