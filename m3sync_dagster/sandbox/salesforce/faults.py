@@ -13,7 +13,8 @@ A rule is a JSON object of one of four forms. ``times`` says how often it strike
   times. Without ``external_ids`` it is the next ``times`` rows, whichever they are.
 - an ingest job: ``{"job": {"object": "m3ter_Account__c", "fail_after": 400, "message":
   "InternalError : ..."}}`` saves that many rows, in chunks of 200, and then fails;
-  ``"hang_after"`` saves them and then never ends. ``object`` may be left out.
+  ``"hang_after"`` saves them and then never ends; ``"polls_per_chunk": 50`` saves a chunk only
+  with each fiftieth question for the job's state. ``object`` may be left out.
 - the daily budget: ``{"budget": {"max": 15000, "used": 15000}}``.
 """
 
@@ -77,13 +78,14 @@ class RowFault:
 
 @dataclass(slots=True)
 class JobFault:
-    """What happens to an ingest job after so many rows."""
+    """What happens to an ingest job: after so many rows, if given, or before each chunk."""
 
     object: str | None
     times: int | None
-    after: int
+    after: int | None
     hangs: bool
     message: str
+    polls_per_chunk: int = 0
 
 
 class Faults:
@@ -149,6 +151,7 @@ def _row_fault(rule: JsonObject, times: int | None) -> RowFault:
 
 def _job_fault(rule: JsonObject, times: int | None) -> JobFault:
     hangs = "hang_after" in rule
-    after = int(rule["hang_after" if hangs else "fail_after"])
+    polls = int(rule.get("polls_per_chunk", 0))
+    after = None if polls and not hangs else int(rule["hang_after" if hangs else "fail_after"])
     message = rule.get("message", "InternalError : The sandbox was told to fail this job")
-    return JobFault(rule.get("object"), times, after, hangs, message)
+    return JobFault(rule.get("object"), times, after, hangs, message, polls)

@@ -20,8 +20,10 @@ from m3sync_dagster.sandbox.salesforce.http import (
     read_parts,
 )
 from m3sync_dagster.sandbox.salesforce.ingest_jobs import DELIMITERS, IngestJob
+from m3sync_dagster.sandbox.salesforce.ingest_results import OPERATIONS
 from m3sync_dagster.sandbox.salesforce.job_state import State
 from m3sync_dagster.sandbox.salesforce.org import Org
+from m3sync_dagster.sandbox.salesforce.schema import FieldDef, ObjectDef
 
 LARGEST_UPLOAD = 112_500_000
 """Bytes of an upload: 150 MB once it is encoded in base64. Source: "Limits" of the same guide."""
@@ -55,22 +57,30 @@ def _new_job(org: Org, asked: JsonObject, version: str) -> IngestJob:
     definition = org.schema.find(str(asked.get("object")))
     if definition is None:
         raise _invalid(f"Unable to find object: {asked.get('object')}")
-    if asked.get("operation") != "upsert":
-        raise _invalid(f"The sandbox does upserts, not: {asked.get('operation')}")
-    name = str(asked.get("externalIdFieldName"))
+    operation = str(asked.get("operation"))
+    if operation not in OPERATIONS:
+        raise _invalid(f"Unknown operation: {operation}")
+    key = _key(definition, operation, str(asked.get("externalIdFieldName")))
+    ending, delimiter = asked.get("lineEnding", "LF"), asked.get("columnDelimiter", "COMMA")
+    if ending not in {"LF", "CRLF"} or delimiter not in DELIMITERS:
+        raise _invalid("Unknown lineEnding or columnDelimiter")
+    job = IngestJob(org, operation, definition.name, key, ending, delimiter, version)
+    org.jobs[job.id] = job
+    org.closers.append(job.close)
+    return job
+
+
+def _key(definition: ObjectDef, operation: str, name: str) -> FieldDef | None:
+    """The field that names a row's record."""
+    if operation != "upsert":
+        return None if operation == "insert" else definition.find("Id")
     key = definition.find(name)
-    if key is None or not key.id_lookup:
+    if key is None or not (key.id_lookup or key.type == "Id"):
         raise _invalid(
             f"Field name provided, {name} does not match an External ID, Salesforce Id, or"
             f" indexed field for {definition.name}"
         )
-    ending, delimiter = asked.get("lineEnding", "LF"), asked.get("columnDelimiter", "COMMA")
-    if ending not in {"LF", "CRLF"} or delimiter not in DELIMITERS:
-        raise _invalid("Unknown lineEnding or columnDelimiter")
-    job = IngestJob(org, definition.name, key, ending, delimiter, version)
-    org.jobs[job.id] = job
-    org.closers.append(job.close)
-    return job
+    return key
 
 
 def _invalid(message: str) -> ApiError:
@@ -124,7 +134,7 @@ async def change_state(request: Request) -> Response:
 async def info(request: Request) -> Response:
     """``GET .../jobs/ingest/{id}``."""
     job = _job(request)
-    return answer(_info(job, job.progress.poll()))
+    return answer(_info(job, job.poll()))
 
 
 async def all_jobs(request: Request) -> Response:
@@ -167,19 +177,21 @@ async def results(request: Request) -> Response:
 
 
 def _summary(job: IngestJob, state: State) -> JsonObject:
-    return {
+    about: JsonObject = {
         "id": job.id,
-        "operation": "upsert",
+        "operation": job.operation,
         "object": job.object,
         "createdById": job.created_by,
         "createdDate": job.created,
         "systemModstamp": job.created,
         "state": state,
-        "externalIdFieldName": job.key.name,
         "concurrencyMode": "Parallel",
         "contentType": "CSV",
         "apiVersion": float(job.version),
     }
+    if job.operation == "upsert" and job.key:
+        about["externalIdFieldName"] = job.key.name
+    return about
 
 
 def _info(job: IngestJob, state: State = State.OPEN) -> JsonObject:

@@ -7,22 +7,26 @@ States", "Get Job Successful Record Results" and its neighbours.
 import csv
 import io
 import itertools
-import random
+import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from tempfile import SpooledTemporaryFile
-from typing import Any
 
 from m3sync_dagster.sandbox.salesforce.errors import ApiError
 from m3sync_dagster.sandbox.salesforce.faults import JobFault
 from m3sync_dagster.sandbox.salesforce.field_resolution import Column, NoSuchColumnError, column_of
-from m3sync_dagster.sandbox.salesforce.field_values import double_text
+from m3sync_dagster.sandbox.salesforce.ingest_results import (
+    Echo,
+    Lines,
+    ResultSet,
+    rows_saver,
+    temporary_file,
+)
 from m3sync_dagster.sandbox.salesforce.job_state import Progress, State, timestamp
 from m3sync_dagster.sandbox.salesforce.org import Org
-from m3sync_dagster.sandbox.salesforce.record_writer import CHUNK, KEEP, Row, Saved, Writer
-from m3sync_dagster.sandbox.salesforce.schema import NUMERIC, FieldDef
+from m3sync_dagster.sandbox.salesforce.record_writer import CHUNK
+from m3sync_dagster.sandbox.salesforce.schema import FieldDef
 
 BATCH = 10_000
 """Records of one internal batch; within one, results come in any order."""
@@ -35,62 +39,30 @@ DELIMITERS = {
     "SEMICOLON": ";",
     "TAB": "\t",
 }
-_IN_MEMORY = 1_000_000
-_NULL = "#N/A"
-_MEANING: dict[str, Any] = {"": KEEP, _NULL: None}
 
 
 class JobFailedError(Exception):
     """Why a job as a whole has failed; its text is the job's ``errorMessage``."""
 
 
-def _temporary_file() -> "SpooledTemporaryFile[bytes]":
-    return SpooledTemporaryFile(max_size=_IN_MEMORY)
-
-
-class ResultSet:
-    """A result file: rows are shuffled batch by batch, so that nobody relies on their order."""
-
-    def __init__(self, *extra: str) -> None:
-        self._extra = extra
-        self._file = _temporary_file()
-        self._random = random.Random(0)  # noqa: S311 - an order, not a secret
-
-    def add(self, rows: list[list[str]]) -> None:
-        """Adds the rows of a batch."""
-        before = list(rows)
-        self._random.shuffle(rows)
-        if rows == before:
-            rows.reverse()
-        text = io.StringIO()
-        csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\n").writerows(rows)
-        self._file.write(text.getvalue().encode())
-
-    def read(self, header: list[str]) -> bytes:
-        """The whole file. Salesforce quotes the columns that it adds, and not the client's."""
-        self._file.seek(0)
-        names = ",".join([*(f'"{name}"' for name in self._extra), *header])
-        return f"{names}\n".encode() + self._file.read()
-
-    def close(self) -> None:
-        """Lets go of the file."""
-        self._file.close()
-
-
 @dataclass
 class IngestJob:
-    """An upsert of one upload.
+    """What one upload does.
 
     Args:
         org: the org.
-        object, key: the object's API name, and its external ID field.
+        operation: one of ``OPERATIONS``.
+        object: the object's API name.
+        key: the field that names a row's record: the external ID field, ``Id``, or, for inserts,
+            none.
         line_ending, delimiter: names of what the CSV uses, such as ``LF`` and ``COMMA``.
         version: the API version it was made with, such as ``67.0``.
     """
 
     org: Org
+    operation: str
     object: str
-    key: FieldDef
+    key: FieldDef | None
     line_ending: str
     delimiter: str
     version: str
@@ -108,11 +80,13 @@ class IngestJob:
         self.id = f"750{self.org.serial():012d}AAA"
         self.created = timestamp()
         self.created_by = self.org.identity.user_id
-        self._upload = _temporary_file()
+        self._upload = temporary_file()
         self.successes = ResultSet("sf__Id", "sf__Created")
         self.failures = ResultSet("sf__Id", "sf__Error")
         self._fault: JobFault | None = None
         self._work: Future[None] | None = None
+        self._turns = threading.Semaphore(0)
+        self._polls = 0
 
     def receive(self, chunk: bytes) -> None:
         """Takes a part of the upload."""
@@ -127,7 +101,7 @@ class IngestJob:
 
     def close(self) -> None:
         """Lets go of its files."""
-        self.aborting = True
+        self.stop()
         for file in (self._upload, self.successes, self.failures):
             file.close()
 
@@ -152,8 +126,27 @@ class IngestJob:
             if self.progress.state in {State.JOB_COMPLETE, State.FAILED, State.ABORTED}:
                 message = "Aborting already Completed Job not allowed"
                 raise ApiError(400, "INVALIDJOBSTATE", message)
-            self.aborting = True
+            self.stop()
             self.progress.state = State.ABORTED
+
+    def stop(self) -> None:
+        """Saves nothing more after the chunk that is being saved."""
+        self.aborting = True
+        self._turns.release()
+
+    def poll(self) -> State:
+        """The state that one more question is answered with."""
+        every = self._fault.polls_per_chunk if self._fault else 0
+        if every:
+            self._polls += 1
+            if self._polls % every == 0:
+                self._turns.release()
+        return self.progress.poll()
+
+    def await_turn(self) -> None:
+        """Wait, before a chunk is saved, for as many questions as a fault asks for."""
+        if self._fault and self._fault.polls_per_chunk and not self.aborting:
+            self._turns.acquire()
 
     def unprocessed(self) -> bytes:
         """The uploaded rows that were never tried."""
@@ -217,12 +210,12 @@ class IngestJob:
             columns = [column_of(self.org, table, name) for name in self.header]
         except NoSuchColumnError as error:
             raise JobFailedError(f"InvalidBatch : Field name not found : {error}") from None
-        if self.key.name not in {column.field.name for column in columns}:
+        if self.key and self.key.name not in {column.field.name for column in columns}:
             raise JobFailedError(f"InvalidBatch : Field name not found : {self.key.name}")
         return columns
 
     def _survey(self, rows: Iterable[list[str]]) -> tuple[set[str], int]:
-        """The external IDs that occur twice, and the number of rows, before anything is saved."""
+        """The keys that occur twice, and the number of rows, before anything is saved."""
         at, width = self._key_position(), len(self.header)
         seen: set[str] = set()
         repeated: set[str] = set()
@@ -230,12 +223,16 @@ class IngestJob:
         for total, row in enumerate(rows, start=1):
             if len(row) != width:
                 raise JobFailedError(f"InvalidBatch : Row {total} does not have {width} columns")
+            if at is None:
+                continue
             if row[at] in seen:
                 repeated.add(row[at])
             seen.add(row[at])
         return repeated, total
 
-    def _key_position(self) -> int:
+    def _key_position(self) -> int | None:
+        if self.key is None:
+            return None
         return [name.casefold() for name in self.header].index(self.key.name.casefold())
 
     def _save_all(self, columns: list[Column], repeated: set[str]) -> bool:
@@ -248,9 +245,10 @@ class IngestJob:
 
     def room(self) -> int:
         """How many rows the next chunk may hold; none if a fault stops the job here."""
-        if self._fault is None or self.processed < self._fault.after:
-            left = CHUNK if self._fault is None else self._fault.after - self.processed
-            return min(CHUNK, left)
+        if self._fault is None or self._fault.after is None:
+            return CHUNK
+        if self.processed < self._fault.after:
+            return min(CHUNK, self._fault.after - self.processed)
         if not self._fault.hangs:
             raise JobFailedError(self._fault.message)
         return 0
@@ -259,11 +257,13 @@ class IngestJob:
 class _Saver:
     """Saves the batches of a job."""
 
-    def __init__(self, job: IngestJob, columns: list[Column], key: int, repeated: set[str]) -> None:
+    def __init__(
+        self, job: IngestJob, columns: list[Column], key: int | None, repeated: set[str]
+    ) -> None:
         self._job = job
-        self._writer = Writer(job.org, job.org.table(job.object), job.key)
-        self._lines = _Lines(columns, key)
-        self._echo = _Echo(columns)
+        self._save_rows = rows_saver(job.org, job.org.table(job.object), job.operation, job.key)
+        self._lines = Lines(columns, key)
+        self._echo = Echo(columns)
         self._repeated = repeated
 
     def save(self, batch: list[list[str]]) -> bool:
@@ -277,6 +277,7 @@ class _Saver:
         failures: list[list[str]] = []
         try:
             for start in range(0, len(batch), CHUNK):
+                job.await_turn()
                 chunk = batch[start : start + job.room()]
                 if job.aborting or not chunk:
                     return False
@@ -291,40 +292,7 @@ class _Saver:
         self, chunk: list[list[str]], successes: list[list[str]], failures: list[list[str]]
     ) -> None:
         rows = [self._lines.row(line) for line in chunk]
-        saved = self._writer.save(rows, repeated=self._repeated)
+        saved = self._save_rows(rows, self._repeated)
         for line, result in zip(chunk, saved, strict=True):
             self._echo.add(line, result, successes, failures)
         self._job.processed += len(chunk)
-
-
-class _Lines:
-    """Turns CSV lines into rows to save: an empty cell says nothing, ``#N/A`` is null."""
-
-    def __init__(self, columns: list[Column], key: int) -> None:
-        self._columns = columns
-        self._key = key
-
-    def row(self, line: list[str]) -> Row:
-        """One row. Its external ID is not among the values that it changes."""
-        cells = [_MEANING.get(text, text) for text in line]
-        cells[self._key] = KEEP
-        return Row(line[self._key] or None, self._columns, cells)
-
-
-class _Echo:
-    """Turns saved rows into rows of the result sets; numbers come back as doubles."""
-
-    def __init__(self, columns: list[Column]) -> None:
-        self._doubles = [at for at, c in enumerate(columns) if c.field.type in NUMERIC]
-
-    def add(
-        self, line: list[str], saved: Saved, successes: list[list[str]], failures: list[list[str]]
-    ) -> None:
-        """Adds a row to the set it belongs to."""
-        if saved.error is not None:
-            failures.append(["", saved.error.as_text(), *line])
-            return
-        for at in self._doubles:
-            if line[at] and line[at] != _NULL:
-                line[at] = double_text(line[at])
-        successes.append([saved.id or "", "true" if saved.created else "false", *line])

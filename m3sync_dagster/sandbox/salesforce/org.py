@@ -158,7 +158,7 @@ class Org:
         It has a new organization Id, no records, no jobs and no sessions; users keep their Ids.
         """
         for job in self.jobs.values():
-            job.aborting = True
+            job.stop()
             job.settle()
         with self.lock:
             self.identity = replace(self.identity, organization_id=random_id("00D"))

@@ -182,7 +182,7 @@ def test_a_job_and_its_data_in_one_request(client: Client) -> None:
                 f" Salesforce Id, or indexed field for {ACCOUNT}"
             ),
         ),
-        ({"operation": "Upsert"}, "InvalidJob : The sandbox does upserts, not: Upsert"),
+        ({"operation": "Upsert"}, "InvalidJob : Unknown operation: Upsert"),
     ],
 )
 def test_a_job_that_cannot_be_made(client: Client, change: Json, message: str) -> None:
@@ -263,3 +263,62 @@ def test_amounts_survive_a_job_exactly(client: Client) -> None:
     client.wait(job)
 
     assert str(client.records(BALANCE)["a"]["Amount__c"]) == "1234567890.12345678"
+
+
+def run_job(client: Client, operation: str, content: str, **options: str) -> str:
+    asked = {"object": ACCOUNT, "operation": operation, **options}
+    job = str(client.send("POST", "/jobs/ingest", asked).json()["id"])
+    assert client.put(job, content.encode()).status_code == 201
+    client.close(job)
+    assert client.wait(job)["state"] == "JobComplete"
+    return job
+
+
+def ids_by_key(client: Client) -> dict[str, str]:
+    return {key: record["Id"] for key, record in client.records().items()}
+
+
+def test_an_insert_makes_a_record_of_each_row(client: Client) -> None:
+    job = run_job(client, "insert", f"{KEY},Name\na,One\nb,Two\n")
+    assert {key: row["Name"] for key, row in client.records().items()} == {"a": "One", "b": "Two"}
+    assert {row["sf__Created"] for row in client.results(job, "successfulResults")} == {"true"}
+    info = client.get(f"/jobs/ingest/{job}").json()
+    assert info["operation"] == "insert"
+    assert "externalIdFieldName" not in info
+    again = run_job(client, "insert", f"{KEY},Name\na,Three\n")
+    assert client.results(again, "failedResults")[0]["sf__Error"].startswith("DUPLICATE_VALUE:")
+
+
+def test_an_update_and_a_delete_name_records_by_id(client: Client) -> None:
+    run_job(client, "insert", f"{KEY},Name\na,One\nb,Two\n")
+    ids = ids_by_key(client)
+    job = run_job(client, "update", f"Id,Name\n{ids['a']},Changed\n001,Nothing\n")
+    assert client.records()["a"]["Name"] == "Changed"
+    assert client.results(job, "failedResults")[0]["sf__Error"].startswith("MALFORMED_ID:")
+    job = run_job(client, "delete", f"Id\n{ids['a']}\n")
+    assert client.results(job, "successfulResults")[0]["sf__Id"] == ids["a"]
+    assert set(client.records()) == {"b"}
+    job = run_job(client, "delete", f"Id\n{ids['a']}\n")
+    assert client.results(job, "failedResults")[0]["sf__Error"].startswith("ENTITY_IS_DELETED:")
+
+
+def test_an_upsert_by_id_updates_or_creates(client: Client) -> None:
+    run_job(client, "insert", f"{KEY},Name\na,One\n")
+    rows = f"Id,{KEY},Name\n{ids_by_key(client)['a']},a,Changed\n,b,New\n"
+    job = run_job(client, "upsert", rows, externalIdFieldName="Id")
+    assert {key: row["Name"] for key, row in client.records().items()} == {
+        "a": "Changed",
+        "b": "New",
+    }
+    created = {row[KEY]: row["sf__Created"] for row in client.results(job, "successfulResults")}
+    assert created == {"a": "false", "b": "true"}
+
+
+def test_a_running_job_says_how_many_records_it_has_processed(own_client: Client) -> None:
+    own_client.fault(job={"polls_per_chunk": 3})
+    job = own_client.start(f"{KEY},Name\n" + "".join(f"k{n},x\n" for n in range(500)))
+    seen = []
+    while (info := own_client.get(f"/jobs/ingest/{job}").json())["state"] != "JobComplete":
+        seen.append((info["state"], info["numberRecordsProcessed"]))
+    assert ("InProgress", 200) in seen
+    assert info["numberRecordsProcessed"] == 500
