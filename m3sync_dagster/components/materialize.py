@@ -129,7 +129,7 @@ def failed(
     if isinstance(error, RateLimitError | DeadlineError):
         due = integration.next_due(datetime.now(UTC))
         again = f"If its schedule is enabled, it is due again at {due}."
-        error = type(error)(error.cause, f"{error.remedy} {again}")
+        error = error.with_remedy(f"{error.remedy} {again}")
     show_event(context, _key(integration.name, entity), error)
     text = f"{integration.name}, {entity.name}: {error}"
     try:

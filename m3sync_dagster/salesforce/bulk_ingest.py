@@ -4,18 +4,15 @@ Source: Bulk API 2.0 Developer Guide, "Bulk API 2.0 Ingest" and "Job States".
 """
 
 import logging
-import re
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from itertools import chain, islice
+from datetime import UTC, datetime
+from itertools import chain, filterfalse, islice
 from pathlib import Path
-
-import msgspec
 
 from m3sync_dagster.salesforce import bulk_csv as csv_files
 from m3sync_dagster.salesforce.bulk_csv import IdChecksum, Upload
+from m3sync_dagster.salesforce.bulk_job import ENDED, JobInfo, JobKind, JobPoller
 from m3sync_dagster.salesforce.errors import (
     ApiError,
     JobStateError,
@@ -24,13 +21,13 @@ from m3sync_dagster.salesforce.errors import (
     parse_row_error,
     to_sync_error,
 )
+from m3sync_dagster.salesforce.orphaned_jobs import FIXED, JobRequest, find_orphans
 from m3sync_dagster.salesforce.sobject_collections import RETRY_DELAYS, is_retryable
 from m3sync_dagster.salesforce.temporary_files import temporary_folder
 from m3sync_dagster.salesforce.transport import Transport
 from m3sync_dagster.sync.errors import (
     AuthenticationError,
     ConfigurationError,
-    DeadlineError,
     RateLimitError,
     RemoteError,
     SyncError,
@@ -40,37 +37,12 @@ from m3sync_dagster.sync.results import Acknowledged, Rejected, RowResult
 
 MOST_BYTES = 100_000_000
 """Size of a file that Salesforce recommends not to exceed."""
-DEADLINE = 20 * 60
-"""Seconds that a job may take after its upload."""
 BATCH = 2_000
 """Results handed over at a time."""
-FIRST_PAUSE = 0.1
-LONGEST_PAUSE = 15.0
-"""Seconds between two questions for a job's state, at first and at most."""
-ORPHAN_AGE = timedelta(minutes=15)
-"""How far from its announcement a job may have been created: two clocks, and a few repetitions."""
 UNPROCESSED = "UNPROCESSED"
 """Our code for a row that Salesforce never came to."""
-_ENDED = {"JobComplete", "Failed", "Aborted"}
+_SLOW = "Look for slow triggers and flows on the object; the next run picks the job up."
 _log = logging.getLogger(__name__)
-
-
-class JobInfo(msgspec.Struct, rename="camel"):
-    """What Salesforce says of a job, as far as it matters here."""
-
-    id: str
-    state: str
-    object: str = ""
-    external_id_field_name: str = ""
-    created_date: str = ""
-    error_message: str | None = None
-
-
-class JobList(msgspec.Struct, rename="camel"):
-    """A page of the org's jobs."""
-
-    records: list[JobInfo]
-    next_records_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,15 +51,13 @@ class IngestJobs:
 
     Args:
         transport: the org.
+        poller: waits for jobs.
         most_bytes: size of a CSV file that is not exceeded.
-        sleep: waits a number of seconds.
-        clock: seconds that only grow, for the deadline.
     """
 
     transport: Transport
+    poller: JobPoller
     most_bytes: int = MOST_BYTES
-    sleep: Callable[[float], None] = time.sleep
-    clock: Callable[[], float] = time.monotonic
 
     def upsert(self, target: Target, group: Group, jobs: JobLog) -> Iterator[list[RowResult]]:
         """Send a group's rows. Until the last try, those that met a passing trouble are kept back.
@@ -110,55 +80,56 @@ class IngestJobs:
         has forgotten nothing is handed over. The rows of all these are to be sent again.
 
         Raises:
-            SyncError: Salesforce could not be asked, or the job does not end.
+            SyncError: Salesforce could not be asked, the job does not end, or somebody aborted it
+                while this run waited for it.
         """
         if job.job_id is None:
-            self._abort_orphans(job.object_name, job.since, jobs)
+            request = JobRequest(job.object_name, job.external_id_field, job.since)
+            self._abort_orphans(request, jobs)
             jobs.record_job_finished(None, "Aborted")
             return
         try:
-            info = self._info(job.job_id)
+            info = self.poller.read(JobKind.INGEST, job.job_id)
         except NotFoundError:
             jobs.record_job_finished(job.job_id, "Unknown")
             return
         if info.state == "Open":
             self._abandon(info.id, jobs)
             return
-        info = self._wait(info.id, job.object_name)
+        yield from self._take_up(info, job.object_name, jobs)
+
+    def _take_up(self, info: JobInfo, object_name: str, jobs: JobLog) -> Iterator[list[RowResult]]:
+        """Wait for a job of an earlier run, and read its results."""
+        ended = self.poller.wait(JobKind.INGEST, info, object_name, _SLOW)
         with temporary_folder() as folder:
-            yield from _batches(self._results(info, info.external_id_field_name, folder))
-        jobs.record_job_finished(info.id, info.state)
+            yield from _batches(self._results(ended, ended.external_id_field_name or "", folder))
+        jobs.record_job_finished(ended.id, ended.state)
+        if ended.state == "Aborted" and info.state not in ENDED:
+            raise _aborted(ended.id, object_name)
 
-    def _abort_orphans(self, object_name: str, since: datetime, jobs: JobLog) -> None:
-        """Abort jobs that may have been created for us, and whose ids we never learned.
-
-        That is every open job of the object from those minutes that none of our integrations knows.
-        """
+    def _abort_orphans(self, request: JobRequest, jobs: JobLog) -> None:
+        """Abort the jobs that were created for us, and whose ids we never learned."""
         try:
-            created = [info.id for info in self._jobs() if _may_be(info, object_name, since)]
+            orphans = find_orphans(self.poller, request, jobs)
         except (ConfigurationError, RemoteError) as error:
-            # An open job writes nothing, and Salesforce drops it after a day.
-            _log.warning("Nobody knows whether an ingest job of %s is open: %s", object_name, error)
+            _log.warning(
+                "Whether an ingest job of %s was left open is not known: %s",
+                request.object_name,
+                error,
+            )
             return
-        for job_id in jobs.unknown_jobs(created):
+        for job_id in orphans:
             self._abort(job_id)
-
-    def _jobs(self) -> Iterator[JobInfo]:
-        """List the org's jobs.
-
-        Source: Bulk API 2.0 Developer Guide, "Get Information About All Jobs".
-        """
-        path: str | None = "/jobs/ingest?jobType=V2Ingest"
-        while path:
-            page = self.transport.fetch("GET", path, JobList)
-            yield from page.records
-            path = _resource(page.next_records_url)
 
     def _run(self, target: Target, upload: Upload, jobs: JobLog) -> Iterator[list[RowResult]]:
         """Carry one job from its creation to the last of its results."""
         job_id = self._start(target, upload, jobs)
-        info = self._wait(job_id, target.object)
+        info = self.poller.wait(
+            JobKind.INGEST, JobInfo(job_id, "UploadComplete"), target.object, _SLOW
+        )
         results = self._results(info, target.external_id_field, upload.path.parent)
+        if info.state == "Aborted":
+            results = filterfalse(_is_unprocessed, results)
         first = next(results, None)
         failure = _failure(info, target)
         if failure and (first is None or _is_unprocessed(first)):
@@ -170,7 +141,7 @@ class IngestJobs:
                 seen.add(result.m3ter_id)
             yield batch
         jobs.record_job_finished(job_id, info.state)
-        if isinstance(failure, RateLimitError):
+        if failure and (info.state == "Aborted" or isinstance(failure, RateLimitError)):
             raise failure
         _check_accounts(job_id, upload.ids, seen)
 
@@ -188,13 +159,9 @@ class IngestJobs:
     def _fill(self, target: Target, upload: Upload, jobs: JobLog) -> str:
         """Create a job, write it down, and give it its data."""
         self.transport.check_quota(batches=True)
-        request = {
+        request = FIXED | {
             "object": target.object,
-            "operation": "upsert",
             "externalIdFieldName": target.external_id_field,
-            "contentType": "CSV",
-            "lineEnding": "LF",
-            "columnDelimiter": "COMMA",
         }
         since, repetitions = datetime.now(UTC), self.transport.repetitions
         jobs.record_job_requested(target.object, upload.ids.count, upload.sha256)
@@ -206,27 +173,42 @@ class IngestJobs:
         jobs.record_job_created(job.id, target.object, upload.ids.count, upload.sha256)
         if self.transport.repetitions > repetitions:
             # The answer to an earlier attempt may have been lost, and its job be there.
-            self._abort_orphans(target.object, since, jobs)
+            self._abort_orphans(JobRequest(target.object, target.external_id_field, since), jobs)
+        self._upload(job.id, target.object, upload, jobs)
+        return job.id
+
+    def _upload(self, job_id: str, object_name: str, upload: Upload, jobs: JobLog) -> None:
+        """Give a job its data.
+
+        Raises:
+            JobStateError: the job takes no data any more.
+            SyncError: it was refused, nothing came back, or somebody aborted the job.
+        """
         try:
             with upload.path.open("rb") as data:
                 self.transport.call(
                     "PUT",
-                    f"/jobs/ingest/{job.id}/batches",
+                    f"/jobs/ingest/{job_id}/batches",
                     data=data,
                     headers={"Content-Type": "text/csv; charset=UTF-8"},
                 )
-        except SyncError:
-            self._abandon(job.id, jobs)
+        except JobStateError:
+            if self.poller.read(JobKind.INGEST, job_id).state == "Aborted":
+                jobs.record_job_finished(job_id, "Aborted")
+                raise _aborted(job_id, object_name) from None
+            self._abandon(job_id, jobs)
             raise
-        return job.id
+        except SyncError:
+            self._abandon(job_id, jobs)
+            raise
 
     def _close(self, job_id: str) -> None:
         """Let Salesforce begin."""
         try:
-            self._set_state(job_id, "UploadComplete")
+            self.poller.set_state(JobKind.INGEST, job_id, "UploadComplete")
         except JobStateError:
             # A request whose answer was lost has been repeated: only the job's state can tell.
-            if self._info(job_id).state == "Open":
+            if self.poller.read(JobKind.INGEST, job_id).state == "Open":
                 raise
 
     def _abandon(self, job_id: str, jobs: JobLog) -> None:
@@ -236,33 +218,11 @@ class IngestJobs:
 
     def _abort(self, job_id: str) -> None:
         try:
-            self._set_state(job_id, "Aborted")
+            self.poller.set_state(JobKind.INGEST, job_id, "Aborted")
         except SyncError as error:
             _log.warning(
                 "The ingest job %s stays open until Salesforce drops it: %s", job_id, error
             )
-
-    def _set_state(self, job_id: str, state: str) -> None:
-        self.transport.call("PATCH", f"/jobs/ingest/{job_id}", json={"state": state})
-
-    def _info(self, job_id: str) -> JobInfo:
-        return self.transport.fetch("GET", f"/jobs/ingest/{job_id}", JobInfo)
-
-    def _wait(self, job_id: str, object_name: str) -> JobInfo:
-        """Ask for the job's state until it has ended, ever less often."""
-        deadline = self.clock() + DEADLINE
-        pause = FIRST_PAUSE
-        while (info := self._info(job_id)).state not in _ENDED:
-            if self.clock() + pause > deadline:
-                raise DeadlineError(
-                    f"The ingest job {job_id} of {object_name} is {info.state} after "
-                    f"{DEADLINE // 60} minutes",
-                    "Look for slow triggers and flows on the object; the next run picks the job "
-                    "up.",
-                )
-            self.sleep(pause)
-            pause = min(pause * 1.5, LONGEST_PAUSE)
-        return info
 
     def _results(self, info: JobInfo, key: str, folder: Path) -> Iterator[RowResult]:
         """Read the three result sets, whatever the job's state: a failed job keeps its writes."""
@@ -272,21 +232,6 @@ class IngestJobs:
             for cells in csv_files.read_results(path, (key, *columns)):
                 yield result(*cells)
             path.unlink()
-
-
-def _may_be(info: JobInfo, object_name: str, since: datetime) -> bool:
-    """Whether a job of the org may be one that was asked for at this time."""
-    if info.state != "Open" or info.object != object_name:
-        return False
-    try:
-        return abs(datetime.fromisoformat(info.created_date) - since) < ORPHAN_AGE
-    except (ValueError, TypeError):
-        return False
-
-
-def _resource(url: str | None) -> str | None:
-    """The path under ``/services/data/vXX.X`` of the address of a next page."""
-    return re.sub(r"^.*?/services/data/v[\d.]+", "", url) if url else None
 
 
 def _result_sets(
@@ -319,10 +264,19 @@ def _failure(info: JobInfo, target: Target) -> SyncError | None:
     """What a job that did not complete says of itself."""
     if info.state == "JobComplete":
         return None
-    complaint = parse_job_error(info.error_message or "")
     if info.state == "Aborted":
-        complaint = ApiError("JOB_ABORTED", info.error_message or "somebody aborted it")
+        return _aborted(info.id, target.object)
+    complaint = parse_job_error(info.error_message or "")
     return to_sync_error(complaint, f"the ingest job {info.id} of {target.object}")
+
+
+def _aborted(job_id: str, object_name: str) -> RemoteError:
+    """A job that was ours, and that somebody else has aborted: the same run does not repeat it."""
+    return RemoteError(
+        f"Somebody aborted the ingest job {job_id} of {object_name} in Salesforce",
+        "Find out who aborted it, and why, in Salesforce Setup, Bulk Data Load Jobs; the next run "
+        "sends the rows again.",
+    )
 
 
 def _check_accounts(job_id: str, sent: IdChecksum, seen: IdChecksum) -> None:

@@ -8,6 +8,7 @@ from m3sync_dagster.discovery.mapping_proposal import KnownObject, Package
 from m3sync_dagster.salesforce import sobject_collections
 from m3sync_dagster.salesforce import sobject_collections_by_id as by_id
 from m3sync_dagster.salesforce.bulk_ingest import MOST_BYTES, IngestJobs
+from m3sync_dagster.salesforce.bulk_job import JobPoller
 from m3sync_dagster.salesforce.credential import ConnectedApp
 from m3sync_dagster.salesforce.describe import Describer
 from m3sync_dagster.salesforce.errors import blocking_error
@@ -59,8 +60,9 @@ class SalesforceClient:
         describes: DescribeCache | None = None,
     ) -> None:
         self.transport = Transport(credential, quota_share, sleep)
-        self._ingest = IngestJobs(self.transport, most_bytes, sleep, clock)
-        self._read_back = RecordQuery(self.transport, sleep, clock)
+        poller = JobPoller(self.transport, sleep, clock)
+        self._ingest = IngestJobs(self.transport, poller, most_bytes)
+        self._read_back = RecordQuery(self.transport, poller)
         self._sleep = sleep
         self._describer = Describer(self.transport, describes)
 

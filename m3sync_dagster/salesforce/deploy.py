@@ -134,7 +134,7 @@ def _look(transport: Transport, started: str) -> Deploy:
     try:
         answer = transport.fetch("GET", f"{PATH}/{started}?includeDetails=true", _Answer)
     except SyncError as error:
-        raise type(error)(error.cause, f"{error.remedy} {unwatched(started)}") from error
+        raise error.with_remedy(f"{error.remedy} {unwatched(started)}") from error
     found = answer.deploy_result or Deploy("Pending")
     return msgspec.structs.replace(found, id=started)
 

@@ -5,18 +5,18 @@ API Developer Guide, "Query"; Bulk API 2.0 Developer Guide, "Bulk API 2.0 Query"
 for a Query Job".
 """
 
-import time
-from collections.abc import Callable, Iterator, Mapping
+import logging
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
 from m3sync_dagster.salesforce import bulk_csv as csv_files
-from m3sync_dagster.salesforce.bulk_ingest import DEADLINE, FIRST_PAUSE, LONGEST_PAUSE, JobInfo
+from m3sync_dagster.salesforce.bulk_job import JobInfo, JobKind, JobPoller
 from m3sync_dagster.salesforce.errors import parse_job_error, to_sync_error
 from m3sync_dagster.salesforce.temporary_files import temporary_folder
 from m3sync_dagster.salesforce.transport import Transport
-from m3sync_dagster.sync.errors import DeadlineError, RemoteError
+from m3sync_dagster.sync.errors import DeadlineError, RemoteError, SyncError
 from m3sync_dagster.sync.interfaces import Column, Target
 from m3sync_dagster.sync.plan import quoted
 from m3sync_dagster.sync.reconcile_types import ReadRow, Selection
@@ -27,8 +27,9 @@ PAGE = 50_000
 """Rows of a page of a query job's results."""
 BATCH = 2_000
 """Rows handed over at a time."""
-_ENDED = {"JobComplete", "Failed", "Aborted"}
 _LAST = "null"  # what the locator of the last page says
+_BUSY = "Verify again when the org is less busy."
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +38,11 @@ class RecordQuery:
 
     Args:
         transport: the org.
-        sleep: waits a number of seconds.
-        clock: seconds that only grow, for the deadline.
+        poller: waits for jobs.
     """
 
     transport: Transport
-    sleep: Callable[[float], None] = time.sleep
-    clock: Callable[[], float] = time.monotonic
+    poller: JobPoller
 
     def read(self, target: Target, only: Selection | None) -> Iterator[list[ReadRow]]:
         """Read records; the first page tells how many there are.
@@ -73,37 +72,40 @@ class RecordQuery:
                     address if locator is None else f"{address}&locator={locator}", file
                 )
                 yield from _from_csv(csv_files.read_results(file, names))
-                locator = _next_page(headers, job_id)
+                locator = _next_page(headers, job_id, locator)
 
     def _run(self, target: Target, soql: str) -> str:
         """Create a query job, and wait for its end."""
         request = {"operation": "query", "query": soql}
         info = self.transport.fetch("POST", "/jobs/query", JobInfo, json=request)
-        deadline, pause = self.clock() + DEADLINE, FIRST_PAUSE
-        while info.state not in _ENDED:
-            if self.clock() + pause > deadline:
-                raise self._give_up(info, target)
-            self.sleep(pause)
-            pause = min(pause * 1.5, LONGEST_PAUSE)
-            info = self.transport.fetch("GET", f"/jobs/query/{info.id}", JobInfo)
+        try:
+            info = self.poller.wait(JobKind.QUERY, info, target.object, _BUSY)
+        except DeadlineError:
+            self._abort(info.id)
+            raise
+        if info.state == "Aborted":
+            raise RemoteError(
+                f"Somebody aborted the query job {info.id} of {target.object} in Salesforce",
+                "Find out who aborted it, and why, in Salesforce Setup, Bulk Data Load Jobs; then "
+                "verify again.",
+            )
         if info.state != "JobComplete":
             complaint = parse_job_error(info.error_message or "")
             raise to_sync_error(complaint, f"the query job {info.id} of {target.object}")
         return info.id
 
-    def _give_up(self, info: JobInfo, target: Target) -> DeadlineError:
-        self.transport.call("PATCH", f"/jobs/query/{info.id}", json={"state": "Aborted"})
-        return DeadlineError(
-            f"The query job {info.id} of {target.object} is {info.state} after "
-            f"{DEADLINE // 60} minutes",
-            "Verify again when the org is less busy.",
-        )
+    def _abort(self, job_id: str) -> None:
+        """Abort a query job that this run does not wait for any longer."""
+        try:
+            self.poller.set_state(JobKind.QUERY, job_id, "Aborted")
+        except SyncError as error:
+            _log.warning("The query job %s was not aborted: %s", job_id, error)
 
 
-def _next_page(headers: Mapping[str, str], job_id: str) -> str:
+def _next_page(headers: Mapping[str, str], job_id: str, this_page: str | None) -> str:
     """The locator of the page after this one; without it, rows could be missing unnoticed."""
     locator = headers.get("Sforce-Locator")
-    if not locator:
+    if not locator or locator == this_page:
         raise RemoteError(
             f"Salesforce's result of the query job {job_id} does not say whether it is the last",
             "Verify again later; if it stays so, report it with this message.",

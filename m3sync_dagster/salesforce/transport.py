@@ -5,6 +5,7 @@ a count, one renewal of the token for all threads, and errors that say what to d
 """
 
 import logging
+import re
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -313,6 +314,11 @@ def decode(response: requests.Response, answer: type[_T]) -> _T:
         return msgspec.json.decode(response.content, type=answer)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise _nonsense(_where(response.request), str(error)) from error
+
+
+def resource_path(url: str | None) -> str | None:
+    """The path under ``/services/data/vXX.X`` of the address of a next page."""
+    return re.sub(r"^.*?/services/data/v[\d.]+", "", url) if url else None
 
 
 def _refused(response: requests.Response) -> bool:

@@ -264,12 +264,25 @@ UPDATE m3sync.ingest_job SET state = %(state)s, ended_at = clock_timestamp()
 WHERE job_id = %(job_id)s
 """
 
+# By which field the rows of a job are matched is known if the basis has not changed since then.
+_THEIR_FIELD = (
+    f"(SELECT external_id_field FROM m3sync.claim_basis WHERE {_KEY} "
+    "AND since <= ingest_job.opened_at)"
+)
 JOBS_UNFINISHED = (
-    f"SELECT job_id, object, opened_at FROM m3sync.ingest_job WHERE {_KEY} "
+    f"SELECT job_id, object, opened_at, {_THEIR_FIELD} FROM m3sync.ingest_job WHERE {_KEY} "
     f"AND ended_at IS NULL AND coalesce(salesforce_org_id = {_ORG}, true) ORDER BY opened_at"
 )
 
 JOBS_UNKNOWN = """
 SELECT given.job_id FROM unnest(%(job_ids)b::text[]) AS given (job_id)
 WHERE NOT EXISTS (SELECT 1 FROM m3sync.ingest_job AS held WHERE held.job_id = given.job_id)
+"""
+
+OTHER_JOB_REQUESTED = f"""
+SELECT EXISTS (
+    SELECT 1 FROM m3sync.ingest_job
+    WHERE lower(object) = lower(%(object)s) AND state = 'Announced' AND job_id <> %(job_id)s
+    AND coalesce(salesforce_org_id = {_ORG}, true)
+)
 """

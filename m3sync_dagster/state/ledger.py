@@ -220,11 +220,18 @@ class PostgresLedger:
         """Tell which of these jobs no integration has written down."""
         return [job_id for (job_id,) in self._execute(sql.JOBS_UNKNOWN, job_ids=list(job_ids))]
 
+    def is_other_job_requested(self, object_name: str) -> bool:
+        """Whether another integration has requested a job on an object and not learned its id."""
+        found = self._execute(
+            sql.OTHER_JOB_REQUESTED, object=object_name, job_id=self._requested_job
+        )
+        return any(requested for (requested,) in found)
+
     def unfinished_jobs(self) -> list[UnfinishedJob]:
         """Name the ingest jobs in this org whose results are not all recorded, oldest first."""
         return [
-            UnfinishedJob(None if job_id == self._requested_job else job_id, object_name, since)
-            for job_id, object_name, since in self._execute(sql.JOBS_UNFINISHED)
+            UnfinishedJob(None if job_id == self._requested_job else job_id, *about)
+            for job_id, *about in self._execute(sql.JOBS_UNFINISHED)
         ]
 
     @property

@@ -11,6 +11,9 @@
     └── RemoteError            a system cannot be reached or answers nonsense: try again later
 """
 
+from copy import copy
+from typing import Self
+
 
 class SyncError(Exception):
     """A sync that could not reach its end.
@@ -29,6 +32,12 @@ class SyncError(Exception):
         super().__init__(cause, remedy)
         self.cause = cause
         self.remedy = remedy
+
+    def with_remedy(self, remedy: str) -> Self:
+        """Give the same error with another remedy."""
+        changed = copy(self)
+        changed.remedy, changed.args = remedy, (self.cause, remedy)
+        return changed
 
     def __str__(self) -> str:
         return f"{self.cause.rstrip('.')}. {self.remedy}"
@@ -70,9 +79,18 @@ class RateLimitError(SyncError):
 
 
 class DeadlineError(SyncError):
-    """A Salesforce job did not end in the time that a run has."""
+    """A Salesforce job did not end in the time that a run has.
+
+    Args:
+        cause, remedy: as for every ``SyncError``.
+        advanced: whether the job was still advancing when the run stopped waiting for it.
+    """
 
     status = "TIMEOUT_LIMIT_EXCEEDED"
+
+    def __init__(self, cause: str, remedy: str, *, advanced: bool = False) -> None:
+        super().__init__(cause, remedy)
+        self.advanced = advanced
 
 
 class RemoteError(SyncError):

@@ -207,11 +207,14 @@ class UnfinishedJob:
             it is not known whether there is such a job.
         object_name: API name of the object that it writes.
         since: when it was about to be created.
+        external_id_field: API name of the field that its rows are matched by; ``None`` where it is
+            not known. Without it a job without an id is not recognized as ours.
     """
 
     job_id: str | None
     object_name: str
     since: datetime
+    external_id_field: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,6 +249,10 @@ class JobLog(Protocol):
 
     def unknown_jobs(self, job_ids: Sequence[str]) -> list[str]:
         """Tell which of these jobs no integration has written down."""
+        ...
+
+    def is_other_job_requested(self, object_name: str) -> bool:
+        """Whether another integration has requested a job on an object and not learned its id."""
         ...
 
 

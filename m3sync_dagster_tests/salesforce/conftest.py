@@ -38,6 +38,7 @@ class Jobs:
 
     events: list[tuple[str, ...]] = field(default_factory=list)
     announcements: list[tuple[str, int, str]] = field(default_factory=list)
+    other_requested: set[str] = field(default_factory=set)
 
     def record_job_requested(self, object_name: str, rows: int, sha256: str) -> None:
         self.announcements.append((object_name, rows, sha256))
@@ -45,6 +46,9 @@ class Jobs:
     def unknown_jobs(self, job_ids: Sequence[str]) -> list[str]:
         known = {event[1] for event in self.events if event[0] == "opened"}
         return [job_id for job_id in job_ids if job_id not in known]
+
+    def is_other_job_requested(self, object_name: str) -> bool:
+        return object_name in self.other_requested
 
     def record_job_created(self, job_id: str, object_name: str, rows: int, sha256: str) -> None:
         assert len(sha256) == 64

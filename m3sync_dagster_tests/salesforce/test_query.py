@@ -158,6 +158,20 @@ def test_a_query_for_200_ids_fits_into_an_address() -> None:
 Scripted = Any
 
 
+def test_a_result_that_names_the_same_page_again_is_not_read_for_ever(scripted: Scripted) -> None:
+    page = Response('"Id","m3ter_Id__c","Name","Code__c"\n', headers={"Sforce-Locator": "A"})
+    org, script = scripted(answers(page))
+    with pytest.raises(RemoteError, match="does not say whether it is the last"):
+        read(org, ACCOUNTS)
+    assert sum(request.endswith("/results") for request in script.requests) == 2
+
+
+def test_a_query_job_that_an_admin_aborts_says_so(scripted: Scripted) -> None:
+    org, _ = scripted(answers(Response(""), "Aborted"))
+    with pytest.raises(RemoteError, match="Somebody aborted the query job 750x"):
+        read(org, ACCOUNTS)
+
+
 def answers(result: Response, state: str = "JobComplete") -> Any:  # noqa: ANN401
     def handler(request: Request, body: bytes) -> Response:
         path = request.url.path

@@ -32,17 +32,108 @@ def states(sandbox: Sandbox) -> dict[str, str]:
     return {job_id: str(job.progress.state) for job_id, job in sandbox.inside.jobs.items()}
 
 
-def test_a_job_whose_id_nobody_learned_is_found_and_aborted(
+def requested() -> UnfinishedJob:
+    """A job that an earlier run has requested just now, and whose id it never learned."""
+    return UnfinishedJob(None, "m3ter_Account__c", datetime.now(UTC), "m3ter_Id__c")
+
+
+def test_a_job_whose_id_was_lost_is_found_and_aborted(
     org: SalesforceClient, sandbox: Sandbox, jobs: Jobs
 ) -> None:
     orphan, known = open_job(org), open_job(org)
     strange = open_job(org, "m3ter_Balance__c")
     jobs.record_job_created(known, "m3ter_Account__c", 1, "x" * 64)
-    job = UnfinishedJob(None, "m3ter_Account__c", datetime.now(UTC))
-    assert list(org.resume(job, jobs)) == []
+    assert list(org.resume(requested(), jobs)) == []
     found = states(sandbox)
     assert (found[orphan], found[known], found[strange]) == ("Aborted", "Open", "Open")
     assert jobs.events[-1] == ("ended", "announced", "Aborted")
+
+
+@pytest.mark.parametrize(
+    "different",
+    [
+        {"operation": "insert", "externalIdFieldName": None},
+        {"operation": "update", "externalIdFieldName": None},
+        {"externalIdFieldName": "Id"},
+        {"lineEnding": "CRLF"},
+        {"columnDelimiter": "TAB"},
+    ],
+)
+def test_a_job_that_differs_from_ours_is_left_alone(
+    org: SalesforceClient,
+    sandbox: Sandbox,
+    jobs: Jobs,
+    caplog: pytest.LogCaptureFixture,
+    different: dict[str, str],
+) -> None:
+    job = {
+        "object": "m3ter_Account__c",
+        "operation": "upsert",
+        "externalIdFieldName": "m3ter_Id__c",
+    }
+    asked = {name: value for name, value in (job | different).items() if value}
+    job_id = str(org.transport.call("POST", "/jobs/ingest", json=asked).json()["id"])
+    list(org.resume(requested(), jobs))
+    assert states(sandbox)[job_id] == "Open"
+    assert job_id not in caplog.text
+
+
+def test_a_job_of_another_user_is_left_alone(
+    org: SalesforceClient, sandbox: Sandbox, jobs: Jobs
+) -> None:
+    job_id = open_job(org)
+    sandbox.inside.jobs[job_id].created_by = "005000000000009AAA"
+    list(org.resume(requested(), jobs))
+    assert states(sandbox)[job_id] == "Open"
+
+
+def test_a_user_id_of_15_or_18_characters_is_the_same(
+    org: SalesforceClient, sandbox: Sandbox, jobs: Jobs
+) -> None:
+    job_id = open_job(org)
+    sandbox.inside.jobs[job_id].created_by = sandbox.inside.identity.user_id[:15]
+    list(org.resume(requested(), jobs))
+    assert states(sandbox)[job_id] == "Aborted"
+
+
+UNCLEAR = {
+    "our user is not known": "createdById",
+    "the external ID field is not known": "externalIdFieldName",
+    "another integration has requested one": "another integration has just requested a job",
+    "the list does not say when": "createdDate",
+}
+
+
+@pytest.mark.parametrize("case", UNCLEAR)
+def test_a_job_that_may_be_ours_is_left_open_and_the_log_says_so(
+    org: SalesforceClient, sandbox: Sandbox, jobs: Jobs, caplog: pytest.LogCaptureFixture, case: str
+) -> None:
+    left, job_id = requested(), open_job(org)
+    match case:
+        case "our user is not known":
+            org.transport._token = replace(org.transport.token, user_id=None)
+        case "the external ID field is not known":
+            left = replace(left, external_id_field=None)
+        case "another integration has requested one":
+            jobs.other_requested.add("m3ter_Account__c")
+        case _:
+            sandbox.inside.jobs[job_id].created = ""
+    list(org.resume(left, jobs))
+    assert states(sandbox)[job_id] == "Open"
+    assert job_id in caplog.text
+    assert UNCLEAR[case] in caplog.text
+    assert jobs.words == ["Aborted"]
+
+
+def test_a_tools_insert_job_survives_a_lost_answer_of_ours(
+    org: SalesforceClient, sandbox: Sandbox, jobs: Jobs
+) -> None:
+    other = {"object": "m3ter_Account__c", "operation": "insert"}
+    job_id = str(org.transport.call("POST", "/jobs/ingest", json=other).json()["id"])
+    org.describe("m3ter_Account__c")
+    sandbox.inside.faults.add({"method": "POST", "path": "/jobs/ingest$", "drop": "after"})
+    outcome(org.upsert(ACCOUNTS, group(accounts("a1"), large=True), jobs))
+    assert states(sandbox)[job_id] == "Open"
 
 
 def test_a_job_of_another_hour_is_left_alone(
@@ -50,7 +141,7 @@ def test_a_job_of_another_hour_is_left_alone(
 ) -> None:
     job_id = open_job(org)
     before = datetime.now(UTC) - timedelta(hours=1)
-    list(org.resume(UnfinishedJob(None, "m3ter_Account__c", before), jobs))
+    list(org.resume(replace(requested(), since=before), jobs))
     assert states(sandbox)[job_id] == "Open"
 
 
@@ -72,8 +163,7 @@ def test_a_list_of_jobs_that_nobody_may_see_stops_nothing(
     body = [{"errorCode": "INSUFFICIENT_ACCESS", "message": "no"}]
     fault = {"method": "GET", "path": "/jobs/ingest$", "status": 403, "body": body}
     sandbox.inside.faults.add(fault)
-    job = UnfinishedJob(None, "m3ter_Account__c", datetime.now(UTC))
-    assert list(org.resume(job, jobs)) == []
+    assert list(org.resume(requested(), jobs)) == []
     assert jobs.words == ["Aborted"]
 
 
@@ -110,6 +200,7 @@ def test_a_job_that_hangs_is_picked_up_when_it_has_ended(
     with pytest.raises(DeadlineError, match="20 minutes") as caught:
         list(org.upsert(ACCOUNTS, group(rows, large=True), jobs))
     assert caught.value.status == "TIMEOUT_LIMIT_EXCEEDED"
+    assert not caught.value.advanced
     assert jobs.words == ["opened"]
     job_id = jobs.events[0][1]
     org.transport.call("PATCH", f"/jobs/ingest/{job_id}", json={"state": "Aborted"})

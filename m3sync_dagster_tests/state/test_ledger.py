@@ -225,6 +225,44 @@ def test_jobs_of_others_are_not_left_to_this_entity(
     assert set(ledger.unknown_jobs(["750A", "750otheraccount", "750B"])) == {"750A", "750B"}
 
 
+def test_a_job_that_another_integration_has_requested_is_seen_until_it_has_an_id(
+    ledger: PostgresLedger, connection: psycopg.Connection
+) -> None:
+    other = PostgresLedger(connection, "other", "account", "run-2")
+    ledger.record_job_requested("X__c", 1, "abc")
+    assert not ledger.is_other_job_requested("X__c")
+    other.record_job_requested("X__c", 1, "abc")
+    assert ledger.is_other_job_requested("x__C")
+    assert not ledger.is_other_job_requested("Y__c")
+    other.record_job_created("750other", "X__c", 1, "abc")
+    assert not ledger.is_other_job_requested("X__c")
+
+
+@pytest.mark.parametrize(("org", "seen"), [("00Done", True), ("00Dtwo", False)])
+def test_a_job_that_was_requested_in_another_org_does_not_count(
+    ledger: PostgresLedger, connection: psycopg.Connection, org: str, seen: bool
+) -> None:
+    other = PostgresLedger(connection, "other", "account", "run-2")
+    ledger.set_basis(ClaimBasis("00Done", "m3ter", "X__c", "Key__c"), BasisChange.UNKNOWN)
+    other.set_basis(ClaimBasis(org, "m3ter", "X__c", "Key__c"), BasisChange.UNKNOWN)
+    other.record_job_requested("X__c", 1, "abc")
+    assert ledger.is_other_job_requested("X__c") is seen
+
+
+def test_the_external_id_field_of_a_job_is_known_until_the_basis_changes(
+    ledger: PostgresLedger,
+) -> None:
+    def field() -> str | None:
+        (job,) = ledger.unfinished_jobs()
+        return job.external_id_field
+
+    ledger.set_basis(ClaimBasis("00Done", "m3ter", "X__c", "Key__c"), BasisChange.UNKNOWN)
+    ledger.record_job_requested("X__c", 1, "abc")
+    assert field() == "Key__c"
+    ledger.set_basis(ClaimBasis("00Done", "m3ter", "X__c", "Other__c"), BasisChange.OTHER_KEY)
+    assert field() is None
+
+
 def test_only_a_row_refused_as_it_is_rests(
     ledger: PostgresLedger, connection: psycopg.Connection
 ) -> None:
