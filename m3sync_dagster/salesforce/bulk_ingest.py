@@ -22,7 +22,7 @@ from m3sync_dagster.salesforce.errors import (
     to_sync_error,
 )
 from m3sync_dagster.salesforce.orphaned_jobs import FIXED, JobRequest, find_orphans
-from m3sync_dagster.salesforce.sobject_collections import RETRY_DELAYS, is_retryable
+from m3sync_dagster.salesforce.retry import ROWS
 from m3sync_dagster.salesforce.temporary_files import temporary_folder
 from m3sync_dagster.salesforce.transport import Transport
 from m3sync_dagster.sync.errors import (
@@ -66,11 +66,11 @@ class IngestJobs:
             SyncError: a job could not be carried to its end, or took none of its rows.
         """
         head = csv_files.header(target, group.empty_lookups)
-        last = group.tries >= len(RETRY_DELAYS)
+        last = group.tries >= ROWS.attempts - 1
         with temporary_folder() as folder:
             for upload in csv_files.write_rows(head, group.rows, folder, self.most_bytes):
                 for results in self._run(target, upload, jobs):
-                    yield results if last else [one for one in results if not is_retryable(one)]
+                    yield results if last else [one for one in results if not ROWS.retried(one)]
                 upload.path.unlink()
 
     def resume(self, job: UnfinishedJob, jobs: JobLog) -> Iterator[list[RowResult]]:

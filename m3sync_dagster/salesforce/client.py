@@ -14,7 +14,7 @@ from m3sync_dagster.salesforce.describe import Describer
 from m3sync_dagster.salesforce.errors import blocking_error
 from m3sync_dagster.salesforce.organization import read_organization
 from m3sync_dagster.salesforce.query import RecordQuery
-from m3sync_dagster.salesforce.sobject_collections import RETRY_DELAYS, with_jitter
+from m3sync_dagster.salesforce.retry import ROWS
 from m3sync_dagster.salesforce.tooling import (
     custom_fields,
     installed_packages,
@@ -138,7 +138,7 @@ class SalesforceClient:
 
     def _upsert(self, target: Target, group: Group, jobs: JobLog) -> Iterator[list[RowResult]]:
         if group.tries:
-            self._sleep(with_jitter(RETRY_DELAYS[group.tries - 1]))
+            self._sleep(ROWS.delay(group.tries))
         if group.count <= COLLECTIONS_UP_TO or group.collections_only:
             return sobject_collections.upsert(self.transport, target, group, self._sleep)
         return self._ingest.upsert(target, group, jobs)

@@ -8,7 +8,17 @@ from urllib.parse import SplitResult, urlsplit
 from m3sync_dagster.loopback import is_loopback
 from m3sync_dagster.sync.errors import ConfigurationError
 
-OFFICIAL_DOMAIN = ".salesforce.com"
+OFFICIAL_DOMAINS = (
+    ".salesforce.com",
+    ".salesforce.mil",
+    ".crmforce.mil",
+    ".sfcrmapps.cn",
+    ".cloudforce.com",
+)
+"""Where orgs are: governments, China and older My Domains have domains of their own.
+
+Sources: Salesforce Help, "My Domain URL Formats"; sfdx-core, "sfdcUrl".
+"""
 
 _MY_DOMAIN_REMEDY = (
     "Set it to your org's My Domain URL, such as https://acme.my.salesforce.com "
@@ -77,6 +87,11 @@ class ConnectedApp:
         return urlsplit(self.login_url.strip())
 
 
+def is_official(host: str) -> bool:
+    """Whether a host is Salesforce's, so that a secret may be sent to it."""
+    return host.lower().endswith(OFFICIAL_DOMAINS)
+
+
 def _check_flow(credential: ConnectedApp) -> None:
     parts = (credential.client_secret, credential.username, credential.private_key)
     one_flow = tuple(map(bool, parts)) in {(True, False, False), (False, True, True)}
@@ -96,12 +111,12 @@ def _check_url(url: SplitResult, *, jwt: bool) -> None:
         )
     if is_loopback(host):
         return
-    if url.scheme != "https" or url.port or not host.endswith(OFFICIAL_DOMAIN):
+    if url.scheme != "https" or url.port or not is_official(host):
         raise ConfigurationError(
             f"The Salesforce login URL's host {host} is not an https address of Salesforce",
             _MY_DOMAIN_REMEDY,
         )
-    if not jwt and host.removesuffix(OFFICIAL_DOMAIN) in {"login", "test"}:
+    if not jwt and host in {"login.salesforce.com", "test.salesforce.com"}:
         raise ConfigurationError(
             f"Salesforce refuses the client-credentials flow at {host}", _MY_DOMAIN_REMEDY
         )

@@ -11,7 +11,8 @@ from typing import Any
 
 import msgspec
 
-from m3sync_dagster.salesforce.transport import Transport, decode
+from m3sync_dagster.salesforce.answers import decode
+from m3sync_dagster.salesforce.transport import Transport
 from m3sync_dagster.sync.errors import DeadlineError, RemoteError, SyncError
 
 PATH = "/metadata/deployRequest"

@@ -5,12 +5,11 @@ from urllib.parse import quote
 
 import msgspec
 
+from m3sync_dagster.salesforce.answers import NOT_MODIFIED, decode
 from m3sync_dagster.salesforce.errors import NotFoundError
-from m3sync_dagster.salesforce.transport import Transport, decode
+from m3sync_dagster.salesforce.transport import Transport
 from m3sync_dagster.sync.errors import ConfigurationError
 from m3sync_dagster.sync.interfaces import DescribeCache, SalesforceField, SalesforceObject
-
-NOT_MODIFIED = 304
 
 
 class Describer:

@@ -11,17 +11,15 @@ from urllib.parse import urlsplit
 import msgspec
 
 from m3sync_dagster.loopback import is_loopback
-from m3sync_dagster.salesforce import sandbox_adapter as stand_in
-from m3sync_dagster.salesforce.credential import (
-    OFFICIAL_DOMAIN,
-    ConnectedApp,
-)
+from m3sync_dagster.salesforce.credential import ConnectedApp, is_official
 from m3sync_dagster.sync.errors import ConfigurationError, RemoteError
 
 if TYPE_CHECKING:
     import requests
 
 
+_ANY_DOMAIN = "my-domain.my"
+"""simple-salesforce adds ``.salesforce.com``, and our session sends it to the login URL's host."""
 TOKEN_PATH = "/services/oauth2/token"  # noqa: S105 - a path
 
 
@@ -43,6 +41,10 @@ class Token:
 
 def log_in(credential: ConnectedApp, session: "requests.Session") -> Token:
     """Fetch an access token with the flow that the credential is made for.
+
+    Args:
+        credential: how to log in.
+        session: what sends each request to the login URL's host, and to no other.
 
     Raises:
         AuthenticationError: Salesforce refuses the credential.
@@ -123,31 +125,29 @@ def _check_key(pem: str) -> None:
 
 
 def _arguments(credential: ConnectedApp) -> dict[str, Any]:
-    """The flow's arguments in simple-salesforce's words; it adds ``.salesforce.com`` itself."""
-    label = credential.host.removesuffix(OFFICIAL_DOMAIN)
-    label = stand_in.DOMAIN if credential.loopback else label
+    """The flow's arguments in simple-salesforce's words."""
     if credential.private_key is None:
         return {
             "consumer_key": credential.client_id,
             "consumer_secret": credential.client_secret,
-            "domain": label,
+            "domain": _ANY_DOMAIN,
         }
     return {
         "username": credential.username,
         "consumer_key": credential.client_id,
         "privatekey": credential.private_key,
         # The audience of the JWT is one of the two common hosts, whatever host it is posted to.
-        "domain": "test" if _for_testing(label) else "login",
-        "instance_url": label,
+        "domain": "test" if _for_testing(credential.host) else "login",
+        "instance_url": _ANY_DOMAIN,
     }
 
 
-def _for_testing(label: str) -> bool:
+def _for_testing(host: str) -> bool:
     """Whether a host is that of a sandbox or a scratch org.
 
     Source: Salesforce Help, "My Domain URL Formats": a sandbox's name has two hyphens in it.
     """
-    return label == "test" or "--" in label or ".scratch." in label
+    return host == "test.salesforce.com" or "--" in host or ".scratch." in host
 
 
 def _checked(
@@ -158,7 +158,7 @@ def _checked(
 ) -> Token:
     """Accept the answer, unless the token would go to a host that is not Salesforce's."""
     host = urlsplit(f"//{instance}").hostname or ""
-    trusted = is_loopback(host) if credential.loopback else host.endswith(OFFICIAL_DOMAIN)
+    trusted = is_loopback(host) if credential.loopback else is_official(host)
     if not isinstance(value, str) or not value or not trusted:
         raise _no_token()
     return Token(value, instance.rstrip("/"), *identity)

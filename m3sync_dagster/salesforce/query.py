@@ -71,7 +71,11 @@ class RecordQuery:
                 headers = self.transport.download(
                     address if locator is None else f"{address}&locator={locator}", file
                 )
-                yield from _from_csv(csv_files.read_results(file, names))
+                count = 0
+                for rows in _from_csv(csv_files.read_results(file, names)):
+                    count += len(rows)
+                    yield rows
+                _check_is_whole(headers, job_id, count)
                 locator = _next_page(headers, job_id, locator)
 
     def _run(self, target: Target, soql: str) -> str:
@@ -111,6 +115,21 @@ def _next_page(headers: Mapping[str, str], job_id: str, this_page: str | None) -
             "Verify again later; if it stays so, report it with this message.",
         )
     return locator
+
+
+def _check_is_whole(headers: Mapping[str, str], job_id: str, count: int) -> None:
+    """See that a page holds as many rows as its header says: rows must not be missing unnoticed.
+
+    Raises:
+        RemoteError: it does not.
+    """
+    said = headers.get("Sforce-NumberOfRecords", "")
+    if said.isdecimal() and int(said) != count:
+        raise RemoteError(
+            f"A page of the result of the query job {job_id} holds {count} rows, and Salesforce "
+            f"said {said}",
+            "Verify again later; if it stays so, report it with this message.",
+        )
 
 
 def query_text(target: Target, only: Selection | None) -> str:

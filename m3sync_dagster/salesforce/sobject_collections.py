@@ -3,7 +3,6 @@
 Source: REST API Developer Guide, "Upsert Multiple Records with Collections".
 """
 
-import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
@@ -13,20 +12,13 @@ from queue import SimpleQueue
 
 import msgspec
 
-from m3sync_dagster.salesforce.errors import (
-    NO_CODE,
-    ApiError,
-    UnreadableBodyError,
-    parse_answer,
-)
+from m3sync_dagster.salesforce.collection_results import CollectionResult, pair_results
+from m3sync_dagster.salesforce.errors import ApiError, UnreadableBodyError
 from m3sync_dagster.salesforce.formatting import line_ends, plain
+from m3sync_dagster.salesforce.retry import ROWS
 from m3sync_dagster.salesforce.transport import Transport
-from m3sync_dagster.sync.errors import RemoteError
 from m3sync_dagster.sync.interfaces import Column, Group, Target
 from m3sync_dagster.sync.results import (
-    Acknowledged,
-    ErrorClass,
-    Rejected,
     Row,
     RowResult,
     Value,
@@ -39,19 +31,7 @@ BLOCK = 2_000
 FEWER_ROWS = 50
 """Rows of a call that repeats what met a lock."""
 WORKERS = 4
-RETRY_DELAYS = (1.0, 3.0, 9.0)
-"""Seconds before each repetition of rows that met a passing trouble, give or take half."""
-PASSING = {ErrorClass.TRANSIENT, ErrorClass.COLLATERAL}
 Lane = list[list[Row]]
-
-
-class _Answer(msgspec.Struct):
-    """Salesforce's word on one row of a call."""
-
-    success: bool
-    id: str | None = None
-    created: bool | None = None
-    errors: list[msgspec.Raw] | None = None
 
 
 def upsert(
@@ -77,27 +57,17 @@ def _upsert_block(
     sleep: Callable[[float], None],
 ) -> Iterator[list[RowResult]]:
     size = FEWER_ROWS if group.tries else MOST_ROWS
-    for wait in RETRY_DELAYS:
+    for failures in range(1, ROWS.attempts):
         passing: set[str] = set()
         for results in _send_lanes(transport, target, lanes(rows, group.parent, size)):
-            again = {result.m3ter_id for result in results if is_retryable(result)}
+            again = {result.m3ter_id for result in results if ROWS.retried(result)}
             passing |= again
             yield [result for result in results if result.m3ter_id not in again]
         if not passing:
             return
         rows, size = [row for row in rows if row.m3ter_id in passing], FEWER_ROWS
-        sleep(with_jitter(wait))
+        sleep(ROWS.delay(failures))
     yield from _send_lanes(transport, target, lanes(rows, group.parent, size))
-
-
-def is_retryable(result: RowResult) -> bool:
-    """Whether the row is worth another try in the same run."""
-    return isinstance(result, Rejected) and result.error_class in PASSING
-
-
-def with_jitter(seconds: float) -> float:
-    """Vary a wait by half, so that several writers do not meet again."""
-    return seconds * random.uniform(0.5, 1.5)  # noqa: S311 - nothing secret hangs on it
 
 
 def lanes(rows: Sequence[Row], parent: int | None, size: int) -> list[Lane]:
@@ -168,10 +138,10 @@ def _send(transport: Transport, target: Target, rows: list[Row]) -> list[RowResu
     Salesforce refuses the whole call when it cannot read one value of it as the field's type.
     """
     try:
-        answers = transport.fetch(
+        results = transport.fetch(
             "PATCH",
             f"/composite/sobjects/{target.object}/{target.external_id_field}",
-            list[_Answer],
+            list[CollectionResult],
             data=body(target, rows),
             headers={"Content-Type": "application/json"},
         )
@@ -180,22 +150,7 @@ def _send(transport: Transport, target: Target, rows: list[Row]) -> list[RowResu
             return [ApiError("JSON_PARSER_ERROR", error.cause).refuse(rows[0].m3ter_id)]
         middle = len(rows) // 2
         return _send(transport, target, rows[:middle]) + _send(transport, target, rows[middle:])
-    if len(answers) != len(rows):
-        raise RemoteError(
-            f"Salesforce answered {len(answers)} rows of {target.object} where {len(rows)} were "
-            "sent",
-            "Run again: what was written is found by its external ID and not written twice.",
-        )
-    return [_result(row, answer) for row, answer in zip(rows, answers, strict=True)]
-
-
-def _result(row: Row, answer: _Answer) -> RowResult:
-    """Pair an answer with its row; Salesforce answers in the order of the request."""
-    if answer.success:
-        return Acknowledged(row.m3ter_id, answer.id or "", bool(answer.created))
-    errors = [msgspec.json.decode(error) for error in answer.errors or ()]
-    complaint = parse_answer(200, errors) if errors else ApiError(NO_CODE, "no reason given")
-    return complaint.refuse(row.m3ter_id)
+    return pair_results([row.m3ter_id for row in rows], results, f"rows of {target.object}")
 
 
 def body(target: Target, rows: Sequence[Row]) -> bytes:

@@ -20,6 +20,11 @@ JWT = {"username": "u@acme.com", "private_key": "PEM-private-value"}
         (f"{MY_DOMAIN}/", SECRET, False),
         ("https://acme--uat.sandbox.my.salesforce.com", SECRET, False),
         ("https://login.salesforce.com", JWT, False),
+        ("https://acme.my.salesforce.mil", SECRET, False),
+        ("https://acme.my.crmforce.mil", SECRET, False),
+        ("https://acme.my.sfcrmapps.cn", JWT, False),
+        ("https://acme.cloudforce.com", SECRET, False),
+        ("https://ACME.my.salesforce.mil", SECRET, False),
         ("http://127.0.0.1:8123", SECRET, True),
         ("http://localhost:8123/", JWT, True),
         ("http://[::1]:8123", SECRET, True),
@@ -39,6 +44,10 @@ def test_an_address_of_salesforce_or_of_this_machine_is_taken(
         ("http://10.0.0.1:8123", SECRET),
         ("https://salesforce.com.evil.example", SECRET),
         ("https://evilsalesforce.com", SECRET),
+        ("https://evilsalesforce.mil", SECRET),
+        ("https://acme.my.salesforce.cn", SECRET),
+        ("https://salesforce.mil", SECRET),
+        ("http://acme.my.salesforce.mil", SECRET),
         ("https://acme.my.salesforce.com:8443", SECRET),
         ("https://user:pw@acme.my.salesforce.com", SECRET),
         ("https://acme.my.salesforce.com/services/oauth2/token", SECRET),
@@ -75,19 +84,17 @@ def test_no_secret_is_in_the_repr(flow: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "domain", "instance"),
+    ("url", "domain"),
     [
-        ("https://login.salesforce.com", "login", "login"),
-        ("https://test.salesforce.com", "test", "test"),
-        (MY_DOMAIN, "login", "acme.my"),
-        ("https://acme--uat.sandbox.my.salesforce.com", "test", "acme--uat.sandbox.my"),
-        ("https://acme--uat.my.salesforce.com", "test", "acme--uat.my"),
-        ("https://odd-day-1.scratch.my.salesforce.com", "test", "odd-day-1.scratch.my"),
-        ("https://acme-dev-ed.develop.my.salesforce.com", "login", "acme-dev-ed.develop.my"),
+        ("https://login.salesforce.com", "login"),
+        ("https://test.salesforce.com", "test"),
+        (MY_DOMAIN, "login"),
+        ("https://acme--uat.sandbox.my.salesforce.com", "test"),
+        ("https://acme--uat.my.salesforce.com", "test"),
+        ("https://odd-day-1.scratch.my.salesforce.com", "test"),
+        ("https://acme-dev-ed.develop.my.salesforce.com", "login"),
+        ("https://acme--uat.my.salesforce.mil", "test"),
     ],
 )
-def test_a_jwt_is_made_out_to_one_of_the_two_audiences(
-    url: str, domain: str, instance: str
-) -> None:
-    arguments = _arguments(ConnectedApp(url, "id", **JWT))
-    assert (arguments["domain"], arguments["instance_url"]) == (domain, instance)
+def test_a_jwt_is_made_out_to_one_of_the_two_audiences(url: str, domain: str) -> None:
+    assert _arguments(ConnectedApp(url, "id", **JWT))["domain"] == domain

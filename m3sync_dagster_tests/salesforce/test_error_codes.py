@@ -10,7 +10,7 @@ import pytest
 from m3sync_dagster.salesforce import SalesforceClient, advise
 from m3sync_dagster.salesforce._error_codes import ADVICE
 from m3sync_dagster.salesforce.errors import normalise
-from m3sync_dagster.salesforce.transport import ATTEMPTS
+from m3sync_dagster.salesforce.retry import REQUESTS
 from m3sync_dagster.sync.engine import fate
 from m3sync_dagster.sync.errors import (
     AuthenticationError,
@@ -219,7 +219,7 @@ def test_what_a_code_does_to_a_request(
     error = stopped(org, jobs, NEXT[kind].stops, large=large)
     assert code in error.cause
     assert error.remedy == advise(code, message(code, kind)).remedy
-    assert writes(sandbox, large=large) == (ATTEMPTS if kind is TRANSIENT else 1)
+    assert writes(sandbox, large=large) == (REQUESTS.attempts if kind is TRANSIENT else 1)
     assert sandbox.records(ACCOUNTS) == {}
 
 
@@ -237,7 +237,7 @@ def test_what_an_answer_without_a_code_does_to_a_request(
     error = stopped(org, jobs, NEXT[kind].stops, large=large)
     assert str(status) in error.cause
     assert error.remedy == advise(f"HTTP_{status}").remedy
-    expected = ATTEMPTS if kind in {TRANSIENT, QUOTA} else 2 if status == 401 else 1
+    expected = REQUESTS.attempts if kind in {TRANSIENT, QUOTA} else 2 if status == 401 else 1
     assert writes(sandbox, large=large) == expected
 
 
@@ -272,7 +272,7 @@ def test_a_login_that_may_pass_is_tried_again(
 ) -> None:
     refuse_logins(sandbox, code)
     assert code in stopped(org, jobs, RemoteError, large=False).cause
-    assert org.calls == ATTEMPTS
+    assert org.calls == REQUESTS.attempts
 
 
 def refuse_logins(sandbox: Sandbox, code: str) -> None:

@@ -166,6 +166,14 @@ def test_a_result_that_names_the_same_page_again_is_not_read_for_ever(scripted: 
     assert sum(request.endswith("/results") for request in script.requests) == 2
 
 
+def test_a_result_page_with_rows_missing_is_not_trusted(scripted: Scripted) -> None:
+    headers = {"Sforce-Locator": "null", "Sforce-NumberOfRecords": "2"}
+    page = Response('"Id","m3ter_Id__c","Name","Code__c"\n"001","a","A",""\n', headers=headers)
+    org, _ = scripted(answers(page))
+    with pytest.raises(RemoteError, match="holds 1 rows, and Salesforce said 2"):
+        read(org, ACCOUNTS)
+
+
 def test_a_query_job_that_an_admin_aborts_says_so(scripted: Scripted) -> None:
     org, _ = scripted(answers(Response(""), "Aborted"))
     with pytest.raises(RemoteError, match="Somebody aborted the query job 750x"):

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 import requests
-from requests.adapters import HTTPAdapter
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 
 from m3sync_dagster.salesforce import ConnectedApp, SalesforceClient
-from m3sync_dagster.salesforce.transport import ATTEMPTS, Transport
+from m3sync_dagster.salesforce.retry import REQUESTS
+from m3sync_dagster.salesforce.tls_adapter import TlsAdapter
+from m3sync_dagster.salesforce.transport import Transport
 from m3sync_dagster.sync.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -131,7 +132,7 @@ def test_trouble_that_does_not_pass_stops_the_run(
     with pytest.raises(kind) as caught:
         org.limits()
     assert str(status) in caught.value.cause
-    assert len(script.requests) == ATTEMPTS
+    assert len(script.requests) == REQUESTS.attempts
 
 
 @pytest.mark.parametrize(
@@ -140,8 +141,6 @@ def test_trouble_that_does_not_pass_stops_the_run(
         (403, "REQUEST_LIMIT_EXCEEDED", RateLimitError),
         (400, "INVALID_FIELD", ConfigurationError),
         (403, "API_DISABLED_FOR_ORG", ConfigurationError),
-        (410, "GONE", ConfigurationError),
-        (404, "NOT_FOUND", ConfigurationError),
         (400, "NEVER_HEARD_OF", RemoteError),
     ],
 )
@@ -192,9 +191,9 @@ def test_an_answer_may_say_when_to_come_again(
         ("3600", 1),
         ("Fri, 01 Jan 2100 00:00:00 GMT", 1),
         ("9" * 400, 1),
-        ("soon", ATTEMPTS),
-        ("Thu, 01 Jan 2015 00:00:00 GMT", ATTEMPTS),
-        ("-5", ATTEMPTS),
+        ("soon", REQUESTS.attempts),
+        ("Thu, 01 Jan 2015 00:00:00 GMT", REQUESTS.attempts),
+        ("-5", REQUESTS.attempts),
     ],
 )
 def test_a_long_wait_is_left_to_the_next_run(
@@ -212,16 +211,16 @@ def test_an_unreachable_org_says_so(time: Time) -> None:
     org = SalesforceClient(ConnectedApp("http://127.0.0.1:9", "id", SECRET), sleep=time.sleep)
     with pytest.raises(RemoteError, match="refused"):
         org.limits()
-    assert org.calls == ATTEMPTS
+    assert org.calls == REQUESTS.attempts
     org.close()
 
 
-@pytest.mark.parametrize("text", ["", "<html>", '{"a": 1}', '[{"no": "success"}]'])
+@pytest.mark.parametrize("text", ["", '{"a": 1}', '[{"no": "success"}]'])
 def test_an_answer_that_nobody_documents_is_a_remote_error(
     scripted: Scripted, jobs: Jobs, text: str
 ) -> None:
     org, _ = scripted(lambda _r, _b: PlainTextResponse(text))
-    with pytest.raises(RemoteError, match="not documented"):
+    with pytest.raises(RemoteError, match="cut off, or not as documented"):
         list(org.upsert(ACCOUNTS, group(rows(1)), jobs))
 
 
@@ -297,8 +296,8 @@ def test_no_secret_is_in_what_goes_wrong(
 def test_plain_http_is_no_way_to_an_official_host() -> None:
     transport = Transport(ConnectedApp("https://acme.my.salesforce.com", "id", SECRET))
     with pytest.raises(requests.exceptions.InvalidSchema):
-        transport.get_adapter("http://acme.my.salesforce.com/services")
-    assert type(transport.get_adapter("https://acme.my.salesforce.com")) is HTTPAdapter
+        transport.session.get_adapter("http://acme.my.salesforce.com/services")
+    assert type(transport.session.get_adapter("https://acme.my.salesforce.com")) is TlsAdapter
 
 
 @pytest.mark.parametrize("url", ["https://acme.my.salesforce.com", "http://127.0.0.1:9"])
@@ -311,7 +310,7 @@ def test_no_netrc_replaces_the_token(
     monkeypatch.setenv("NETRC", str(netrc))
     transport = Transport(ConnectedApp(url, "id", SECRET))
     request = requests.Request("GET", url, headers={"Authorization": "Bearer x"})
-    assert transport.prepare_request(request).headers["Authorization"] == "Bearer x"
+    assert transport.session.prepare_request(request).headers["Authorization"] == "Bearer x"
 
 
 def test_no_proxy_comes_between_us_and_this_machine(

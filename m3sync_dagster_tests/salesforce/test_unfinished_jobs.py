@@ -106,12 +106,21 @@ UNCLEAR = {
 
 @pytest.mark.parametrize("case", UNCLEAR)
 def test_a_job_that_may_be_ours_is_left_open_and_the_log_says_so(
-    org: SalesforceClient, sandbox: Sandbox, jobs: Jobs, caplog: pytest.LogCaptureFixture, case: str
+    org: SalesforceClient,
+    sandbox: Sandbox,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    case: str,
 ) -> None:
-    left, job_id = requested(), open_job(org)
+    jobs = Jobs()
+    left = requested()
+    if case == "our user is not known":
+        unnamed = replace(sandbox.inside.identity, organization_id="unknown")
+        monkeypatch.setattr(sandbox.inside, "identity", unnamed)
+    job_id = open_job(org)
     match case:
         case "our user is not known":
-            org.transport._token = replace(org.transport.token, user_id=None)
+            assert org.identity().user_id is None
         case "the external ID field is not known":
             left = replace(left, external_id_field=None)
         case "another integration has requested one":
