@@ -26,6 +26,13 @@ from m3sync_dagster.state.ledger import PostgresLedger
 from m3sync_dagster.state.lock import IntegrationLock, is_locked
 from m3sync_dagster.state.migrate import migrate, require_current_schema
 from m3sync_dagster.state.outbox import Notice, Undelivered, enqueue, undelivered
+from m3sync_dagster.state.purge import (
+    AbsentIntegration,
+    AgedRows,
+    purge_absent_integrations,
+    purge_integration,
+    purge_old_rows,
+)
 from m3sync_dagster.state.reconcile_tables import PostgresReconciliation
 from m3sync_dagster.state.rejects import (
     Reject,
@@ -37,6 +44,8 @@ from m3sync_dagster.state.run_state import RunState
 
 __all__ = [
     "POSTGRES_URL",
+    "AbsentIntegration",
+    "AgedRows",
     "Event",
     "GuardState",
     "IntegrationLock",
@@ -58,6 +67,9 @@ __all__ = [
     "list_rejects",
     "migrate",
     "postgres_url",
+    "purge_absent_integrations",
+    "purge_integration",
+    "purge_old_rows",
     "read_guard_state",
     "read_guard_states",
     "record_event",

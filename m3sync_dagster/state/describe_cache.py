@@ -2,6 +2,16 @@
 
 from m3sync_dagster.state.database import connect
 
+# The time of the last use tells what can be purged; to the day, so that few reads write.
+_READ = """
+WITH used AS (
+    UPDATE m3sync.describe_cache SET read_at = clock_timestamp()
+    WHERE asked_by = %(asked_by)s AND object = %(object)s
+    AND read_at < clock_timestamp() - interval '1 day')
+SELECT body, last_modified FROM m3sync.describe_cache
+WHERE asked_by = %(asked_by)s AND object = %(object)s
+"""
+
 
 class PostgresDescribeCache:
     """A ``DescribeCache`` in the schema ``m3sync``.
@@ -19,9 +29,7 @@ class PostgresDescribeCache:
         """Give an object's describe as it came, and the time stamp that came with it."""
         with connect(self._url) as connection:
             row = connection.execute(
-                "SELECT body, last_modified FROM m3sync.describe_cache "
-                "WHERE asked_by = %s AND object = %s",
-                (self._asked_by, object_name),
+                _READ, {"asked_by": self._asked_by, "object": object_name}
             ).fetchone()
         return (bytes(row[0]), str(row[1])) if row else None
 

@@ -36,10 +36,7 @@ class IntegrationLock:
             "SELECT pg_try_advisory_lock(%s, %s)", (_NAMESPACE, lock_key(self._integration))
         ).fetchone()
         if not (row and row[0]):
-            raise SyncError(
-                f"another run is writing the integration {self._integration}",
-                "Wait for its end, or cancel it; then start this one again.",
-            )
+            raise _locked_elsewhere(self._integration)
 
     def __exit__(
         self,
@@ -64,3 +61,23 @@ def is_locked(connection: psycopg.Connection, integration: str) -> bool:
         (_NAMESPACE, key),
     ).fetchone()
     return bool(row and row[0])
+
+
+def lock_until_commit(connection: psycopg.Connection, integration: str) -> None:
+    """Take the integration's lock for the rest of the transaction.
+
+    Raises:
+        SyncError: a run holds it.
+    """
+    row = connection.execute(
+        "SELECT pg_try_advisory_xact_lock(%s, %s)", (_NAMESPACE, lock_key(integration))
+    ).fetchone()
+    if not (row and row[0]):
+        raise _locked_elsewhere(integration)
+
+
+def _locked_elsewhere(integration: str) -> SyncError:
+    return SyncError(
+        f"another run is writing the integration {integration}",
+        "Wait for its end, or cancel it; then start this one again.",
+    )

@@ -1,0 +1,383 @@
+"""What is purged, and what stays: each window from both sides, over a real PostgreSQL."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from m3sync_dagster.state import (
+    IntegrationLock,
+    PostgresDescribeCache,
+    PostgresLedger,
+    PostgresReconciliation,
+    connect,
+    purge_absent_integrations,
+    purge_integration,
+    purge_old_rows,
+)
+from m3sync_dagster.state.purge import ABSENT_DAYS, WINDOWS
+from m3sync_dagster.sync.entity_options import WhenGone
+from m3sync_dagster.sync.errors import SyncError
+from m3sync_dagster.sync.interfaces import RecordHash, StagedRow
+from m3sync_dagster.sync.reconcile_types import SyncedRecord
+from m3sync_dagster.sync.results import Acknowledged, Row
+
+DAY = 24
+"""Hours."""
+NEVER = lambda _name, _since: False  # noqa: E731 - an integration that has not run
+
+
+@pytest.fixture
+def connection(postgres_url: str) -> Iterator[psycopg.Connection]:
+    with connect(postgres_url) as connection:
+        yield connection
+
+
+def insert(connection: psycopg.Connection, table: str, **values: object) -> None:
+    """Write a row. A number of hours under the name of a time is how long ago that was."""
+    ago = {name: sql.SQL("now() - {} * interval '1 hour'") for name in values if _is_time(name)}
+    columns = sql.SQL(", ").join(map(sql.Identifier, values))
+    given = [
+        ago[name].format(sql.Literal(value)) if name in ago else sql.Literal(value)
+        for name, value in values.items()
+    ]
+    connection.execute(
+        sql.SQL("INSERT INTO m3sync.{} ({}) VALUES ({})").format(
+            sql.Identifier(table), columns, sql.SQL(", ").join(given)
+        )
+    )
+
+
+def _is_time(name: str) -> bool:
+    return name.endswith(("_at", "_since", "time", "actioned"))
+
+
+ROWS: dict[str, dict[str, object]] = {
+    "ingest_job": {
+        "integration": "acme",
+        "entity": "account",
+        "object": "A__c",
+        "rows": 1,
+        "sha256": "",
+        "run_id": "r",
+    },
+    "integration_event": {"integration": "acme", "name": "x", "message": "", "remedy": ""},
+    "notice": {"integration": "acme", "target": "dagster", "content": "{}"},
+    "describe_cache": {"asked_by": "us", "body": b"{}", "last_modified": ""},
+    "removed_record": {
+        "integration": "acme",
+        "entity": "account",
+        "salesforce_id": "a01",
+        "run_id": "r",
+    },
+}
+"""A row of each table that has a window, but for its times and its key."""
+KEYS = {
+    "ingest_job": "job_id",
+    "integration_event": "run_id",
+    "notice": "change",
+    "describe_cache": "object",
+    "removed_record": "m3ter_id",
+}
+
+OLD = 10_000 * DAY
+CASES: list[tuple[str, dict[str, object], int | None]] = [
+    # An ended job, but never one that has not ended, however old it is.
+    ("ingest_job", {"opened_at": OLD, "ended_at": 30}, 30),
+    ("ingest_job", {"opened_at": OLD}, None),
+    ("ingest_job", {"opened_at": OLD, "state": "Announced"}, None),
+    # The days count from when an event was actioned, not from when it happened.
+    ("integration_event", {"time": 399 * DAY, "actioned": 90}, 90),
+    ("integration_event", {"time": 400}, 400),
+    ("notice", {"created_at": OLD, "handed_over_at": OLD, "confirmed_at": 90}, 90),
+    ("notice", {"created_at": OLD, "handed_over_at": 90}, 90),
+    ("notice", {"created_at": 90}, 90),
+    ("notice", {"created_at": 90, "attempts": 7, "error": "no"}, 90),
+    ("describe_cache", {"read_at": 90}, 90),
+    ("removed_record", {"removed_at": 400, "action": "flag"}, 400),
+]
+"""A row; the time whose age in days is what the window says; the window, or none."""
+
+
+@pytest.mark.parametrize(("table", "times", "days"), CASES)
+def test_a_row_stays_to_the_end_of_its_window_and_no_longer(
+    connection: psycopg.Connection, table: str, times: dict[str, object], days: int | None
+) -> None:
+    for side, hours in (("inside", -1), ("outside", 1)):
+        aged = {
+            name: value * DAY + hours if value == days and isinstance(value, int) else value
+            for name, value in times.items()
+        }
+        insert(connection, table, **ROWS[table] | {KEYS[table]: side} | aged)
+    expected = 0 if days is None else 1
+    dry = purge_old_rows(connection, dry_run=True)
+    assert len(keys(connection, table)) == 2
+    assert purge_old_rows(connection) == dry
+    assert sum(one.rows for one in dry) == expected
+    assert keys(connection, table) == (["inside", "outside"] if days is None else ["inside"])
+    assert sum(one.rows for one in purge_old_rows(connection)) == 0
+
+
+def keys(connection: psycopg.Connection, table: str) -> list[str]:
+    query = sql.SQL("SELECT {} FROM m3sync.{} ORDER BY 1").format(
+        sql.Identifier(KEYS[table]), sql.Identifier(table)
+    )
+    return [key for (key,) in connection.execute(query)]
+
+
+def test_every_window_has_a_case() -> None:
+    assert {window.table for window in WINDOWS} == {table for table, _, _ in CASES}
+    assert sorted({(window.table, window.days) for window in WINDOWS}) == sorted(
+        {(table, days) for table, _, days in CASES if days is not None}
+    )
+
+
+def test_a_purge_does_not_let_an_entity_forget_that_its_records_were_deleted_before(
+    connection: psycopg.Connection,
+) -> None:
+    records = {
+        entity: PostgresReconciliation(connection, "acme", entity)
+        for entity in ("account", "balance", "contract")
+    }
+    for number in range(3):
+        row = SyncedRecord(f"m{number}", f"a0{number}")
+        records["account"].removed([row], WhenGone.DELETE, "r")
+        records["balance"].removed([row], WhenGone.FLAG, "r")
+    connection.execute("UPDATE m3sync.removed_record SET removed_at = now() - interval '9 years'")
+    purge_old_rows(connection)
+    left = "SELECT entity, m3ter_id, action FROM m3sync.removed_record"
+    assert connection.execute(left).fetchall() == [("account", "m2", "delete")]
+    assert {entity: one.has_deleted() for entity, one in records.items()} == {
+        "account": True,
+        "balance": False,
+        "contract": False,
+    }
+
+
+def test_a_describe_that_is_used_stays(connection: psycopg.Connection, postgres_url: str) -> None:
+    describes = PostgresDescribeCache(postgres_url, "us")
+    for name in ("Used__c", "Unused__c"):
+        describes.write(name, b"{}", "")
+    connection.execute("UPDATE m3sync.describe_cache SET read_at = now() - interval '91 days'")
+    assert describes.read("Used__c") == (b"{}", "")
+    purge_old_rows(connection)
+    assert keys(connection, "describe_cache") == ["Used__c"]
+
+
+def staged(m3ter_id: str) -> StagedRow:
+    return StagedRow(RecordHash(m3ter_id, b"f", m3ter_id.encode()), Row(m3ter_id, ["x"]), 0)
+
+
+def write_state(url: str, connection: psycopg.Connection, integration: str) -> PostgresLedger:
+    """Everything that a living integration needs, all of it old."""
+    ledger = PostgresLedger(url, connection, integration, "account", "run")
+    ledger.clear()
+    ledger.stage([staged("a"), staged("b"), staged("c")])
+    ledger.record([Acknowledged("a", "a01", created=True)])
+    ledger.record_job_requested("A__c", 1, "")
+    ledger.record_job_created(f"750-{integration}", "A__c", 2, "")
+    ledger.record_job_requested("A__c", 1, "")
+    insert(connection, "integration_state", integration=integration, counted_after=7, told=0)
+    insert(
+        connection,
+        "rejected_record",
+        integration=integration,
+        entity="account",
+        m3ter_id="r",
+        **{"class": "permanent"},
+        code="X",
+        message="",
+        fields=[],
+        run_id="run",
+    )
+    age(connection)
+    return ledger
+
+
+def age(connection: psycopg.Connection, days: int = 10_000) -> None:
+    """Make all that is on record older."""
+    found = connection.execute(
+        "SELECT table_name, column_name FROM information_schema.columns "
+        "WHERE table_schema = 'm3sync' AND data_type = 'timestamp with time zone'"
+    ).fetchall()
+    for table, column in found:
+        connection.execute(
+            sql.SQL("UPDATE m3sync.{0} SET {1} = {1} - make_interval(days => {2})").format(
+                sql.Identifier(table), sql.Identifier(column), sql.Literal(days)
+            )
+        )
+
+
+def all_rows(connection: psycopg.Connection, integration: str) -> dict[str, list[Any]]:
+    found = connection.execute(
+        "SELECT table_name FROM information_schema.columns "
+        "WHERE table_schema = 'm3sync' AND column_name = 'integration'"
+    ).fetchall()
+    rows = {}
+    for (table,) in found:
+        query = sql.SQL("SELECT * FROM m3sync.{} WHERE integration = %s").format(
+            sql.Identifier(table)
+        )
+        if held := connection.execute(query, (integration,)).fetchall():
+            rows[table] = held
+    return rows
+
+
+def test_nothing_that_a_defined_integration_needs_is_dropped(
+    connection: psycopg.Connection, postgres_url: str
+) -> None:
+    ledger = write_state(postgres_url, connection, "acme")
+    before = all_rows(connection, "acme")
+    assert set(before) == {
+        "synced_record",
+        "outgoing_record",
+        "rejected_record",
+        "ingest_job",
+        "integration_state",
+    }
+    purge_old_rows(connection)
+    assert purge_absent_integrations(connection, {"acme"}, NEVER) == []
+    age(connection, ABSENT_DAYS + 1)
+    purge_old_rows(connection)
+    assert purge_absent_integrations(connection, {"acme"}, NEVER) == []
+    assert {table: len(rows) for table, rows in all_rows(connection, "acme").items()} == {
+        table: len(rows) for table, rows in before.items()
+    }
+    # What an earlier run sent and never heard about can still be recorded.
+    assert [job.job_id for job in ledger.unfinished_jobs()] == ["750-acme", None]
+    ledger.record([Acknowledged("b", "a02", created=True)])
+    assert set(ledger.acknowledged(["a", "b", "c"])) == {"a", "b"}
+
+
+def test_state_of_an_integration_goes_after_ninety_days_of_absence(
+    connection: psycopg.Connection, postgres_url: str
+) -> None:
+    for name in ("acme", "gone"):
+        write_state(postgres_url, connection, name)
+    kept = all_rows(connection, "acme")
+    # However old its state is, the days count from when it was found to be absent.
+    assert purge_absent_integrations(connection, {"acme"}, NEVER) == []
+    age_absence(connection, hours=ABSENT_DAYS * DAY - 1)
+    assert purge_absent_integrations(connection, {"acme"}, NEVER) == []
+    age_absence(connection, hours=2)
+    (dry,) = purge_absent_integrations(connection, {"acme"}, NEVER, dry_run=True)
+    assert set(all_rows(connection, "gone")) == {*kept, "absent_integration"}
+    assert purge_absent_integrations(connection, {"acme"}, NEVER) == [dry]
+    assert (dry.integration, dry.rows, dry.kept_because) == ("gone", 7, None)
+    assert all_rows(connection, "gone") == {}
+    assert all_rows(connection, "acme") == kept
+    assert purge_absent_integrations(connection, {"acme"}, NEVER) == []
+
+
+def age_absence(connection: psycopg.Connection, *, hours: int) -> None:
+    connection.execute(
+        "UPDATE m3sync.absent_integration "
+        "SET absent_since = absent_since - make_interval(hours => %s)",
+        (hours,),
+    )
+
+
+def test_an_integration_that_is_back_counts_anew(
+    connection: psycopg.Connection, postgres_url: str
+) -> None:
+    write_state(postgres_url, connection, "acme")
+    purge_absent_integrations(connection, set(), NEVER)
+    age_absence(connection, hours=ABSENT_DAYS * DAY + 1)
+    assert purge_absent_integrations(connection, {"acme"}, NEVER) == []
+    assert purge_absent_integrations(connection, set(), NEVER) == []
+    assert all_rows(connection, "acme")["synced_record"]
+
+
+def test_an_integration_that_another_project_runs_is_not_gone(
+    connection: psycopg.Connection, postgres_url: str
+) -> None:
+    write_state(postgres_url, connection, "acme")
+    purge_absent_integrations(connection, set(), NEVER)
+    age_absence(connection, hours=ABSENT_DAYS * DAY + 1)
+    asked: list[tuple[str, datetime]] = []
+
+    def has_run(name: str, since: datetime) -> bool:
+        asked.append((name, since))
+        return True
+
+    (kept,) = purge_absent_integrations(connection, set(), has_run)
+    assert asked == [("acme", kept.absent_since)]
+    assert (kept.rows, kept.kept_because) == (
+        0,
+        "it has run meanwhile; another project may define it",
+    )
+    assert purge_absent_integrations(connection, set(), NEVER) == []
+    assert all_rows(connection, "acme")["synced_record"]
+
+
+def test_an_integration_that_is_being_written_is_not_purged(
+    connection: psycopg.Connection, postgres_url: str
+) -> None:
+    for name in ("acme", "gone"):
+        write_state(postgres_url, connection, name)
+    purge_absent_integrations(connection, set(), NEVER)
+    age_absence(connection, hours=ABSENT_DAYS * DAY + 1)
+    with connect(postgres_url) as run, IntegrationLock(run, "acme"):
+        with pytest.raises(SyncError, match="another run is writing the integration acme"):
+            purge_integration(connection, "acme")
+        acme, gone = purge_absent_integrations(connection, set(), NEVER)
+    assert (acme.rows, acme.kept_because) == (
+        0,
+        "another run is writing the integration acme",
+    )
+    assert gone.rows == 7
+    assert all_rows(connection, "acme")["outgoing_record"]
+    assert purge_integration(connection, "acme") == 7
+
+
+def test_a_run_cannot_begin_while_its_state_is_purged(
+    connection: psycopg.Connection, postgres_url: str
+) -> None:
+    write_state(postgres_url, connection, "acme")
+    with connect(postgres_url) as run, connection.transaction():
+        purge_integration(connection, "acme")
+        with pytest.raises(SyncError, match="acme"), IntegrationLock(run, "acme"):
+            pass
+    with connect(postgres_url) as run, IntegrationLock(run, "acme"):
+        assert all_rows(connection, "acme") == {}
+
+
+@pytest.mark.parametrize("days", [6, 8])
+def test_a_job_that_salesforce_may_still_work_on_keeps_its_integration(
+    connection: psycopg.Connection, days: int
+) -> None:
+    row = ROWS["ingest_job"] | {"job_id": "750-open", "opened_at": days * DAY}
+    insert(connection, "ingest_job", **row)
+    if days < 7:
+        with pytest.raises(SyncError, match="750-open of the integration acme has not ended"):
+            purge_integration(connection, "acme")
+        assert keys(connection, "ingest_job") == ["750-open"]
+    else:
+        assert purge_integration(connection, "acme") == 1
+
+
+def test_a_waiting_notice_of_a_gone_integration_stays_for_thirty_days(
+    connection: psycopg.Connection,
+) -> None:
+    notices: dict[str, dict[str, object]] = {
+        "waits": {"created_at": 30 * DAY - 1},
+        "waited": {"created_at": 30 * DAY + 1},
+        "sent": {"created_at": 1, "handed_over_at": 1},
+        "delivered": {"created_at": 1, "handed_over_at": 1, "confirmed_at": 1},
+    }
+    for change, times in notices.items():
+        insert(connection, "notice", **ROWS["notice"] | {"change": change} | times)
+    assert purge_integration(connection, "acme") == 3
+    assert keys(connection, "notice") == ["waits"]
+
+
+def test_a_dry_run_of_one_integration_deletes_nothing(
+    connection: psycopg.Connection, postgres_url: str
+) -> None:
+    write_state(postgres_url, connection, "acme")
+    before = all_rows(connection, "acme")
+    assert purge_integration(connection, "acme", dry_run=True) == 7
+    assert all_rows(connection, "acme") == before
