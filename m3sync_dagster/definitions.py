@@ -13,7 +13,8 @@ from m3sync_dagster.components.entity_runs import STATE
 from m3sync_dagster.components.guard_inputs import checked_integrations, guarded_integrations
 from m3sync_dagster.components.load_error_assets import load_error_assets
 from m3sync_dagster.components.load_errors import LoadError
-from m3sync_dagster.components.loading import Project, load_project
+from m3sync_dagster.components.loading import Project, defined_names, load_project
+from m3sync_dagster.components.purge_job import build_purge
 from m3sync_dagster.components.resources import StateResource
 from m3sync_dagster.components.verify_check import build_daily, build_jobs
 from m3sync_dagster.guard.sensor import build_guard
@@ -61,7 +62,7 @@ def _build(project: Project) -> dg.Definitions:
     shared = dg.Definitions(
         assets=load_error_assets(project.problems),
         jobs=build_jobs(checked),
-        schedules=[build_daily(checked)],
+        schedules=[build_daily(checked), build_purge(defined_names(project))],
         sensors=[build_guard(guarded_integrations(project))],
         executor=dg.in_process_executor,
         resources={STATE: StateResource()},

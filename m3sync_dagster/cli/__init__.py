@@ -11,6 +11,7 @@ from m3sync_dagster.cli.events import events
 from m3sync_dagster.cli.exit_codes import Commands
 from m3sync_dagster.cli.migrate import migrate
 from m3sync_dagster.cli.plan import plan
+from m3sync_dagster.cli.purge import purge
 from m3sync_dagster.cli.rejects import rejects
 from m3sync_dagster.cli.run import run
 from m3sync_dagster.cli.runs import runs
@@ -34,6 +35,7 @@ app.command()(disable)
 app.command()(connect)
 app.command()(disconnect)
 app.command()(runs)
+app.command()(purge)
 app.add_typer(events)
 app.add_typer(rejects)
 app.add_typer(salesforce)

@@ -53,6 +53,12 @@ def declared_names(path: Path) -> list[str]:
     return [name for name in named if name] or [path.parent.name]
 
 
+def declares_its_names(path: Path) -> bool:
+    """Whether a file can be parsed, and names all that it defines, each as a plain text."""
+    names = [_name_in(document.value) for document in _documents(path)]
+    return bool(names) and all(name and "{" not in name for name in names)
+
+
 def locate(path: Path, name: str, where: tuple[str, ...]) -> str:
     """Name the place of an attribute: ``<file>:<line>, attributes.<where>``.
 

@@ -21,7 +21,12 @@ from dagster.components.core.defs_module import CompositeYamlComponent
 from dagster_shared.record import replace
 
 from m3sync_dagster.components.credentials import M3terCredential, SalesforceCredential
-from m3sync_dagster.components.load_errors import LoadError, declared_names, explain
+from m3sync_dagster.components.load_errors import (
+    LoadError,
+    declared_names,
+    declares_its_names,
+    explain,
+)
 from m3sync_dagster.components.salesforce_sync import SalesforceSync
 from m3sync_dagster.sync.errors import ConfigurationError
 
@@ -64,6 +69,29 @@ class Project:
             for component in unit.components
             if isinstance(component, kind)
         }
+
+
+@dataclass(frozen=True, slots=True)
+class DefinedNames:
+    """Which integrations the ``defs.yaml`` files define, broken files included.
+
+    Args:
+        names: their names, as far as they can be read.
+        unreadable: the files that may define others, because they do not tell all their names.
+    """
+
+    names: frozenset[str]
+    unreadable: tuple[Path, ...] = ()
+
+
+def defined_names(project: Project) -> DefinedNames:
+    """The integrations of a project: an integration whose file is only broken is not gone."""
+    broken = {problem.path for problem in project.problems}
+    return DefinedNames(
+        frozenset(project.of_type(SalesforceSync))
+        | {name for path in broken for name in declared_names(path)},
+        tuple(sorted(path for path in broken if not declares_its_names(path))),
+    )
 
 
 def load_project() -> Project:

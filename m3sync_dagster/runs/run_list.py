@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Any
 
 import dagster as dg
@@ -65,6 +66,12 @@ def list_runs(instance: dg.DagsterInstance, integrations: Sequence[str]) -> list
         return []
     wanted = dg.RunsFilter(tags={INTEGRATION_TAG: list(integrations)})
     return [_listed(instance, one) for one in instance.get_run_records(wanted, limit=NEWEST)]
+
+
+def has_run_since(instance: dg.DagsterInstance, integration: str, since: datetime) -> bool:
+    """Whether a run of the integration was created after this time."""
+    wanted = dg.RunsFilter(tags={INTEGRATION_TAG: integration}, created_after=since)
+    return bool(instance.get_run_records(wanted, limit=1))
 
 
 def _listed(instance: dg.DagsterInstance, record: dg.RunRecord) -> ListedRun:

@@ -337,7 +337,7 @@ def test_one_broken_file_breaks_nothing_else_and_shows(defs_folder: DefsFolder) 
     keys = {key.to_user_string() for key in repository.asset_graph.get_all_asset_keys()}
     assert "acme/salesforce_account" in keys
     schedules = {schedule.name for schedule in repository.schedule_defs}
-    assert schedules == {"acme_hourly", "salesforce_verify_daily"}
+    assert schedules == {"acme_hourly", "salesforce_verify_daily", "m3sync_purge_daily"}
     broken = {key for key in keys if key.endswith("/configuration_error")}
     assert broken == {f"{n}/configuration_error" for n in ("bad", "bad_syntax", "lost")}
     node = repository.asset_graph.get(dg.AssetKey(["bad", "configuration_error"]))

@@ -1,0 +1,105 @@
+"""``m3sync purge``: deletes state that is no longer needed; Dagster does so once a day."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from m3sync_dagster.cli.migrate import ready
+from m3sync_dagster.cli.output import Json, complain, print_json, print_table, say
+from m3sync_dagster.sync.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from m3sync_dagster.components.loading import DefinedNames
+    from m3sync_dagster.components.purge_job import PurgeReport
+
+Integration = Annotated[
+    str | None,
+    typer.Option(
+        "--integration",
+        metavar="NAME",
+        help="Delete all state of this integration now. It must be in no defs.yaml any longer.",
+        show_default=False,
+    ),
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Delete nothing; show the counts.")]
+
+
+def purge(*, integration: Integration = None, dry_run: DryRun = False, json: Json = False) -> None:
+    """Delete state that is older than its window, or whose integration is gone."""
+    ready()
+    from m3sync_dagster.components.loading import defined_names, load_project
+
+    defined = defined_names(load_project())
+    if integration is None:
+        report = _purge_all(defined, dry_run=dry_run)
+    else:
+        report = _purge_one(defined, integration, dry_run=dry_run)
+    if json:
+        print_json({"dry_run": dry_run, **report.as_dict()})
+    else:
+        _show(report)
+    if report.note:
+        complain(report.note)
+    if dry_run:
+        say("Nothing was deleted.")
+
+
+def _purge_all(defined: "DefinedNames", *, dry_run: bool) -> "PurgeReport":
+    from dagster import DagsterInstance
+
+    from m3sync_dagster.components.purge_job import purge as purge_state
+    from m3sync_dagster.state import connect, postgres_url
+
+    with DagsterInstance.get() as instance, connect(postgres_url()) as connection:
+        return purge_state(instance, connection, defined, dry_run=dry_run)
+
+
+def _purge_one(defined: "DefinedNames", name: str, *, dry_run: bool) -> "PurgeReport":
+    from m3sync_dagster.components.purge_job import PurgeReport
+    from m3sync_dagster.state import AbsentIntegration, connect, postgres_url, purge_integration
+
+    _require_gone(defined, name)
+    with connect(postgres_url()) as connection:
+        rows = purge_integration(connection, name, dry_run=dry_run)
+    if not rows:
+        raise ConfigurationError(
+            f"there is no state of an integration {name} that can be deleted",
+            "See to it that the name is written as it was in its defs.yaml.",
+        )
+    return PurgeReport([], [AbsentIntegration(name, rows=rows)])
+
+
+def _require_gone(defined: "DefinedNames", name: str) -> None:
+    """Make sure that no ``defs.yaml`` defines the integration, be its file broken or not.
+
+    Raises:
+        ConfigurationError: one does, or may.
+    """
+    if name in defined.names:
+        raise ConfigurationError(
+            f"the integration {name} is still defined", "Delete its defs.yaml first."
+        )
+    if defined.unreadable:
+        files = ", ".join(map(str, defined.unreadable))
+        raise ConfigurationError(
+            f"{files} may define the integration {name}, for not all its names can be read",
+            "Correct the file, or delete it; then run the command again.",
+        )
+
+
+def _show(report: "PurgeReport") -> None:
+    if report.aged:
+        print_table(
+            "Rows older than their window",
+            ["what", "days", "rows"],
+            [[one.what, one.days, one.rows] for one in report.aged],
+        )
+    if report.absent:
+        print_table(
+            "Integrations that are gone",
+            ["integration", "absent since", "rows", "kept because"],
+            [
+                [one.integration, one.absent_since, one.rows, one.kept_because]
+                for one in report.absent
+            ],
+        )
