@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import typer
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from m3sync_dagster.cli.find_integration import Found
     from m3sync_dagster.components.resources import M3terResource, SalesforceResource
     from m3sync_dagster.salesforce import SalesforceClient
+    from m3sync_dagster.state import SalesforceOrg
     from m3sync_dagster.sync.schema_findings import SchemaFinding
 
 Name = Annotated[
@@ -50,6 +51,7 @@ class CheckResult:
         error: what is wrong; ``None`` where nothing is.
         warning: whether the message is about something that may go wrong.
         proposal: YAML to paste into the integration's file.
+        org: the Salesforce org that was asked.
     """
 
     integration: str
@@ -58,6 +60,7 @@ class CheckResult:
     error: SyncError | None = None
     warning: bool = False
     proposal: str | None = None
+    org: "SalesforceOrg | None" = None
 
     def as_dict(self) -> dict[str, Any]:
         """The finding as JSON has it."""
@@ -68,7 +71,8 @@ class CheckResult:
             "message": self.error.cause if self.error else self.message,
             "remedy": self.error.remedy if self.error else None,
         }
-        return told | ({"proposal": self.proposal} if self.proposal else {})
+        org = {"salesforce_org": self.org.as_dict()} if self.org else {}
+        return told | org | ({"proposal": self.proposal} if self.proposal else {})
 
     @property
     def verdict(self) -> str:
@@ -87,6 +91,7 @@ class Checks:
     asked: dict[str, str | SyncError] = field(default_factory=dict)
     _m3ter: dict[str, "M3terResource"] = field(default_factory=dict)
     _orgs: dict[str, "SalesforceResource"] = field(default_factory=dict)
+    _asked_orgs: dict[str, "SalesforceOrg"] = field(default_factory=dict)
     _opened: ExitStack = field(default_factory=ExitStack)
 
     def __enter__(self) -> Self:
@@ -104,7 +109,7 @@ class Checks:
         if not integration.connected:
             return
         org = self._finding(found, "salesforce", lambda: self._ask_salesforce(found))
-        yield org
+        yield replace(org, org=self._asked_orgs.get(str(integration.salesforce_credential)))
         if org.error:
             return
         if not integration.prefix_known:
@@ -131,9 +136,15 @@ class Checks:
         return self._once(resource.credential, lambda: self._call_salesforce(resource))
 
     def _call_salesforce(self, resource: "SalesforceResource") -> str:
+        from m3sync_dagster.cli.salesforce_org import ask_org
+
         self._orgs[resource.credential] = self._opened.enter_context(resource.opened())
         resource.org.log_in()
-        return f"Salesforce lets the credential {resource.credential} in; {_left(resource.org)}"
+        org = self._asked_orgs[resource.credential] = ask_org(resource.org)
+        return (
+            f"Salesforce lets the credential {resource.credential} in. The org is {org}; "
+            f"{_left(resource.org)}"
+        )
 
     def _once(self, credential: str, ask: Callable[[], str]) -> str:
         if credential not in self.asked:

@@ -10,6 +10,7 @@ from m3sync_dagster.sync.errors import SyncError
 
 if TYPE_CHECKING:
     from m3sync_dagster.cli.find_integration import Found
+    from m3sync_dagster.state import SalesforceOrg
     from m3sync_dagster.sync.plan import EntityPlan
 
 
@@ -21,16 +22,18 @@ def plan(name: Name, *, entity: Entity = None, json: Json = False) -> None:
     found = find(name, entity)
     found.require_configured()
     try:
-        plans = _plans(found, [entity] if entity else list(found.integration.mappings))
+        org, plans = _plans(found, [entity] if entity else list(found.integration.mappings))
     except SyncError as error:
         raise failed(error) from None
     if json:
-        print_json({"integration": name, "entities": {key: _told(p) for key, p in plans.items()}})
+        entities = {key: _told(p) for key, p in plans.items()}
+        print_json({"integration": name, "entities": entities, "salesforce_org": org.as_dict()})
     else:
-        _show(name, plans)
+        _show(name, org, plans)
 
 
-def _plans(found: "Found", entities: list[str]) -> dict[str, "EntityPlan"]:
+def _plans(found: "Found", entities: list[str]) -> tuple["SalesforceOrg", dict[str, "EntityPlan"]]:
+    from m3sync_dagster.cli.salesforce_org import ask_org
     from m3sync_dagster.state import PostgresLedger, connect, postgres_url
     from m3sync_dagster.sync.plan import EntityPlan
 
@@ -42,6 +45,7 @@ def _plans(found: "Found", entities: list[str]) -> dict[str, "EntityPlan"]:
         progress() as bars,
     ):
         connection.execute("SET default_transaction_read_only = on")
+        org = ask_org(salesforce.org)
         shown = EntityBars(bars)
         for name in entities:
             ledger = PostgresLedger(connection, found.integration.name, name, run_id="")
@@ -53,7 +57,7 @@ def _plans(found: "Found", entities: list[str]) -> dict[str, "EntityPlan"]:
             )
             for read in plans[name].run():
                 shown.show(name, f"{read} read")
-    return plans
+    return org, plans
 
 
 def _told(plan: "EntityPlan") -> dict[str, Any]:
@@ -64,10 +68,12 @@ def _told(plan: "EntityPlan") -> dict[str, Any]:
     return counts | {"sample": plan.sample}
 
 
-def _show(name: str, plans: dict[str, "EntityPlan"]) -> None:
+def _show(name: str, org: "SalesforceOrg", plans: dict[str, "EntityPlan"]) -> None:
     counts = [[entity, *plan.counts.values()] for entity, plan in plans.items()]
     print_table(
-        f"{name}: what a run would do", ["entity", *next(iter(plans.values())).counts], counts
+        f"{name}: what a run would do in {org}",
+        ["entity", *next(iter(plans.values())).counts],
+        counts,
     )
     changes = [
         [entity, sample.m3ter_id, sample.action, field, _short(before), _short(after)]

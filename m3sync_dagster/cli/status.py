@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from m3sync_dagster.components.integration import Integration
     from m3sync_dagster.components.load_errors import LoadError
     from m3sync_dagster.guard.schedules import Schedule
-    from m3sync_dagster.state import GuardState, Undelivered
+    from m3sync_dagster.state import GuardState, SalesforceOrg, Undelivered
 
 
 def status(*, json: Json = False) -> None:
@@ -46,6 +46,7 @@ class _Known:
     failures: "Mapping[str, int]"
     rejects: "Mapping[str, int]"
     undelivered: "list[Undelivered]"
+    orgs: "Mapping[str, Mapping[str, SalesforceOrg]]"
 
 
 def _read(instance: "DagsterInstance", integrations: "list[Integration]") -> _Known:
@@ -58,6 +59,7 @@ def _read(instance: "DagsterInstance", integrations: "list[Integration]") -> _Kn
         count_rejects,
         postgres_url,
         read_guard_states,
+        read_salesforce_orgs,
         undelivered,
     )
 
@@ -72,6 +74,7 @@ def _read(instance: "DagsterInstance", integrations: "list[Integration]") -> _Kn
             failures=count_in_a_row(instance, after, assets),
             rejects=count_rejects(connection),
             undelivered=undelivered(connection),
+            orgs=read_salesforce_orgs(connection),
         )
 
 
@@ -90,8 +93,20 @@ def _row(instance: "DagsterInstance", integration: "Integration", known: _Known)
         "last_run": last_run(instance, name),
         "failures_in_a_row": known.failures[name],
         "rejected": known.rejects.get(name, 0),
+        **_orgs(integration, known),
     }
     return row | ({"undelivered": unheard} if unheard else {})
+
+
+def _orgs(integration: "Integration", known: _Known) -> dict[str, Any]:
+    """The org that runs have written to; where entities are in several, which is where."""
+    orgs = known.orgs.get(integration.name, {})
+    carried = {entity: org for entity, org in orgs.items() if entity in integration.entities}
+    latest = next(iter(carried.values()), None)
+    told: dict[str, Any] = {"salesforce_org": latest and latest.as_dict()}
+    if len({org.id for org in carried.values()}) > 1:
+        told["salesforce_org_by_entity"] = {key: org.as_dict() for key, org in carried.items()}
+    return told
 
 
 def _reason(
@@ -116,11 +131,21 @@ def _broken(problem: "LoadError") -> dict[str, Any]:
         "last_run": None,
         "failures_in_a_row": 0,
         "rejected": 0,
+        "salesforce_org": None,
     }
 
 
 def _show(rows: list[dict[str, Any]]) -> None:
-    columns = ["name", "connection", "enabled", "last run", "hour", "failures in a row", "rejected"]
+    columns = [
+        "name",
+        "connection",
+        "Salesforce org",
+        "enabled",
+        "last run",
+        "hour",
+        "failures in a row",
+        "rejected",
+    ]
     print_table(
         "Integrations",
         columns,
@@ -128,6 +153,7 @@ def _show(rows: list[dict[str, Any]]) -> None:
             [
                 row["name"],
                 "CONNECTED" if row["connected"] else "NOT CONNECTED",
+                _org_cell(row),
                 "yes" if row["enabled"] else f"no: {row['disabled_reason']}",
                 row["last_run"] and row["last_run"].status,
                 row["last_run"] and row["last_run"].partition,
@@ -142,3 +168,11 @@ def _show(rows: list[dict[str, Any]]) -> None:
             f"{one['integration']}: {one['target']} does not know of {one['change']} yet "
             f"({one['attempts']} attempts): {one['error']}"
         )
+
+
+def _org_cell(row: dict[str, Any]) -> str | None:
+    from m3sync_dagster.state import SalesforceOrg
+
+    if by_entity := row.get("salesforce_org_by_entity"):
+        return "; ".join(f"{key}: {SalesforceOrg(**org)}" for key, org in by_entity.items())
+    return str(SalesforceOrg(**row["salesforce_org"])) if row["salesforce_org"] else None

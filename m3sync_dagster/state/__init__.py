@@ -41,6 +41,7 @@ from m3sync_dagster.state.rejects import (
     retry_rejects,
 )
 from m3sync_dagster.state.run_state import RunState
+from m3sync_dagster.state.salesforce_orgs import SalesforceOrg, read_salesforce_orgs
 
 __all__ = [
     "POSTGRES_URL",
@@ -55,6 +56,7 @@ __all__ = [
     "PostgresReconciliation",
     "Reject",
     "RunState",
+    "SalesforceOrg",
     "Undelivered",
     "action_event",
     "connect",
@@ -72,6 +74,7 @@ __all__ = [
     "purge_old_rows",
     "read_guard_state",
     "read_guard_states",
+    "read_salesforce_orgs",
     "record_event",
     "require_current_schema",
     "retry_rejects",

@@ -65,6 +65,23 @@ def content(stage: "Stage", name: str) -> dict[str, dict[str, Any]]:
     }
 
 
+def identity_of(stage: "Stage") -> dict[str, Any]:
+    """Which org the sandbox is, as it says itself to those who ask without us."""
+    url, opens = stage.sandbox.salesforce_url, stage.sandbox.environment
+    form = {
+        "grant_type": "client_credentials",
+        "client_id": opens["SALESFORCE_CLIENT_ID"],
+        "client_secret": opens["SALESFORCE_CLIENT_SECRET"],
+    }
+    token = httpx.post(f"{url}/services/oauth2/token", data=form).json()["access_token"]
+    row = httpx.get(
+        f"{url}{DATA}/query",
+        params={"q": "SELECT Id, Name, IsSandbox FROM Organization"},
+        headers={"Authorization": f"Bearer {token}"},
+    ).json()["records"][0]
+    return {"id": row["Id"][:15], "name": row["Name"], "is_sandbox": row["IsSandbox"]}
+
+
 def account_of(stage: "Stage", m3ter_id: str) -> dict[str, Any] | None:
     return next((r for r in stage.records(ACCOUNT) if r["m3ter_Id__c"] == m3ter_id), None)
 

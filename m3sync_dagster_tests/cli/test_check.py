@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from m3sync_dagster.sandbox.demo import DEFS
+from m3sync_dagster_tests.cli.admin import identity_of
 from m3sync_dagster_tests.cli.conftest import Stage, write
 
 
@@ -18,8 +19,28 @@ def test_all_is_well(stage: Stage) -> None:
         ("commitment", True),
         ("balance", True),
     ]
-    assert all(set(f) == {"integration", "check", "ok", "message", "remedy"} for f in answer.json)
+    keys = {"integration", "check", "ok", "message", "remedy"}
+    assert all(set(f) - {"salesforce_org"} == keys for f in answer.json)
     assert "OK" in stage.run("check", "acme").out
+
+
+def test_the_org_is_named(stage: Stage) -> None:
+    answer = stage.run("check", "acme", "--json")
+    (salesforce,) = [found for found in answer.json if found["check"] == "salesforce"]
+    identity = identity_of(stage)
+    assert salesforce["salesforce_org"] == identity
+    assert [f["check"] for f in answer.json if "salesforce_org" in f] == ["salesforce"]
+    words = f"m3sync sandbox ({identity['id']}, sandbox)"
+    assert words in salesforce["message"]
+    assert words in " ".join(stage.run("check", "acme").out.split())
+
+
+def test_an_org_that_does_not_say_which_it_is_is_a_problem(stage: Stage) -> None:
+    body = [{"errorCode": "INVALID_TYPE", "message": "sObject type 'Organization' is not there"}]
+    stage.salesforce("faults", {"method": "GET", "path": "/query", "status": 400, "body": body})
+    answer = stage.run("check", "acme", "--json")
+    (salesforce,) = [found for found in answer.json if found["check"] == "salesforce"]
+    assert (answer.code, salesforce["ok"], "salesforce_org" in salesforce) == (2, False, False)
 
 
 def test_a_user_who_may_not_see_the_limits_is_let_in_all_the_same(stage: Stage) -> None:
@@ -85,8 +106,8 @@ def test_integrations_that_share_a_credential_log_in_once(stage: Stage, defs: Pa
     write(defs, "two", text.replace("name: acme", "name: acme_two"))
     answer = stage.run("check", "--json")
     assert answer.code == 0
-    # A token, the limits, and four describes.
-    assert stage.calls() <= 6
+    # A token, the org, the limits, and four describes.
+    assert stage.calls() <= 7
 
 
 def test_one_that_is_not_connected(stage: Stage, defs: Path) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from m3sync_dagster_tests.cli.admin import identity_of
 from m3sync_dagster_tests.cli.conftest import Stage
 
 pytestmark = pytest.mark.slow
@@ -14,7 +15,8 @@ def test_a_plan_of_a_first_run_creates_everything_and_sends_nothing(
 ) -> None:
     answer = stage.run("plan", "acme", "--json")
     assert (answer.code, answer.err) == (0, "")
-    assert list(answer.json) == ["integration", "entities"]
+    assert list(answer.json) == ["integration", "entities", "salesforce_org"]
+    assert answer.json["salesforce_org"] == identity_of(stage)
     assert list(answer.json["entities"]) == ["account", "contract", "commitment", "balance"]
     account = answer.json["entities"]["account"]
     assert {key: account[key] for key in ("create", "update", "unchanged", "invalid")} == {
@@ -115,5 +117,7 @@ def test_a_plan_without_a_variable_asks_nobody(
 
 def test_a_table_shows_the_counts_and_the_changes(stage: Stage) -> None:
     answer = stage.run("plan", "acme", "--entity", "account")
-    assert "acme: what a run would do" in answer.out
+    org = identity_of(stage)
+    title = f"acme: what a run would do in m3sync sandbox ({org['id']}, sandbox)"
+    assert title in " ".join(answer.out.split())
     assert "Code__c" in answer.out

@@ -3,6 +3,8 @@ from pathlib import Path
 import pytest
 
 from m3sync_dagster.sandbox.demo import DEFS
+from m3sync_dagster.state import connect
+from m3sync_dagster_tests.cli.admin import identity_of
 from m3sync_dagster_tests.cli.conftest import Stage, write
 
 FIELDS = [
@@ -13,6 +15,7 @@ FIELDS = [
     "last_run",
     "failures_in_a_row",
     "rejected",
+    "salesforce_org",
 ]
 
 
@@ -20,7 +23,7 @@ def test_one_that_has_never_run(stage: Stage) -> None:
     answer = stage.run("status", "--json")
     assert answer.code == 0
     assert [list(row) for row in answer.json] == [FIELDS]
-    assert list(answer.json[0].values()) == ["acme", True, False, "never started", None, 0, 0]
+    assert list(answer.json[0].values()) == ["acme", True, False, "never started", None, 0, 0, None]
     assert "never started" in stage.run("status").out
 
 
@@ -42,6 +45,56 @@ def test_failures_are_counted_until_a_success(
     assert list(last) == ["run_id", "status", "partition", "started", "ended"]
     assert (last["run_id"], last["status"]) == (run.json["run_id"], "COMPLETE")
     assert last["started"] <= last["ended"]
+
+
+def test_the_org_that_runs_have_written_to_is_shown(stage: Stage, migrated_url: str) -> None:
+    for entity in ("account", "contract"):
+        stage.run("run", "acme", "--entity", entity)
+    org = identity_of(stage)
+    (row,) = stage.run("status", "--json").json
+    assert row["salesforce_org"]["id"] == org["id"]
+    assert "salesforce_org_by_entity" not in row
+    store_org(migrated_url, "account", org["id"], "Acme Ltd", is_sandbox=False)
+    store_org(migrated_url, "contract", org["id"], "Acme Ltd", is_sandbox=False)
+    calls = stage.calls()
+    (row,) = stage.run("status", "--json").json
+    assert row["salesforce_org"] == {"id": org["id"], "name": "Acme Ltd", "is_sandbox": False}
+    assert f"Acme Ltd ({org['id']}, production)" in unfolded(stage.run("status").out)
+    assert stage.calls() == calls
+
+
+def test_entities_in_several_orgs_are_told_apart(stage: Stage, migrated_url: str) -> None:
+    store_org(migrated_url, "account", "00D000000000001", "Old", is_sandbox=False)
+    store_org(migrated_url, "balance", "00D000000000002", None, is_sandbox=None)
+    store_org(migrated_url, "bill", "00D000000000003", "Not carried any longer", is_sandbox=True)
+    (row,) = stage.run("status", "--json").json
+    balance = {"id": "00D000000000002", "name": None, "is_sandbox": None}
+    account = {"id": "00D000000000001", "name": "Old", "is_sandbox": False}
+    assert row["salesforce_org"] == balance
+    assert row["salesforce_org_by_entity"] == {"balance": balance, "account": account}
+    out = unfolded(stage.run("status").out)
+    assert "account: Old (00D000000000001, production)" in out
+    assert "name not known (00D000000000002, sandbox or production: not known)" in out
+
+
+def store_org(
+    url: str, entity: str, org_id: str, name: str | None, *, is_sandbox: bool | None
+) -> None:
+    with connect(url) as connection:
+        connection.execute(
+            "INSERT INTO m3sync.claim_basis (integration, entity, salesforce_org_id, "
+            "salesforce_org_name, salesforce_is_sandbox, m3ter_org_id, object, external_id_field) "
+            "VALUES ('acme', %s, %s, %s, %s, 'org', 'A__c', 'Id__c') "
+            "ON CONFLICT (integration, entity) DO UPDATE SET "
+            "salesforce_org_name = excluded.salesforce_org_name, "
+            "salesforce_is_sandbox = excluded.salesforce_is_sandbox",
+            (entity, org_id, name, is_sandbox),
+        )
+
+
+def unfolded(table: str) -> str:
+    """A table's text, without the line ends that a narrow column makes."""
+    return " ".join(table.split())
 
 
 def test_what_cannot_run_says_why(stage: Stage, defs: Path) -> None:

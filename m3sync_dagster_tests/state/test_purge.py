@@ -19,6 +19,7 @@ from m3sync_dagster.state import (
     purge_old_rows,
 )
 from m3sync_dagster.state.purge import ABSENT_DAYS, WINDOWS
+from m3sync_dagster.sync.claims import BasisChange, ClaimBasis
 from m3sync_dagster.sync.entity_options import WhenGone
 from m3sync_dagster.sync.errors import SyncError
 from m3sync_dagster.sync.interfaces import RecordHash, StagedRow
@@ -171,9 +172,10 @@ def staged(m3ter_id: str) -> StagedRow:
     return StagedRow(RecordHash(m3ter_id, b"f", m3ter_id.encode()), Row(m3ter_id, ["x"]), 0)
 
 
-def write_state(url: str, connection: psycopg.Connection, integration: str) -> PostgresLedger:
+def write_state(connection: psycopg.Connection, integration: str) -> PostgresLedger:
     """Everything that a living integration needs, all of it old."""
-    ledger = PostgresLedger(url, connection, integration, "account", "run")
+    ledger = PostgresLedger(connection, integration, "account", "run")
+    ledger.set_basis(ClaimBasis("00D", "org", "A__c", "Id__c"), BasisChange.UNKNOWN)
     ledger.clear()
     ledger.stage([staged("a"), staged("b"), staged("c")])
     ledger.record([Acknowledged("a", "a01", created=True)])
@@ -227,9 +229,9 @@ def all_rows(connection: psycopg.Connection, integration: str) -> dict[str, list
 
 
 def test_nothing_that_a_defined_integration_needs_is_dropped(
-    connection: psycopg.Connection, postgres_url: str
+    connection: psycopg.Connection,
 ) -> None:
-    ledger = write_state(postgres_url, connection, "acme")
+    ledger = write_state(connection, "acme")
     before = all_rows(connection, "acme")
     assert set(before) == {
         "synced_record",
@@ -237,6 +239,7 @@ def test_nothing_that_a_defined_integration_needs_is_dropped(
         "rejected_record",
         "ingest_job",
         "integration_state",
+        "claim_basis",
     }
     purge_old_rows(connection)
     assert purge_absent_integrations(connection, {"acme"}, NEVER) == []
@@ -253,10 +256,10 @@ def test_nothing_that_a_defined_integration_needs_is_dropped(
 
 
 def test_state_of_an_integration_goes_after_ninety_days_of_absence(
-    connection: psycopg.Connection, postgres_url: str
+    connection: psycopg.Connection,
 ) -> None:
     for name in ("acme", "gone"):
-        write_state(postgres_url, connection, name)
+        write_state(connection, name)
     kept = all_rows(connection, "acme")
     # However old its state is, the days count from when it was found to be absent.
     assert purge_absent_integrations(connection, {"acme"}, NEVER) == []
@@ -266,7 +269,7 @@ def test_state_of_an_integration_goes_after_ninety_days_of_absence(
     (dry,) = purge_absent_integrations(connection, {"acme"}, NEVER, dry_run=True)
     assert set(all_rows(connection, "gone")) == {*kept, "absent_integration"}
     assert purge_absent_integrations(connection, {"acme"}, NEVER) == [dry]
-    assert (dry.integration, dry.rows, dry.kept_because) == ("gone", 7, None)
+    assert (dry.integration, dry.rows, dry.kept_because) == ("gone", 8, None)
     assert all_rows(connection, "gone") == {}
     assert all_rows(connection, "acme") == kept
     assert purge_absent_integrations(connection, {"acme"}, NEVER) == []
@@ -280,10 +283,8 @@ def age_absence(connection: psycopg.Connection, *, hours: int) -> None:
     )
 
 
-def test_an_integration_that_is_back_counts_anew(
-    connection: psycopg.Connection, postgres_url: str
-) -> None:
-    write_state(postgres_url, connection, "acme")
+def test_an_integration_that_is_back_counts_anew(connection: psycopg.Connection) -> None:
+    write_state(connection, "acme")
     purge_absent_integrations(connection, set(), NEVER)
     age_absence(connection, hours=ABSENT_DAYS * DAY + 1)
     assert purge_absent_integrations(connection, {"acme"}, NEVER) == []
@@ -292,9 +293,9 @@ def test_an_integration_that_is_back_counts_anew(
 
 
 def test_an_integration_that_another_project_runs_is_not_gone(
-    connection: psycopg.Connection, postgres_url: str
+    connection: psycopg.Connection,
 ) -> None:
-    write_state(postgres_url, connection, "acme")
+    write_state(connection, "acme")
     purge_absent_integrations(connection, set(), NEVER)
     age_absence(connection, hours=ABSENT_DAYS * DAY + 1)
     asked: list[tuple[str, datetime]] = []
@@ -317,7 +318,7 @@ def test_an_integration_that_is_being_written_is_not_purged(
     connection: psycopg.Connection, postgres_url: str
 ) -> None:
     for name in ("acme", "gone"):
-        write_state(postgres_url, connection, name)
+        write_state(connection, name)
     purge_absent_integrations(connection, set(), NEVER)
     age_absence(connection, hours=ABSENT_DAYS * DAY + 1)
     with connect(postgres_url) as run, IntegrationLock(run, "acme"):
@@ -328,15 +329,15 @@ def test_an_integration_that_is_being_written_is_not_purged(
         0,
         "another run is writing the integration acme",
     )
-    assert gone.rows == 7
+    assert gone.rows == 8
     assert all_rows(connection, "acme")["outgoing_record"]
-    assert purge_integration(connection, "acme") == 7
+    assert purge_integration(connection, "acme") == 8
 
 
 def test_a_run_cannot_begin_while_its_state_is_purged(
     connection: psycopg.Connection, postgres_url: str
 ) -> None:
-    write_state(postgres_url, connection, "acme")
+    write_state(connection, "acme")
     with connect(postgres_url) as run, connection.transaction():
         purge_integration(connection, "acme")
         with pytest.raises(SyncError, match="acme"), IntegrationLock(run, "acme"):
@@ -374,10 +375,8 @@ def test_a_waiting_notice_of_a_gone_integration_stays_for_thirty_days(
     assert keys(connection, "notice") == ["waits"]
 
 
-def test_a_dry_run_of_one_integration_deletes_nothing(
-    connection: psycopg.Connection, postgres_url: str
-) -> None:
-    write_state(postgres_url, connection, "acme")
+def test_a_dry_run_of_one_integration_deletes_nothing(connection: psycopg.Connection) -> None:
+    write_state(connection, "acme")
     before = all_rows(connection, "acme")
-    assert purge_integration(connection, "acme", dry_run=True) == 7
+    assert purge_integration(connection, "acme", dry_run=True) == 8
     assert all_rows(connection, "acme") == before
