@@ -13,7 +13,7 @@ from m3sync_dagster.sandbox.organization import Organization
 from m3sync_dagster.state import connect, postgres_url
 from m3sync_dagster_tests.conftest import INTEGRATION, DefsFolder, sandbox_of, sync
 from m3sync_dagster_tests.guard.fixtures import Fleet
-from m3sync_dagster_tests.state.test_purge import age
+from m3sync_dagster_tests.state.purged_state import age
 
 
 def run_purge(instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:

@@ -2,16 +2,13 @@
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Any
 
 import psycopg
 import pytest
-from psycopg import sql
 
 from m3sync_dagster.state import (
     IntegrationLock,
     PostgresDescribeCache,
-    PostgresLedger,
     PostgresReconciliation,
     connect,
     purge_absent_integrations,
@@ -19,12 +16,19 @@ from m3sync_dagster.state import (
     purge_old_rows,
 )
 from m3sync_dagster.state.purge import ABSENT_DAYS, WINDOWS
-from m3sync_dagster.sync.claims import BasisChange, ClaimBasis
 from m3sync_dagster.sync.entity_options import WhenGone
 from m3sync_dagster.sync.errors import SyncError
-from m3sync_dagster.sync.interfaces import RecordHash, StagedRow
 from m3sync_dagster.sync.reconcile_types import SyncedRecord
-from m3sync_dagster.sync.results import Acknowledged, Row
+from m3sync_dagster.sync.results import Acknowledged
+from m3sync_dagster_tests.state.purged_state import (
+    KEYS,
+    ROWS,
+    age,
+    all_rows,
+    insert,
+    keys,
+    write_state,
+)
 
 DAY = 24
 """Hours."""
@@ -36,53 +40,6 @@ def connection(postgres_url: str) -> Iterator[psycopg.Connection]:
     with connect(postgres_url) as connection:
         yield connection
 
-
-def insert(connection: psycopg.Connection, table: str, **values: object) -> None:
-    """Write a row. A number of hours under the name of a time is how long ago that was."""
-    ago = {name: sql.SQL("now() - {} * interval '1 hour'") for name in values if _is_time(name)}
-    columns = sql.SQL(", ").join(map(sql.Identifier, values))
-    given = [
-        ago[name].format(sql.Literal(value)) if name in ago else sql.Literal(value)
-        for name, value in values.items()
-    ]
-    connection.execute(
-        sql.SQL("INSERT INTO m3sync.{} ({}) VALUES ({})").format(
-            sql.Identifier(table), columns, sql.SQL(", ").join(given)
-        )
-    )
-
-
-def _is_time(name: str) -> bool:
-    return name.endswith(("_at", "_since", "time", "actioned"))
-
-
-ROWS: dict[str, dict[str, object]] = {
-    "ingest_job": {
-        "integration": "acme",
-        "entity": "account",
-        "object": "A__c",
-        "rows": 1,
-        "sha256": "",
-        "run_id": "r",
-    },
-    "integration_event": {"integration": "acme", "name": "x", "message": "", "remedy": ""},
-    "notice": {"integration": "acme", "target": "dagster", "content": "{}"},
-    "describe_cache": {"asked_by": "us", "body": b"{}", "last_modified": ""},
-    "removed_record": {
-        "integration": "acme",
-        "entity": "account",
-        "salesforce_id": "a01",
-        "run_id": "r",
-    },
-}
-"""A row of each table that has a window, but for its times and its key."""
-KEYS = {
-    "ingest_job": "job_id",
-    "integration_event": "run_id",
-    "notice": "change",
-    "describe_cache": "object",
-    "removed_record": "m3ter_id",
-}
 
 OLD = 10_000 * DAY
 CASES: list[tuple[str, dict[str, object], int | None]] = [
@@ -122,13 +79,6 @@ def test_a_row_stays_to_the_end_of_its_window_and_no_longer(
     assert sum(one.rows for one in purge_old_rows(connection)) == 0
 
 
-def keys(connection: psycopg.Connection, table: str) -> list[str]:
-    query = sql.SQL("SELECT {} FROM m3sync.{} ORDER BY 1").format(
-        sql.Identifier(KEYS[table]), sql.Identifier(table)
-    )
-    return [key for (key,) in connection.execute(query)]
-
-
 def test_every_window_has_a_case() -> None:
     assert {window.table for window in WINDOWS} == {table for table, _, _ in CASES}
     assert sorted({(window.table, window.days) for window in WINDOWS}) == sorted(
@@ -166,66 +116,6 @@ def test_a_describe_that_is_used_stays(connection: psycopg.Connection, postgres_
     assert describes.read("Used__c") == (b"{}", "")
     purge_old_rows(connection)
     assert keys(connection, "describe_cache") == ["Used__c"]
-
-
-def staged(m3ter_id: str) -> StagedRow:
-    return StagedRow(RecordHash(m3ter_id, b"f", m3ter_id.encode()), Row(m3ter_id, ["x"]), 0)
-
-
-def write_state(connection: psycopg.Connection, integration: str) -> PostgresLedger:
-    """Everything that a living integration needs, all of it old."""
-    ledger = PostgresLedger(connection, integration, "account", "run")
-    ledger.set_basis(ClaimBasis("00D", "org", "A__c", "Id__c"), BasisChange.UNKNOWN)
-    ledger.clear()
-    ledger.stage([staged("a"), staged("b"), staged("c")])
-    ledger.record([Acknowledged("a", "a01", created=True)])
-    ledger.record_job_requested("A__c", 1, "")
-    ledger.record_job_created(f"750-{integration}", "A__c", 2, "")
-    ledger.record_job_requested("A__c", 1, "")
-    insert(connection, "integration_state", integration=integration, counted_after=7, told=0)
-    insert(
-        connection,
-        "rejected_record",
-        integration=integration,
-        entity="account",
-        m3ter_id="r",
-        **{"class": "permanent"},
-        code="X",
-        message="",
-        fields=[],
-        run_id="run",
-    )
-    age(connection)
-    return ledger
-
-
-def age(connection: psycopg.Connection, days: int = 10_000) -> None:
-    """Make all that is on record older."""
-    found = connection.execute(
-        "SELECT table_name, column_name FROM information_schema.columns "
-        "WHERE table_schema = 'm3sync' AND data_type = 'timestamp with time zone'"
-    ).fetchall()
-    for table, column in found:
-        connection.execute(
-            sql.SQL("UPDATE m3sync.{0} SET {1} = {1} - make_interval(days => {2})").format(
-                sql.Identifier(table), sql.Identifier(column), sql.Literal(days)
-            )
-        )
-
-
-def all_rows(connection: psycopg.Connection, integration: str) -> dict[str, list[Any]]:
-    found = connection.execute(
-        "SELECT table_name FROM information_schema.columns "
-        "WHERE table_schema = 'm3sync' AND column_name = 'integration'"
-    ).fetchall()
-    rows = {}
-    for (table,) in found:
-        query = sql.SQL("SELECT * FROM m3sync.{} WHERE integration = %s").format(
-            sql.Identifier(table)
-        )
-        if held := connection.execute(query, (integration,)).fetchall():
-            rows[table] = held
-    return rows
 
 
 def test_nothing_that_a_defined_integration_needs_is_dropped(
