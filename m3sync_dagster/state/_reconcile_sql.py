@@ -6,6 +6,14 @@ with it. Arrays go as binary parameters (``%(name)b``), as in ``_ledger_sql``.
 
 _KEY = "integration = %(integration)s AND entity = %(entity)s"
 
+# What is stored of another org says nothing of the one that is read back.
+_KNOWN = """
+(SELECT stored.* FROM m3sync.synced_record AS stored
+JOIN m3sync.claim_basis AS basis USING (integration, entity)
+WHERE stored.integration = %(integration)s AND stored.entity = %(entity)s
+    AND basis.salesforce_org_id = %(salesforce_org_id)s)
+"""
+
 BEGIN = """
 DROP TABLE IF EXISTS pg_temp.held, pg_temp.wanted, pg_temp.difference;
 CREATE TEMP TABLE held (
@@ -25,15 +33,13 @@ HOLD = (
     "FROM STDIN (FORMAT BINARY)"
 )
 
-WANT = """
+WANT = f"""
 INSERT INTO pg_temp.wanted AS listed (m3ter_id, fingerprint, payload)
 SELECT given.m3ter_id, given.fingerprint, given.payload
 FROM unnest(%(ids)b::text[], %(fingerprints)b::bytea[], %(payloads)b::bytea[], %(settled)b::bool[])
     AS given (m3ter_id, fingerprint, payload, settled)
 WHERE given.settled OR EXISTS (
-    SELECT 1 FROM m3sync.synced_record AS known
-    WHERE known.integration = %(integration)s AND known.entity = %(entity)s
-    AND known.m3ter_id = given.m3ter_id)
+    SELECT 1 FROM {_KNOWN} AS known WHERE known.m3ter_id = given.m3ter_id)
 ON CONFLICT (m3ter_id) DO UPDATE SET
     fingerprint = excluded.fingerprint, payload = excluded.payload
 """
@@ -48,11 +54,10 @@ WHERE payload <> ''
 ORDER BY m3ter_id
 """
 
-_LOST = """
-FROM m3sync.synced_record AS known
+_LOST = f"""
+FROM {_KNOWN} AS known
 JOIN pg_temp.wanted ON wanted.m3ter_id = known.m3ter_id AND wanted.payload <> ''
-WHERE known.integration = %(integration)s AND known.entity = %(entity)s
-    AND NOT EXISTS (SELECT 1 FROM pg_temp.held AS there WHERE there.m3ter_id = known.m3ter_id)
+WHERE NOT EXISTS (SELECT 1 FROM pg_temp.held AS there WHERE there.m3ter_id = known.m3ter_id)
 """
 
 DISPLACE = f"""
@@ -75,7 +80,7 @@ LET_GO = "DELETE FROM pg_temp.held WHERE salesforce_id = ANY(%(ids)b)"
 DROP_DIFFERENCES = "TRUNCATE pg_temp.difference"
 
 # A row that was acknowledged after we began to read may be newer than what we have read.
-COMPARE = """
+COMPARE = f"""
 INSERT INTO pg_temp.difference
 SELECT coalesce(wanted.m3ter_id, held.m3ter_id), held.salesforce_id, held.payload, wanted.payload,
     CASE WHEN wanted.m3ter_id IS NULL AND held.flagged THEN 'flagged'
@@ -88,9 +93,8 @@ SELECT coalesce(wanted.m3ter_id, held.m3ter_id), held.salesforce_id, held.payloa
         OR known.synced_at >= %(began)s), false),
     known.m3ter_id IS NOT NULL, coalesce(held.displaced, false)
 FROM pg_temp.held FULL JOIN pg_temp.wanted ON held.m3ter_id = wanted.m3ter_id
-LEFT JOIN m3sync.synced_record AS known
-    ON known.integration = %(integration)s AND known.entity = %(entity)s
-    AND known.m3ter_id = coalesce(wanted.m3ter_id, held.m3ter_id)
+LEFT JOIN {_KNOWN} AS known
+    ON known.m3ter_id = coalesce(wanted.m3ter_id, held.m3ter_id)
 WHERE held.payload IS DISTINCT FROM wanted.payload
     AND (wanted.m3ter_id IS NOT NULL OR coalesce(held.in_scope, known.m3ter_id IS NOT NULL))
 """
@@ -125,7 +129,8 @@ WHERE place <= %(most)s ORDER BY kind, place
 """
 
 FORGET = f"""
-DELETE FROM m3sync.synced_record AS known USING pg_temp.difference AS found
+UPDATE m3sync.synced_record AS known SET fingerprint = NULL, digest = NULL
+FROM pg_temp.difference AS found
 WHERE {_KEY} AND known.m3ter_id = found.m3ter_id
     AND found.kind IN ('missing', 'changed') AND NOT found.pending AND NOT found.displaced
 """

@@ -35,8 +35,9 @@ class PostgresReconciliation:
         self._connection = connection
         self._key: dict[str, Any] = {"integration": integration, "entity": entity}
 
-    def begin(self) -> None:
-        """Start with nothing on either side."""
+    def begin(self, salesforce_org_id: str) -> None:
+        """Start with nothing on either side; what is stored of other orgs does not count."""
+        self._key["salesforce_org_id"] = salesforce_org_id
         self._connection.execute(sql.BEGIN)
         self._key["began"] = self._one(sql.NOW)
 
@@ -125,7 +126,7 @@ class PostgresReconciliation:
             return cursor.execute(sql.DIFFERENCES, {"most": most}).fetchall()
 
     def forget(self) -> int:
-        """Forget that Salesforce acknowledged what is missing or changed, and tell how many.
+        """Withdraw the fingerprints of what is missing or changed, and tell how many.
 
         The next run then sends these rows.
         """

@@ -116,7 +116,7 @@ class Reconciler:
             "string" if column.relationship else described.fields[column.field].type
             for column in self._validator.target.columns
         ]
-        self._comparison.begin()
+        self._comparison.begin(self._org.identity().organization_id)
         held = wanted = 0
         only = self._selection()
         for held in self._read_back(only):

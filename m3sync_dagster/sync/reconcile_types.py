@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from m3sync_dagster.sync.interfaces import Column, SalesforceObject, Target
+from m3sync_dagster.sync.interfaces import Column, OrgIdentity, SalesforceObject, Target
 
 DifferenceKind = Literal["missing", "changed", "extra", "flagged", "invalid"]
 """How a record differs: it is not in Salesforce; it is, with other values; it is in Salesforce
@@ -37,6 +37,10 @@ class Selection:
 
 class Org(Protocol):
     """Salesforce, for reading alone."""
+
+    def identity(self) -> OrgIdentity:
+        """Say which org it is; see ``interfaces.Destination``."""
+        ...
 
     @property
     def calls(self) -> int:
@@ -167,8 +171,8 @@ class DiffCounts:
 class Reconciliation(Protocol):
     """Where both sides of one entity are laid beside each other."""
 
-    def begin(self) -> None:
-        """Start with nothing on either side."""
+    def begin(self, salesforce_org_id: str) -> None:
+        """Start with nothing on either side; what is stored of other orgs does not count."""
         ...
 
     def hold(self, rows: Sequence[SalesforceRecord]) -> None:
