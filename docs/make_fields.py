@@ -25,8 +25,11 @@ How values are sent:
   array that is not in the tables below, become compact JSON with sorted keys.
 - A text that is longer than its field makes its row invalid, unless `truncate:` names its m3ter
   field (`truncate: [description, customFields.notes]`). Then it is cut; and so is a record name. A
-  character outside the Basic Multilingual Plane, such as an emoji, counts as two when a text is
-  cut, and as one when it is only looked at: what Salesforce counts differs from place to place.
+  character outside the Basic Multilingual Plane, such as an emoji, counts as two: that is the most
+  that Salesforce may count.
+- A value that cannot be used makes its row invalid where its field is carried, and harms nothing
+  elsewhere: half a surrogate pair, bytes that are not UTF-8, the character NUL, a number that no
+  number field can hold, a key that is there twice, more than 100 levels of nesting.
 - A lookup is set by the other record's external ID. An account whose parent account is left out of
   the integration arrives without that link.
 - Line ends in texts become line feeds.

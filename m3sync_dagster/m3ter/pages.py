@@ -9,6 +9,7 @@ from itertools import count
 import msgspec
 
 from m3sync_dagster.sync.errors import RemoteError
+from m3sync_dagster.sync.json_parts import JsonParts
 
 Get = Callable[[str, Mapping[str, str | int]], bytes]
 """Asks m3ter for a path with query parameters, and hands over the body of the answer."""
@@ -23,6 +24,9 @@ class Page(msgspec.Struct, rename="camel"):
 
 PATIENCE = 10
 """How many empty pages of a list may lead nowhere new before we take it for endless."""
+
+MOST_NESTED = 200
+"""Levels of nesting that a page is split with; far fewer than where the decoder gives up."""
 
 _DECODER = msgspec.json.Decoder(Page)
 
@@ -64,13 +68,30 @@ def read_pages(get: Get, path: str, query: Mapping[str, str | int]) -> Iterator[
 
 def _decode(body: bytes, path: str, number: int) -> Page:
     try:
-        return _DECODER.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        try:
+            return _DECODER.decode(body)
+        except (msgspec.DecodeError, RecursionError):
+            return _decode_in_parts(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RemoteError(
             f"m3ter answered {path} with something that is not a page of a list: "
             f"page {number}, {len(body)} bytes, {error}",
             "Run it again; if it stays so, check base_url and any proxy on the way to m3ter.",
         ) from error
+
+
+def _decode_in_parts(body: bytes) -> Page:
+    """Split a page of which some record holds what the decoder refuses.
+
+    Each record is handed over as it came, so that the bad one alone is found invalid.
+    """
+    parts = JsonParts()
+    text = parts.without_odd_strings(body)
+    try:
+        page = _DECODER.decode(text)
+    except RecursionError:
+        page = _DECODER.decode(parts.without_deep_parts(text, MOST_NESTED))
+    return Page([msgspec.Raw(parts.restored(bytes(raw))) for raw in page.data], page.next_token)
 
 
 def _circle(path: str, number: int) -> RemoteError:

@@ -11,7 +11,9 @@ import msgspec
 from m3sync_dagster.entities import EntityType
 from m3sync_dagster.m3ter.credential import M3terAccessKey
 from m3sync_dagster.m3ter.pages import read_pages
+from m3sync_dagster.sync.converters import ConversionError
 from m3sync_dagster.sync.errors import RemoteError
+from m3sync_dagster.sync.record_decoder import decode_record, id_of
 
 if TYPE_CHECKING:
     from m3sync_dagster.m3ter.client import Client
@@ -29,25 +31,6 @@ class User(msgspec.Struct, frozen=True):
     id: str
     name: str
     email: str | None
-
-
-class _OrgUser(msgspec.Struct, rename="camel"):
-    """Source: m3ter's OpenAPI description, schema ``OrgUserResponse``."""
-
-    id: str
-    first_name: str | None = None
-    last_name: str | None = None
-    email: str | None = None
-
-    def as_user(self) -> User:
-        name = " ".join(part for part in (self.first_name, self.last_name) if part)
-        return User(self.id, name or self.email or self.id, self.email or None)
-
-
-class _Identified(msgspec.Struct):
-    """Whatever has an id."""
-
-    id: str
 
 
 class M3terSource:
@@ -127,7 +110,7 @@ class M3terSource:
         """
         path = f"{entity.path}/{quote(m3ter_id, safe='')}"
         record = self._client.find(path)
-        if record is not None and _decode_id(record) != m3ter_id:
+        if record is not None and id_of(record) != m3ter_id:
             raise RemoteError(
                 f"m3ter answered {path} with something that is not this record",
                 "Run it again; if it stays so, check base_url and any proxy on the way to m3ter.",
@@ -192,17 +175,27 @@ class M3terSource:
 
 
 def _decode_user(record: bytes) -> User:
+    """Read a user; a name or an address that cannot be used is as good as none.
+
+    Source: m3ter's OpenAPI description, schema ``OrgUserResponse``.
+    """
     try:
-        return msgspec.json.decode(record, type=_OrgUser).as_user()
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise RemoteError(
-            f"m3ter's list of users holds a record that is not a user: {error}",
-            "Run it again; if it stays so, tell m3ter's support.",
-        ) from error
+        fields = decode_record(record)
+    except ConversionError as error:
+        raise _no_user(str(error)) from None
+    if not isinstance(fields, dict) or not isinstance(user_id := fields.get("id"), str):
+        raise _no_user("it has no id")
+    email, first, last = (_text(fields.get(n)) for n in ("email", "firstName", "lastName"))
+    name = " ".join(filter(None, (first, last)))
+    return User(user_id, name or email or user_id, email)
 
 
-def _decode_id(record: bytes) -> str | None:
-    try:
-        return msgspec.json.decode(record, type=_Identified).id
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return None
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _no_user(reason: str) -> RemoteError:
+    return RemoteError(
+        f"m3ter's list of users holds a record that is not a user: {reason}",
+        "Run it again; if it stays so, tell m3ter's support.",
+    )

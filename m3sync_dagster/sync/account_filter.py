@@ -21,9 +21,11 @@ class AccountFilter:
         A record that names no account belongs to none that was asked for or left out, so it is
         carried only where every account is.
         """
-        if account_id in self.restricted:
-            return False
-        return not self.allowed or account_id in self.allowed
+        if not isinstance(account_id, str):
+            return not self.allowed
+        return account_id not in self.restricted and (
+            not self.allowed or account_id in self.allowed
+        )
 
     def fetchable(self) -> list[str] | None:
         """The accounts to ask m3ter for, in a stable order; ``None`` for all of them.

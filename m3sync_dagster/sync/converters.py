@@ -21,20 +21,49 @@ class ConversionError(ValueError):
     """A value that cannot be what its field asks for; the text says why."""
 
 
+class Undecodable:
+    """Stands for a value of m3ter's JSON that cannot be used, whatever its field asks for.
+
+    In a field that is not carried it harms nothing. It is no dataclass, for msgspec would write
+    one out as JSON.
+
+    Args:
+        reason: why, in words to show.
+    """
+
+    __slots__ = ("reason",)
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+
+    def __repr__(self) -> str:
+        return f"<{self.reason}>"
+
+
 BLANK = "".join(map(chr, range(0x21)))
 """What Salesforce takes off both ends of a text: spaces and control characters."""
+LONGEST_ID = 255
+"""Characters of an external ID. Source: Salesforce Help, "Custom Field Types", ``Text``."""
 _GOOD_ID = re.compile(r"[^\x00-\x20](?:[^\x00-\x1f]*[^\x00-\x20])?")
 _TIME = re.compile(r"\d\d:\d\d(:\d\d(\.\d{1,3})?)?Z?", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 _NEWLINES = re.compile(r"\r\n?")
-_COMPACT = msgspec.json.Encoder(decimal_format="number", order="deterministic")
 
 
 def shown(value: object) -> str:
-    """A short form of any value for a message."""
+    """A short form of any value for a message.
+
+    Raises:
+        ConversionError: it could not even be decoded, and that is what there is to say.
+    """
+    if isinstance(value, Undecodable):
+        raise ConversionError(value.reason)
     text = str(value)
     return repr(text if len(text) <= 60 else f"{text[:60]}…")
+
+
+_COMPACT = msgspec.json.Encoder(decimal_format="number", order="deterministic", enc_hook=shown)
 
 
 def plain(number: int | Decimal) -> str:
@@ -63,13 +92,18 @@ def text(value: object) -> Value:
     raise ConversionError(f"{shown(value)} is not a text")
 
 
-def shortened(words: str, most: int) -> str:
-    """A text cut to a number of characters, however they are counted.
+def length(words: str) -> int:
+    """How long a text is, as Salesforce may count it: in UTF-16 code units.
 
-    Some of Salesforce's counts take a character outside the Basic Multilingual Plane for two, so
-    it counts as two here.
-    Source: Salesforce Help 005166849, on surrogate pairs.
+    A character outside the Basic Multilingual Plane, such as most emoji, counts as two.
+    Source: Salesforce Help 005166849, for formulas and Apex strings. How a field's length is
+    counted is documented nowhere, and no other count is longer.
     """
+    return len(words) if words.isascii() else len(words.encode("utf-16-le", "surrogatepass")) // 2
+
+
+def shortened(words: str, most: int) -> str:
+    """A text cut to a length, and never in the middle of a character."""
     units = words.encode("utf-16-le")[: 2 * most]
     return units.decode("utf-16-le", errors="ignore").rstrip(BLANK)
 
@@ -78,6 +112,8 @@ def record_id(value: object) -> Value:
     """A m3ter id. Salesforce would take blanks off its ends, and then know another record by it."""
     if not isinstance(value, str) or not _GOOD_ID.fullmatch(value):
         raise ConversionError(f"{shown(value)} is not the id of a record")
+    if length(value) > LONGEST_ID:
+        raise ConversionError(f"{shown(value)} is longer than an id of {LONGEST_ID} characters")
     return value
 
 
@@ -176,7 +212,10 @@ def joined(value: object) -> Value:
 
 def json_text(value: object) -> Value:
     """Compact JSON with sorted keys; an empty array, object or text is no value."""
-    return None if value in ([], {}, "") else _COMPACT.encode(value).decode()
+    try:
+        return None if value in ([], {}, "") else _COMPACT.encode(value).decode()
+    except UnicodeEncodeError:
+        raise ConversionError("a key in it is not a text that UTF-8 can write") from None
 
 
 def whatever(value: object) -> Value:

@@ -16,6 +16,7 @@ from m3sync_dagster.sync.converters import (
     clock_time,
     date_time,
     integer,
+    length,
     number,
     shown,
     text,
@@ -59,20 +60,17 @@ def _unchanged(value: Value, _described: SalesforceField) -> Value:
 
 
 def _text(value: Value, described: SalesforceField) -> Value:
-    """Salesforce takes the blanks off both ends before it counts.
-
-    Characters are counted one by one here. Should an org count those outside the Basic
-    Multilingual Plane as two, then it is the org that refuses the row.
-    """
+    """Salesforce takes the blanks off both ends before it counts."""
     if value is None:
         return None
     words = str(text(value) or "")
-    length = len(words.strip(BLANK))
-    if described.length and length > described.length:
+    counted = words.strip(BLANK)
+    if described.length and (units := length(counted)) > described.length:
+        note = ", and an emoji counts as two" if units > len(counted) else ""
         raise ConversionError(
-            f"{shown(words)} is {length} characters long, the field holds {described.length}"
+            f"{shown(words)} is {units} characters long, the field holds {described.length}{note}"
         )
-    return words if length else None
+    return words if counted else None
 
 
 def _picklist(value: Value, described: SalesforceField) -> Value:

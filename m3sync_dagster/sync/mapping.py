@@ -18,11 +18,11 @@ from m3sync_dagster.sync.account_filter import AccountFilter
 from m3sync_dagster.sync.converters import (
     CONVERTERS,
     ConversionError,
-    decimal,
     record_id,
     shortened,
     shown,
 )
+from m3sync_dagster.sync.record_decoder import decode_record
 from m3sync_dagster.sync.results import ErrorClass, Rejected, Value
 
 INVALID_RECORD = "M3SYNC_INVALID_RECORD"
@@ -32,7 +32,6 @@ INVALID_VALUE = "M3SYNC_INVALID_VALUE"
 
 Record = dict[str, object]
 """A decoded m3ter record."""
-_JSON = msgspec.json.Decoder(float_hook=decimal)
 
 
 def _code_digest() -> int:
@@ -42,7 +41,15 @@ def _code_digest() -> int:
     """
     package = files("m3sync_dagster")
     sources = [one for one in package.joinpath("entities").iterdir() if one.name.endswith(".py")]
-    names = ("converters", "field_types", "mapping", "row_validation")
+    names = (
+        "account_filter",
+        "converters",
+        "field_types",
+        "json_parts",
+        "mapping",
+        "record_decoder",
+        "row_validation",
+    )
     sources += [package.joinpath("sync", f"{name}.py") for name in names]
     texts = sorted((one.name, one.read_bytes()) for one in sources)
     return xxhash.xxh3_64_intdigest(msgspec.json.encode(texts))
@@ -208,13 +215,13 @@ class FieldMapping:
 
 def _decode(raw: bytes) -> tuple[str, Record]:
     """Decode a record, and make sure that it has an id to go by."""
-    try:
-        record = _JSON.decode(raw)
-    except ValueError as error:
-        raise ConversionError(f"the record is not valid JSON ({error})") from None
+    record = decode_record(raw)
     if not isinstance(record, dict):
         raise ConversionError(f"{shown(record)} is not a record")
-    return str(record_id(record.get("id"))), record
+    try:
+        return str(record_id(record.get("id"))), record
+    except ConversionError as problem:
+        raise ConversionError(f"id: {problem}") from None
 
 
 def _nested(container: object, outer: str, inner: str, convert: Callable[[object], Value]) -> Value:

@@ -28,6 +28,7 @@ from m3sync_dagster.sync.reconcile_types import (
     SalesforceRecord,
     Selection,
 )
+from m3sync_dagster.sync.record_decoder import id_of
 from m3sync_dagster.sync.row_validation import RowValidator
 
 EXAMPLES = 20
@@ -40,15 +41,6 @@ FEW_QUERIES = 10
 _ID = Column("Id")
 _ENCODE = msgspec.json.Encoder().encode
 _DECODE = msgspec.json.Decoder(list[Any]).decode
-
-
-class _Identified(msgspec.Struct):
-    """A record of m3ter, as far as its id."""
-
-    id: str
-
-
-_IDENTIFY = msgspec.json.Decoder(_Identified).decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,7 +247,7 @@ class Reconciler:
         """
         read = 0
         for batch in batched(self._source.records(self._mapping.entity, None)):
-            raws = {m3ter_id: raw for raw in batch if (m3ter_id := _id_of(raw))}
+            raws = {m3ter_id: raw for raw in batch if (m3ter_id := id_of(raw))}
             extras = self._comparison.extras(list(raws))
             wanted = {m3ter_id: self._wanted(raws[m3ter_id]) for m3ter_id in extras}
             self._want([row for row in wanted.values() if row])
@@ -274,10 +266,3 @@ class Reconciler:
             names = (column.field for column in columns)
             fields = {n: pair for n, pair in zip(names, pairs, strict=True) if pair[0] != pair[1]}
         return Example(found.m3ter_id, found.salesforce_id, found.kind, found.pending, fields)
-
-
-def _id_of(raw: bytes) -> str | None:
-    try:
-        return _IDENTIFY(raw).id
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return None  # a record without a usable id was never sent

@@ -273,6 +273,23 @@ def test_a_record_that_a_list_passes_over_is_neither_extra_nor_deleted(
     assert held["Code__c"] == "P"
 
 
+@pytest.mark.parametrize("passed_over", [False, True])
+def test_a_record_with_a_text_that_cannot_be_read_is_not_gone(
+    stage: Stage, integration: Callable[..., None], passed_over: bool
+) -> None:
+    integration(account="{when_gone: delete}")
+    organization = stage.sandbox.organization
+    account = organization.add("accounts", name="Was readable", code="P")
+    stage.run("run", "acme")
+    raw = organization.raw("accounts", account).replace(b"Was readable", b"\\ud83d")
+    organization.put_raw("accounts", account, raw)
+    if passed_over:
+        passes_over(stage)
+    _, told = verified(stage, "--entity", "account", "--repair", "--yes")
+    assert "extra" not in counts(told["entities"]["account"])
+    assert account_of(stage, account)
+
+
 def test_what_m3ter_has_outside_of_the_scope_is_not_gone(
     stage: Stage, integration: Callable[..., None], admin: Admin, defs: Path
 ) -> None:

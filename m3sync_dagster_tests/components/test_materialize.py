@@ -284,3 +284,61 @@ def test_no_secret_is_written_down(
             written += map(str, rows.fetchall())
     for secret in environment.secrets:
         assert not any(secret in text for text in written)
+
+
+BAD_TEXTS = {
+    "purchaseOrderNumber": b'"\\ud83d"',
+    "code": b'"Caf\xe9"',
+    "emailAddress": b'"a\\u0000b"',
+    "billEpoch": b"[" * 100_000 + b"]" * 100_000,
+    "daysBeforeBillDue": b"1e99999999999999999999",
+    "autoGenerateStatementMode": b'"x","autoGenerateStatementMode":"x"',
+    "statementDefinitionId": b'"%s"' % (b"x" * 10_000_000),
+}
+"""What harms one record each; the field is one that is carried."""
+
+
+def test_bad_texts_harm_one_record_each_hour_after_hour(run: Run, environment: Sandbox) -> None:
+    organization = environment.organization
+    for m3ter_id in organization.ids("accounts"):
+        organization.merge("accounts", m3ter_id, {"parentAccountId": None})
+    ids = organization.ids("accounts")
+    total = len(ids)
+    bad = dict(zip(ids[10:], BAD_TEXTS, strict=False))
+    for m3ter_id, field in bad.items():
+        raw = b'{"id":"%s","name":"n","%s":%s}'
+        raw %= m3ter_id.encode(), field.encode(), BAD_TEXTS[field]
+        organization.put_raw("accounts", m3ter_id, raw)
+    good, unmapped = total - len(bad), ids[0]
+    raw = organization.raw("accounts", unmapped)
+    organization.put_raw("accounts", unmapped, raw[:-1] + b',"notOurs":"\\ud83d \xff"}')
+
+    first, second, third = (counts(run())["account"] for _ in range(3))
+
+    expected = {"read": total, "invalid": len(bad)}
+    assert first.items() >= (expected | {"created": good}).items()
+    assert second.items() >= (expected | {"unchanged": good}).items()
+    assert third.items() >= (expected | {"unchanged": good}).items()
+    assert unmapped in environment.records("m3ter_Account__c")
+    with connect(current_url()) as connection:
+        rejects = list_rejects(connection, "acme")
+    accounts = {r.m3ter_id: r for r in rejects if r.entity == "account"}
+    assert accounts.keys() == bad.keys()
+    for m3ter_id, field in bad.items():
+        assert accounts[m3ter_id].error_class == "invalid"
+        assert accounts[m3ter_id].message.startswith((f"{field}: ", "Statement_Definition_Id__c: "))
+        assert accounts[m3ter_id].message.isprintable()
+        assert accounts[m3ter_id].attempts == 3
+
+
+def test_emoji_up_to_the_last_character_that_a_field_holds(run: Run, environment: Sandbox) -> None:
+    organization = environment.organization
+    fits, too_long = organization.ids("accounts")[3:5]
+    organization.change("accounts", fits, purchaseOrderNumber="🧾" * 127 + "x")
+    organization.change("accounts", too_long, purchaseOrderNumber="🧾" * 128)
+    account = counts(run())["account"]
+    assert account["invalid"] == 1
+    assert not account.get("rejected")
+    held = environment.records("m3ter_Account__c")
+    assert held[fits]["Purchase_Order_Number__c"] == "🧾" * 127 + "x"
+    assert too_long not in held

@@ -65,9 +65,43 @@ def test_records_stay_the_bytes_that_m3ter_sent(record: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "odd",
+    [
+        b'{"id":"o","name":"\\ud83d"}',
+        b'{"id":"o","\\ud83d":"\\ude00 \\" \\\\"}',
+        b'{"id":"o","name":"\xff\xfe Caf\xe9 \xed\xa0\xbd"}',
+        b'{"id":"o","name":"\xff0\xff","other":"\\ud83d"}',
+        b'{"id":"o","name":"\x00 \n"}',
+        b'{"id":"o","name":"\\q"}',
+        b'{"id":"o","amount":NaN,"other":-Infinity}',
+        b'{"id":"o","amount":1e999}',
+        b'{"id":"o","amount":' + b"9" * 5000 + b"}",
+        b'{"id":"o","id":"p"}',
+        b'{"id":"o","name":"' + b"x" * 10_000_000 + b'"}',
+        b'{"id":"o","deep":' + b"[" * 100_000 + b'"\\ud83d"' + b"]" * 100_000 + b"}",
+        b"[" * 5000 + b"]" * 5000,
+        b'"\\ud83d"',
+    ],
+    ids=lambda odd: repr(odd[:40]),
+)
+def test_a_record_that_no_strict_decoder_reads_keeps_no_other_back(odd: bytes) -> None:
+    first, last = b'{"id":"1","name":"\\ud83d\\ude00"}', b'{"id":"2","n":[1,{"x":"]"}]}'
+    get = Pages(
+        b'{"data":[%s, %s ,%s],"nextToken":"a\\u002fb"}' % (first, odd, last),
+        b'{"total":3,"nextToken":null,"data":[%s]}' % odd,
+    )
+    assert read(get) == [[first, odd, last], [odd]]
+    assert get.queries[1]["nextToken"] == "a/b"
+
+
+@pytest.mark.parametrize(
     "body",
     [
         b"",
+        b'{"data":["\\ud83d"],"nextToken":"\\ud83d"}',
+        b'{"data":[{"name":"\\ud83d"},{"name":"x"y"}]}',
+        b'{"data":[{"name":"\\ud83d"},{"name":"x]}',
+        b'{"data":[{"name":"\\ud83d"}],"nextToken":"',
         b"<html>502 Bad Gateway</html>",
         b'{"data":[{"id":"1"}',
         b'{"nextToken":"a"}',

@@ -237,6 +237,15 @@ def test_users_are_found_by_id(
     assert {tuple(query["pageSize"]) for call, query in calls(app)[1:]} == {("200",)}
 
 
+def test_a_user_whose_name_cannot_be_read_is_found_all_the_same(
+    store: sandbox.Organization, organization: M3terSource
+) -> None:
+    user = store.ids("users")[0]
+    raw = b'{"id":"%s","firstName":"\\ud83d","lastName":"\xff","email":"zoe@example.com"}'
+    store.put_raw("users", user, raw % user.encode())
+    assert list(organization.users([user])) == [User(user, "zoe@example.com", "zoe@example.com")]
+
+
 def test_nobody_is_told_who_was_not_asked_for(
     store: sandbox.Organization, app: Starlette, organization: M3terSource
 ) -> None:

@@ -3,7 +3,14 @@ from decimal import Decimal
 import pytest
 
 from m3sync_dagster.entities import FieldKind
-from m3sync_dagster.sync.converters import CONVERTERS, ConversionError, plain
+from m3sync_dagster.sync.converters import (
+    CONVERTERS,
+    ConversionError,
+    Undecodable,
+    length,
+    plain,
+    shortened,
+)
 from m3sync_dagster.sync.results import Value
 
 FITTING: list[tuple[FieldKind, object, Value]] = [
@@ -88,6 +95,32 @@ UNFIT: list[tuple[FieldKind, object, str]] = [
 def test_what_does_not_fit_says_why(kind: FieldKind, given: object, reason: str) -> None:
     with pytest.raises(ConversionError, match=reason):
         CONVERTERS[kind](given)
+
+
+@pytest.mark.parametrize("kind", CONVERTERS)
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_a_value_that_could_not_be_decoded_says_why(kind: FieldKind, wrapped: bool) -> None:
+    value: object = Undecodable("half a text")
+    if wrapped and kind in {FieldKind.LIST, FieldKind.JSON, FieldKind.ANY}:
+        value = [value]
+    with pytest.raises(ConversionError, match="half a text"):
+        CONVERTERS[kind](value)
+
+
+@pytest.mark.parametrize(
+    ("words", "units"), [("", 0), ("abc", 3), ("é中", 2), ("\U0001f600", 2), ("a\U0001f600b", 4)]
+)
+def test_a_length_is_that_in_utf_16(words: str, units: int) -> None:
+    assert length(words) == units
+
+
+@pytest.mark.parametrize("most", range(7))
+def test_a_text_is_never_cut_in_the_middle_of_a_character(most: int) -> None:
+    words = "a\U0001f600\U0001f600b"
+    cut = shortened(words, most)
+    assert words.startswith(cut)
+    cut.encode()  # raises where a half pair is left
+    assert max(0, most - 1) <= length(cut) <= most
 
 
 def test_a_long_value_is_shown_in_short() -> None:

@@ -89,8 +89,10 @@ def test_money_keeps_every_digit() -> None:
     ("raw", "reason"),
     [
         (b"{", "not valid JSON"),
-        (b'{"id": "\xff"}', "not valid JSON"),
-        (b'{"id": "a", "name": "\\ud800"}', "not valid JSON"),
+        (b'{"id": "\xff"}', "id: "),
+        (b'{"id": "\\ud800"}', "id: "),
+        (b'{"id": "a", "id": "a"}', "id: the record has 'id' twice"),
+        (b'{"id": "a", "name": "\\q"}', "not valid JSON"),
         (b"[]", "is not a record"),
         (b"{}", "'None' is not the id"),
         (b'{"id": 7}', "'7' is not the id"),
@@ -98,7 +100,7 @@ def test_money_keeps_every_digit() -> None:
         (b'{"id": "a\\u0000b"}', "is not the id"),
         (b'{"id": " a"}', "is not the id"),
         (b'{"id": "a\\n"}', "is not the id"),
-        (b'{"id": "a", "x": 1e99999999999999999999}', "too large or too small"),
+        (b'{"id": "%s"}' % (b"a" * 256), "longer than an id"),
     ],
 )
 def test_a_record_without_an_id_is_invalid_and_has_a_name_all_the_same(
@@ -110,7 +112,78 @@ def test_a_record_without_an_id_is_invalid_and_has_a_name_all_the_same(
     assert refused.code == INVALID_RECORD
     assert refused.m3ter_id.startswith("unknown-")
     assert reason in refused.message
+    assert refused.message.isprintable()
     assert unmapped == mapping().map(raw)
+
+
+BAD_VALUES = [
+    b'"\\ud83d"',
+    b'"\xff"',
+    b'"Caf\xe9 \x00"',
+    b'"a\\u0000b"',
+    b"1e99999999999999999999",
+    b"1e5000",
+    b"9" * 5000,
+    b"NaN",
+    b"[" * 100_000 + b"]" * 100_000,
+    b'"x","%s":"x"',
+]
+
+
+@pytest.mark.parametrize("value", BAD_VALUES, ids=lambda value: repr(value[:20]))
+@pytest.mark.parametrize(
+    ("entity", "field"),
+    [
+        ("account", "name"),
+        ("account", "code"),
+        ("account", "parentAccountId"),
+        ("account", "creditApplicationOrder"),
+        ("account", "billEpoch"),
+        ("account", "dtCreated"),
+        ("contract", "accountId"),
+        ("balance", "name"),
+    ],
+)
+def test_a_value_that_cannot_be_used_is_an_invalid_record_that_names_the_field(
+    entity: str, field: str, value: bytes
+) -> None:
+    value = value.replace(b"%s", field.encode())
+    unmapped = mapping(entity).map(b'{"id":"a1","%s":%s}' % (field.encode(), value))
+    assert isinstance(unmapped, Unmapped)
+    refused = unmapped.rejected
+    assert (refused.m3ter_id, refused.code) == ("a1", INVALID_VALUE)
+    assert refused.error_class is ErrorClass.INVALID
+    assert refused.message.startswith(f"{field}: ")
+    assert refused.message.isprintable()
+
+
+@pytest.mark.parametrize("kind", ["custom", "json", "address"])
+@pytest.mark.parametrize("value", [b'"\\ud83d"', b"1e99999999999999999999", b'1,"line":1'])
+def test_so_is_one_inside_a_custom_field_an_object_or_an_array(kind: str, value: bytes) -> None:
+    built, record, named = {
+        "custom": (
+            mapping(options=EntityOptions(custom_field_mappings={"tier": "Tier__c"})),
+            b'"customFields":{"tier":{"line":%s}}',
+            "customFields.tier: ",
+        ),
+        "json": (mapping("contract"), b'"usageFilters":[{"line":%s}]', "usageFilters: "),
+        "address": (
+            mapping(options=EntityOptions(fields={"address.line": "Line__c"})),
+            b'"address":{"line":%s,"country":"GB"}',
+            "address.line: ",
+        ),
+    }[kind]
+    unmapped = built.map(b'{"id":"a1",%s}' % (record % value))
+    assert isinstance(unmapped, Unmapped), unmapped
+    assert unmapped.rejected.message.startswith(named)
+    assert unmapped.rejected.message.isprintable()
+
+
+@pytest.mark.parametrize("value", BAD_VALUES, ids=lambda value: repr(value[:20]))
+def test_in_a_field_that_is_not_carried_it_harms_nothing(value: bytes) -> None:
+    value = value.replace(b"%s", b"unmapped")
+    got = row(mapping(), b'{"id":"a1","name":"Acme","unmapped":%s}' % value)
+    assert (got["Account_Name__c"], got["Name"]) == ("Acme", "Acme")
 
 
 def test_every_bad_field_is_named_at_once() -> None:
@@ -154,6 +227,14 @@ def test_scope_is_by_account_and_restricted_wins() -> None:
             if field != "id" or account
         ]
         assert carried == [True, False, False, False][: len(carried)]
+
+
+@pytest.mark.parametrize("account", [["a"], {"a": 1}, 7, True])
+def test_what_is_no_account_id_belongs_to_no_account(account: object) -> None:
+    raw = json.dumps({"id": "r", "accountId": account}).encode()
+    assert isinstance(mapping("contract").map(raw), Unmapped)
+    options = EntityOptions(scope=AccountFilter(allowed=frozenset({"a"})))
+    assert mapping("contract", options).map(raw) is None
 
 
 def test_a_parent_that_is_left_out_is_not_pointed_to() -> None:

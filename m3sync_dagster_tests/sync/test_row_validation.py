@@ -101,6 +101,8 @@ def test_what_fits_the_field_is_sent(field: SalesforceField, value: Value, sent:
 
 MISFITS: list[tuple[SalesforceField, Value, str]] = [
     (TEXT, "123456", "is 6 characters long, the field holds 5"),
+    (TEXT, "🧾🧾🧾", "is 6 characters long, the field holds 5, and an emoji counts as two"),
+    (TEXT, "é中\u00fc\u00fc\u00fcx", "is 6 characters long, the field holds 5"),
     (NUMBER, Decimal(10000), "has 5 digits before the decimal point, the field holds 4"),
     (NUMBER, Decimal("1E+999999999"), "digits before the decimal point"),
     (NUMBER, "gold", "is not a number"),

@@ -44,8 +44,14 @@ async def list_records(request: Request) -> Response:
 
 
 def _without(raw: bytes, hidden: list[str]) -> bytes:
-    """A record without some of its fields; the others keep their very text."""
-    fields = _fields.decode(raw)
+    """A record without some of its fields; the others keep their very text.
+
+    One that cannot be read is served whole.
+    """
+    try:
+        fields = _fields.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return raw
     return msgspec.json.encode({name: v for name, v in fields.items() if name not in hidden})
 
 

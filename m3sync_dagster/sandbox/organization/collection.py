@@ -1,5 +1,6 @@
 """The records of one type, in the order in which they were created."""
 
+import json
 from bisect import bisect_left
 from collections.abc import Callable
 from collections.abc import Collection as Ids
@@ -97,7 +98,7 @@ class Collection:
         """Keeps a record: an existing one keeps its place, another becomes the newest.
 
         Raises:
-            msgspec.DecodeError: ``raw`` is not JSON.
+            msgspec.DecodeError: ``raw`` is not JSON, however loosely read.
         """
         known = self._by_id.get(record_id)
         sequence = known.sequence if known else self._next
@@ -141,3 +142,19 @@ def _keys(raw: bytes) -> Keys:
         return _decoder.decode(raw)
     except msgspec.ValidationError:
         return Keys()
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return _keys_of_odd_json(raw, error)
+
+
+def _keys_of_odd_json(raw: bytes, error: Exception) -> Keys:
+    """What Python's own decoder reads, which takes half a surrogate pair and control characters.
+
+    It reads bytes that are not UTF-8 too, if they are replaced. What is nested deeper than it
+    goes has no keys.
+    """
+    try:
+        return msgspec.convert(json.loads(raw.decode(errors="replace"), strict=False), Keys)
+    except (msgspec.ValidationError, RecursionError):
+        return Keys()
+    except ValueError:
+        raise msgspec.DecodeError(str(error)) from None

@@ -166,10 +166,10 @@ class Organization:
             self._collection(entity).put(record_id, _encoder.encode(record))
 
     def put_raw(self, entity: str, record_id: str, raw: bytes) -> None:
-        """Makes any JSON the record under this id, sound or not.
+        """Makes any JSON the record under this id, sound or not; lists serve it as it is.
 
         Raises:
-            msgspec.DecodeError: ``raw`` is not JSON.
+            msgspec.DecodeError: ``raw`` is not JSON, however loosely read.
         """
         with self._lock:
             self._collection(entity).put(record_id, raw)

@@ -105,6 +105,17 @@ def test_what_is_no_json_cannot_be_a_record(organization: Organization) -> None:
         organization.put_raw("accounts", "a", b"{")
 
 
+@pytest.mark.parametrize("odd", [b'"\\ud83d"', b'"\xff"', b'"\x00"', b"NaN"])
+def test_json_that_a_strict_decoder_refuses_can_be_a_record(
+    organization: Organization, odd: bytes
+) -> None:
+    raw = b'{"code":"c","name":%s}' % odd
+    organization.put_raw("accounts", "a", raw)
+    assert organization.raw("accounts", "a") == raw
+    of_code = Query(5, filters=(lambda keys: keys.code == "c",))
+    assert listed(organization, of_code) == (["a"], False)
+
+
 @pytest.mark.parametrize(
     ("query", "expected", "more"),
     [

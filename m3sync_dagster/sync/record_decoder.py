@@ -1,0 +1,141 @@
+"""Decoding a m3ter record so that one value that cannot be used spoils no other.
+
+msgspec reads nearly every record. What it refuses, and what it would read without a word although
+its meaning is open, is read again by Python's own decoder, which lets each value be looked at.
+"""
+
+import json
+import re
+from decimal import Decimal
+
+import msgspec
+
+from m3sync_dagster.sync.converters import ConversionError, Undecodable, decimal, shown
+from m3sync_dagster.sync.json_parts import MARK, JsonParts
+
+MOST_NESTED = 100
+"""Levels of nesting that a record may have; its own braces are the first."""
+
+
+class _Identified(msgspec.Struct):
+    """A record, as far as its id."""
+
+    id: str
+
+
+_IDENTIFY = msgspec.json.Decoder(_Identified).decode
+_FAST = msgspec.json.Decoder(float_hook=decimal)
+_CONTAINERS = frozenset({dict, list})
+_SPACE = b" \t\n\r"
+_LONE = re.compile("[\ud800-\udfff]")
+_DIGITS_OF_INT = 4_000
+"""Python makes an ``int`` of so many digits without being asked to; of more, a ``Decimal``."""
+
+
+def decode_record(raw: bytes) -> object:
+    """Decode a record; an ``Undecodable`` stands for each value that cannot be used.
+
+    That is a text with half a surrogate pair or with bytes that are not UTF-8, a number that not
+    even ``Decimal`` can hold, what is nested too deep, and a key that is there twice.
+
+    Raises:
+        ConversionError: it is not JSON.
+    """
+    try:
+        record = _FAST.decode(raw)
+        plain = _count_keys(record, MOST_NESTED) == raw.translate(None, _SPACE).count(b'":')
+    except (ValueError, RecursionError):
+        plain = False
+    return record if plain else _decode_by_value(raw)
+
+
+def id_of(raw: bytes) -> str | None:
+    """The id of a record; ``None`` for what has none.
+
+    A record of which another value cannot be used is there all the same, and is not gone.
+    """
+    try:
+        return _IDENTIFY(raw).id
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _id_among_odd_values(raw)
+
+
+def _id_among_odd_values(raw: bytes) -> str | None:
+    try:
+        record = _decode_by_value(raw)
+    except ConversionError:
+        return None
+    found = record.get("id") if isinstance(record, dict) else None
+    return found if isinstance(found, str) else None
+
+
+def _count_keys(value: object, levels: int) -> int:
+    """The keys of all objects in a value; fewer than its text has where one is there twice."""
+    if not levels:
+        raise RecursionError
+    if isinstance(value, dict):
+        inner = [one for one in value.values() if type(one) in _CONTAINERS]
+        keys = len(value)
+    else:
+        inner = [one for one in value if type(one) in _CONTAINERS] if type(value) is list else []
+        keys = 0
+    for one in inner:
+        keys += _count_keys(one, levels - 1)
+    return keys
+
+
+def _decode_by_value(raw: bytes) -> object:
+    text = JsonParts().without_deep_parts(raw, MOST_NESTED)
+    try:
+        return _checked(
+            json.loads(
+                text.decode("utf-8", "surrogateescape"),
+                strict=False,
+                parse_int=_whole,
+                parse_float=_number,
+                parse_constant=lambda name: Undecodable(f"{name} is not a number"),
+                object_pairs_hook=_object,
+            )
+        )
+    except (ValueError, RecursionError) as error:
+        raise ConversionError(f"the record is not valid JSON ({error})") from None
+
+
+def _whole(digits: str) -> int | Decimal:
+    return int(digits) if len(digits) <= _DIGITS_OF_INT else Decimal(digits)
+
+
+def _number(digits: str) -> object:
+    try:
+        return decimal(digits)
+    except ConversionError as problem:
+        return Undecodable(str(problem))
+
+
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """An object, in which a key that is there twice has no value."""
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                made[key] = Undecodable(f"the record has {shown(key)} twice, so its value is open")
+            seen.add(key)
+    return made
+
+
+def _checked(value: object) -> object:
+    """The value, with an ``Undecodable`` in the place of each text that is none."""
+    if isinstance(value, str):
+        return _unreadable(value) if _LONE.search(value) else value
+    if isinstance(value, list):
+        return [_checked(one) for one in value]
+    if isinstance(value, dict):
+        return {key: _checked(one) for key, one in value.items()}
+    return value
+
+
+def _unreadable(text: str) -> Undecodable:
+    if text.startswith(MARK) and text.endswith(MARK) and text[1:-1].isdecimal():
+        return Undecodable(f"it is nested deeper than the {MOST_NESTED} levels that a record may")
+    return Undecodable(f"{shown(text)} has half a surrogate pair, or bytes that are not UTF-8")
