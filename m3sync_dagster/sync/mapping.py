@@ -18,6 +18,7 @@ from m3sync_dagster.sync.account_filter import AccountFilter
 from m3sync_dagster.sync.converters import (
     CONVERTERS,
     ConversionError,
+    Undecodable,
     record_id,
     shortened,
     shown,
@@ -177,8 +178,12 @@ class FieldMapping:
         return Mapped(m3ter_id, values, self._is_final(record))
 
     def _is_final(self, record: Record) -> bool:
+        """A record whose state cannot be read counts as final, so that it is shown as invalid."""
         wanted = self.settled
-        return not wanted or any(record.get(name) == value for name, value in wanted)
+        return not wanted or any(
+            (found := record.get(name)) == value or isinstance(found, Undecodable)
+            for name, value in wanted
+        )
 
     def _values(self, record: Record) -> list[Value]:
         values: list[Value] = []
@@ -236,6 +241,8 @@ def _nested(container: object, outer: str, inner: str, convert: Callable[[object
 def _title(record: Record, carried: Field) -> Value:
     for source in carried.sources:
         found = record.get(source)
+        if isinstance(found, Undecodable):
+            raise ConversionError(f"{source}: {found.reason}")
         if isinstance(found, str) and (title := " ".join(found.split())):
             return shortened(title, carried.length)
     return None

@@ -153,8 +153,22 @@ def test_a_value_that_cannot_be_used_is_an_invalid_record_that_names_the_field(
     refused = unmapped.rejected
     assert (refused.m3ter_id, refused.code) == ("a1", INVALID_VALUE)
     assert refused.error_class is ErrorClass.INVALID
-    assert refused.message.startswith(f"{field}: ")
+    assert f"{field}: " in refused.message
     assert refused.message.isprintable()
+
+
+def test_a_title_is_not_made_of_another_field_because_the_first_cannot_be_read() -> None:
+    built = mapping(options=EntityOptions(fields={"name": None}))
+    unmapped = built.map(b'{"id":"a1","code":"c","name":"\\ud83d"}')
+    assert isinstance(unmapped, Unmapped)
+    assert unmapped.rejected.message.startswith("title: name: ")
+
+
+@pytest.mark.parametrize("field", ["status", "locked"])
+def test_a_bill_whose_state_cannot_be_read_is_invalid_and_not_passed_over(field: str) -> None:
+    unmapped = mapping("bill").map(b'{"id":"b1","accountId":"a1","%s":"\xff"}' % field.encode())
+    assert isinstance(unmapped, Unmapped)
+    assert unmapped.final
 
 
 @pytest.mark.parametrize("kind", ["custom", "json", "address"])
