@@ -9,15 +9,20 @@ import os
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, TypedDict
 from urllib.parse import urlsplit
 
 from m3sync_dagster.loopback import is_loopback
 from m3sync_dagster.sync.errors import ConfigurationError
 
+if TYPE_CHECKING:
+    import httpx
+
 CA_VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 """Variables that name certificate authorities to trust: those of OpenSSL, requests and curl."""
 PROXY_SCHEMES = frozenset({"http", "https", "socks5", "socks5h"})
 """What a proxy's URL may start with: what both httpx and requests can use."""
+_LOOPBACK = frozenset({"localhost", "127.0.0.0/8", "::1"})
 CERTIFICATE_REMEDY = (
     "If a company proxy or firewall issues certificates of its own, set SSL_CERT_FILE to a PEM "
     "file with every certificate authority to trust, the company's among them; otherwise check "
@@ -129,6 +134,49 @@ def proxies_for(url: str) -> dict[str, str]:
     """As ``proxy_for``, in the form of ``requests.Session.proxies``; empty for none."""
     proxy = proxy_for(url)
     return {urlsplit(url).scheme: proxy} if proxy else {}
+
+
+class HttpxOptions(TypedDict):
+    """Arguments of an httpx client or request."""
+
+    trust_env: bool
+    proxy: "httpx.Proxy | None"
+    verify: ssl.SSLContext | bool
+
+
+def httpx_options(url: str) -> HttpxOptions:
+    """What to give an httpx client or request for a URL, so that the rules above apply.
+
+    Raises:
+        ConfigurationError: as for ``tls_context`` and ``proxy_for``.
+    """
+    import httpx  # noqa: PLC0415 - not every process that reads these rules needs it
+
+    proxy = proxy_for(url)
+    # Building a context takes longer than a request to this machine.
+    context = tls_context() if proxy or urlsplit(url).scheme == "https" else None
+    by_tls = proxy is not None and urlsplit(proxy).scheme == "https"
+    return {
+        "trust_env": False,
+        "proxy": httpx.Proxy(proxy, ssl_context=context if by_tls else None) if proxy else None,
+        "verify": context or False,
+    }
+
+
+def set_for_other_libraries() -> None:
+    """Make libraries that open connections by themselves follow the rules above, where they can.
+
+    They read the environment, so this changes it: for this process, and those that it starts.
+    """
+    bypassed = {part.strip() for part in _no_proxy().split(",") if part.strip()}
+    # Of NO_PROXY and no_proxy, which is read differs.
+    os.environ["NO_PROXY"] = os.environ["no_proxy"] = ",".join(sorted(bypassed | _LOOPBACK))
+    if bundle := os.environ.get("SSL_CERT_FILE"):
+        os.environ.setdefault("REQUESTS_CA_BUNDLE", bundle)
+
+
+def _no_proxy() -> str:
+    return os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
 
 
 def _usable(proxy: str, host: str) -> str:

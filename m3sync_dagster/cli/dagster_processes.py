@@ -13,6 +13,7 @@ from contextlib import contextmanager
 import httpx
 
 from m3sync_dagster.cli.environment import Environment
+from m3sync_dagster.http_settings import httpx_options
 from m3sync_dagster.sync.errors import ConfigurationError, RemoteError
 
 HOST = "127.0.0.1"
@@ -96,7 +97,9 @@ class DagsterServers:
 
     def _answers(self) -> bool:
         try:
-            return httpx.get(f"{self.url}/server_info", timeout=5).is_success
+            return httpx.get(
+                f"{self.url}/server_info", timeout=5, **httpx_options(self.url)
+            ).is_success
         except httpx.HTTPError:
             return False
 

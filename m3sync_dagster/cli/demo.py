@@ -144,6 +144,7 @@ def _start_schedule(url: str) -> None:
     import httpx
 
     from m3sync_dagster.components.schedule import schedule_name
+    from m3sync_dagster.http_settings import httpx_options
     from m3sync_dagster.sandbox.demo import INTEGRATION
 
     selector = {
@@ -153,7 +154,7 @@ def _start_schedule(url: str) -> None:
     }
     query = {"query": _START_SCHEDULE, "variables": {"selector": selector}}
     try:
-        answer = httpx.post(f"{url}/graphql", json=query, timeout=60).json()
+        answer = httpx.post(f"{url}/graphql", json=query, timeout=60, **httpx_options(url)).json()
         started = answer["data"]["startSchedule"]
     except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
         raise RemoteError(f"Dagster did not answer as it should: {error}", "Try again.") from None

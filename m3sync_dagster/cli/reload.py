@@ -4,6 +4,7 @@ import os
 
 import httpx
 
+from m3sync_dagster.http_settings import httpx_options
 from m3sync_dagster.notifications.message_text import DEFAULT_WEBSERVER_URL, LOCATION, WEBSERVER_URL
 
 _RELOAD = """
@@ -25,7 +26,9 @@ def reload_location() -> bool:
     base = os.environ.get(WEBSERVER_URL, DEFAULT_WEBSERVER_URL).rstrip("/")
     asked = {"query": _RELOAD, "variables": {"location": LOCATION}}
     try:
-        answer = httpx.post(f"{base}/graphql", json=asked, timeout=_TIMEOUT).json()
+        answer = httpx.post(
+            f"{base}/graphql", json=asked, timeout=_TIMEOUT, **httpx_options(base)
+        ).json()
         entry = answer["data"]["reloadRepositoryLocation"]
         return bool(entry["locationOrLoadError"]["__typename"] == "RepositoryLocation")
     except (httpx.HTTPError, ValueError, KeyError, TypeError):

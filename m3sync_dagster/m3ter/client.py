@@ -4,24 +4,31 @@ Source: m3ter API reference, "Authentication"; m3ter guides, "Config API limits"
 """
 
 import base64
+import math
 import threading
 import time
 from collections.abc import Callable, Generator, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import httpx
 import msgspec
 
+from m3sync_dagster.http_settings import httpx_options
 from m3sync_dagster.m3ter.credential import M3terAccessKey
-from m3sync_dagster.sync.errors import (
-    AuthenticationError,
-    ConfigurationError,
-    RateLimitError,
-    RemoteError,
-    SyncError,
+from m3sync_dagster.m3ter.failures import (
+    TOKEN_PATH,
+    is_for_token,
+    is_lasting,
+    is_web_page,
+    message_of,
+    no_token,
+    refusal,
+    unreachable,
+    web_page,
 )
+from m3sync_dagster.sync.errors import SyncError
 
 if TYPE_CHECKING:
     from m3ter import M3ter
@@ -31,15 +38,28 @@ RETRIES = 8
 MARGIN_SECONDS = 300.0
 """How long before its end a token is renewed."""
 
-_TOKEN_PATH = "/oauth/token"  # noqa: S105 - a path
+_FAILURE = "m3sync.failure"
 _TIMEOUT = httpx.Timeout(60.0, connect=10.0)
 
 
+LIFETIME_SECONDS = 18_000.0
+"""How long a token lasts where m3ter's answer does not say it. Source: m3ter API reference."""
+
+
 class _Token(msgspec.Struct):
-    """m3ter's answer to a request for a token."""
+    """m3ter's answer to a request for a token; RFC 6749 does not require ``expires_in``."""
 
     access_token: str
-    expires_in: float
+    expires_in: float | str | None = None
+
+    @property
+    def lifetime(self) -> float:
+        """Seconds; what is said to last no time at all would be asked for again and again."""
+        try:
+            seconds = float(self.expires_in or 0)
+        except ValueError:
+            seconds = 0
+        return seconds if 0 < seconds < math.inf else LIFETIME_SECONDS
 
 
 class TokenAuth(httpx.Auth):
@@ -56,7 +76,7 @@ class TokenAuth(httpx.Auth):
     """
 
     def __init__(self, credential: M3terAccessKey, clock: Callable[[], float]) -> None:
-        self._url = credential.base_url.rstrip("/") + _TOKEN_PATH
+        self._url = credential.base_url.rstrip("/") + TOKEN_PATH
         key = f"{credential.access_key_id}:{credential.api_secret}"
         self._basic = base64.b64encode(key.encode()).decode()
         self._secrets = (credential.api_secret, self._basic)
@@ -98,7 +118,7 @@ class TokenAuth(httpx.Auth):
                 response = yield self._request(request)
                 self._token = None
                 if response.is_success:
-                    self._keep(response.read(), asked)
+                    self._keep(response, asked)
             return self._token
 
     def _request(self, request: httpx.Request) -> httpx.Request:
@@ -110,16 +130,13 @@ class TokenAuth(httpx.Auth):
             extensions={"timeout": request.extensions["timeout"]},
         )
 
-    def _keep(self, body: bytes, asked: float) -> None:
+    def _keep(self, response: httpx.Response, asked: float) -> None:
         try:
-            token = msgspec.json.decode(body, type=_Token)
+            token = msgspec.json.decode(response.read(), type=_Token)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise RemoteError(
-                f"m3ter answered {_TOKEN_PATH} with something that is not a token: {error}",
-                "Check base_url and any proxy on the way to m3ter.",
-            ) from error
+            raise no_token(response, str(error), self.redacted) from None
         self._token = token.access_token
-        lifetime = token.expires_in
+        lifetime = token.lifetime
         self._good_until = asked + lifetime - min(MARGIN_SECONDS, lifetime / 10)
 
 
@@ -167,8 +184,8 @@ class Client:
         """
         response = self._ask(path, query)
         if not response.is_success:
-            raise self._refusal(path, response)
-        return response.content
+            raise refusal(path, response, self._auth.redacted)
+        return _body(path, response, self._auth.redacted)
 
     def find(self, path: str) -> bytes | None:
         """Ask for one record below the organization.
@@ -188,12 +205,12 @@ class Client:
             SyncError: as for ``get``.
         """
         response = self._ask(path, {})
-        missing = response.status_code == httpx.codes.NOT_FOUND and not _is_for_token(response)
-        if missing and _message(response) is not None:
+        missing = response.status_code == httpx.codes.NOT_FOUND and not is_for_token(response)
+        if missing and message_of(response) is not None:
             return None
         if not response.is_success:
-            raise self._refusal(path, response)
-        return response.content
+            raise refusal(path, response, self._auth.redacted)
+        return _body(path, response, self._auth.redacted)
 
     def close(self) -> None:
         """Close the connections to m3ter."""
@@ -212,8 +229,11 @@ class Client:
             api_secret=held,
             token=held,
             max_retries=self._retries,
-            http_client=httpx.Client(
-                auth=self._auth, timeout=_TIMEOUT, event_hooks={"request": [self._before_request]}
+            http_client=_HttpClient(
+                auth=self._auth,
+                timeout=_TIMEOUT,
+                event_hooks={"request": [self._before_request]},
+                **httpx_options(self._credential.base_url),
             ),
         )
 
@@ -222,74 +242,49 @@ class Client:
         from m3ter import APIConnectionError, APIStatusError  # noqa: PLC0415 - slow to import
 
         try:
-            return self._sdk.get(
+            response = self._sdk.get(
                 self._root + path, cast_to=httpx.Response, options={"params": dict(query)}
             )
         except APIStatusError as error:
-            return error.response
+            response = error.response
         except APIConnectionError as error:
-            if isinstance(error.__cause__, SyncError):
-                raise error.__cause__ from None
-            raise self._unreachable(path, error.__cause__ or error) from None
+            cause = error.__cause__ or error
+            raise unreachable(path, cause, self._retries, self._auth.redacted) from None
+        if (failure := response.extensions.get(_FAILURE)) is None:
+            return response
+        if isinstance(failure, SyncError):
+            raise failure from None
+        raise unreachable(path, failure, 0, self._auth.redacted) from None
 
     def _before_request(self, _request: httpx.Request) -> None:
         self._take_permit()
         self.requests += 1
 
-    def _refusal(self, path: str, response: httpx.Response) -> SyncError:
-        status = response.status_code
-        asked = _TOKEN_PATH if _is_for_token(response) else path
-        said = _message(response) or _start(response)
-        cause = f"m3ter answered {asked} with {status}: {self._auth.redacted(said)}"
-        if asked == _TOKEN_PATH and 400 <= status < 404:
-            return AuthenticationError(
-                cause, "Check the access key id and the API secret of the m3ter credential."
+
+class _HttpClient(httpx.Client):
+    """Hands up as an answer what another try would not change.
+
+    The SDK tries again after every exception, ours included, but never after an answer with
+    ``x-should-retry: false``.
+    """
+
+    def send(self, request: httpx.Request, **options: Any) -> httpx.Response:  # noqa: ANN401 - as httpx has it
+        """Send a request, and note in the answer's extensions what keeps it from being sent."""
+        try:
+            return super().send(request, **options)
+        except (SyncError, httpx.TransportError) as error:
+            if not isinstance(error, SyncError) and not is_lasting(error):
+                raise
+            return httpx.Response(
+                httpx.codes.BAD_GATEWAY,
+                headers={"x-should-retry": "false"},
+                request=request,
+                extensions={_FAILURE: error},
             )
-        if status in _REFUSALS:
-            error, remedy = _REFUSALS[status]
-            return error(cause, remedy)
-        return RemoteError(cause, "Run it again later; if it stays so, tell m3ter's support.")
-
-    def _unreachable(self, path: str, error: BaseException) -> RemoteError:
-        reason = self._auth.redacted(f"{type(error).__name__}: {error}")
-        return RemoteError(
-            f"m3ter could not be asked for {path}, {self._retries} retries included: {reason}",
-            "Check base_url, the network and any proxy on the way to m3ter; then run it again.",
-        )
 
 
-_REFUSALS: dict[int, tuple[type[SyncError], str]] = {
-    401: (
-        AuthenticationError,
-        "Check that the access key of the m3ter credential is still active.",
-    ),
-    403: (
-        AuthenticationError,
-        "Give the service user a permission policy that allows config:retrieve.",
-    ),
-    404: (
-        ConfigurationError,
-        "Check organization_id and base_url of the m3ter credential.",
-    ),
-    429: (
-        RateLimitError,
-        "Wait for the next run; m3ter counts by the second and, for an address, over 5 minutes.",
-    ),
-}
-
-
-def _is_for_token(response: httpx.Response) -> bool:
-    return response.request.url.path.endswith(_TOKEN_PATH)
-
-
-def _message(response: httpx.Response) -> str | None:
-    """m3ter's ``message``; ``None`` where the answer has none."""
-    try:
-        return str(msgspec.json.decode(response.content, type=dict[str, object])["message"])
-    except (msgspec.DecodeError, UnicodeDecodeError, KeyError):
-        return None
-
-
-def _start(response: httpx.Response) -> str:
-    """The start of whatever came instead of m3ter's ``message``."""
-    return " ".join(response.text.split())[:200] or "no message"
+def _body(path: str, response: httpx.Response, redacted: Callable[[str], str]) -> bytes:
+    """The body, unless something else than m3ter has answered."""
+    if is_web_page(response):
+        raise web_page(path, response, redacted)
+    return response.content

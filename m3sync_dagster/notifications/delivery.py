@@ -20,6 +20,7 @@ import dagster as dg
 import psycopg
 
 from m3sync_dagster.guard.guarded_integration import GuardedIntegration, Person
+from m3sync_dagster.http_settings import set_for_other_libraries
 from m3sync_dagster.notifications.mail import MailSession, letter, read_mail_server, usable
 from m3sync_dagster.notifications.message_text import Message, compose
 from m3sync_dagster.notifications.recipients import CHANNEL, DAGSTER, USER, channels, targets_of
@@ -192,6 +193,7 @@ def _report_unreachable(
 
 def _notify(connection: psycopg.Connection, notices: Sequence[Notice], deadline: float) -> None:
     known = channels() if notices else {}
+    set_for_other_libraries()
     for notice in notices:
         if time.monotonic() > deadline:
             return

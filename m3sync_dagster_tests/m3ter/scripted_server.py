@@ -1,6 +1,7 @@
 """A real HTTP server that answers as a test tells it to, and remembers what it was asked."""
 
 import json
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -60,6 +61,7 @@ class Script:
         self.asked: list[Asked] = []
         self.expires_in = 18000.0
         self.url = ""
+        self.port = 0
         self._lock = threading.Lock()
 
     def answer(self, asked: Asked) -> Answer:
@@ -93,19 +95,29 @@ class Script:
 
 
 @contextmanager
-def serving(script: Script) -> Iterator[Script]:
-    """Serve the script on a free port of this machine."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(script.answer))
+def serving(script: Script, tls: ssl.SSLContext | None = None) -> Iterator[Script]:
+    """Serve the script on a free port of this machine, over TLS with a context."""
+    server = _Server(("127.0.0.1", 0), _handler(script.answer))
+    if tls:
+        server.socket = tls.wrap_socket(
+            server.socket, server_side=True, do_handshake_on_connect=False
+        )
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
-    script.url = f"http://127.0.0.1:{server.server_address[1]}"
+    script.port = int(server.server_address[1])
+    script.url = f"{'https' if tls else 'http'}://127.0.0.1:{script.port}"
     try:
         yield script
     finally:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, *_: object) -> None:
+        """Keep quiet about clients that do not trust the certificate."""
 
 
 def _handler(answer: Callable[[Asked], Answer]) -> type[BaseHTTPRequestHandler]:

@@ -133,7 +133,7 @@ def test_a_wrong_secret_is_an_authentication_error_at_once(status: int) -> None:
     assert (len(script.tokens), script.lists) == (1, [])
 
 
-@pytest.mark.parametrize("trouble", [BUSY, BROKEN, DROPPED, Answer(body=b"<html>")])
+@pytest.mark.parametrize("trouble", [BUSY, BROKEN, DROPPED])
 def test_a_token_is_asked_for_again_after_passing_trouble(trouble: Answer) -> None:
     with serving(Script(page("1"), token_answers=(trouble,))) as script:
         assert ask(script, retries=1) == [[b'{"id": "1"}']]

@@ -1,0 +1,108 @@
+"""Real proxies on this machine, which lead every host to one server and remember what came by."""
+
+import select
+import socket
+import ssl
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from socketserver import BaseRequestHandler, ThreadingTCPServer
+
+Target = tuple[str, int]
+
+
+class Seen(list[str]):
+    """What a proxy was asked for: ``host:port`` for a tunnel, the first line for the rest."""
+
+    url: str = ""
+
+
+@contextmanager
+def http_proxy(
+    target: Target, *, refuse: str | None = None, tls: ssl.SSLContext | None = None
+) -> Iterator[Seen]:
+    """A proxy that makes tunnels by CONNECT, and answers anything else with 502.
+
+    Args:
+        target: where every tunnel leads.
+        refuse: the status line's end with which it refuses a tunnel instead.
+        tls: makes it a proxy that is spoken to over TLS.
+    """
+
+    def handle(plain: socket.socket, seen: Seen) -> None:
+        with tls.wrap_socket(plain, server_side=True) if tls else plain as connection:
+            head = _head(connection)
+            method, asked = head.split(b" ", 2)[:2]
+            seen.append(asked.decode() if method == b"CONNECT" else head.decode("latin-1"))
+            if method != b"CONNECT" or refuse:
+                status = refuse or "502 Not a tunnel"
+                answer = f"HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n"
+                connection.sendall(answer.encode())
+                return
+            connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+            _join(connection, target)
+
+    with _serving(handle) as seen:
+        seen.url = f"{'https' if tls else 'http'}://localhost:{seen.url}"
+        yield seen
+
+
+@contextmanager
+def socks_proxy(target: Target) -> Iterator[Seen]:
+    """A SOCKS 5 proxy without a password, which takes host names (RFC 1928)."""
+
+    def handle(connection: socket.socket, seen: Seen) -> None:
+        connection.recv(262)
+        connection.sendall(b"\x05\x00")
+        _version, _command, _reserved, kind = connection.recv(4)
+        assert kind == 3, "a host name, which the proxy resolves"
+        host = connection.recv(connection.recv(1)[0]).decode()
+        (port,) = struct.unpack(">H", connection.recv(2))
+        seen.append(f"{host}:{port}")
+        connection.sendall(b"\x05\x00\x00\x01\x00\x00\x00\x00\x00\x00")
+        _join(connection, target)
+
+    with _serving(handle) as seen:
+        seen.url = f"socks5h://localhost:{seen.url}"
+        yield seen
+
+
+@contextmanager
+def _serving(handle: Callable[[socket.socket, Seen], None]) -> Iterator[Seen]:
+    seen = Seen()
+
+    class Handler(BaseRequestHandler):
+        def handle(self) -> None:
+            with suppress(OSError):
+                handle(self.request, seen)
+
+    server = ThreadingTCPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    seen.url = str(server.server_address[1])
+    try:
+        yield seen
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def _head(connection: socket.socket) -> bytes:
+    head = b""
+    while not head.endswith(b"\r\n\r\n") and (more := connection.recv(1)):
+        head += more
+    return head
+
+
+def _join(one: socket.socket, target: Target) -> None:
+    """Carry bytes both ways until one side ends."""
+    with socket.create_connection(target) as other:
+        ways = {one: other, other: one}
+        while True:
+            for ready in select.select(list(ways), [], [])[0]:
+                if not (data := ready.recv(65536)):
+                    return
+                ways[ready].sendall(data)
