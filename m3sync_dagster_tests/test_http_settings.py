@@ -1,18 +1,22 @@
 """Certificates and proxies: one set of rules for every client."""
 
+import os
 import ssl
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import trustme
+from requests.utils import get_environ_proxies
 
 from m3sync_dagster.http_settings import (
     CA_VARIABLES,
     certificate_problem,
+    httpx_options,
     is_certificate_error,
     proxies_for,
     proxy_for,
+    set_for_other_libraries,
     tls_context,
 )
 from m3sync_dagster.sync.errors import ConfigurationError
@@ -189,3 +193,45 @@ def test_another_error_is_no_certificate_error() -> None:
     error.__cause__ = error
     assert not is_certificate_error(error)
     assert not is_certificate_error(ssl.SSLError("wrong version number"))
+
+
+def test_other_libraries_reach_this_machine_without_a_proxy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://proxy:3128")
+    monkeypatch.setenv("NO_PROXY", "internal.example")
+    monkeypatch.setenv("no_proxy", "")
+    monkeypatch.setenv("SSL_CERT_FILE", "/company.pem")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "")
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE")
+    set_for_other_libraries()
+    set_for_other_libraries()
+
+    for host in ("127.0.0.1:8000", "localhost", "127.9.9.9", "[::1]:8000", "internal.example"):
+        assert get_environ_proxies(f"http://{host}/x") == {}
+    assert get_environ_proxies("http://api.m3ter.com") != {}
+    assert os.environ["REQUESTS_CA_BUNDLE"] == "/company.pem"
+
+
+@pytest.mark.parametrize(
+    ("url", "proxy", "proxied", "verified"),
+    [
+        ("http://127.0.0.1:8000", "http://proxy:3128", False, False),
+        ("https://127.0.0.1:8000", "http://proxy:3128", False, True),
+        ("https://api.m3ter.com", "http://proxy:3128", True, True),
+        ("https://api.m3ter.com", "https://proxy:3128", True, True),
+    ],
+)
+def test_an_httpx_client_is_told_all_of_it(
+    url: str, proxy: str, proxied: bool, verified: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALL_PROXY", proxy)
+
+    options = httpx_options(url)
+
+    assert options["trust_env"] is False
+    assert bool(options["verify"]) is verified
+    assert (options["proxy"] is not None) is proxied
+    if options["proxy"]:
+        assert options["proxy"].url == proxy
+        assert (options["proxy"].ssl_context is not None) is proxy.startswith("https")

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 import httpx
 
 from m3sync_dagster.cli.environment import Environment
-from m3sync_dagster.http_settings import httpx_options
+from m3sync_dagster.http_settings import httpx_options, set_for_other_libraries
 from m3sync_dagster.sync.errors import ConfigurationError, RemoteError
 
 HOST = "127.0.0.1"
@@ -51,6 +51,8 @@ class DagsterServers:
         from m3sync_dagster.notifications.message_text import WEBSERVER_URL
 
         self.url = f"http://{HOST}:{port}"
+        # Dagster's processes talk to each other, and a proxy would be in their way.
+        set_for_other_libraries()
         self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and paths
             [
                 *(sys.executable, "-W", _KNOWN, "-m", "dagster", "dev", "--log-level", "warning"),

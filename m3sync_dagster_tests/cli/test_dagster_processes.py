@@ -15,8 +15,11 @@ import pytest
 
 from m3sync_dagster.cli.environment import project_root
 from m3sync_dagster_tests.cli.conftest import child_environment
-from m3sync_dagster_tests.cli.processes import PATIENCE, PROGRAM, is_free, program
+from m3sync_dagster_tests.cli.processes import PATIENCE, PROGRAM, Program, is_free, program
+from m3sync_dagster_tests.proxy_servers import http_proxy
 
+NOWHERE = ("127.0.0.1", 9)
+"""Where the proxy of a test leads that is to see nothing."""
 DEMO = project_root() / ".m3sync" / "demo"
 
 
@@ -77,14 +80,16 @@ def test_a_taken_port_is_refused(command: str) -> None:
 
 
 @pytest.mark.slow
-def test_demo_once_syncs_everything_and_leaves_nothing_running() -> None:
-    done = subprocess.run(
-        [PROGRAM, "demo", "--once"],
-        capture_output=True,
-        text=True,
-        env=child_environment(),
-        check=False,
-    )
+def test_demo_once_syncs_everything_and_leaves_nothing_running_whatever_proxy_is_named() -> None:
+    with http_proxy(NOWHERE) as seen:
+        done = subprocess.run(
+            [PROGRAM, "demo", "--once"],
+            capture_output=True,
+            text=True,
+            env=child_environment(HTTP_PROXY=seen.url, NO_PROXY="", no_proxy=""),
+            check=False,
+        )
+    assert seen == []
     assert (done.returncode, done.stderr) == (0, "")
     assert "acme: COMPLETE" in done.stdout
     sizes = {"account": 120, "contract": 160, "commitment": 140, "balance": 180}
@@ -124,18 +129,25 @@ def test_the_demo_is_there_to_be_clicked_on_and_ends_with_all_it_started() -> No
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("behind_a_proxy", [False, True])
 def test_dev_serves_the_project_over_a_server_of_its_own_or_a_given_one(
-    empty_postgres_url: str, tmp_path: Path
+    behind_a_proxy: bool, empty_postgres_url: str, tmp_path: Path
 ) -> None:
-    with program(
-        "dev", "--port", "0", M3SYNC_POSTGRES_URL=empty_postgres_url, M3SYNC_DEFS=str(tmp_path)
-    ) as running:
-        url = running.wait_for("Dagster is at").split()[3].rstrip(".")
-        assert httpx.get(f"{url}/server_info", timeout=60).is_success
-        children = psutil.Process(running.process.pid).children(recursive=True)
-        assert running.stop(signal.SIGTERM) == 0
-        _, alive = psutil.wait_procs(children, timeout=PATIENCE)
-        assert alive == []
+    given = {"M3SYNC_POSTGRES_URL": empty_postgres_url, "M3SYNC_DEFS": str(tmp_path)}
+    with http_proxy(NOWHERE) as seen:
+        proxy = {"HTTP_PROXY": seen.url, "NO_PROXY": "", "no_proxy": ""} if behind_a_proxy else {}
+        with program("dev", "--port", "0", **given, **proxy) as running:
+            url = running.wait_for("Dagster is at").split()[3].rstrip(".")
+            assert httpx.get(f"{url}/server_info", timeout=60).is_success
+            stop_with_all_it_started(running)
+    assert seen == []
+
+
+def stop_with_all_it_started(running: Program) -> None:
+    children = psutil.Process(running.process.pid).children(recursive=True)
+    assert running.stop(signal.SIGTERM) == 0
+    _, alive = psutil.wait_procs(children, timeout=PATIENCE)
+    assert alive == []
 
 
 @pytest.mark.slow
