@@ -7,10 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
-from ruamel.yaml.constructor import DuplicateKeyError
 
 from m3sync_dagster.entities import ENTITIES
-from m3sync_dagster.sync.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from m3sync_dagster.cli.find_integration import Found
@@ -33,6 +31,7 @@ def proposed(found: "Found", org: "SalesforceClient") -> str:
         ConfigurationError: there is no package, or no telling which.
         SyncError: Salesforce could not be asked.
     """
+    from m3sync_dagster.components.salesforce_sync import OTHER_NAMES
     from m3sync_dagster.discovery.mapping_proposal import propose
 
     integration, objects = found.integration, org.objects()
@@ -43,7 +42,8 @@ def proposed(found: "Found", org: "SalesforceClient") -> str:
     written.yaml_add_eol_comment(origin, "namespace_prefix")
     written["entities"] = CommentedMap()
     for name, proposal in entities.items():
-        own = (attributes.get("entities") or {}).get(name) or CommentedMap()
+        said = attributes.get("entities") or {}
+        own = said.get(name) or said.get(OTHER_NAMES.get(name)) or CommentedMap()
         targets = {**integration.entities[name].fields, **proposal.fields}
         written["entities"][name] = _entity(name, own, proposal, targets)
     written.yaml_set_start_comment(_HEAD)
@@ -64,22 +64,10 @@ def _package(
 
 
 def _attributes(path: Path, name: str) -> CommentedMap:
-    """What the file says of the integration, as it is written there, quotes included.
-
-    Raises:
-        ConfigurationError: it says something twice.
-    """
+    """What the file says of the integration, as it is written there, quotes included."""
     reader = YAML()
     reader.preserve_quotes = True
-    try:
-        documents = list(reader.load_all(path))
-    except DuplicateKeyError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise ConfigurationError(
-            f"{path}:{line} says again what was said before, and only the last of them counts",
-            "Take one of the two out, and check again.",
-        ) from None
-    for document in documents:
+    for document in reader.load_all(path):
         attributes = document.get("attributes") if isinstance(document, dict) else None
         if isinstance(attributes, CommentedMap) and attributes.get("name") == name:
             return attributes

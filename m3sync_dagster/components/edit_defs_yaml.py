@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
+from dagster_shared.yaml_utils import DagsterYamlLoader
 
 from m3sync_dagster.components.loading import defs_files
 from m3sync_dagster.sync.errors import ConfigurationError
@@ -159,8 +160,8 @@ def _write(place: Place, text: str, integration: str, credential: str | None) ->
 def _require_as_meant(path: Path, text: str, integration: str, credential: str | None) -> None:
     """Read the new text as Dagster will: it has to say what is meant."""
     try:
-        documents = list(yaml.safe_load_all(text))
-    except yaml.YAMLError:
+        documents = list(yaml.load_all(text, Loader=DagsterYamlLoader))
+    except (yaml.YAMLError, ValueError, RecursionError):
         documents = []
     for document in documents:
         attributes = document.get("attributes") if isinstance(document, dict) else None

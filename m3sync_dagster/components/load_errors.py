@@ -7,12 +7,13 @@ from pathlib import Path
 
 import yaml
 from dagster_shared.yaml_utils import parse_yamls_with_source_position
-from dagster_shared.yaml_utils.source_position import (
-    SourcePositionTree,
-    ValueAndSourcePositionTree,
-)
+from dagster_shared.yaml_utils.source_position import ValueAndSourcePositionTree
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
+from m3sync_dagster.components.attribute_names import no_such_attribute
+from m3sync_dagster.components.defs_yaml_checks import UnclearYamlError, read_defs_yaml
+from m3sync_dagster.components.salesforce_sync import OTHER_NAMES
 from m3sync_dagster.sync.errors import ConfigurationError
 
 _TOLD = re.compile(r"`?(?P<path>.*?) at .*:(?P<line>\d+)`?", re.DOTALL)
@@ -71,12 +72,15 @@ def locate(path: Path, name: str, where: tuple[str, ...]) -> str:
 
 
 def _place(path: Path, name: str, where: Sequence[str], line: int | None = None) -> str:
-    tree = _positions(path, name, where, line)
-    if tree is None:
+    document = _document(path, name, where, line)
+    if document is None:
         return f"{path}, {'.'.join(where)}"
+    tree, named = document.source_position_tree, []
     for part in where:
-        tree = tree.children.get(part) or tree
-    return f"{path}:{tree.position.start.line}, {'.'.join(where)}".rstrip(", ")
+        written = next((p for p in (part, OTHER_NAMES.get(part)) if p in tree.children), None)
+        tree = tree.children[written] if written else tree
+        named.append(str(written or part))
+    return f"{path}:{tree.position.start.line}, {'.'.join(named)}".rstrip(", ")
 
 
 def _root(error: BaseException) -> BaseException:
@@ -90,6 +94,12 @@ def _root(error: BaseException) -> BaseException:
 def _lines(path: Path, given: Exception, name: str) -> Iterator[str]:
     error = _root(given)
     match error:
+        case UnclearYamlError():
+            for fault in error.faults:
+                place = f"{path}:{fault.line}, {'.'.join(fault.where)}".rstrip(", ")
+                yield f"{place}: {fault.message}"
+        case ConfigurationError() if not error.where:
+            yield _with_path(path, str(error))
         case ConfigurationError():
             yield f"{locate(path, name, error.where)}: {error}"
         case ValidationError():
@@ -102,20 +112,66 @@ def _lines(path: Path, given: Exception, name: str) -> Iterator[str]:
             yield f"{path}: {str(error).strip() or type(error).__name__}"
 
 
+def _with_path(path: Path, message: str) -> str:
+    return message if message.startswith(str(path)) else f"{path}: {message}"
+
+
 def _schema_lines(path: Path, error: ValidationError, name: str) -> Iterator[str]:
     """Dagster puts ``<dotted path> at <file>:<line>`` where Pydantic has a tuple.
 
     It lets every field be a template string too, and so finds fault twice: the fault that every
     field could have, not being a string, says nothing.
     """
-    found = [
-        (*_attribute_path(detail["loc"]), detail["msg"])
-        for detail in error.errors(include_url=False, include_input=False)
-    ]
-    for parts, line, message in [one for one in found if one[0][-1:] != ["str"]] or found:
-        # Names of alternatives stand between those of attributes; only the latter are written.
-        where = [part for part in parts if not part[:1].isupper() or part == parts[-1]]
-        yield f"{_place(path, name, where, line)}: {message}"
+    details = error.errors(include_url=False)
+    found = [(*_attribute_path(detail["loc"]), detail) for detail in details]
+    told: dict[str, list[str]] = {}
+    for parts, line, detail in [one for one in found if one[0][-1:] != ["str"]] or found:
+        document = _document(path, name, parts, line)
+        where = _written(document, parts)
+        place = _place(path, name, where, line)
+        told.setdefault(place, []).append(_fault(document, where, detail))
+    for place, messages in told.items():
+        yield f"{place}: {'; or: '.join(dict.fromkeys(messages))}"
+
+
+def _fault(
+    document: ValueAndSourcePositionTree | None, where: Sequence[str], detail: ErrorDetails
+) -> str:
+    """Pydantic's words, or better ones for what happens most."""
+    value, kind = detail["input"], detail["type"]
+    if kind == "extra_forbidden":
+        said = document.value if document else None
+        component = said.get("type") if isinstance(said, dict) else ""
+        return no_such_attribute(str(component), where)
+    if kind == "string_type" and isinstance(value, int | float):
+        shown = str(value).lower() if isinstance(value, bool) else value
+        return f"{shown} is no text; put it in quotes: '{shown}'"
+    if value is None and kind.endswith("_type"):
+        return "there is no value; give it one, or take the line out"
+    return detail["msg"]
+
+
+def _written(document: ValueAndSourcePositionTree | None, parts: Sequence[str]) -> list[str]:
+    """The part of a path that is written in the document, and what is not allowed or lacks there.
+
+    Pydantic puts names of alternatives, such as ``bool`` and ``EntityConfig``, between those of
+    attributes.
+    """
+    if document is None:
+        return [part for part in parts if not part[:1].isupper() or part == parts[-1]]
+    value, where = document.value, []
+    for place, part in enumerate(parts):
+        last = place == len(parts) - 1
+        if isinstance(value, dict) and (part in value or last):
+            value = value.get(part)
+        elif isinstance(value, list) and part.isdigit() and int(part) < len(value):
+            value = value[int(part)]
+        elif not last or place == 0:
+            continue
+        else:
+            break
+        where.append(part)
+    return where
 
 
 def _attribute_path(loc: tuple[int | str, ...]) -> tuple[list[str], int | None]:
@@ -125,9 +181,9 @@ def _attribute_path(loc: tuple[int | str, ...]) -> tuple[list[str], int | None]:
     return ["attributes", *map(str, loc)], None
 
 
-def _positions(
+def _document(
     path: Path, name: str, where: Sequence[str], line: int | None
-) -> SourcePositionTree | None:
+) -> ValueAndSourcePositionTree | None:
     """The document that is meant: that of the line or the name, or the one that writes this.
 
     Where more than one may be meant, no line is better than a wrong one.
@@ -137,7 +193,7 @@ def _positions(
         documents = [one for one in documents if _first_line(one) <= line][-1:]
     documents = [one for one in documents if _name_in(one.value) == name] or documents
     documents = [one for one in documents if _writes(one.value, where)] or documents
-    return documents[0].source_position_tree if len(documents) == 1 else None
+    return documents[0] if len(documents) == 1 else None
 
 
 def _first_line(document: ValueAndSourcePositionTree) -> int:
@@ -147,7 +203,7 @@ def _first_line(document: ValueAndSourcePositionTree) -> int:
 def _documents(path: Path) -> list[ValueAndSourcePositionTree]:
     """What a file says, as far as it can be parsed: it is looked at because it cannot be used."""
     try:
-        return list(parse_yamls_with_source_position(path.read_text(), str(path)))
+        return list(parse_yamls_with_source_position(read_defs_yaml(path), str(path)))
     except Exception:  # noqa: BLE001 - whatever is wrong with a file, the others are to load
         return []
 

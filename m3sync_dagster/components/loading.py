@@ -21,6 +21,7 @@ from dagster.components.core.defs_module import CompositeYamlComponent
 from dagster_shared.record import replace
 
 from m3sync_dagster.components.credentials import M3terCredential, SalesforceCredential
+from m3sync_dagster.components.defs_yaml_checks import read_defs_yaml, require_clear
 from m3sync_dagster.components.load_errors import (
     LoadError,
     declared_names,
@@ -148,7 +149,7 @@ def _folders(top: Path | str, seen: set[str]) -> Iterator[tuple[str, Collection[
 
 
 def _load(path: Path) -> Unit:
-    path.open().close()  # Dagster takes what it cannot open for a folder without a file
+    require_clear(read_defs_yaml(path))
     module = ModuleType(f"m3sync_dagster.defs.{path.parent.name}")
     module.__file__ = None
     module.__path__ = [str(path.parent.absolute())]

@@ -11,6 +11,7 @@ from m3sync_dagster.components.integration import Integration
 from m3sync_dagster.entities import ENTITIES
 from m3sync_dagster.sync.account_filter import AccountFilter
 from m3sync_dagster.sync.entity_options import EntityOptions, WhenGone
+from m3sync_dagster.sync.errors import ConfigurationError
 
 
 class EntityConfig(dg.Model):
@@ -69,15 +70,20 @@ class EntityConfig(dg.Model):
     )
 
 
+OTHER_NAMES = {"commitment": "prepayment"}
+"""Entity types that m3ter's Console calls by another name than its API; a YAML may use either."""
+
 EntitiesConfig = create_model(
     "EntitiesConfig",
     __base__=dg.Model,
     **{
-        entity.name: (
+        name: (
             EntityConfig | None,
             Field(default=None, description=f"Carry {entity.label} records."),
         )
         for entity in ENTITIES.values()
+        for name in (entity.name, OTHER_NAMES.get(entity.name))
+        if name
     },  # type: ignore[call-overload] # mypy does not see that the keys are field names
 )
 """The entity types of an integration; one that is named is carried, even if it says nothing."""
@@ -221,13 +227,25 @@ class SalesforceSync(dg.Component, dg.Model, dg.Resolvable):
     @property
     def carried(self) -> list[str]:
         """Names of the entity types that are carried, parents first."""
-        return [name for name in ENTITIES if name in self.entities.model_fields_set]
+        return [name for name in ENTITIES if self._written(name)]
 
     def _options(self) -> Mapping[str, EntityOptions]:
-        return {
-            name: self._entity_options(getattr(self.entities, name) or EntityConfig())
-            for name in self.carried
-        }
+        return {name: self._entity_options(self._config(name)) for name in self.carried}
+
+    def _written(self, entity: str) -> list[str]:
+        """The names by which the YAML has an entity."""
+        names = (entity, OTHER_NAMES.get(entity))
+        return [name for name in names if name in self.entities.model_fields_set]
+
+    def _config(self, entity: str) -> EntityConfig:
+        first, *others = self._written(entity)
+        if others:
+            raise ConfigurationError(
+                f"{first} and {others[0]} are two names of the same records",
+                "Keep one of the two.",
+                ("entities", others[0]),
+            )
+        return getattr(self.entities, first) or EntityConfig()
 
     def _entity_options(self, config: EntityConfig) -> EntityOptions:
         allowed = self.account_ids if config.account_ids is None else config.account_ids

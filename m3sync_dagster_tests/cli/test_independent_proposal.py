@@ -187,5 +187,6 @@ def test_a_file_that_keeps_what_the_proposal_replaces(
     with serving(org, monkeypatch):
         write(defs, "acme", text.replace("attributes:\n", f"attributes:\n{propose(stage)}"))
         answer = stage.run("check", "acme", "--json")
-    (found,) = [one for one in answer.json if one["check"] == "namespace"]
-    assert re.search(rf"{path}:\d+ says again what was said before", found["message"])
+    assert answer.code == 2
+    twice = "namespace stands in line 3 and again in line"
+    assert re.search(rf"{path}:\d+, attributes.namespace: {twice}", answer.err)

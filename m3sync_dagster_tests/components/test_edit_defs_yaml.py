@@ -130,3 +130,10 @@ def test_a_file_that_would_not_say_what_is_meant_is_left_alone(defs_folder: Defs
     with pytest.raises(ConfigurationError, match="by hand"):
         connect("other", "qa")
     assert path.read_text() == text
+
+
+def test_a_day_that_is_none_does_not_stand_in_the_way(defs_folder: DefsFolder) -> None:
+    """YAML has dates, and would refuse this one; Dagster reads it as the text that it is."""
+    before = BEFORE.replace("{tier: Tier__c}", "{tier: 2026-02-30}")
+    after = CONNECTED.replace("{tier: Tier__c}", "{tier: 2026-02-30}")
+    assert changed(defs_folder, before, credential="prod") == after

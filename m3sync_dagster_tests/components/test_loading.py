@@ -150,16 +150,16 @@ BROKEN: list[tuple[str, str, str]] = [
         ":7, attributes.namespace_prefix",
         "have no namespace prefix",
     ),
-    (edited("  start:", "  strat:"), ":7, attributes.strat", "Extra inputs are not permitted"),
+    (edited("  start:", "  strat:"), ":7, attributes.strat", "did you mean start?"),
     (
         edited("account: {}", "account: {fieldz: {}}"),
         ":9, attributes.entities.account.fieldz",
-        "Extra inputs are not permitted",
+        "did you mean fields?",
     ),
     (
         edited("account: {}", "invoice: {}"),
         ":9, attributes.entities.invoice",
-        "Extra inputs are not permitted",
+        "There are: account, contract, commitment, prepayment, balance, bill.",
     ),
     (
         edited("account: {}", "account:\n      fields:\n        name: X__c\n        code: X__c"),
@@ -194,9 +194,31 @@ BROKEN: list[tuple[str, str, str]] = [
         "no entity is carried",
     ),
     ("type: m3sync_dagster.SalesforceSync\nattributes: [1]\n", ":2, attributes", "an object"),
-    ("type: 3\nattributes: {}\n", ":1, type", "a valid string"),
+    ("type: 3\nattributes: {}\n", ":1, type", "3 is no text; put it in quotes: '3'"),
+    (edited("attributes:", "atributes:"), ":2, atributes", "did you mean attributes?"),
+    (edited("name: acme", "name:"), ":3, attributes.name", "there is no value"),
+    (
+        edited("account: {}", "account: {constants: {Code__c: }}"),
+        ":9, attributes.entities.account.constants.Code__c",
+        "there is no value",
+    ),
+    (
+        edited("  entities:", "  account_ids: [12]\n  entities:"),
+        ":8, attributes.account_ids.0",
+        "12 is no text; put it in quotes: '12'",
+    ),
+    (
+        edited("commitment: {}", "commitment: {}\n    prepayment: {}"),
+        ":12, attributes.entities.prepayment",
+        "two names of the same records",
+    ),
+    (
+        edited("commitment: {}", "prepayment: {fields: {name: Same__c, amount: Same__c}}"),
+        ":11, attributes.entities.prepayment.fields",
+        "is mapped twice",
+    ),
     ("just text\n", ":1: ", "an object"),
-    ("", ":", "No components found"),
+    ("", ":1: ", "there is nothing in this file"),
     ("type: m3sync_dagster.SalesforceSync\nattributes: " + 2000 * "[", ":", "recursion"),
 ]
 
@@ -210,6 +232,23 @@ def test_what_is_wrong_is_told_with_file_line_and_field(
     first, *_ = problem.message.splitlines()
     assert first.startswith(f"{file}{place}")
     assert cause in problem.message
+
+
+def test_a_prepayment_is_a_commitment(defs_folder: DefsFolder) -> None:
+    defs_folder.write("acme", edited("commitment: {}", "prepayment: {constants: {A__c: b}}"))
+    component = load_project().of_type(SalesforceSync)["acme"]
+    assert isinstance(component, SalesforceSync)
+    mappings = component.integration().mappings
+    assert list(mappings) == ["account", "contract", "commitment", "balance"]
+    assert mappings["commitment"].constants == {"A__c": "b"}
+
+
+def test_a_mistyped_attribute_of_a_credential_is_told(defs_folder: DefsFolder) -> None:
+    text = CREDENTIALS.replace("requests_per_second", "request_per_second")
+    file = defs_folder.write("credentials", text)
+    messages = [problem.message for problem in load_project().problems]
+    words = "there is no attribute request_per_second here; did you mean requests_per_second?"
+    assert f"{file}:4, attributes.request_per_second: {words}" in messages
 
 
 def test_an_unset_salesforce_flow_is_told(defs_folder: DefsFolder) -> None:
@@ -341,7 +380,7 @@ def test_one_broken_file_breaks_nothing_else_and_shows(defs_folder: DefsFolder) 
     broken = {key for key in keys if key.endswith("/configuration_error")}
     assert broken == {f"{n}/configuration_error" for n in ("bad", "bad_syntax", "lost")}
     node = repository.asset_graph.get(dg.AssetKey(["bad", "configuration_error"]))
-    assert "attributes.strat: Extra inputs are not permitted" in (node.description or "")
+    assert "attributes.strat: there is no attribute strat here" in (node.description or "")
 
 
 def test_dagsters_own_validation_fails_with_every_problem(

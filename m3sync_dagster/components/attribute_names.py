@@ -1,0 +1,47 @@
+"""Which attributes there are in a ``defs.yaml``, for who has mistyped one."""
+
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+
+import dagster as dg
+from pydantic import BaseModel
+
+from m3sync_dagster.components.credentials import M3terCredential, SalesforceCredential
+from m3sync_dagster.components.salesforce_sync import EntitiesConfig, EntityConfig, SalesforceSync
+
+_DOCUMENT = ("type", "attributes", "post_processing", "requirements", "template_vars_module")
+"""What Dagster takes beside ``attributes``. Source: its ``ComponentFileModel``."""
+_COMPONENTS: dict[str, type[BaseModel]] = {
+    kind.__name__: kind for kind in (SalesforceSync, M3terCredential, SalesforceCredential)
+}
+
+
+def no_such_attribute(component: str, where: Sequence[str]) -> str:
+    """Say that there is no such attribute, and which one may be meant.
+
+    Args:
+        component: what the document says is its type.
+        where: the path of the attribute in the document.
+    """
+    name, known = where[-1], list(_known(component, where[:-1]))
+    lower = {one.lower(): one for one in known}
+    meant = get_close_matches(name.lower(), lower, n=1)
+    if meant:
+        return f"there is no attribute {name} here; did you mean {lower[meant[0]]}?"
+    if known:
+        return f"there is no attribute {name} here. There are: {', '.join(known)}."
+    return f"there is no attribute {name} here. Take it out."
+
+
+def _known(component: str, above: Sequence[str]) -> Iterable[str]:
+    match list(above):
+        case []:
+            return _DOCUMENT
+        case ["attributes"]:
+            kind: type[BaseModel] = _COMPONENTS.get(component.rpartition(".")[2], dg.Model)
+            return kind.model_fields
+        case ["attributes", "entities"]:
+            return list(EntitiesConfig.model_fields)
+        case ["attributes", "entities", _]:
+            return EntityConfig.model_fields
+    return ()
