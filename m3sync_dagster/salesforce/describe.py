@@ -91,6 +91,7 @@ _PROPERTIES = {
     "nillable": "nillable",
     "createable": "createable",
     "updateable": "updateable",
+    "filterable": "filterable",
     "external_id": "externalId",
     "unique": "unique",
     "case_sensitive": "caseSensitive",

@@ -1,6 +1,7 @@
 """What an integration's YAML says of its entities, and the mappings that follow from it."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
@@ -14,6 +15,7 @@ from m3sync_dagster.sync.results import Value
 
 Constant = str | bool | int | float
 """A fixed value, as YAML writes it."""
+_API_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*", re.ASCII)
 
 
 class WhenGone(StrEnum):
@@ -60,6 +62,7 @@ def build_mapping(
     _require_unsettled(entity, own)
     lookups, keys = part(entity, own.fields)
     own = replace(own, fields=lookups)
+    _require_api_names(entity.name, own)
     fields = (*_mapped_fields(entity, own, prefix), *_custom_fields(entity, own))
     given = {name: options.get(name, EntityOptions()) for name in ENTITIES}
     mapping = FieldMapping(
@@ -100,6 +103,42 @@ def _written(entity: str, own: EntityOptions) -> dict[str, tuple[str, ...]]:
     if own.external_id_field:
         places[own.external_id_field] = (*base, "external_id_field")
     return places
+
+
+def _require_api_names(entity: str, own: EntityOptions) -> None:
+    """Refuse what cannot be the name of a field or an object in any org.
+
+    Source: Salesforce Help, "Field Names": letters, digits and underscores, a letter first.
+    """
+    for where, name in _names(own):
+        if _API_NAME.fullmatch(name):
+            continue
+        remedy = (
+            "Name one field or object by its API name, as Object Manager in Salesforce's Setup "
+            "shows it."
+        )
+        if where[0] == "constants" and "." in name:
+            remedy = (
+                "A constant goes to a field of the object itself. For a record type, give "
+                "RecordTypeId the id of 18 characters that is in the address of its page in Setup."
+            )
+        raise ConfigurationError(
+            f"{name!r} in the {entity} is no API name of Salesforce",
+            remedy,
+            ("entities", entity, *where),
+        )
+
+
+def _names(own: EntityOptions) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Every Salesforce name that the YAML gives, with its place."""
+    yield from ((("fields", source), name) for source, name in own.fields.items() if name)
+    for source, name in own.custom_field_mappings.items():
+        yield ("custom_field_mappings", source), name
+    yield from ((("constants", name), name) for name in own.constants)
+    for attribute in ("object", "external_id_field", "gone_field"):
+        name = getattr(own, attribute)
+        if name is not None:
+            yield (attribute,), name
 
 
 def _require_unsettled(entity: EntityType, own: EntityOptions) -> None:
@@ -183,7 +222,7 @@ def _constants(entity: EntityType, own: EntityOptions) -> dict[str, Value]:
             where,
         )
     constants = {name: _constant(value) for name, value in own.constants.items()}
-    if own.gone_field in constants:
+    if own.gone_field and own.gone_field.casefold() in map(str.casefold, constants):
         raise ConfigurationError(
             f"the {entity.name} field {own.gone_field} is both a constant and the gone_field",
             "Give gone_field a field of its own.",
@@ -197,18 +236,21 @@ def _constant(value: Constant) -> Value:
 
 
 def _refuse_doubles(mapping: FieldMapping, own: EntityOptions) -> None:
-    """Two sources for one Salesforce field would leave it to chance which one it shows."""
-    taken = {mapping.external_id_field: "m3ter's id"}
+    """Two sources for one Salesforce field would leave it to chance which one it shows.
+
+    Salesforce takes names that differ in case alone for one.
+    """
+    taken = {mapping.external_id_field.casefold(): "m3ter's id"}
     sources = [(f.source, f.salesforce) for f in mapping.fields]
     for source, target in [*sources, *((f"a constant ({c})", c) for c in mapping.constants)]:
-        if target in taken:
+        if (before := taken.get(target.casefold())) is not None:
             raise ConfigurationError(
                 f"the {mapping.entity.name} field {target} is mapped twice: "
-                f"to {taken[target]} and to {source}",
+                f"to {before} and to {source}",
                 "Give one of them another Salesforce field, or leave one out with null.",
                 _where(mapping.entity.name, source, target, own),
             )
-        taken[target] = source
+        taken[target.casefold()] = source
 
 
 def _where(entity: str, source: str, target: str, own: EntityOptions) -> tuple[str, ...]:

@@ -25,6 +25,7 @@ class SalesforceField:
         nillable: whether it may be empty.
         createable, updateable: whether this user may write it on new and on existing records.
         label: what people see.
+        filterable: whether queries can filter by it; ``None`` where the describe does not say.
         external_id, unique, case_sensitive: as for an external ID field; ``None`` where the
             describe does not say.
         refers_to: API names of the objects that a lookup may point to.
@@ -43,6 +44,7 @@ class SalesforceField:
     nillable: bool = True
     createable: bool = True
     updateable: bool = True
+    filterable: bool | None = None
     external_id: bool | None = None
     unique: bool | None = None
     case_sensitive: bool | None = None

@@ -7,12 +7,19 @@ from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 
 from m3sync_dagster.entities import Field, FieldKind
-from m3sync_dagster.sync.converters import ConversionError
+from m3sync_dagster.sync.converters import ConversionError, text
 from m3sync_dagster.sync.field_types import rule_of
 from m3sync_dagster.sync.interfaces import SalesforceField, SalesforceObject
 from m3sync_dagster.sync.mapping import FieldMapping, where_mapped
 from m3sync_dagster.sync.schema_findings import SchemaFinding
-from m3sync_dagster.sync.type_compatibility import holds, holds_id, kind_in_words, shortfalls
+from m3sync_dagster.sync.type_compatibility import (
+    ENCRYPTED,
+    holds,
+    holds_id,
+    kind_in_words,
+    shortfalls,
+    takes_text,
+)
 
 CURRENCY_ISO_CODE = "CurrencyIsoCode"
 """The field that each record has in an org with several currencies, and in no other.
@@ -102,10 +109,27 @@ class _Examination:
                 "Take it out of the mapping, or switch Multiple Currencies on in the org.",
                 CURRENCY_ISO_CODE,
             )
+        yield from self._misspelled(missing)
         if missing and self._existing is None:
             yield self._shows_no(missing)
         elif missing:
             yield from self._told_apart(missing, self._existing or frozenset())
+
+    def _misspelled(self, missing: list[str]) -> Iterator[SchemaFinding]:
+        """Take out of the missing names those that differ from a field's in case alone.
+
+        Salesforce would take them, and answer with the field's own spelling, by which a value
+        that is read back would not be found.
+        """
+        spelled = {name.casefold(): name for name in self._described.fields}
+        for name in [one for one in missing if one.casefold() in spelled]:
+            missing.remove(name)
+            right = spelled[name.casefold()]
+            yield self._finding(
+                f"{self._described.name} has no field {name}; did you mean {right}?",
+                f"Write {right}, with its capital and small letters, in the YAML.",
+                name,
+            )
 
     def _shows_no(self, missing: list[str]) -> SchemaFinding:
         return self._finding(
@@ -144,7 +168,14 @@ class _Examination:
         if field is None:
             return
         place = f"{self._described.name}.{name}"
-        if not holds_id(field):
+        if field.type == ENCRYPTED or field.filterable is False:
+            yield self._finding(
+                f"{place} is encrypted, or cannot be filtered by for another reason: records could "
+                "not be found by it",
+                "Name a text field that is not encrypted as external_id_field.",
+                name,
+            )
+        elif not holds_id(field):
             told = f"a {field.type} field of length {field.length or 'unknown'}"
             yield self._finding(
                 f"{place} is {told}, and cannot hold m3ter's ids of 36 characters",
@@ -184,6 +215,14 @@ class _Examination:
             return
         if carried.kind is FieldKind.LOOKUP and field.type == "reference":
             yield from self._lookup(carried, field)
+        if field.type == ENCRYPTED:
+            yield self._finding(
+                f"{place} is encrypted: users without the permission View Encrypted Data read "
+                "asterisks there, and m3sync verify would take every record for changed",
+                "Give this user that permission, or map another field.",
+                field.name,
+                blocks=False,
+            )
         if carried.source in self._mapping.truncated:
             return
         for shortfall in shortfalls(carried, field):
@@ -216,14 +255,24 @@ class _Examination:
         """A fixed value that does not fit would make every row invalid."""
         for name, value in self._mapping.constants.items():
             field = self._described.fields.get(name)
+            if field is None:
+                continue
+            place = f"{self._described.name}.{name}"
             try:
-                if field:
-                    rule_of(field)(value, field)
+                rule_of(field)(value, field)
             except ConversionError as problem:
                 yield self._finding(
-                    f"{self._described.name}.{name} does not take the value that every record is "
-                    f"to have there: {problem}",
+                    f"{place} does not take the value that every record is to have there: "
+                    f"{problem}",
                     "Give it another value or another field in the YAML.",
+                    name,
+                )
+                continue
+            if takes_text(field) and not isinstance(value, str | None):
+                written = text(value)  # the loading has refused what is written otherwise
+                yield self._finding(
+                    f"{place} is a text, and the YAML has {written} without quotes, which is none",
+                    f"Put it in quotes: '{written}'.",
                     name,
                 )
 

@@ -11,7 +11,14 @@ from m3sync_dagster.sync.interfaces import SalesforceField
 UUID_LENGTH = 36
 """Characters of the ids that m3ter gives."""
 
-TEXTS = frozenset({"string", "textarea", "email", "phone", "url", "encryptedstring", "combobox"})
+ENCRYPTED = "encryptedstring"
+"""Describe's type of a text under Classic Encryption.
+
+It can be neither an external ID nor unique, nor stand in a filter, and shows its value to users
+with the permission View Encrypted Data alone.
+Source: Salesforce Help, "Classic Encryption for Custom Fields".
+"""
+TEXTS = frozenset({"string", "textarea", "email", "phone", "url", ENCRYPTED, "combobox"})
 """Describe's types that take any text."""
 _CHOICES = frozenset({"picklist", "multipicklist"})
 _NUMBERS = frozenset({"double", "currency", "percent", "int", "long"})
@@ -31,7 +38,7 @@ _HOLDS: dict[FieldKind, frozenset[str]] = {
     FieldKind.DATETIME: TEXTS | {"datetime"},
     FieldKind.LIST: TEXTS | _CHOICES,
     FieldKind.JSON: TEXTS,
-    FieldKind.LOOKUP: TEXTS | {"reference"},
+    FieldKind.LOOKUP: TEXTS - {ENCRYPTED} | {"reference"},
     FieldKind.ANY: _WRITABLE,
     FieldKind.TITLE: TEXTS,
 }
@@ -55,6 +62,11 @@ def kind_in_words(kind: FieldKind) -> str:
 def holds(kind: FieldKind, described: SalesforceField) -> bool:
     """Whether a field's type can hold values of a kind; a type that we do not know is trusted."""
     return described.type in _HOLDS[kind] or described.type not in _KNOWN
+
+
+def takes_text(described: SalesforceField) -> bool:
+    """Whether a field's values are texts, those of a picklist included."""
+    return described.type in TEXTS | _CHOICES
 
 
 def holds_id(described: SalesforceField) -> bool:

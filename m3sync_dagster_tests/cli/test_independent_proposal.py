@@ -188,5 +188,5 @@ def test_a_file_that_keeps_what_the_proposal_replaces(
         write(defs, "acme", text.replace("attributes:\n", f"attributes:\n{propose(stage)}"))
         answer = stage.run("check", "acme", "--json")
     assert answer.code == 2
-    twice = "namespace stands in line 3 and again in line"
+    twice = r"namespace stands in line \d+ and again in line"
     assert re.search(rf"{path}:\d+, attributes.namespace: {twice}", answer.err)

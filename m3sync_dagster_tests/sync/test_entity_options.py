@@ -3,7 +3,7 @@ from decimal import Decimal
 import pytest
 
 from m3sync_dagster.entities import ENTITIES, FieldKind
-from m3sync_dagster.sync.entity_options import EntityOptions, build_mapping
+from m3sync_dagster.sync.entity_options import EntityOptions, WhenGone, build_mapping
 from m3sync_dagster.sync.errors import ConfigurationError
 from m3sync_dagster_tests.sync.conftest import mapping, row
 
@@ -123,3 +123,43 @@ def test_an_option_that_can_do_nothing_is_refused(options: EntityOptions, where:
     with pytest.raises(ConfigurationError) as caught:
         mapping("contract", options)
     assert caught.value.where == ("entities", "contract", where)
+
+
+@pytest.mark.parametrize(
+    ("options", "where", "words"),
+    [
+        (
+            EntityOptions(constants={"RecordType.DeveloperName": "Customer"}),
+            "constants.RecordType.DeveloperName",
+            "RecordTypeId",
+        ),
+        (EntityOptions(constants={"My Field": "x"}), "constants.My Field", "API name"),
+        (EntityOptions(custom_field_mappings={"a": "B.C__c"}), "custom_field_mappings.a", "API"),
+        (EntityOptions(fields={"code": "Code c"}), "fields.code", "API name"),
+        (EntityOptions(object="my object"), "object", "API name"),
+        (EntityOptions(external_id_field=""), "external_id_field", "API name"),
+        (
+            EntityOptions(when_gone=WhenGone.FLAG, gone_field="Gone.c"),
+            "gone_field",
+            "API name",
+        ),
+    ],
+)
+def test_what_is_no_api_name_is_refused(options: EntityOptions, where: str, words: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        mapping("contract", options)
+    assert ".".join(caught.value.where) == f"entities.contract.{where}"
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        EntityOptions(constants={"CODE__c": "x"}),
+        EntityOptions(fields={"name": "code__C"}),
+        EntityOptions(custom_field_mappings={"a": "M3TER_ID__C"}),
+    ],
+)
+def test_names_that_differ_in_case_alone_are_one_field(options: EntityOptions) -> None:
+    with pytest.raises(ConfigurationError, match="is mapped twice"):
+        mapping("contract", options)

@@ -82,6 +82,9 @@ def test_a_terse_describe_is_not_held_against_anybody(entity: str) -> None:
         ("m3ter", {"length": 4}, "the field holds 4"),
         (7, {"type": "date"}, "is not a date"),
         ("acme", {"type": "reference"}, "is not a Salesforce Id"),
+        (True, {}, "is a text, and the YAML has true without quotes"),
+        (7, {}, "is a text, and the YAML has 7 without quotes"),
+        (12.5, {"type": "picklist"}, "is a text, and the YAML has 12.5 without quotes"),
     ],
 )
 def test_a_constant_that_does_not_fit_is_found_before_any_row(
@@ -92,6 +95,41 @@ def test_a_constant_that_does_not_fit_is_found_before_any_row(
     assert words in finding.cause
     assert finding.blocks
     assert finding.where == ("entities", "contract", "constants", "Fixed__c")
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [("NO", "string"), ("7", "double"), ("7", "int"), (7, "double"), (True, "boolean")],
+)
+def test_a_constant_that_fits_is_no_finding(value: object, kind: str) -> None:
+    mapping = mapping_of(constants={"Fixed__c": value})
+    assert examine(mapping, changed(mapping, "Fixed__c", type=kind)) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "place"),
+    [
+        ({"fields": {"code": "CODE__c"}}, ("fields", "code")),
+        ({"custom_field_mappings": {"tier": "CODE__c"}, "fields": {"code": None}}, None),
+        ({"constants": {"CODE__c": "x"}, "fields": {"code": None}}, ("constants", "CODE__c")),
+        (
+            {"when_gone": WhenGone.FLAG, "gone_field": "CODE__c", "fields": {"code": None}},
+            ("gone_field",),
+        ),
+        ({"external_id_field": "CODE__c", "fields": {"code": None}}, ("external_id_field",)),
+    ],
+)
+def test_a_name_in_another_case_is_told_apart_from_a_missing_one(
+    options: dict[str, Any], place: tuple[str, ...] | None
+) -> None:
+    described = fitting(mapping_of())
+    for existing in (None, frozenset({"Code__c"})):
+        first, *_ = examine(mapping_of(**options), described, existing)
+        assert first.blocks
+        assert "has no field CODE__c; did you mean Code__c?" in first.cause
+        assert first.remedy.startswith("Write Code__c")
+        where = place or ("custom_field_mappings", "tier")
+        assert first.where == ("entities", "contract", *where)
 
 
 def test_a_gone_field_that_may_not_be_empty_is_found() -> None:
@@ -108,6 +146,9 @@ BLOCKING: list[tuple[str, dict[str, Any], str]] = [
     (EXTERNAL_ID, {"unique": False}, "is not Unique"),
     (EXTERNAL_ID, {"type": "double", "length": 0}, "cannot hold m3ter's ids"),
     (EXTERNAL_ID, {"length": 18}, "cannot hold m3ter's ids"),
+    (EXTERNAL_ID, {"type": "encryptedstring"}, "is encrypted, or cannot be filtered by"),
+    (EXTERNAL_ID, {"filterable": False}, "is encrypted, or cannot be filtered by"),
+    ("m3ter_Account__c", {"type": "encryptedstring"}, "of type encryptedstring, and accountId is"),
     ("m3ter_Account__c", {"relationship": None}, "has no relationship name"),
     (EXTERNAL_ID, {"createable": False}, "may read but not write m3ter_Id__c"),
     ("Code__c", {"createable": False, "updateable": False}, "may read but not write Code__c"),
@@ -140,6 +181,7 @@ def test_what_blocks(name: str, changes: dict[str, Any], words: str) -> None:
 
 WARNING: list[tuple[str, dict[str, Any], str]] = [
     (EXTERNAL_ID, {"case_sensitive": False}, "differ in case alone"),
+    ("Code__c", {"type": "encryptedstring"}, "without the permission View Encrypted Data"),
     ("Code__c", {"length": 80}, "holds 80 characters, and code can have 255"),
     ("Version__c", {"precision": 6}, "holds 6 digits before the point, and version can have 18"),
     ("m3ter_Account__c", {"type": "string", "length": 36}, "holds 36 characters, and accountId"),
