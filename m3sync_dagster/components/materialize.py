@@ -19,6 +19,7 @@ from m3sync_dagster.components.integration import Integration
 from m3sync_dagster.components.resources import (
     StateResource,
 )
+from m3sync_dagster.components.unexpected_errors import as_sync_error, traceback_of
 from m3sync_dagster.entities import EntityType
 from m3sync_dagster.runs.event_log import show_event
 from m3sync_dagster.runs.run_status import INTEGRATION_TAG, STATUS_TAG
@@ -81,15 +82,15 @@ def materialize_entity(
         with translate_connection_errors():
             for progress in sync.run(full=context.run.tags.get(FULL_TAG) == "true"):
                 _tell(context, entity, progress)
-    except SyncError as error:
+            _record_rejects(context, run.state, entity, sync.counts)
+            record_replaced(context, run.state, entity, sync)
+    except Exception as error:  # noqa: BLE001 - whatever stops a sync is on record as an event
         raise failed(context, integration, entity, error) from None
     measures = {
         **sync.counts.as_dict(),
         "salesforce_api_calls": run.org.calls - calls_before,
         "duration_seconds": round(time.monotonic() - started, 3),
     }
-    _record_rejects(context, run.state, entity, sync.counts)
-    record_replaced(context, run.state, entity, sync)
     return _result(integration, entity, sync, measures)
 
 
@@ -123,9 +124,12 @@ def failed(
     context: Context,
     integration: Integration,
     entity: EntityType,
-    error: SyncError,
+    stopped_by: Exception,
 ) -> dg.Failure:
     """Put a failed sync on record, and say it in Dagster's words."""
+    error = as_sync_error(stopped_by)
+    if error is not stopped_by:
+        context.log.error(traceback_of(stopped_by))
     if isinstance(error, RateLimitError | DeadlineError):
         due = integration.next_due(datetime.now(UTC))
         again = f"If its schedule is enabled, it is due again at {due}."

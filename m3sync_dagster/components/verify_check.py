@@ -29,7 +29,6 @@ from m3sync_dagster.state import (
     postgres_url,
     require_current_schema,
 )
-from m3sync_dagster.sync.errors import SyncError
 from m3sync_dagster.sync.reconcile import Example, Reconciler
 
 CHECK = "salesforce_matches_m3ter"
@@ -129,7 +128,7 @@ def _verify(
             )
             for _ in verification.run():
                 pass
-    except SyncError as error:
+    except Exception as error:  # noqa: BLE001 - whatever stops a check is on record as an event
         raise failed(context, integration, entity, error) from None
     return _result(key, verification, round(time.monotonic() - started, 3))
 

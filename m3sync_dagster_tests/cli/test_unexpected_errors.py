@@ -1,0 +1,58 @@
+"""Errors that nobody has foreseen: an event, a status and words; the traceback is in the log."""
+
+import resource
+import subprocess
+
+import psycopg
+import pytest
+from dagster import DagsterInstance
+
+from m3sync_dagster.sandbox.demo import DEFS, START, serving
+from m3sync_dagster.sandbox.organization import Organization
+from m3sync_dagster_tests.cli.admin import ACCOUNT
+from m3sync_dagster_tests.cli.conftest import HOUR, Stage, child_environment
+from m3sync_dagster_tests.cli.processes import PATIENCE, PROGRAM
+
+pytestmark = pytest.mark.slow
+
+
+def test_an_unexpected_error_is_an_event_and_no_traceback(
+    stage: Stage, migrated_url: str
+) -> None:
+    with psycopg.connect(migrated_url, autocommit=True) as connection:
+        connection.execute("ALTER TABLE m3sync.outgoing_record RENAME TO elsewhere")
+    answer = stage.run("run", "acme", "--entity", "account", "--json")
+    assert answer.code == 1
+    assert answer.json["status"] == "ERROR"
+    words = "an error that m3sync does not expect stopped it (UndefinedTable: "
+    assert words in answer.json["error"]
+    assert words in answer.err
+    assert "Traceback" not in answer.out + answer.err
+    (event,) = stage.run("events", "acme", "--json").json
+    assert (event["name"], event["entity"]) == ("integration.perform.error", "account")
+    assert words in event["message"]
+    with DagsterInstance.get() as instance:
+        log = instance.all_logs(answer.json["run_id"])
+    assert any("Traceback (most recent call last)" in entry.user_message for entry in log)
+
+
+def test_a_disk_without_room_is_told_in_words(migrated_url: str) -> None:
+    """A limit on the size of files, which the upload of so many rows is over."""
+    organization = Organization.generate(4_200, contracts=0, commitments=0, balances=0)
+    with serving(organization) as sandbox:
+        stage = Stage(sandbox)
+        settings = {"M3SYNC_POSTGRES_URL": migrated_url, "M3SYNC_DEFS": str(DEFS), START: HOUR}
+        ended = subprocess.run(
+            [PROGRAM, "run", "acme", "--entity", "account"],
+            env=child_environment(**sandbox.environment, **settings),
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000)),
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+        assert ended.returncode == 1
+        assert "a file cannot be written" in ended.stderr
+        assert "Make room on the disk" in ended.stderr
+        assert "Traceback" not in ended.stdout + ended.stderr
+        assert stage.records(ACCOUNT) == []
