@@ -2,12 +2,15 @@
 
 import os
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 
 from m3sync_dagster.sync.errors import ConfigurationError
 
 DAGSTER_HOME = "DAGSTER_HOME"
 POSTGRES_URL = "M3SYNC_POSTGRES_URL"
+STORAGE = "m3sync_dagster.state.dagster_storage"
+"""The module that a ``dagster.yaml`` of ours names as its storage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,8 @@ def prepare() -> Environment:
     """Set ``DAGSTER_HOME`` and ``M3SYNC_POSTGRES_URL`` where they are unset, and the ``.env``'s.
 
     Raises:
-        ConfigurationError: there is no project here, or ``DAGSTER_HOME`` is no folder.
+        ConfigurationError: there is no project here, its ``.env`` cannot be read, or
+            ``DAGSTER_HOME`` is no folder of ours.
         RemoteError: the embedded PostgreSQL does not start.
     """
     root = project_root()
@@ -67,10 +71,32 @@ def project_root() -> Path:
 
 
 def _load_env_file(root: Path) -> None:
-    """Set the variables of the project's ``.env``; one that is set already stays as it is."""
+    """Set the variables of the project's ``.env``; one that is set already stays as it is.
+
+    Raises:
+        ConfigurationError: it is no text in UTF-8, or cannot be read.
+    """
     from dotenv import load_dotenv
 
-    load_dotenv(root / ".env")
+    path = root / ".env"
+    try:
+        if path.exists():
+            # With or without the mark that editors on Windows put before the text.
+            load_dotenv(stream=StringIO(path.read_text("utf-8-sig")))
+    except UnicodeDecodeError:
+        raise ConfigurationError(
+            f"{path} is not in UTF-8", "Save the file in the encoding UTF-8."
+        ) from None
+    except OSError as error:
+        raise ConfigurationError(
+            f"{path} cannot be read ({error.strerror})",
+            "Make it a file that this user may read, or remove it.",
+        ) from None
+    except ValueError as error:
+        raise ConfigurationError(
+            f"{path} holds a value that no variable can have ({error})",
+            "Write the file again, as text in the encoding UTF-8.",
+        ) from None
 
 
 def start_postgres(folder: Path) -> None:
@@ -92,3 +118,35 @@ def _set_home(root: Path) -> None:
             f"{DAGSTER_HOME} is {home}, which is not the absolute path of a folder",
             f"Unset it, so that it becomes {root}; or make the folder, with a dagster.yaml in it.",
         )
+    if not _keeps_runs_in_postgres(path / "dagster.yaml"):
+        raise ConfigurationError(
+            f"{DAGSTER_HOME} is {home}, and no dagster.yaml there keeps Dagster's runs in "
+            "PostgreSQL, where m3sync finds them",
+            f"Unset it, so that it becomes {root}; or give the dagster.yaml there the storage of "
+            f"{root / 'dagster.yaml'}.",
+        )
+
+
+def _keeps_runs_in_postgres(dagster_yaml: Path) -> bool:
+    """Whether the runs of this instance are in a PostgreSQL; without a word, Dagster takes SQLite.
+
+    Raises:
+        ConfigurationError: it cannot be read.
+    """
+    import yaml
+
+    try:
+        said = yaml.safe_load(dagster_yaml.read_text("utf-8-sig"))
+    except FileNotFoundError:
+        return False
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise ConfigurationError(
+            f"{dagster_yaml} cannot be read ({' '.join(str(error).split())})",
+            "Correct the file.",
+        ) from None
+    storage = said.get("storage") if isinstance(said, dict) else None
+    if not isinstance(storage, dict):
+        return False
+    custom = storage.get("custom")
+    module = custom.get("module") if isinstance(custom, dict) else None
+    return "postgres" in storage or module in {STORAGE, "dagster_postgres"}

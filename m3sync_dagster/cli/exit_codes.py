@@ -6,7 +6,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from m3sync_dagster.cli.output import complain
+from m3sync_dagster.cli.output import complain, escape_unknown_characters
 from m3sync_dagster.sync.errors import ConfigurationError, RemoteError, SyncError
 
 FAILED = 1
@@ -17,6 +17,11 @@ REFUSED = 2
 
 class Commands(TyperGroup):
     """The commands; what goes wrong in one is one message on standard error."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as typer's
+        """Run the command line, whatever the terminal's encoding."""
+        escape_unknown_characters()
+        return super().main(*args, **kwargs)
 
     def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - typer does not export its context's type
         """Run the chosen command.

@@ -1,8 +1,11 @@
 """What commands write: JSON or tables on standard output, everything else on standard error."""
 
+import io
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from json import dumps
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
@@ -23,13 +26,33 @@ Json = Annotated[
 SHORT = 12
 """Characters up to which a table's cell is never broken in two."""
 
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
 _ENCODE = msgspec.json.Encoder(decimal_format="number").encode
+
+
+def escape_unknown_characters() -> None:
+    """Let the terminal's streams escape a character that their encoding lacks.
+
+    Otherwise it would end the command, in the midst of what it prints.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def print_json(data: object) -> None:
     """Print data to standard output; decimals are numbers with exactly their digits."""
     text = msgspec.json.format(_ENCODE(data), indent=2).decode()
-    sys.stdout.write(text + "\n")
+    sys.stdout.write(_encodable(text) + "\n")
+
+
+def _encodable(json: str) -> str:
+    """JSON whose characters the standard output has; others are escaped as JSON has it."""
+    try:
+        json.encode(sys.stdout.encoding or "ascii")
+    except UnicodeEncodeError:
+        return _NOT_ASCII.sub(lambda found: dumps(found[0])[1:-1], json)
+    return json
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

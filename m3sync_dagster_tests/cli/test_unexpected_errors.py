@@ -16,9 +16,7 @@ from m3sync_dagster_tests.cli.processes import PATIENCE, PROGRAM
 pytestmark = pytest.mark.slow
 
 
-def test_an_unexpected_error_is_an_event_and_no_traceback(
-    stage: Stage, migrated_url: str
-) -> None:
+def test_an_unexpected_error_is_an_event_and_no_traceback(stage: Stage, migrated_url: str) -> None:
     with psycopg.connect(migrated_url, autocommit=True) as connection:
         connection.execute("ALTER TABLE m3sync.outgoing_record RENAME TO elsewhere")
     answer = stage.run("run", "acme", "--entity", "account", "--json")
