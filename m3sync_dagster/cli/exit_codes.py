@@ -8,6 +8,7 @@ from typer.core import TyperGroup
 
 from m3sync_dagster.cli.output import complain, escape_unknown_characters
 from m3sync_dagster.sync.errors import ConfigurationError, RemoteError, SyncError
+from m3sync_dagster.sync.file_errors import file_error
 
 FAILED = 1
 """It ran, and something failed: a sync, rows of it, or a system that cannot be reached."""
@@ -32,11 +33,16 @@ class Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except Exception as error:
-            known = error if isinstance(error, SyncError) else _database_trouble(error)
+            known = error if isinstance(error, SyncError) else _trouble(error)
             if known is None:
                 raise
             complain(str(known))
             raise typer.Exit(code_of(known)) from None
+
+
+def _trouble(error: Exception) -> SyncError | None:
+    """What the machine complains of, in our words; ``None`` for any other error."""
+    return file_error(error) or _database_trouble(error)
 
 
 def _database_trouble(error: Exception) -> SyncError | None:

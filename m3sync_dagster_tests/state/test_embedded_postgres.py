@@ -1,3 +1,5 @@
+import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -12,11 +14,13 @@ from m3sync_dagster.state import connect
 from m3sync_dagster.state import embedded_postgres as embedded
 from m3sync_dagster.sync.errors import RemoteError
 
+ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.slow
 
 # A child starts or joins a server, says its address, and ends when its standard input does.
 CHILD = (
-    "import sys; from pathlib import Path; from m3sync_dagster.state import embedded; "
+    "import sys; from pathlib import Path; from m3sync_dagster.state import "
+    "embedded_postgres as embedded; "
     "print(embedded.start(Path(sys.argv[1])), flush=True); sys.stdin.read()"
 )
 
@@ -81,6 +85,71 @@ def test_a_folder_that_cannot_be_used_is_a_failure_with_a_remedy(tmp_path: Path)
     (tmp_path / "file").write_text("")
     with pytest.raises(RemoteError, match="M3SYNC_POSTGRES_URL"):
         embedded.start(tmp_path / "file" / "pg")
+
+
+def started_by(user: int, folder: Path) -> str:
+    """What a start says that another user than this one asks for, who may have no home."""
+    code = (
+        "import os, sys; from pathlib import Path; "
+        "from m3sync_dagster.state import embedded_postgres as embedded; "
+        "from m3sync_dagster.sync.errors import SyncError\n"
+        f"os.setuid({user})\n"
+        "try: print(embedded.start(Path(sys.argv[1])))\n"
+        "except SyncError as error: print(error)"
+    )
+    child = subprocess.run(
+        [sys.executable, "-c", code, str(folder)],
+        env={"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert child.stderr == ""
+    return child.stdout.strip()
+
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
+
+
+@needs_root
+def test_another_user_than_root_may_start_it_without_a_home_folder(folder: Path) -> None:
+    folder.parent.parent.chmod(0o755)
+    folder.parent.mkdir()
+    folder.parent.chmod(0o777)
+    assert started_by(65534, folder).startswith("postgresql://")
+
+
+@needs_root
+@pytest.mark.parametrize(
+    ("user", "name", "words"),
+    [
+        (65534, "closed/pg", "Permission denied"),
+        (54321, "open/pg", "user does not exist"),
+        (54321, "open/a space/pg", "whose path has a space, and this user has no home folder"),
+    ],
+)
+def test_a_user_who_cannot_start_it_is_told_why(
+    folder: Path, user: int, name: str, words: str
+) -> None:
+    top = folder.parent.parent
+    top.chmod(0o755)
+    for part, mode in (("closed", 0o700), ("open", 0o777)):
+        (top / part).mkdir()
+        (top / part).chmod(mode)
+    told = started_by(user, top / name)
+    assert words in told
+    assert "does not start" in told or "cannot be in" in told
+
+
+def test_a_disk_without_room_is_told(folder: Path) -> None:
+    """A limit on the size of files, which PostgreSQL's first log is over."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, before[1]))
+    try:
+        with pytest.raises(RemoteError, match="File too large"):
+            embedded.start(folder)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def _user(folder: Path) -> subprocess.Popen[str]:
