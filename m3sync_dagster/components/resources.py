@@ -168,11 +168,12 @@ class SalesforceResource(LazyResource):
     def _jwt(self) -> dict[str, str]:
         path = Path(self._env("private_key_file_env"))
         try:
-            key = path.read_text()
-        except OSError as error:
+            key = path.read_text("utf-8-sig")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
             raise ConfigurationError(
                 f"the private key file of the credential {self.credential} cannot be read "
-                f"({error.strerror})",
+                f"({reason})",
                 f"Correct the path in {self.private_key_file_env}, or the file's permissions.",
                 ("private_key_file_env",),
             ) from None

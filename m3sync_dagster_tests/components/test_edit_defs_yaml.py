@@ -1,5 +1,7 @@
 """Setting and removing the one attribute, and leaving every other character alone."""
 
+import resource
+
 import pytest
 
 from m3sync_dagster.components.edit_defs_yaml import connect, disconnect
@@ -137,3 +139,16 @@ def test_a_day_that_is_none_does_not_stand_in_the_way(defs_folder: DefsFolder) -
     before = BEFORE.replace("{tier: Tier__c}", "{tier: 2026-02-30}")
     after = CONNECTED.replace("{tier: Tier__c}", "{tier: 2026-02-30}")
     assert changed(defs_folder, before, credential="prod") == after
+
+
+def test_a_full_disk_leaves_the_file_as_it_was(defs_folder: DefsFolder) -> None:
+    file = defs_folder.write("acme", BEFORE)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
+    try:
+        with pytest.raises(ConfigurationError, match="File too large"):
+            connect("other", "prod")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert file.read_text() == BEFORE
+    assert [one.name for one in file.parent.iterdir()] == ["defs.yaml"]
