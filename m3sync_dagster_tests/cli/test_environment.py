@@ -1,5 +1,6 @@
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -58,7 +59,7 @@ def test_an_env_file_may_begin_with_a_byte_order_mark(root: Path, encoding: str)
     assert os.environ["ONE"] == "ä"
 
 
-ENV_FILES = {
+ENV_FILES: dict[str, tuple[Callable[[Path], object], str]] = {
     "utf-16": (lambda file: file.write_text("ONE=ä\n", "utf-16"), "is not in UTF-8"),
     "latin-1": (lambda file: file.write_text("ONE=ä\n", "latin-1"), "is not in UTF-8"),
     "utf-16 without a mark": (lambda file: file.write_text("ONE=a", "utf-16-le"), "embedded null"),
