@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterable
 
 from m3sync_dagster.entities import EXTERNAL_ID, EntityType, Field, FieldKind
-from m3sync_dagster.sync.interfaces import SalesforceField
+from m3sync_dagster.sync.salesforce_schema import SalesforceField
 from m3sync_dagster.sync.type_compatibility import holds_id
 
 CUSTOM = "__c"

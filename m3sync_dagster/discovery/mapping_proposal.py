@@ -23,7 +23,7 @@ from m3sync_dagster.discovery.field_matching import (
 from m3sync_dagster.entities import ENTITIES, EntityType, Field, FieldKind
 from m3sync_dagster.sync.entity_options import EntityOptions
 from m3sync_dagster.sync.errors import ConfigurationError
-from m3sync_dagster.sync.interfaces import SalesforceField, SalesforceObject
+from m3sync_dagster.sync.salesforce_schema import SalesforceField, SalesforceObject
 from m3sync_dagster.sync.schema_validation import SYSTEM_FIELDS
 from m3sync_dagster.sync.type_compatibility import holds, kind_in_words
 

@@ -17,8 +17,8 @@ from types import SimpleNamespace
 
 from m3sync_dagster.salesforce.formatting import line_ends, plain
 from m3sync_dagster.sync.errors import RemoteError
-from m3sync_dagster.sync.interfaces import Target
 from m3sync_dagster.sync.results import Row, Value
+from m3sync_dagster.sync.rows import Target
 
 EMPTY = "#N/A"
 """Clears a field; an empty cell would leave it as it is."""

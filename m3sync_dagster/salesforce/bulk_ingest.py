@@ -32,8 +32,9 @@ from m3sync_dagster.sync.errors import (
     RemoteError,
     SyncError,
 )
-from m3sync_dagster.sync.interfaces import Group, JobLog, Target, UnfinishedJob
+from m3sync_dagster.sync.interfaces import JobLog
 from m3sync_dagster.sync.results import Acknowledged, Rejected, RowResult
+from m3sync_dagster.sync.rows import Group, Target, UnfinishedJob
 
 MOST_BYTES = 100_000_000
 """Size of a file that Salesforce recommends not to exceed."""

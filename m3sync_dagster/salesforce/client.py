@@ -22,19 +22,11 @@ from m3sync_dagster.salesforce.tooling import (
 )
 from m3sync_dagster.salesforce.transport import Transport
 from m3sync_dagster.sync.errors import SyncError
-from m3sync_dagster.sync.interfaces import (
-    COLLECTIONS_UP_TO,
-    DescribeCache,
-    Group,
-    JobLog,
-    Organization,
-    OrgIdentity,
-    SalesforceObject,
-    Target,
-    UnfinishedJob,
-)
+from m3sync_dagster.sync.interfaces import DescribeCache, JobLog
 from m3sync_dagster.sync.reconcile_types import ReadRow, Selection
 from m3sync_dagster.sync.results import RowResult, Value
+from m3sync_dagster.sync.rows import COLLECTIONS_UP_TO, Group, Target, UnfinishedJob
+from m3sync_dagster.sync.salesforce_schema import Organization, OrgIdentity, SalesforceObject
 
 
 class SalesforceClient:

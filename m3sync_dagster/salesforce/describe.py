@@ -9,7 +9,8 @@ from m3sync_dagster.salesforce.answers import NOT_MODIFIED, decode
 from m3sync_dagster.salesforce.errors import NotFoundError
 from m3sync_dagster.salesforce.transport import Transport
 from m3sync_dagster.sync.errors import ConfigurationError
-from m3sync_dagster.sync.interfaces import DescribeCache, SalesforceField, SalesforceObject
+from m3sync_dagster.sync.interfaces import DescribeCache
+from m3sync_dagster.sync.salesforce_schema import SalesforceField, SalesforceObject
 
 
 class Describer:

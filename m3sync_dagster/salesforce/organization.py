@@ -7,7 +7,7 @@ import msgspec
 
 from m3sync_dagster.salesforce.transport import Transport
 from m3sync_dagster.sync.errors import RemoteError
-from m3sync_dagster.sync.interfaces import Organization
+from m3sync_dagster.sync.salesforce_schema import Organization
 
 _SOQL = "SELECT Id, Name, IsSandbox, InstanceName FROM Organization"
 SHORT_ID = 15

@@ -17,9 +17,9 @@ from m3sync_dagster.salesforce.errors import parse_job_error, to_sync_error
 from m3sync_dagster.salesforce.temporary_files import temporary_folder
 from m3sync_dagster.salesforce.transport import Transport
 from m3sync_dagster.sync.errors import DeadlineError, RemoteError, SyncError
-from m3sync_dagster.sync.interfaces import Column, Target
 from m3sync_dagster.sync.plan import quoted
 from m3sync_dagster.sync.reconcile_types import ReadRow, Selection
+from m3sync_dagster.sync.rows import Column, Target
 
 SMALL = 2_000
 """Rows up to which SOQL pages need fewer calls: what one page holds at most."""

@@ -17,12 +17,12 @@ from m3sync_dagster.salesforce.errors import ApiError, UnreadableBodyError
 from m3sync_dagster.salesforce.formatting import line_ends, plain
 from m3sync_dagster.salesforce.retry import ROWS
 from m3sync_dagster.salesforce.transport import Transport
-from m3sync_dagster.sync.interfaces import Column, Group, Target
 from m3sync_dagster.sync.results import (
     Row,
     RowResult,
     Value,
 )
+from m3sync_dagster.sync.rows import Column, Group, Target
 
 MOST_ROWS = 200
 """Rows that Salesforce takes in one call."""

@@ -11,8 +11,8 @@ import msgspec
 from m3sync_dagster.discovery.mapping_proposal import KnownObject, Package
 from m3sync_dagster.salesforce.transport import Transport
 from m3sync_dagster.sync.errors import ConfigurationError, RemoteError
-from m3sync_dagster.sync.interfaces import SalesforceObject
 from m3sync_dagster.sync.plan import quoted
+from m3sync_dagster.sync.salesforce_schema import SalesforceObject
 
 
 class _Page(msgspec.Struct, rename="camel"):

@@ -14,14 +14,9 @@ import psycopg
 
 from m3sync_dagster.state import _ledger_sql as sql
 from m3sync_dagster.sync.claims import BasisChange, ClaimBasis
-from m3sync_dagster.sync.interfaces import (
-    Organization,
-    RecordHash,
-    ReplacedRecord,
-    StagedRow,
-    UnfinishedJob,
-)
 from m3sync_dagster.sync.results import Acknowledged, ErrorClass, Rejected, Row, RowResult
+from m3sync_dagster.sync.rows import RecordHash, ReplacedRecord, StagedRow, UnfinishedJob
+from m3sync_dagster.sync.salesforce_schema import Organization
 
 _ENCODE = msgspec.json.Encoder(decimal_format="number").encode
 _DECODE = msgspec.json.Decoder(float_hook=Decimal).decode

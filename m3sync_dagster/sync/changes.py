@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 import msgspec
 import xxhash
 
-from m3sync_dagster.sync.interfaces import KnownRows, RecordHash
+from m3sync_dagster.sync.interfaces import KnownRows
 from m3sync_dagster.sync.mapping import FieldMapping, Mapped
 from m3sync_dagster.sync.results import Rejected, Row, Value
 from m3sync_dagster.sync.row_validation import RowValidator
+from m3sync_dagster.sync.rows import RecordHash
 from m3sync_dagster.sync.target_schema import TargetSchema
 
 _ENCODE = msgspec.json.Encoder().encode

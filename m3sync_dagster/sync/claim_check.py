@@ -2,15 +2,10 @@
 
 from m3sync_dagster.sync.claims import BasisChange, ClaimBasis, compare, describe_change
 from m3sync_dagster.sync.errors import ConfigurationError, RemoteError
-from m3sync_dagster.sync.interfaces import (
-    Destination,
-    Ledger,
-    Organization,
-    OrgIdentity,
-    Source,
-)
+from m3sync_dagster.sync.interfaces import Destination, Ledger, Source
 from m3sync_dagster.sync.mapping import FieldMapping
 from m3sync_dagster.sync.results import NO_SUCH_RECORD, Acknowledged, Rejected, RowResult
+from m3sync_dagster.sync.salesforce_schema import Organization, OrgIdentity
 from m3sync_dagster.sync.target_schema import TargetSchema
 
 BATCH = 2_000

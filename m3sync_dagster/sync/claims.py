@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from m3sync_dagster.sync.results import Rejected
 
 if TYPE_CHECKING:
-    from m3sync_dagster.sync.interfaces import KnownRows, RecordHash
+    from m3sync_dagster.sync.interfaces import KnownRows
+    from m3sync_dagster.sync.rows import RecordHash
 
 
 @dataclass(frozen=True, slots=True)

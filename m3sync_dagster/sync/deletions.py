@@ -12,10 +12,11 @@ from typing import Protocol
 
 from m3sync_dagster.sync.entity_options import WhenGone
 from m3sync_dagster.sync.errors import ConfigurationError, SyncError
-from m3sync_dagster.sync.interfaces import SalesforceObject, Source
+from m3sync_dagster.sync.interfaces import Source
 from m3sync_dagster.sync.mapping import FieldMapping
 from m3sync_dagster.sync.reconcile_types import DiffCounts, SyncedRecord
 from m3sync_dagster.sync.results import Acknowledged, Rejected, RowResult, Value
+from m3sync_dagster.sync.salesforce_schema import SalesforceObject
 
 FEW = 10
 """Records that may be deleted although they are more than a share of all."""

@@ -9,14 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import chain, islice
 
 from m3sync_dagster.sync.changes import BatchChanges, ChangeDetector
-from m3sync_dagster.sync.interfaces import (
-    COLLECTION_ROWS,
-    COLLECTIONS_UP_TO,
-    Destination,
-    Ledger,
-    ReplacedRecord,
-    Source,
-)
+from m3sync_dagster.sync.interfaces import Destination, Ledger, Source
 from m3sync_dagster.sync.mapping import FieldMapping
 from m3sync_dagster.sync.missing_parents import MissingParents
 from m3sync_dagster.sync.results import (
@@ -28,6 +21,7 @@ from m3sync_dagster.sync.results import (
     RowResult,
 )
 from m3sync_dagster.sync.row_groups import RowGroups
+from m3sync_dagster.sync.rows import COLLECTION_ROWS, COLLECTIONS_UP_TO, ReplacedRecord
 from m3sync_dagster.sync.target_schema import TargetSchema
 
 BATCH = 1_000

@@ -21,8 +21,8 @@ from m3sync_dagster.sync.converters import (
     shown,
     text,
 )
-from m3sync_dagster.sync.interfaces import SalesforceField
 from m3sync_dagster.sync.results import Value
+from m3sync_dagster.sync.salesforce_schema import SalesforceField
 
 Rule = Callable[[Value, SalesforceField], Value]
 """Gives the value to send to a field, or raises ``ConversionError``."""

@@ -14,17 +14,12 @@ from m3sync_dagster.sync.changes import BatchChanges, ChangeDetector
 from m3sync_dagster.sync.claim_check import current_basis
 from m3sync_dagster.sync.claims import BasisChange, ClaimBasis, NothingHolds, compare
 from m3sync_dagster.sync.engine import batched
-from m3sync_dagster.sync.interfaces import (
-    Column,
-    KnownRows,
-    OrgIdentity,
-    SalesforceObject,
-    Source,
-    Target,
-)
+from m3sync_dagster.sync.interfaces import KnownRows, Source
 from m3sync_dagster.sync.mapping import FieldMapping
 from m3sync_dagster.sync.preflight import SchemaReader
 from m3sync_dagster.sync.results import Row, Value
+from m3sync_dagster.sync.rows import Column, Target
+from m3sync_dagster.sync.salesforce_schema import OrgIdentity, SalesforceObject
 from m3sync_dagster.sync.target_schema import TargetSchema
 
 SAMPLE = 20

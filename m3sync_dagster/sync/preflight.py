@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from m3sync_dagster.sync.errors import ConfigurationError
-from m3sync_dagster.sync.interfaces import SalesforceObject
 from m3sync_dagster.sync.mapping import FieldMapping
+from m3sync_dagster.sync.salesforce_schema import SalesforceObject
 from m3sync_dagster.sync.schema_findings import SchemaFinding, require_none
 from m3sync_dagster.sync.schema_validation import examine
 

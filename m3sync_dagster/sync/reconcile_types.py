@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from m3sync_dagster.sync.interfaces import Column, OrgIdentity, SalesforceObject, Target
+from m3sync_dagster.sync.rows import Column, Target
+from m3sync_dagster.sync.salesforce_schema import OrgIdentity, SalesforceObject
 
 DifferenceKind = Literal["missing", "changed", "extra", "flagged", "invalid"]
 """How a record differs: it is not in Salesforce; it is, with other values; it is in Salesforce

@@ -9,8 +9,8 @@ a CSV file cannot express at all.
 
 from collections.abc import Iterable, Sequence
 
-from m3sync_dagster.sync.interfaces import Group, RecordHash, StagedRow, Target
 from m3sync_dagster.sync.results import Row
+from m3sync_dagster.sync.rows import Group, RecordHash, StagedRow, Target
 
 CSV_NULL = "#N/A"
 """What a CSV file says for null, so that as a text it cannot be said there.

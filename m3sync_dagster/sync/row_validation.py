@@ -11,9 +11,10 @@ import xxhash
 from m3sync_dagster.entities import FieldKind
 from m3sync_dagster.sync.converters import BLANK, ConversionError, shortened
 from m3sync_dagster.sync.field_types import rule_of
-from m3sync_dagster.sync.interfaces import Column, SalesforceObject, Target
 from m3sync_dagster.sync.mapping import INVALID_VALUE, FieldMapping, Mapped
 from m3sync_dagster.sync.results import ErrorClass, Rejected, Row, Value
+from m3sync_dagster.sync.rows import Column, Target
+from m3sync_dagster.sync.salesforce_schema import SalesforceObject
 from m3sync_dagster.sync.schema_findings import require_none
 from m3sync_dagster.sync.schema_validation import examine
 

@@ -9,8 +9,8 @@ from collections.abc import Set as AbstractSet
 from m3sync_dagster.entities import Field, FieldKind
 from m3sync_dagster.sync.converters import ConversionError, text
 from m3sync_dagster.sync.field_types import rule_of
-from m3sync_dagster.sync.interfaces import SalesforceField, SalesforceObject
 from m3sync_dagster.sync.mapping import FieldMapping, where_mapped
+from m3sync_dagster.sync.salesforce_schema import SalesforceField, SalesforceObject
 from m3sync_dagster.sync.schema_findings import SchemaFinding
 from m3sync_dagster.sync.type_compatibility import (
     ENCRYPTED,

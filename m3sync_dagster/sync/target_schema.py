@@ -6,10 +6,10 @@ import msgspec
 import xxhash
 
 from m3sync_dagster.sync.errors import ConfigurationError
-from m3sync_dagster.sync.interfaces import Target
 from m3sync_dagster.sync.mapping import FieldMapping
 from m3sync_dagster.sync.preflight import SchemaReader
 from m3sync_dagster.sync.row_validation import RowValidator
+from m3sync_dagster.sync.rows import Target
 
 
 class TargetSchema:

@@ -6,7 +6,7 @@ Source: Salesforce Object Reference, "Field Types".
 from collections.abc import Iterator
 
 from m3sync_dagster.entities import M3TER_ID_LENGTH, Field, FieldKind
-from m3sync_dagster.sync.interfaces import SalesforceField
+from m3sync_dagster.sync.salesforce_schema import SalesforceField
 
 UUID_LENGTH = 36
 """Characters of the ids that m3ter gives."""

@@ -14,7 +14,7 @@ from m3sync_dagster.discovery.mapping_proposal import (
 from m3sync_dagster.entities import ENTITIES, EntityType, Field, FieldKind
 from m3sync_dagster.sync.entity_options import EntityOptions, WhenGone
 from m3sync_dagster.sync.errors import ConfigurationError
-from m3sync_dagster.sync.interfaces import SalesforceField, SalesforceObject
+from m3sync_dagster.sync.salesforce_schema import SalesforceField, SalesforceObject
 
 ID: dict[str, Any] = {"type": "string", "external_id": True, "unique": True}
 

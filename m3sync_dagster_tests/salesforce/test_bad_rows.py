@@ -19,8 +19,9 @@ from m3sync_dagster.state import PostgresLedger, Reject, connect, list_rejects
 from m3sync_dagster.sync.claim_check import check_basis
 from m3sync_dagster.sync.engine import EntitySync
 from m3sync_dagster.sync.entity_options import EntityOptions, build_mapping
-from m3sync_dagster.sync.interfaces import Group, JobLog, Target
+from m3sync_dagster.sync.interfaces import JobLog
 from m3sync_dagster.sync.results import RowResult
+from m3sync_dagster.sync.rows import Group, Target
 from m3sync_dagster.sync.target_schema import TargetSchema
 from m3sync_dagster_tests.salesforce.conftest import SECRET, Time
 

@@ -16,8 +16,8 @@ from m3sync_dagster.sync.errors import (
     RemoteError,
     SyncError,
 )
-from m3sync_dagster.sync.interfaces import UnfinishedJob
 from m3sync_dagster.sync.results import ErrorClass, Rejected, Row
+from m3sync_dagster.sync.rows import UnfinishedJob
 from m3sync_dagster_tests.salesforce.conftest import (
     ACCOUNTS,
     Jobs,

@@ -19,8 +19,8 @@ from m3sync_dagster.salesforce.bulk_job import (
     JobPoller,
 )
 from m3sync_dagster.sync.errors import DeadlineError, RemoteError
-from m3sync_dagster.sync.interfaces import UnfinishedJob
 from m3sync_dagster.sync.results import RowResult
+from m3sync_dagster.sync.rows import UnfinishedJob
 from m3sync_dagster_tests.salesforce.conftest import (
     ACCOUNTS,
     Jobs,

@@ -14,8 +14,9 @@ from m3sync_dagster.sync.errors import (
     ConfigurationError,
     RateLimitError,
 )
-from m3sync_dagster.sync.interfaces import Column, Destination, Target
+from m3sync_dagster.sync.interfaces import Destination
 from m3sync_dagster.sync.results import ErrorClass, Rejected, Row
+from m3sync_dagster.sync.rows import Column, Target
 from m3sync_dagster_tests.salesforce.conftest import (
     ACCOUNTS,
     BALANCES,
@@ -189,7 +190,7 @@ _CLIENT = """
 import resource, sys
 from m3sync_dagster.salesforce import ConnectedApp, SalesforceClient
 from m3sync_dagster.sync.results import Row
-from m3sync_dagster.sync.interfaces import Column, Group, Target
+from m3sync_dagster.sync.rows import Column, Group, Target
 
 class Jobs:
     def record_job_requested(self, *job): pass

@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 from m3sync_dagster.discovery.mapping_proposal import Package
 from m3sync_dagster.salesforce import ConnectedApp, SalesforceClient
 from m3sync_dagster.salesforce.describe import parse_field, parse_object
-from m3sync_dagster.sync.interfaces import SalesforceField
+from m3sync_dagster.sync.salesforce_schema import SalesforceField
 from m3sync_dagster_tests.salesforce.conftest import Sandbox, Scripted
 
 

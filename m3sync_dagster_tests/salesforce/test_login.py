@@ -15,7 +15,7 @@ from m3sync_dagster.sync.errors import (
     AuthenticationError,
     ConfigurationError,
 )
-from m3sync_dagster.sync.interfaces import OrgIdentity
+from m3sync_dagster.sync.salesforce_schema import OrgIdentity
 from m3sync_dagster_tests.salesforce.conftest import (
     ACCOUNTS,
     SECRET,

@@ -7,7 +7,7 @@ from starlette.responses import JSONResponse, Response
 from m3sync_dagster.salesforce import ConnectedApp, SalesforceClient
 from m3sync_dagster.sandbox.server import running
 from m3sync_dagster.sync.errors import RemoteError
-from m3sync_dagster.sync.interfaces import Organization, OrgIdentity
+from m3sync_dagster.sync.salesforce_schema import Organization, OrgIdentity
 from m3sync_dagster_tests.independent_org.org import Org
 from m3sync_dagster_tests.salesforce.conftest import Sandbox, Scripted
 

@@ -12,9 +12,9 @@ from m3sync_dagster.salesforce import query as readback
 from m3sync_dagster.salesforce.query import query_text
 from m3sync_dagster.sync.canonical_values import canonical
 from m3sync_dagster.sync.errors import DeadlineError, RemoteError, SyncError
-from m3sync_dagster.sync.interfaces import Column, Target
 from m3sync_dagster.sync.reconcile_types import ReadRow, Selection
 from m3sync_dagster.sync.results import Acknowledged, Rejected, Row
+from m3sync_dagster.sync.rows import Column, Target
 from m3sync_dagster_tests.salesforce.conftest import (
     ACCOUNTS,
     BALANCES,

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from m3sync_dagster.salesforce.sobject_collections import body, lanes
-from m3sync_dagster.sync.interfaces import Column, Target
 from m3sync_dagster.sync.results import Row, Value
+from m3sync_dagster.sync.rows import Column, Target
 
 TARGET = Target(
     "Thing__c",

@@ -7,8 +7,8 @@ from psycopg import sql
 
 from m3sync_dagster.state import PostgresLedger
 from m3sync_dagster.sync.claims import BasisChange, ClaimBasis
-from m3sync_dagster.sync.interfaces import RecordHash, StagedRow
 from m3sync_dagster.sync.results import Acknowledged, Row
+from m3sync_dagster.sync.rows import RecordHash, StagedRow
 
 
 def insert(connection: psycopg.Connection, table: str, **values: object) -> None:

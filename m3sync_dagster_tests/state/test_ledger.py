@@ -9,8 +9,8 @@ from psycopg.pq import TransactionStatus
 from m3sync_dagster.state import PostgresLedger, connect, count_rejects, list_rejects
 from m3sync_dagster.state.ledger import LONGEST_MESSAGE
 from m3sync_dagster.sync.claims import BasisChange, ClaimBasis
-from m3sync_dagster.sync.interfaces import RecordHash, StagedRow
 from m3sync_dagster.sync.results import Acknowledged, ErrorClass, Rejected, Row
+from m3sync_dagster.sync.rows import RecordHash, StagedRow
 
 
 @pytest.fixture

@@ -13,18 +13,16 @@ from m3sync_dagster.sync.claim_check import check_basis
 from m3sync_dagster.sync.engine import EntitySync
 from m3sync_dagster.sync.entity_options import EntityOptions, build_mapping
 from m3sync_dagster.sync.errors import RemoteError, SyncError
-from m3sync_dagster.sync.interfaces import (
-    Group,
-    JobLog,
+from m3sync_dagster.sync.interfaces import JobLog
+from m3sync_dagster.sync.mapping import FieldMapping, Mapped
+from m3sync_dagster.sync.results import Acknowledged, ErrorClass, Rejected, RowResult, Value
+from m3sync_dagster.sync.rows import Group, Target, UnfinishedJob
+from m3sync_dagster.sync.salesforce_schema import (
     Organization,
     OrgIdentity,
     SalesforceField,
     SalesforceObject,
-    Target,
-    UnfinishedJob,
 )
-from m3sync_dagster.sync.mapping import FieldMapping, Mapped
-from m3sync_dagster.sync.results import Acknowledged, ErrorClass, Rejected, RowResult, Value
 from m3sync_dagster.sync.target_schema import TargetSchema
 
 Record = dict[str, object]

@@ -7,8 +7,8 @@ import pytest
 
 from m3sync_dagster.entities import ENTITIES, EXTERNAL_ID, FieldKind
 from m3sync_dagster.sync.entity_options import EntityOptions, WhenGone, build_mapping
-from m3sync_dagster.sync.interfaces import SalesforceField, SalesforceObject
 from m3sync_dagster.sync.mapping import FieldMapping
+from m3sync_dagster.sync.salesforce_schema import SalesforceField, SalesforceObject
 from m3sync_dagster.sync.schema_findings import SchemaFinding, SchemaMismatchError, require_none
 from m3sync_dagster.sync.schema_validation import examine
 

@@ -1,0 +1,142 @@
+"""Rows on their way to Salesforce: where they go, and in which groups."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from m3sync_dagster.sync.results import Row, Value
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One Salesforce field that rows carry.
+
+    Args:
+        field: API name.
+        relationship: for a lookup set by external ID, describe's ``relationshipName``.
+        parent_external_id: and the external ID field of the object it points to.
+    """
+
+    field: str
+    relationship: str | None = None
+    parent_external_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where rows go, and what their values mean.
+
+    Args:
+        object: API name of the Salesforce object.
+        external_id_field: API name of the field that holds the m3ter id.
+        columns: one for each value of a ``Row``, in the same order; the external ID is not
+            among them.
+    """
+
+    object: str
+    external_id_field: str
+    columns: tuple[Column, ...]
+
+
+COLLECTIONS_UP_TO = 2_000
+"""Rows up to which sObject Collections need fewer calls than an ingest job.
+
+Source: Salesforce Bulk API 2.0 guide, introduction.
+"""
+
+
+COLLECTION_ROWS = 200
+"""Rows that one call of sObject Collections takes.
+
+Source: REST API Developer Guide, "Upsert Multiple Records with Collections".
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Rows that can travel together.
+
+    Args:
+        rows: the rows, those of one parent next to each other. Read once.
+        count: how many there are.
+        empty_lookups: API names of the lookup columns that are ``None`` in every row of the
+            group; all other lookup columns have a value in every row. A CSV file cannot clear
+            a lookup by external ID, so it needs to know.
+        collections_only: a CSV file cannot express the rows: one holds the text ``#N/A``, or
+            they differ in which of their lookups are empty.
+        parent: position of the lookup column by which rows are sorted; ``None`` where the
+            target has no filled lookup.
+        tries: how often rows of these shapes have been sent and left unanswered.
+    """
+
+    rows: Iterable[Row]
+    count: int
+    empty_lookups: frozenset[str] = frozenset()
+    collections_only: bool = False
+    parent: int | None = None
+    tries: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RecordHash:
+    """A record as it was read: its id, and the digests of its row and of its JSON text."""
+
+    m3ter_id: str
+    fingerprint: bytes
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StagedRow:
+    """A row that is to be sent.
+
+    Args:
+        seen: the record that the row stands for.
+        row: the row.
+        shape: which of the row's lookups are empty and whether only sObject Collections can
+            carry it, as a number; rows of one shape can share a CSV file.
+        parent: the parent whose rows should travel together; empty for none.
+        sibling: the record of the same type that must be in Salesforce first, if any.
+        parents: m3ter ids of all records that the row points to.
+    """
+
+    seen: RecordHash
+    row: Row
+    shape: int
+    parent: str = ""
+    sibling: str | None = None
+    parents: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class UnfinishedJob:
+    """An ingest job of an earlier run, of which not all results are recorded.
+
+    Args:
+        job_id: Salesforce's id; ``None`` where the run ended before it learned the id, so that
+            it is not known whether there is such a job.
+        object_name: API name of the object that it writes.
+        since: when it was about to be created.
+        external_id_field: API name of the field that its rows are matched by; ``None`` where it is
+            not known. Without it a job without an id is not recognized as ours.
+    """
+
+    job_id: str | None
+    object_name: str
+    since: datetime
+    external_id_field: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReplacedRecord:
+    """A record that Salesforce no longer holds under the Id that it had.
+
+    Somebody deleted it, and our upsert has created it again.
+
+    Args:
+        m3ter_id: the record.
+        values: the row that was sent, in the order of the target's columns.
+    """
+
+    m3ter_id: str
+    values: list[Value]
