@@ -40,17 +40,20 @@ def prepare() -> Environment:
     """Set ``DAGSTER_HOME`` and ``M3SYNC_POSTGRES_URL`` where they are unset, and the ``.env``'s.
 
     Raises:
-        ConfigurationError: there is no project here, its ``.env`` cannot be read, or
-            ``DAGSTER_HOME`` is no folder of ours.
+        ConfigurationError: there is no project here, its ``.env`` cannot be read,
+            ``DAGSTER_HOME`` is no folder of ours, or ``M3SYNC_POSTGRES_URL`` is no address of a
+            PostgreSQL database.
         RemoteError: the embedded PostgreSQL does not start.
     """
     root = project_root()
     _load_env_file(root)
     _set_home(root)
-    embedded = not os.environ.get(POSTGRES_URL)
+    embedded = not os.environ.get(POSTGRES_URL, "").strip()
     environment = Environment(root, embedded)
     if embedded:
         start_postgres(environment.own_folder / "postgres")
+    else:
+        _require_postgres_url()
     return environment
 
 
@@ -108,6 +111,13 @@ def start_postgres(folder: Path) -> None:
     from m3sync_dagster.state import embedded_postgres as embedded
 
     os.environ[POSTGRES_URL] = embedded.start(folder)
+
+
+def _require_postgres_url() -> None:
+    """Refuse an address that cannot be read before anything else is done."""
+    from m3sync_dagster.state import postgres_url
+
+    postgres_url()
 
 
 def _set_home(root: Path) -> None:

@@ -7,7 +7,7 @@ import typer
 from typer.core import TyperGroup
 
 from m3sync_dagster.cli.output import complain, escape_unknown_characters
-from m3sync_dagster.sync.errors import ConfigurationError, RemoteError, SyncError
+from m3sync_dagster.sync.errors import ConfigurationError, SyncError
 from m3sync_dagster.sync.file_errors import file_error
 
 FAILED = 1
@@ -46,19 +46,12 @@ def _trouble(error: Exception) -> SyncError | None:
 
 
 def _database_trouble(error: Exception) -> SyncError | None:
-    """PostgreSQL's complaint in the midst of a command; ``None`` for any other error."""
-    if "psycopg" not in sys.modules:
+    """What PostgreSQL complains of in the midst of a command; ``None`` for any other error."""
+    if "psycopg2" not in sys.modules:
         return None
-    from psycopg import Error
-    from sqlalchemy.exc import DBAPIError
+    from m3sync_dagster.state import explain
 
-    reason = error.orig if isinstance(error, DBAPIError) else error
-    if not isinstance(error, DBAPIError | Error):
-        return None
-    return RemoteError(
-        f"PostgreSQL does not answer as it should ({' '.join(str(reason).split())})",
-        "Make sure that it runs, and that nobody has changed its tables by hand.",
-    )
+    return explain(error)
 
 
 def code_of(error: SyncError) -> int:

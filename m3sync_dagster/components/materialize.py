@@ -24,7 +24,7 @@ from m3sync_dagster.entities import EntityType
 from m3sync_dagster.runs.event_log import show_event
 from m3sync_dagster.runs.run_status import INTEGRATION_TAG, STATUS_TAG
 from m3sync_dagster.salesforce import advise
-from m3sync_dagster.state import RunState, translate_connection_errors
+from m3sync_dagster.state import RunState
 from m3sync_dagster.sync.engine import EntitySync, Progress
 from m3sync_dagster.sync.errors import (
     ConfigurationError,
@@ -79,11 +79,10 @@ def materialize_entity(
         run = EntityRuns(context, integration)
         calls_before = run.org.calls
         sync = run.prepare(entity)
-        with translate_connection_errors():
-            for progress in sync.run(full=context.run.tags.get(FULL_TAG) == "true"):
-                _tell(context, entity, progress)
-            _record_rejects(context, run.state, entity, sync.counts)
-            record_replaced(context, run.state, entity, sync)
+        for progress in sync.run(full=context.run.tags.get(FULL_TAG) == "true"):
+            _tell(context, entity, progress)
+        _record_rejects(context, run.state, entity, sync.counts)
+        record_replaced(context, run.state, entity, sync)
     except Exception as error:  # noqa: BLE001 - whatever stops a sync is on record as an event
         raise failed(context, integration, entity, error) from None
     measures = {

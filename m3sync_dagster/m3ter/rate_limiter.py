@@ -8,19 +8,17 @@ that is counted over is longer by as much, so no second ever sees more requests 
 
 import hashlib
 import random
-import re
 import threading
 import time
 from collections.abc import Callable
 from typing import cast
 
 import psycopg
-import psycopg.conninfo
 import psycopg_pool
 from pyrate_limiter import AbstractBucket, InMemoryBucket, PostgresBucket, Rate, RateItem
 
 from m3sync_dagster.m3ter.credential import M3terAccessKey
-from m3sync_dagster.sync.errors import ConfigurationError, RemoteError
+from m3sync_dagster.postgres import explain, open_connection, parse
 
 WINDOW_MS = 1000
 """m3ter counts by the second."""
@@ -62,7 +60,7 @@ class Permits:
 
         Raises:
             RemoteError: PostgreSQL cannot be asked.
-            ConfigurationError: PostgreSQL lacks our schema.
+            ConfigurationError: PostgreSQL lacks our schema, or is not fit for us.
         """
         with self._lock:
             if not self._left or time.monotonic() >= self._good_until:
@@ -82,16 +80,8 @@ class Permits:
                 self._bucket = self._open_bucket(self._rate)
             self._take_from(self._bucket)
             self._sweep(self._bucket)
-        except psycopg.errors.InvalidSchemaName as error:
-            raise ConfigurationError(
-                "PostgreSQL has no schema m3sync to count requests to m3ter in",
-                "Run `m3sync migrate`.",
-            ) from error
         except psycopg.Error as error:
-            raise RemoteError(
-                f"PostgreSQL could not count a request to m3ter: {error}",
-                "Check that M3SYNC_POSTGRES_URL can be reached from here.",
-            ) from error
+            raise explain(error) or error from None
 
     def _take_from(self, bucket: AbstractBucket) -> None:
         """Take as many permits as were used in the last hold; fewer while others wait too."""
@@ -176,25 +166,29 @@ def _table(credential: M3terAccessKey) -> str:
 
 
 def _pool(postgres_url: str) -> psycopg_pool.ConnectionPool:
-    # SQLAlchemy's URLs name a driver, which psycopg does not know of.
-    url = re.sub(r"^(postgres(?:ql)?)\+\w+:", r"\1:", postgres_url)
+    address = parse(postgres_url)
+    # The pool would try for a while, and not say what is wrong.
+    open_connection(address, psycopg.Connection).close()
     return psycopg_pool.ConnectionPool(
-        url,
+        address.conninfo,
         min_size=1,
         max_size=1,
         num_workers=1,
         timeout=CONNECT_SECONDS,
         open=True,
-        kwargs={"options": _options(url), "application_name": "m3sync m3ter rate limit"},
+        kwargs={"application_name": "m3sync m3ter rate limit"},
+        configure=_prepare,
     )
 
 
-def _options(url: str) -> str:
-    """Session settings, added to those that the URL brings.
+def _prepare(connection: psycopg.Connection) -> None:
+    """Make the settings of a session, after its login as pgbouncer demands.
 
     The bucket's timestamps carry no zone, so every session must have the same one. A permit that
     is lost when PostgreSQL crashes is past by the time it is back: nothing need wait for the disk.
     """
-    given = psycopg.conninfo.conninfo_to_dict(url).get("options") or ""
-    ours = "-c search_path=m3sync -c TimeZone=UTC -c synchronous_commit=off"
-    return f"{given} {ours}".strip()
+    connection.execute(
+        "SELECT set_config('search_path', 'm3sync', false), "
+        "set_config('TimeZone', 'UTC', false), set_config('synchronous_commit', 'off', false)"
+    )
+    connection.commit()

@@ -1,12 +1,6 @@
 """State in PostgreSQL, schema ``m3sync``: what Salesforce acknowledged, rejects, jobs, events."""
 
-from m3sync_dagster.state.database import (
-    POSTGRES_URL,
-    connect,
-    libpq_url,
-    postgres_url,
-    translate_connection_errors,
-)
+from m3sync_dagster.state.database import POSTGRES_URL, connect, explain, postgres_url
 from m3sync_dagster.state.describe_cache import PostgresDescribeCache
 from m3sync_dagster.state.events import (
     Event,
@@ -62,9 +56,9 @@ __all__ = [
     "connect",
     "count_rejects",
     "enqueue",
+    "explain",
     "guard_lock",
     "is_locked",
-    "libpq_url",
     "list_events",
     "list_rejects",
     "migrate",
@@ -79,7 +73,6 @@ __all__ = [
     "require_current_schema",
     "retry_rejects",
     "storable",
-    "translate_connection_errors",
     "undelivered",
     "write_guard_states",
 ]

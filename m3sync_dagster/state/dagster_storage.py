@@ -6,7 +6,11 @@ from typing import Any
 
 from dagster_postgres.storage import DagsterPostgresStorage
 
-from m3sync_dagster.state.database import POSTGRES_URL, postgres_url
+from m3sync_dagster.postgres import POSTGRES_URL, parse
+from m3sync_dagster.state.database import postgres_url
+
+_DRIVER = "postgresql+psycopg2"
+"""The one that Dagster's storage is written for."""
 
 
 class PostgresStorage(DagsterPostgresStorage):
@@ -31,11 +35,15 @@ class PostgresStorage(DagsterPostgresStorage):
         """Open the storage.
 
         Raises:
-            ConfigurationError: ``DAGSTER_HOME`` is set, and ``M3SYNC_POSTGRES_URL`` is not.
+            ConfigurationError: ``DAGSTER_HOME`` is set, and ``M3SYNC_POSTGRES_URL`` is not, or is
+                no address of a PostgreSQL database.
             RemoteError: the project's own server does not start.
         """
         if not os.environ.get(POSTGRES_URL) and not os.environ.get("DAGSTER_HOME"):
             from m3sync_dagster.state import embedded_postgres  # noqa: PLC0415 - rarely needed
 
             os.environ[POSTGRES_URL] = embedded_postgres.start(Path.cwd() / ".m3sync" / "postgres")
-        return cls(postgres_url(), inst_data=inst_data)
+        # libpq asks the server for this time zone at each login, which costs nothing and which
+        # pgbouncer passes on. Source: PostgreSQL documentation, "Environment Variables".
+        os.environ["PGTZ"] = "UTC"
+        return cls(parse(postgres_url()).sqlalchemy_url(_DRIVER), inst_data=inst_data)

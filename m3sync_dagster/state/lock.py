@@ -5,7 +5,7 @@ from types import TracebackType
 import psycopg
 import xxhash
 
-from m3sync_dagster.sync.errors import SyncError
+from m3sync_dagster.sync.errors import IntegrationLockedError
 
 _NAMESPACE = 0x6D33  # "m3": the first of the two keys, apart from other programs' locks
 
@@ -30,7 +30,7 @@ class IntegrationLock:
         """Take the lock.
 
         Raises:
-            SyncError: another run holds it.
+            IntegrationLockedError: another run holds it.
         """
         row = self._connection.execute(
             "SELECT pg_try_advisory_lock(%s, %s)", (_NAMESPACE, lock_key(self._integration))
@@ -67,7 +67,7 @@ def lock_until_commit(connection: psycopg.Connection, integration: str) -> None:
     """Take the integration's lock for the rest of the transaction.
 
     Raises:
-        SyncError: a run holds it.
+        IntegrationLockedError: a run holds it.
     """
     row = connection.execute(
         "SELECT pg_try_advisory_xact_lock(%s, %s)", (_NAMESPACE, lock_key(integration))
@@ -76,8 +76,8 @@ def lock_until_commit(connection: psycopg.Connection, integration: str) -> None:
         raise _locked_elsewhere(integration)
 
 
-def _locked_elsewhere(integration: str) -> SyncError:
-    return SyncError(
+def _locked_elsewhere(integration: str) -> IntegrationLockedError:
+    return IntegrationLockedError(
         f"another run is writing the integration {integration}",
         "Wait for its end, or cancel it; then start this one again.",
     )

@@ -1,16 +1,20 @@
 """Creating and upgrading our tables, and refusing to work on older ones."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import psycopg
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import NullPool, create_engine
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DBAPIError
 
-from m3sync_dagster.state.database import POSTGRES_URL, sqlalchemy_url
-from m3sync_dagster.sync.errors import ConfigurationError, RemoteError
+from m3sync_dagster.postgres import explain, open_connection, parse
+from m3sync_dagster.sync.errors import ConfigurationError
 
 SCHEMA = "m3sync"
 """The PostgreSQL schema of all our tables, Alembic's own included."""
@@ -20,25 +24,20 @@ def migrate(url: str) -> None:
     """Bring our tables to this version of the program. Harmless where they are there already.
 
     Raises:
+        ConfigurationError: the database is not fit for us.
         RemoteError: PostgreSQL cannot be reached or refuses.
     """
-    engine = create_engine(sqlalchemy_url(url))
-    try:
-        with engine.begin() as connection:
-            config = _config()
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
-    except OperationalError as error:
-        raise _unreachable(error) from None
-    finally:
-        engine.dispose()
+    with _transaction(url) as connection:
+        config = _config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
 
 
 def require_current_schema(url: str) -> None:
     """Make sure that our tables are those of this version of the program.
 
     Raises:
-        ConfigurationError: they are missing, older or newer.
+        ConfigurationError: they are missing, older or newer, or the database is not fit for us.
         RemoteError: PostgreSQL cannot be reached or refuses.
     """
     wanted = ScriptDirectory.from_config(_config()).get_current_head()
@@ -52,25 +51,30 @@ def require_current_schema(url: str) -> None:
 
 
 def _current_revision(url: str) -> str | None:
-    engine = create_engine(sqlalchemy_url(url))
+    with _transaction(url) as connection:
+        context = MigrationContext.configure(connection, opts={"version_table_schema": SCHEMA})
+        return context.get_current_revision()
+
+
+@contextmanager
+def _transaction(url: str) -> Iterator[Connection]:
+    """A transaction of SQLAlchemy, over a connection like all of ours."""
+    address = parse(url)
+
+    def opened() -> psycopg.Connection:
+        connection = open_connection(address, psycopg.Connection)
+        connection.autocommit = False
+        return connection
+
+    engine = create_engine("postgresql+psycopg://", creator=opened, poolclass=NullPool)
     try:
-        with engine.connect() as connection:
-            context = MigrationContext.configure(connection, opts={"version_table_schema": SCHEMA})
-            return context.get_current_revision()
-    except OperationalError as error:
-        raise _unreachable(error) from None
-    finally:
-        engine.dispose()
+        with engine.begin() as connection:
+            yield connection
+    except (psycopg.Error, DBAPIError) as error:
+        raise explain(error) or error from None
 
 
 def _config() -> Config:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     return config
-
-
-def _unreachable(error: OperationalError) -> RemoteError:
-    reason = str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else "no reason"
-    return RemoteError(
-        f"PostgreSQL cannot be reached ({reason})", f"Start it, or correct {POSTGRES_URL}."
-    )

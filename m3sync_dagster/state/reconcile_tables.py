@@ -93,7 +93,8 @@ class PostgresReconciliation:
 
     def _stream(self, query: str, size: int) -> Iterator[list[str]]:
         self._connection.execute(sql.ANALYZE)
-        with self._connection.transaction(), self._connection.cursor("stream") as cursor:
+        # Held beyond its transaction: whoever reads this asks Salesforce in between.
+        with self._connection.cursor("stream", withhold=True) as cursor:
             cursor.execute(query, self._key)
             while found := cursor.fetchmany(size):
                 yield [identity for (identity,) in found]

@@ -8,6 +8,7 @@
     ├── MissingParentError     rows wait for a parent: it has to come first
     ├── RateLimitError         a quota is used up: the next run goes on where this one stopped
     ├── DeadlineError          a remote job outlived its deadline: the next run picks it up
+    ├── IntegrationLockedError another run writes the integration: nothing was sent; wait for it
     └── RemoteError            a system cannot be reached or answers nonsense: try again later
 """
 
@@ -95,3 +96,7 @@ class DeadlineError(SyncError):
 
 class RemoteError(SyncError):
     """m3ter or Salesforce is unreachable, or answered in a way that nobody documents."""
+
+
+class IntegrationLockedError(SyncError):
+    """Another run is writing the integration, so this one has sent nothing."""

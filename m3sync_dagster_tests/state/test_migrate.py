@@ -4,7 +4,6 @@ from concurrent.futures import ProcessPoolExecutor
 import pytest
 
 from m3sync_dagster.state import connect, migrate, require_current_schema
-from m3sync_dagster.state.database import libpq_url, sqlalchemy_url
 from m3sync_dagster.sync.errors import ConfigurationError, RemoteError
 
 
@@ -37,27 +36,6 @@ def test_tables_that_people_may_query_are_there(postgres_url: str) -> None:
         ).fetchall()
     promised = {"synced_record", "rejected_record", "ingest_job", "integration_event"}
     assert promised <= {name for (name,) in found}
-
-
-@pytest.mark.parametrize(
-    "given",
-    [
-        "postgresql://u:p@h:5/d",
-        "postgresql+psycopg2://u:p@h:5/d",
-        "postgresql+psycopg://u:p@h:5/d",
-        "postgres://u:p@h:5/d",
-    ],
-)
-def test_any_postgresql_url_will_do(given: str) -> None:
-    assert sqlalchemy_url(given).drivername == "postgresql+psycopg"
-    assert libpq_url(given) == "postgresql://u:p@h:5/d"
-
-
-@pytest.mark.parametrize("given", ["mysql://u:secret@h/d", "secret nonsense"])
-def test_other_urls_are_refused_without_repeating_them(given: str) -> None:
-    with pytest.raises(ConfigurationError) as caught:
-        sqlalchemy_url(given)
-    assert "secret" not in str(caught.value)
 
 
 def test_an_unreachable_server_is_a_remote_error_without_the_password() -> None:

@@ -1,0 +1,227 @@
+"""What PostgreSQL's errors mean, and what to do about each."""
+
+import re
+from typing import NamedTuple
+
+import psycopg
+import psycopg2
+
+from m3sync_dagster.postgres.address import POSTGRES_URL
+from m3sync_dagster.sync.errors import ConfigurationError, RemoteError, SyncError
+
+
+class _Meaning(NamedTuple):
+    kind: type[SyncError]
+    cause: str
+    remedy: str
+
+
+_NEXT_RUN = "The next run goes on where this one stopped."
+_TIMEOUT = "Run ALTER ROLE name SET {} = 0 for the role that m3sync logs in with."
+_SERVER_SIDE = _Meaning(
+    RemoteError,
+    "PostgreSQL has ended the connection: it is stopping, restarting, or has crashed",
+    f"Make sure that the database server runs. {_NEXT_RUN}",
+)
+_SCHEMA = _Meaning(
+    ConfigurationError,
+    "PostgreSQL does not have the tables of this version of m3sync",
+    "Run: m3sync migrate. If that changes nothing, undo what was changed by hand.",
+)
+_ENCODING = _Meaning(
+    ConfigurationError,
+    "the database cannot hold a character, because its encoding is not UTF8",
+    "Make a database with ENCODING 'UTF8' TEMPLATE template0, move the data there with pg_dump, "
+    f"and set {POSTGRES_URL} to it.",
+)
+_READ_ONLY = _Meaning(
+    RemoteError,
+    "PostgreSQL is read-only here: this server is a standby, or was made read-only",
+    f"Set {POSTGRES_URL} to the primary server; name several hosts, separated by commas, and "
+    "m3sync finds the primary by itself.",
+)
+_LOGIN = _Meaning(
+    RemoteError,
+    "PostgreSQL refuses the login",
+    f"Correct the user and the password in {POSTGRES_URL}, or the server's pg_hba.conf.",
+)
+_POOLED = _Meaning(
+    ConfigurationError,
+    "a proxy before PostgreSQL has changed the server connection in the middle of a session",
+    f"Set {POSTGRES_URL} to PostgreSQL itself, or to a pool in session mode.",
+)
+_TOO_MANY = _Meaning(
+    RemoteError,
+    "PostgreSQL has too many connections",
+    "Raise max_connections, or the role's CONNECTION LIMIT; or lower max_concurrent_runs in "
+    "dagster.yaml.",
+)
+_NO_DATABASE = _Meaning(
+    RemoteError,
+    "PostgreSQL does not have this database",
+    f"Create it with CREATE DATABASE name ENCODING 'UTF8' TEMPLATE template0, or correct "
+    f"{POSTGRES_URL}.",
+)
+_CONFLICT = _Meaning(
+    RemoteError, "PostgreSQL ended a statement that was in the way of another", _NEXT_RUN
+)
+
+_BY_STATE = {
+    "25006": _READ_ONLY,
+    "25P03": _Meaning(
+        RemoteError,
+        "PostgreSQL ended a transaction that was idle for too long",
+        _TIMEOUT.format("idle_in_transaction_session_timeout"),
+    ),
+    "25P04": _Meaning(
+        RemoteError,
+        "PostgreSQL ended a transaction that took longer than its transaction_timeout",
+        _TIMEOUT.format("transaction_timeout"),
+    ),
+    "57P05": _Meaning(
+        RemoteError,
+        "PostgreSQL ended a connection that was idle for too long",
+        _TIMEOUT.format("idle_session_timeout"),
+    ),
+    "57014": _Meaning(
+        RemoteError,
+        "PostgreSQL cancelled a statement: it took longer than statement_timeout, or a person "
+        "cancelled it",
+        _TIMEOUT.format("statement_timeout"),
+    ),
+    "55P03": _Meaning(
+        RemoteError,
+        "PostgreSQL did not get a lock in time",
+        f"Look in pg_stat_activity for a session that keeps m3sync's tables locked. {_NEXT_RUN}",
+    ),
+    "53100": _Meaning(
+        RemoteError,
+        "the disk of the database server is full",
+        f"Make room there. {_NEXT_RUN}",
+    ),
+    "53200": _Meaning(
+        RemoteError,
+        "the database server has no memory left",
+        f"Give it more, or lower its work_mem or max_connections. {_NEXT_RUN}",
+    ),
+    "53300": _TOO_MANY,
+    "53400": _Meaning(
+        RemoteError,
+        "PostgreSQL has reached a limit that it was given, such as temp_file_limit",
+        "Raise the limit that PostgreSQL's message names.",
+    ),
+    "57P01": _SERVER_SIDE,
+    "57P02": _SERVER_SIDE,
+    "57P03": _SERVER_SIDE,
+    "28000": _LOGIN,
+    "28P01": _LOGIN,
+    "3D000": _NO_DATABASE,
+    "42501": _Meaning(
+        ConfigurationError,
+        "the user of m3sync has no right to do this in PostgreSQL",
+        "Make it the owner of the database, or grant it what PostgreSQL's message names.",
+    ),
+    "3F000": _SCHEMA,
+    "42P01": _SCHEMA,
+    "42703": _SCHEMA,
+    "42883": _SCHEMA,
+    "22P05": _ENCODING,
+    "22021": _ENCODING,
+    "26000": _POOLED,
+    "42P05": _POOLED,
+    "40001": _CONFLICT,
+    "40P01": _CONFLICT,
+}
+"""Meanings by SQLSTATE. Source: PostgreSQL documentation, "PostgreSQL Error Codes"."""
+
+_BY_TEXT = {
+    r"too many (clients|connections)|remaining connection slots|no more connections": _TOO_MANY,
+    r"password|pg_hba\.conf|role \".*\" (does not exist|is not permitted)|authentication": _LOGIN,
+    r"database \".*\" does not exist|no such database": _NO_DATABASE,
+    r"starting up|shutting down|recovery mode|not yet accepting|terminat": _SERVER_SIDE,
+    r"session is read-only|hot standby": _READ_ONLY,
+    r"unsupported startup parameter": _Meaning(
+        ConfigurationError,
+        "the proxy before PostgreSQL does not take `options`",
+        f"Leave options out of {POSTGRES_URL} and PGOPTIONS, or add options to "
+        "ignore_startup_parameters in pgbouncer.ini.",
+    ),
+    r"certificate|SSL|sslmode": _Meaning(
+        RemoteError,
+        "no encrypted connection to PostgreSQL could be made",
+        f"Correct sslmode, sslrootcert, sslcert and sslkey in {POSTGRES_URL}, or the server's "
+        "certificate.",
+    ),
+    r"service file|definition of service": _Meaning(
+        ConfigurationError,
+        f"the service that {POSTGRES_URL} names is not defined",
+        "Define it in ~/.pg_service.conf, or in the file that PGSERVICEFILE names.",
+    ),
+}
+"""Meanings of failed logins, of which libpq gives a text alone."""
+
+_BROKEN = _Meaning(
+    RemoteError,
+    "the connection to PostgreSQL broke off",
+    f"Make sure that the database server runs and can be reached. {_NEXT_RUN}",
+)
+_OTHER = _Meaning(
+    RemoteError,
+    "PostgreSQL refused a statement",
+    "If m3sync's tables were changed by hand, undo that; else report this message.",
+)
+
+
+def explain(error: BaseException) -> SyncError | None:
+    """Say what an error of PostgreSQL means; ``None`` for any other error.
+
+    Args:
+        error: psycopg's, psycopg2's, SQLAlchemy's, or what Dagster's storage makes of them.
+    """
+    reason: BaseException | None = error
+    while reason is not None and not isinstance(reason, psycopg.Error | psycopg2.Error):
+        reason = getattr(reason, "orig", None) or reason.__cause__
+    if reason is None:
+        return None
+    state = getattr(reason, "sqlstate", None) or getattr(reason, "pgcode", None)
+    meaning = _meaning(state, reason)
+    told = f"{meaning.cause} ({first_line(reason)})"
+    return meaning.kind(told, meaning.remedy)
+
+
+def explain_refusal(place: str, error: Exception) -> SyncError:
+    """Say why there is no connection.
+
+    Args:
+        place: the server, for the message.
+        error: what the driver says.
+    """
+    text = first_line(error)
+    found = _by_text(str(error))
+    if found is None:
+        return RemoteError(
+            f"PostgreSQL at {place} cannot be reached ({text})",
+            f"Start it, or correct {POSTGRES_URL}.",
+        )
+    return found.kind(f"{found.cause} (at {place}: {text})", found.remedy)
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says, in a line."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
+def _meaning(state: str | None, reason: BaseException) -> _Meaning:
+    if state in _BY_STATE:
+        return _BY_STATE[state]
+    if state is None or state.startswith("08"):
+        return _by_text(str(reason)) or _BROKEN
+    return _OTHER
+
+
+def _by_text(text: str) -> _Meaning | None:
+    for pattern, meaning in _BY_TEXT.items():
+        if re.search(pattern, text):
+            return meaning
+    return None
