@@ -20,7 +20,7 @@ _NEXT_RUN = "The next run goes on where this one stopped."
 _TIMEOUT = "Run ALTER ROLE name SET {} = 0 for the role that m3sync logs in with."
 _SERVER_SIDE = _Meaning(
     RemoteError,
-    "PostgreSQL has ended the connection: it is stopping, restarting, or has crashed",
+    "PostgreSQL has ended the connection: it stops, restarts or has crashed, or a person ended it",
     f"Make sure that the database server runs. {_NEXT_RUN}",
 )
 _SCHEMA = _Meaning(
@@ -61,6 +61,9 @@ _NO_DATABASE = _Meaning(
     "PostgreSQL does not have this database",
     f"Create it with CREATE DATABASE name ENCODING 'UTF8' TEMPLATE template0, or correct "
     f"{POSTGRES_URL}.",
+)
+_UNREACHABLE = _Meaning(
+    RemoteError, "PostgreSQL cannot be reached", f"Start it, or correct {POSTGRES_URL}."
 )
 _CONFLICT = _Meaning(
     RemoteError, "PostgreSQL ended a statement that was in the way of another", _NEXT_RUN
@@ -152,6 +155,7 @@ _BY_TEXT = {
         f"Correct sslmode, sslrootcert, sslcert and sslkey in {POSTGRES_URL}, or the server's "
         "certificate.",
     ),
+    r"refused$|could not translate|timed? ?out|No route to host|No such file": _UNREACHABLE,
     r"service file|definition of service": _Meaning(
         ConfigurationError,
         f"the service that {POSTGRES_URL} names is not defined",
@@ -197,12 +201,7 @@ def explain_refusal(place: str, error: Exception) -> SyncError:
         error: what the driver says.
     """
     text = first_line(error)
-    found = _by_text(str(error))
-    if found is None:
-        return RemoteError(
-            f"PostgreSQL at {place} cannot be reached ({text})",
-            f"Start it, or correct {POSTGRES_URL}.",
-        )
+    found = _by_text(str(error)) or _UNREACHABLE
     return found.kind(f"{found.cause} (at {place}: {text})", found.remedy)
 
 
@@ -222,6 +221,6 @@ def _meaning(state: str | None, reason: BaseException) -> _Meaning:
 
 def _by_text(text: str) -> _Meaning | None:
     for pattern, meaning in _BY_TEXT.items():
-        if re.search(pattern, text):
+        if re.search(pattern, text, re.MULTILINE):
             return meaning
     return None

@@ -263,7 +263,7 @@ def test_a_database_connection_that_breaks_is_said_in_words(
             "CREATE TRIGGER dies BEFORE INSERT ON m3sync.synced_record "
             "FOR EACH ROW EXECUTE FUNCTION m3sync.dies()"
         )
-    assert "the connection to PostgreSQL broke off" in failure(run())
+    assert "PostgreSQL has ended the connection" in failure(run())
     with connect(current_url()) as connection:
         connection.execute("DROP TRIGGER dies ON m3sync.synced_record")
     again = counts(run())["account"]

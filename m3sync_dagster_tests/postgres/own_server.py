@@ -56,6 +56,10 @@ class OwnServer:
         """Stop it; ``immediate`` sends SIGQUIT, as if it had crashed."""
         self._pg_ctl("-w", "-m", mode, "stop")
 
+    def runs(self) -> bool:
+        """Whether it takes connections, or will in a moment."""
+        return (self.folder / "postmaster.pid").exists()
+
     def kill_backend(self) -> None:
         """Kill a server process with SIGKILL, so that the server takes itself for crashed."""
         postmaster = psutil.Process(int((self.folder / "postmaster.pid").read_text().split()[0]))
