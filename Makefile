@@ -5,7 +5,7 @@ PYTHON ?= python3
 PORT ?= 3000
 BIN := .venv/bin
 
-.PHONY: install demo test check lint types browser constraints clean
+.PHONY: install demo test check lint types debian-packages constraints clean
 
 install: .venv/installed
 
@@ -21,7 +21,7 @@ demo: install
 	$(BIN)/m3sync demo --port $(PORT)
 
 # Everything: static checks, then all tests, those with servers, daemons and a browser included.
-test: install lint types browser
+test: install lint types debian-packages
 	$(BIN)/python -m pytest -n 2 --dist loadscope
 
 # Whether a change is good, in under two minutes.
@@ -36,12 +36,15 @@ lint: install
 types: install
 	$(BIN)/mypy
 
-# The browser tests drive Debian's Chromium; where it cannot be had, they are skipped and say so.
-browser:
-	@command -v chromium >/dev/null \
-	|| { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
-	     && apt-get -qq update && apt-get -qq install -y --no-install-recommends chromium >/dev/null; } \
-	|| echo "There is no chromium here: the browser tests will be skipped."
+# Some tests drive Debian's Chromium and pgbouncer; where these cannot be had, they are skipped and
+# say so.
+debian-packages:
+	@for name in chromium pgbouncer; do \
+	  PATH="$$PATH:/usr/sbin" command -v $$name >/dev/null \
+	  || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get -qq update \
+	       && apt-get -qq install -y --no-install-recommends $$name >/dev/null; } \
+	  || echo "There is no $$name here: the tests that need it will be skipped."; \
+	done
 
 # Writes down the versions that are installed, and nothing about where they came from.
 constraints: install

@@ -1,5 +1,6 @@
 """What commands need around them: the project's root, its ``.env``, Dagster's home, PostgreSQL."""
 
+import logging
 import os
 from dataclasses import dataclass
 from io import StringIO
@@ -45,6 +46,7 @@ def prepare() -> Environment:
             PostgreSQL database.
         RemoteError: the embedded PostgreSQL does not start.
     """
+    logging.getLogger().addFilter(_is_for_people)
     root = project_root()
     _load_env_file(root)
     _set_home(root)
@@ -111,6 +113,14 @@ def start_postgres(folder: Path) -> None:
     from m3sync_dagster.state import embedded_postgres as embedded
 
     os.environ[POSTGRES_URL] = embedded.start(folder)
+
+
+def _is_for_people(record: logging.LogRecord) -> bool:
+    """Leave out what Dagster logs each time it tries a connection to PostgreSQL again.
+
+    A command says once what is wrong, when the last attempt has failed.
+    """
+    return not record.getMessage().startswith("Retrying failed database connection")
 
 
 def _require_postgres_url() -> None:

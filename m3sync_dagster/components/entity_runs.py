@@ -14,7 +14,7 @@ from m3sync_dagster.components.resources import (
 )
 from m3sync_dagster.entities import ENTITIES, EntityType
 from m3sync_dagster.runs.event_log import show_event
-from m3sync_dagster.state import RunState, translate_connection_errors
+from m3sync_dagster.state import RunState
 from m3sync_dagster.sync.claim_check import check_basis, other_place
 from m3sync_dagster.sync.engine import EntitySync
 from m3sync_dagster.sync.errors import ConfigurationError, SyncError
@@ -75,8 +75,7 @@ class EntityRuns:
         mapping = self._integration.mappings[entity.name]
         ledger = self.state.ledger(entity.name, self._context.run.run_id)
         schema = TargetSchema(mapping, self.org, lambda: self._check_org(entity))
-        with translate_connection_errors():
-            changed = check_basis(mapping, self._source, ledger, self.org, schema)
+        changed = check_basis(mapping, self._source, ledger, self.org, schema)
         if changed:
             record(self._context, self.state, None, other_place(self._credential, *changed))
         return EntitySync(

@@ -2,6 +2,7 @@
 
 import traceback
 
+from m3sync_dagster.state import explain
 from m3sync_dagster.sync.errors import SyncError
 from m3sync_dagster.sync.file_errors import file_error
 
@@ -12,7 +13,7 @@ def as_sync_error(error: Exception) -> SyncError:
     """Give an error of ours as it is, and any other as one of ours that names it."""
     if isinstance(error, SyncError):
         return error
-    if known := file_error(error):
+    if known := file_error(error) or explain(error):
         return known
     text = " ".join(str(error).split())[:_MOST]
     return SyncError(

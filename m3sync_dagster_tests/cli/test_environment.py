@@ -116,6 +116,16 @@ def test_a_home_with_a_postgresql_of_its_own_is_taken(
     assert not environment.prepare().embedded
 
 
+@pytest.mark.parametrize("secret", ["hunter%2", "hunter/2", "hunter@2", "hun ter"])
+def test_a_database_address_in_doubt_is_refused_before_anything_is_done(
+    root: Path, monkeypatch: pytest.MonkeyPatch, secret: str
+) -> None:
+    monkeypatch.setenv("M3SYNC_POSTGRES_URL", f"postgresql://user:{secret}@host/database")
+    with pytest.raises(ConfigurationError, match="percent codes") as refused:
+        environment.prepare()
+    assert "hun" not in str(refused.value)
+
+
 @pytest.mark.parametrize("home", ["relative", "/not/there/at/all"])
 def test_a_home_that_is_none_is_refused(
     root: Path, monkeypatch: pytest.MonkeyPatch, home: str

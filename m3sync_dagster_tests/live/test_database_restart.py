@@ -1,0 +1,77 @@
+"""A daemon and a webserver whose database is restarted under them."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import httpx
+import pytest
+
+from m3sync_dagster.sandbox.organization import Organization
+from m3sync_dagster.state import migrate
+from m3sync_dagster_tests.conftest import (
+    CREDENTIALS,
+    INTEGRATION,
+    ROOT,
+    DefsFolder,
+    dagster_instance,
+    sandbox_of,
+)
+from m3sync_dagster_tests.live.conftest import DAEMONS, Live, serving, until
+from m3sync_dagster_tests.live.test_graphql import ended, launch
+from m3sync_dagster_tests.postgres.own_server import OwnServer, own_server
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def server() -> Iterator[OwnServer]:
+    """A server of this test alone."""
+    with own_server() as running:
+        yield running
+
+
+def beats(live: Live) -> dict[str, float]:
+    """When each daemon was last heard of."""
+    told = live.ask(DAEMONS.replace("healthy", "healthy lastHeartbeatTime"))
+    daemons = told["instance"]["daemonHealth"]["allDaemonStatuses"]
+    return {one["daemonType"]: one["lastHeartbeatTime"] for one in daemons if one["required"]}
+
+
+def answers(live: Live) -> bool:
+    """Whether the webserver can ask the database again."""
+    with suppress(AssertionError, httpx.HTTPError):
+        return bool(beats(live))
+    return False
+
+
+def test_a_daemon_works_on_after_a_restart_of_the_database(
+    server: OwnServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copy(ROOT / "dagster.yaml", tmp_path)
+    defs = DefsFolder(tmp_path / "defs")
+    defs.write("credentials", CREDENTIALS)
+    defs.write("acme", INTEGRATION)
+    monkeypatch.setenv("M3SYNC_POSTGRES_URL", server.url)
+    migrate(server.url)
+    with dagster_instance(tmp_path):
+        pass  # Dagster creates its tables by opening them.
+    with (
+        sandbox_of(Organization.sample()) as sandbox,
+        serving(tmp_path, server.url, sandbox) as live,
+    ):
+        before = beats(live)
+        server.stop()
+        assert not answers(live)
+        server.start()
+        until(lambda: answers(live), "an answer of the webserver")
+        run_id = launch(live, **{"dagster/partition": "2026-11-22-11:00"})
+        assert ended(live, run_id)["status"] == "SUCCESS"
+
+        def beaten() -> bool:
+            now = beats(live)
+            return all(now[name] > before[name] for name in before)
+
+        until(beaten, "a sign of life of every daemon")
+        assert live.daemon.poll() is None
