@@ -205,4 +205,5 @@ def test_a_full_run_ends_right_after_a_restore_from_a_backup(setup: Setup) -> No
     assert setup.sync()["unchanged"] == ROWS
     assert setup.orders()[ids[0]] == "after the backup 0"
     assert setup.sync("--full")["updated"] == ROWS
-    assert [setup.orders()[one] for one in ids] == [f"as backed up {n}" for n in range(CHANGED)]
+    held = setup.orders()
+    assert [held[one] for one in ids] == [f"as backed up {n}" for n in range(CHANGED)]
