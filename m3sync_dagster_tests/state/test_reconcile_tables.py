@@ -9,7 +9,7 @@ def test_no_transaction_is_open_while_salesforce_is_asked(postgres_url: str) -> 
     ids = [f"id-{number}" for number in range(5)]
     with connect(postgres_url) as connection:
         tables = PostgresReconciliation(connection, "acme", "account")
-        tables.begin()
+        tables.begin("00D000000000001")
         tables.want([M3terRecord(one, b"f", b"{}") for one in ids])
         seen = []
         for batch in tables.unheld(2):
