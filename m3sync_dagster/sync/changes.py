@@ -49,7 +49,7 @@ def build_candidate(mapping: FieldMapping, validator: RowValidator, raw: bytes) 
         return Candidate(mapped.rejected.m3ter_id, mapped.final, rejected=mapped.rejected)
     valid = validator.validate(mapped)
     if isinstance(valid, Rejected):
-        fingerprint = _fingerprint(mapping, mapped.values)
+        fingerprint = _fingerprint(mapping, validator.values_as_before(mapped))
         return Candidate(mapped.m3ter_id, mapped.final, None, valid, fingerprint)
     fingerprint = _fingerprint(mapping, valid.values)
     return Candidate(mapped.m3ter_id, mapped.final, valid, None, fingerprint)

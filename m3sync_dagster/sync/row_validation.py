@@ -10,11 +10,11 @@ import xxhash
 
 from m3sync_dagster.entities import FieldKind
 from m3sync_dagster.sync.converters import BLANK, ConversionError, shortened
-from m3sync_dagster.sync.field_types import rule_of
+from m3sync_dagster.sync.field_types import Rule, rule_of
 from m3sync_dagster.sync.mapping import INVALID_VALUE, FieldMapping, Mapped
 from m3sync_dagster.sync.results import ErrorClass, Rejected, Row, Value
 from m3sync_dagster.sync.rows import Column, Target
-from m3sync_dagster.sync.salesforce_schema import SalesforceObject
+from m3sync_dagster.sync.salesforce_schema import SalesforceField, SalesforceObject
 from m3sync_dagster.sync.schema_findings import require_none
 from m3sync_dagster.sync.schema_validation import examine
 
@@ -73,6 +73,17 @@ class RowValidator:
             return Rejected(mapped.m3ter_id, ErrorClass.INVALID, INVALID_VALUE, words, names)
         return Row(mapped.m3ter_id, values, cut)
 
+    def values_as_before(self, mapped: Mapped) -> list[Value]:
+        """The values as they were sent while they still fitted their fields.
+
+        Salesforce may hold them from before a field's definition changed.
+        """
+        values, _ = self._cut_short(mapped.values)
+        return [
+            _if_valid(rule, value, described)
+            for value, described, rule in zip(values, self._fields, self._rules, strict=True)
+        ]
+
     def _cut_short(self, values: list[Value]) -> tuple[list[Value], bool]:
         """Cut the texts that the mapping lets be cut, a title always; tell whether one was."""
         shorter, cut = list(values) if self._cut else values, False
@@ -100,3 +111,10 @@ class RowValidator:
                     mapping.parent_external_ids[carried.refers_to],
                 )
         return columns
+
+
+def _if_valid(rule: Rule, value: Value, described: SalesforceField) -> Value:
+    try:
+        return rule(value, described)
+    except ConversionError:
+        return value
