@@ -5,7 +5,9 @@ PYTHON ?= python3
 PORT ?= 3000
 BIN := .venv/bin
 
-.PHONY: install demo test check lint types debian-packages constraints clean
+MINUTES ?= 60
+
+.PHONY: install demo test check model lint types debian-packages constraints clean
 
 install: .venv/installed
 
@@ -27,6 +29,10 @@ test: install lint types debian-packages
 # Whether a change is good, in under two minutes.
 check: install lint types
 	$(BIN)/python -m pytest -n 2 --dist loadscope -m "not slow" -q
+
+# Arbitrary sequences of changes and failures, others each time, for so many minutes.
+model: install
+	M3SYNC_MODEL_MINUTES=$(MINUTES) $(BIN)/python -m pytest -q m3sync_dagster_tests/model/test_convergence.py
 
 lint: install
 	$(BIN)/ruff check

@@ -24,12 +24,23 @@ KEY = 4711
 
 
 class Runner:
-    """Runs commands in processes of their own; see ``forked``."""
+    """Runs commands in processes of their own; see ``command_processes``.
 
-    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
+    Args:
+        folder: where what they print goes.
+        environment: their environment variables.
+        module: the program that starts them.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        environment: dict[str, str],
+        module: str = "m3sync_dagster_tests.cli.command_processes",
+    ) -> None:
         self._output = folder / "output"
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "m3sync_dagster_tests.cli.command_processes"],
+            [sys.executable, "-m", module],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -137,7 +148,8 @@ def _ids(scope: Scope, body: bytes) -> list[str]:
     if scope["method"] == "PUT":
         return [row[0] for row in csv.reader(body.decode().splitlines(keepends=True))][1:]
     if scope["method"] == "PATCH" and "/composite/" in scope["path"]:
-        return [record["m3ter_Id__c"] for record in json.loads(body)["records"]]
+        records = json.loads(body)["records"]
+        return [record["m3ter_Id__c"] for record in records if "m3ter_Id__c" in record]
     return []
 
 
