@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Has Salesforce's own command line read our objects, fields and permission set, and turn them
-# into the form that an org takes. Nothing is sent anywhere; it takes npm and about a minute.
+# Checks our objects, fields and permission set with Salesforce's own command line, which converts
+# them into the form that an org takes. Nothing is sent to an org; it needs npm and about a minute.
 #
 #   docs/check_metadata.sh [OUTPUT_FOLDER [PROJECT_FOLDER]]
 #
-# The Salesforce CLI needs Node.js 22 or newer. Where the system's is older, or there is none but
-# npm, a Node.js 22 is taken from npm for this one run.
+# The Salesforce CLI needs Node.js 22 or newer. If the system's is older or missing, Node.js 22 is
+# installed from npm for this one run.
 set -euo pipefail
 
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -27,7 +27,7 @@ fi
 npm install --prefix "$work" --no-audit --no-fund --no-save --ignore-scripts --loglevel=error \
   "${packages[@]}"
 
-# The CLI keeps its state in the home folder; this one is thrown away.
+# The CLI writes its state to the home folder; this one is deleted at the end.
 cp -R "$project" "$work/project"
 cd "$work/project"
 HOME=$work "$node" "$work/node_modules/@salesforce/cli/bin/run.js" project convert source \

@@ -1,4 +1,7 @@
-"""Writes ``docs/fields.md``: where each m3ter field goes by default. A test keeps it true."""
+"""Writes ``docs/fields.md``, the default Salesforce field of each m3ter field.
+
+A test fails if the page is not what this writes.
+"""
 
 from pathlib import Path
 
@@ -7,31 +10,31 @@ from m3sync_dagster.entities import ENTITIES, EXTERNAL_ID, EntityType, Field, Fi
 PAGE = Path(__file__).with_name("fields.md")
 
 HEAD = """\
-# Where each field goes
+# Fields: from m3ter to Salesforce
 
-By default, and under the namespace `custom_objects`. `fields:` in an integration's YAML sends a
-field elsewhere, or leaves it out with `null`; `custom_field_mappings:` adds m3ter's custom fields.
-Every object has the external ID field `{external_id}`, which holds m3ter's `id`.
+These are the defaults, for the namespace `custom_objects`. `fields:` in an integration's YAML sends a
+field to another Salesforce field, or leaves it out with `null`; `custom_field_mappings:` adds m3ter's
+custom fields. Every object has the external ID field `{external_id}`, which holds m3ter's `id`.
 
 How values are sent:
 
-- A value that m3ter leaves out, or says to be null, clears the field. An empty text is no value. A
-  checkbox that has no value is not checked.
-- Dates stay as they are; date-times go out as UTC.
-- Numbers keep all their digits, also those after the point for which the Salesforce field shows no
-  place. A number in Salesforce has 18 digits at most; one with more makes its row invalid, unless a
-  text field takes it.
+- A value that is missing or null in m3ter clears the field. An empty text counts as no value. A
+  checkbox without a value is not checked.
+- Dates stay as they are; date-times are sent as UTC.
+- Numbers keep all their digits, also decimals that the Salesforce field does not show. A number in
+  Salesforce has 18 digits at most; one with more makes its row invalid, unless it is mapped to a text
+  field.
 - An array of plain values becomes one text, joined with `;`. Other arrays and objects, and every
   array that is not in the tables below, become compact JSON with sorted keys.
 - A text that is longer than its field makes its row invalid, unless `truncate:` names its m3ter
-  field (`truncate: [description, customFields.notes]`). Then it is cut; and so is a record name. A
-  character outside the Basic Multilingual Plane, such as an emoji, counts as two: that is the most
-  that Salesforce may count.
-- A value that cannot be used makes its row invalid where its field is carried, and harms nothing
-  elsewhere: half a surrogate pair, bytes that are not UTF-8, the character NUL, a number that no
-  number field can hold, a key that is there twice, more than 100 levels of nesting.
+  field (`truncate: [description, customFields.notes]`). Then it is cut. A record name is always cut.
+  A character outside the Basic Multilingual Plane, such as an emoji, counts as two, the most that
+  Salesforce may count.
+- A value that cannot be used makes its row invalid if its field is mapped, and has no effect
+  otherwise. Such values are: half a surrogate pair, bytes that are not UTF-8, the character NUL, a
+  number that no number field can hold, a key that is there twice, more than 100 levels of nesting.
 - A lookup is set by the other record's external ID. An account whose parent account is left out of
-  the integration arrives without that link.
+  the integration is sent without that lookup.
 - Line ends in texts become line feeds.
 
 <!-- Written by docs/make_fields.py. -->
@@ -39,7 +42,7 @@ How values are sent:
 
 
 def page() -> str:
-    """The whole page."""
+    """Build the text of the page."""
     return HEAD.format(external_id=EXTERNAL_ID) + "".join(map(_section, ENTITIES.values()))
 
 
@@ -53,13 +56,13 @@ def _section(entity: EntityType) -> str:
 
 def _row(field: Field) -> str:
     source = " or ".join(f"`{s}`" for s in field.sources) or f"`{field.source}`"
-    return f"| {source} | `{field.salesforce}` | {_told(field)} |"
+    return f"| {source} | `{field.salesforce}` | {_description(field)} |"
 
 
-def _told(field: Field) -> str:
+def _description(field: Field) -> str:
     match field.kind:
         case FieldKind.TITLE:
-            return f"the first that says something, cut to {field.length} characters"
+            return f"the first that is not empty, cut to {field.length} characters"
         case FieldKind.LOOKUP:
             return f"lookup to `{ENTITIES[str(field.refers_to)].object}`"
         case FieldKind.NUMBER | FieldKind.INTEGER:
