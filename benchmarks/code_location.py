@@ -1,9 +1,9 @@
-"""How long a code location of many integrations takes to load, and how much memory.
+"""Measures the time and memory that a code location of many integrations needs to load.
 
 Run: ``python benchmarks/code_location.py [INTEGRATIONS ...] [--credentials N]``. Each integration
-carries four entity types, and each number of them is measured in a process of its own. The first
-figures are what a code server does before it answers, process start and imports apart; then what
-the daemon and the webserver are sent. It needs nothing but the project.
+has four entity types, and each number of them is measured in a process of its own. The first
+figures are the work of a code server before it answers, without process start and imports; then
+comes the snapshot that is sent to the daemon and the webserver. It needs only the project.
 """
 
 import argparse
@@ -55,19 +55,19 @@ Result = TypeVar("Result")
 
 
 def main() -> None:
-    """Measure each number of integrations, and print a line for each."""
+    """Measure each number of integrations, and print a table with a row for each."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("integrations", type=int, nargs="*", default=SIZES)
     parser.add_argument("--credentials", type=int, default=1, help="Salesforce credentials")
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.inside:
+    arguments = parser.parse_args()
+    if arguments.inside:
         print(json.dumps(_measure()))
         return
     table = Table("integrations", "load, s", "CPU, s", "x", "RSS, MiB", "snapshot, s", "MiB")
     before = (0, 0.0)
-    for number in given.integrations:
-        found = _in_a_process(number, given.credentials)
+    for number in arguments.integrations:
+        found = _in_a_process(number, arguments.credentials)
         growth = found["cpu"] / before[1] * before[0] / number if before[0] else 1
         before = (number, found["cpu"])
         table.add_row(
@@ -80,7 +80,7 @@ def main() -> None:
             f"{found['snapshot_size']:.1f}",
         )
     Console().print(
-        table, "x: growth of CPU time beside that of the number; 1 is linear.", sep="\n"
+        table, "x: growth of CPU time divided by growth of the number; 1 is linear.", sep="\n"
     )
 
 
@@ -89,10 +89,10 @@ def _in_a_process(number: int, credentials: int) -> dict[str, float]:
         _write(Path(folder), number, credentials)
         environment = {
             "M3SYNC_DEFS": folder,
-            "M3SYNC_POSTGRES_URL": "postgresql://nobody@127.0.0.1:1/none",
+            "M3SYNC_POSTGRES_URL": "postgresql://unused@127.0.0.1:1/none",
         }
         command = [sys.executable, __file__, "--inside"]
-        found = subprocess.run(  # noqa: S603 - this very script
+        found = subprocess.run(  # noqa: S603 - this script
             command, env={**os.environ, **environment}, check=True, stdout=subprocess.PIPE
         )
     answer: dict[str, float] = json.loads(found.stdout)
@@ -100,7 +100,7 @@ def _in_a_process(number: int, credentials: int) -> dict[str, float]:
 
 
 def _write(folder: Path, number: int, credentials: int) -> None:
-    """Write an integration's ``defs.yaml`` for each number; they do not all start on one day."""
+    """Write a ``defs.yaml`` for each integration; they start on different days."""
     texts = {"credentials": CREDENTIALS + "".join(map(SALESFORCE.format, range(credentials)))}
     for one in range(number):
         texts[f"integration_{one}"] = INTEGRATION.format(
@@ -112,7 +112,7 @@ def _write(folder: Path, number: int, credentials: int) -> None:
 
 
 def _measure() -> dict[str, float]:
-    from m3sync_dagster.definitions import defs  # noqa: PLC0415 - only the child needs it
+    from m3sync_dagster.definitions import defs  # noqa: PLC0415 - only the child process needs it
 
     def load() -> dg.RepositoryDefinition:
         repository = defs().get_repository_def()

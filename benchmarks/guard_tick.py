@@ -1,7 +1,7 @@
-"""How long one tick of the guard takes for many integrations, and how many queries it makes.
+"""Measures one tick of the guard for many integrations: its time, and its number of queries.
 
 Run: ``python benchmarks/guard_tick.py [INTEGRATIONS] [FAILING]``. Each integration has run for 24
-hours; those that fail do so for the last ten of them. It needs nothing but the project.
+hours; the failing ones have failed in the last ten of them. It needs only the project.
 """
 
 import argparse
@@ -35,7 +35,7 @@ BATCH = 2_000
 
 
 def main() -> None:
-    """Set the scene, tick three times, and print a line for each."""
+    """Write runs, run three ticks, and print a line for each."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("integrations", type=int, nargs="?", default=1_000)
     parser.add_argument("failing", type=int, nargs="?", default=30)
@@ -78,7 +78,7 @@ def _none() -> contextlib.AbstractContextManager[Directory]:
 
 
 def _write_runs(instance: dg.DagsterInstance, names: list[str], failing: int) -> None:
-    """Write runs as Dagster does, many at once."""
+    """Write runs as Dagster does, but many at once."""
     rows: list[dict[str, object]] = []
     tags: list[dict[str, str]] = []
     first = datetime.now(UTC) - timedelta(hours=HOURS)
@@ -112,7 +112,7 @@ def _write_runs(instance: dg.DagsterInstance, names: list[str], failing: int) ->
 
 @contextlib.contextmanager
 def _counted() -> Iterator[list[str]]:
-    """The statements that Dagster's storage is asked meanwhile; ours are six."""
+    """Collect the SQL statements to Dagster's storage in the block, and not those to our tables."""
     statements: list[str] = []
 
     def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:

@@ -12,9 +12,9 @@ PAGE = Path(__file__).with_name("fields.md")
 HEAD = """\
 # Fields: from m3ter to Salesforce
 
-These are the defaults, for the namespace `custom_objects`. `fields:` in an integration's YAML sends a
-field to another Salesforce field, or leaves it out with `null`; `custom_field_mappings:` adds m3ter's
-custom fields. Every object has the external ID field `{external_id}`, which holds m3ter's `id`.
+These are the defaults, for the namespace `custom_objects`. `fields:` in an integration's YAML sends
+a field to another Salesforce field, or leaves it out with `null`; `custom_field_mappings:` adds
+m3ter's custom fields. Every object has the external ID field `{external_id}`, which holds m3ter's `id`.
 
 How values are sent:
 
@@ -22,14 +22,14 @@ How values are sent:
   checkbox without a value is not checked.
 - Dates stay as they are; date-times are sent as UTC.
 - Numbers keep all their digits, also decimals that the Salesforce field does not show. A number in
-  Salesforce has 18 digits at most; one with more makes its row invalid, unless it is mapped to a text
-  field.
+  Salesforce has 18 digits at most; one with more makes its row invalid, unless it is mapped to a
+  text field.
 - An array of plain values becomes one text, joined with `;`. Other arrays and objects, and every
   array that is not in the tables below, become compact JSON with sorted keys.
 - A text that is longer than its field makes its row invalid, unless `truncate:` names its m3ter
-  field (`truncate: [description, customFields.notes]`). Then it is cut. A record name is always cut.
-  A character outside the Basic Multilingual Plane, such as an emoji, counts as two, the most that
-  Salesforce may count.
+  field (`truncate: [description, customFields.notes]`). Then it is cut. A record name is always
+  cut. A character outside the Basic Multilingual Plane, such as an emoji, counts as two, the most
+  that Salesforce may count.
 - A value that cannot be used makes its row invalid if its field is mapped, and has no effect
   otherwise. Such values are: half a surrogate pair, bytes that are not UTF-8, the character NUL, a
   number that no number field can hold, a key that is there twice, more than 100 levels of nesting.

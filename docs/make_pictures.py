@@ -1,6 +1,6 @@
-"""Takes the README's pictures of a running demo: ``python docs/make_pictures.py [URL]``.
+"""Takes the README's screenshots of a running demo: ``python docs/make_pictures.py [URL]``.
 
-Needs Playwright's Python package and a Chromium of the system (Debian: apt-get install chromium).
+Needs Playwright's Python package and the system's Chromium (Debian: apt-get install chromium).
 """
 
 import shutil
@@ -15,7 +15,7 @@ PICTURES = Path(__file__).with_name("pictures")
 SIZE = ViewportSize(width=1400, height=900)
 ACCOUNTS = "assets/acme/salesforce_account"
 ENTITIES = ("account", "contract", "commitment", "balance")
-# A browser that talks to nobody but the page that it shows.
+# A browser that sends no requests of its own.
 FLAGS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -29,14 +29,14 @@ FLAGS = (
 
 @contextmanager
 def browser_page() -> Iterator[Page]:
-    """A page of the system's Chromium.
+    """Open a page in the system's Chromium.
 
     Raises:
-        FileNotFoundError: there is none.
+        FileNotFoundError: Chromium is not installed.
     """
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     if chromium is None:
-        raise FileNotFoundError("there is no chromium here; on Debian: apt-get install chromium")
+        raise FileNotFoundError("Chromium is not installed; on Debian: apt-get install chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=list(FLAGS))
         try:
@@ -46,20 +46,20 @@ def browser_page() -> Iterator[Page]:
 
 
 def open_lineage(page: Page, url: str) -> None:
-    """Show where the accounts come from, and what follows them."""
+    """Show the lineage of the accounts: their source, and the assets below them."""
     page.goto(f"{url}/{ACCOUNTS}?view=lineage&lineageScope=neighbors")
     for node in ("m3ter_account", *(f"salesforce_{entity}" for entity in ENTITIES)):
         page.locator("svg").get_by_text(node, exact=True).wait_for()
 
 
 def open_materialization(page: Page, url: str) -> None:
-    """Show what the newest hour of the accounts has counted."""
+    """Show the counts of the newest materialization of the accounts."""
     page.goto(f"{url}/{ACCOUNTS}")
     page.get_by_role("row").filter(has_text="salesforce_api_calls").wait_for()
 
 
 def main(url: str) -> None:
-    """Take both pictures."""
+    """Take both screenshots."""
     PICTURES.mkdir(exist_ok=True)
     with browser_page() as page:
         page.goto(url)

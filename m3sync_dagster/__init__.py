@@ -1,9 +1,9 @@
-"""m3sync keeps Salesforce true to m3ter, as Dagster assets.
+"""m3sync keeps Salesforce's records equal to m3ter's, as Dagster assets.
 
-The three components that people write in YAML are here under the names that they write there:
-``m3sync_dagster.SalesforceSync``, ``.M3terCredential`` and ``.SalesforceCredential``. They are
-imported when they are first asked for, because Dagster takes more than a second to import and
-the sandbox does not need it.
+This package has the three component types of ``defs.yaml`` under the names that are written there:
+``m3sync_dagster.SalesforceSync``, ``m3sync_dagster.M3terCredential`` and
+``m3sync_dagster.SalesforceCredential``. They are imported when they are first used, because
+importing Dagster takes more than a second and the sandbox does not need it.
 """
 
 from typing import TYPE_CHECKING

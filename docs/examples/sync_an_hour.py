@@ -1,7 +1,7 @@
-"""Launch an integration's sync of one hour over Dagster's API, and wait for its end.
+"""Launch an integration's sync of one hour by Dagster's API, and wait until it ends.
 
 Run: ``python sync_an_hour.py HOST:PORT INTEGRATION HOUR``, with the hour as 2026-11-23-11:00, UTC.
-Exit code 0: it came to its end; 1: it did not.
+Exit code 0: the run succeeded; 1: it did not.
 """
 
 import sys
@@ -15,7 +15,7 @@ ENDED = {DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE, DagsterRunStatus.CA
 
 
 def main(server: str, integration: str, hour: str) -> int:
-    """Launch the run, and follow it."""
+    """Launch the run, wait until it ends, and return the exit code."""
     host, _, port = server.partition(":")
     client = DagsterGraphQLClient(host, port_number=int(port))
     run_id = client.submit_job_execution(
