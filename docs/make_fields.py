@@ -14,7 +14,8 @@ HEAD = """\
 
 These are the defaults, for the namespace `custom_objects`. `fields:` in an integration's YAML sends
 a field to another Salesforce field, or leaves it out with `null`; `custom_field_mappings:` adds
-m3ter's custom fields. Every object has the external ID field `{external_id}`, which holds m3ter's `id`.
+m3ter's custom fields. Every object has the external ID field `{external_id}`, which holds m3ter's
+`id`.
 
 How values are sent:
 
