@@ -86,11 +86,11 @@ def _write_runs(instance: dg.DagsterInstance, names: list[str], failing: int) ->
         moment = (first + timedelta(hours=hour)).replace(tzinfo=None)
         for place, name in enumerate(names):
             failed = place < failing and hour >= HOURS - FAILED_HOURS
-            told = {STATUS_TAG: RemoteError.status} if failed else {}
+            status = {STATUS_TAG: RemoteError.status} if failed else {}
             run = dg.DagsterRun(
                 job_name="salesforce_sync",
                 status=dg.DagsterRunStatus.FAILURE if failed else dg.DagsterRunStatus.SUCCESS,
-                tags={INTEGRATION_TAG: name, "dagster/schedule_name": f"{name}_hourly"} | told,
+                tags={INTEGRATION_TAG: name, "dagster/schedule_name": f"{name}_hourly"} | status,
             )
             rows.append(
                 {
