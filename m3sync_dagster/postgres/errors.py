@@ -23,8 +23,8 @@ _SERVER_SIDE = _Meaning(
     "PostgreSQL has ended the connection: it stops, restarts or has crashed, or a person ended it",
     f"Make sure that the database server runs. {_NEXT_RUN}",
 )
-_SCHEMA = _Meaning(
-    ConfigurationError,
+_CHANGED = _Meaning(
+    RemoteError,
     "PostgreSQL does not have the tables of this version of m3sync",
     "Run: m3sync migrate. If that changes nothing, undo what was changed by hand.",
 )
@@ -124,10 +124,10 @@ _BY_STATE = {
         "the user of m3sync has no right to do this in PostgreSQL",
         "Make it the owner of the database, or grant it what PostgreSQL's message names.",
     ),
-    "3F000": _SCHEMA,
-    "42P01": _SCHEMA,
-    "42703": _SCHEMA,
-    "42883": _SCHEMA,
+    "3F000": _CHANGED._replace(kind=ConfigurationError),
+    "42P01": _CHANGED,
+    "42703": _CHANGED,
+    "42883": _CHANGED,
     "22P05": _ENCODING,
     "22021": _ENCODING,
     "26000": _POOLED,

@@ -149,7 +149,7 @@ def _in_transaction(connection: Connection, query: str) -> None:
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_whatever_fails_is_said_in_words(server: OwnServer, operation: str) -> None:
     with connect(server.url) as connection:
-        with pytest.raises(ConfigurationError, match="Run: m3sync migrate") as caught:
+        with pytest.raises(RemoteError, match="Run: m3sync migrate") as caught:
             OPERATIONS[operation](connection)
         assert caught.value.__cause__ is None
         assert connection.execute("SELECT 1").fetchone() == (1,)
