@@ -15,8 +15,9 @@ from dagster._core.workspace.load_target import WorkspaceFileTarget
 from m3sync_dagster.cli.environment import Environment
 from m3sync_dagster.cli.find_integration import Found, at_place
 from m3sync_dagster.components.assets import asset_key
+from m3sync_dagster.components.entity_runs import FULL_TAG
 from m3sync_dagster.components.integration import Integration
-from m3sync_dagster.components.materialize import FULL_TAG, run_tags, sync_checks
+from m3sync_dagster.components.materialize import run_tags, sync_checks
 from m3sync_dagster.components.schedule import JOB, PARTITION
 from m3sync_dagster.runs.run_status import (
     COMPLETE,

@@ -21,6 +21,8 @@ from m3sync_dagster.sync.errors import ConfigurationError, SyncError
 from m3sync_dagster.sync.mapping import FieldMapping
 from m3sync_dagster.sync.target_schema import TargetSchema
 
+FULL_TAG = "m3sync/full"
+"""Run tag that asks for every row to be sent, whatever Salesforce has acknowledged."""
 STATE = "m3sync_state"
 """Key of the resource that holds our own state."""
 
@@ -64,6 +66,9 @@ class EntityRuns:
         self.org = self._salesforce.org
         m3ter = resource_of(context, integration.m3ter_credential, M3terResource)
         self._source = m3ter.organization
+        self.full = context.run.tags.get(FULL_TAG) == "true"
+        if self.full:
+            self.state.withdraw_all(self._chosen(), context.run.run_id)
 
     def prepare(self, entity: EntityType) -> EntitySync:
         """Build an entity's sync, once it is certain what its stored fingerprints speak of.

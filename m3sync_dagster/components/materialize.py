@@ -38,8 +38,6 @@ from m3sync_dagster.sync.results import Count, Counts, Rejected
 NO_REJECTED_RECORDS = "no_rejected_records"
 """The check that warns of records that are not in Salesforce as they are in m3ter."""
 CREDENTIAL_TAG = "m3sync/salesforce_credential"
-FULL_TAG = "m3sync/full"
-"""Run tag that asks for every row to be sent, whatever Salesforce has acknowledged."""
 LOG_EVERY = 10_000
 """Records between two lines of a run's log."""
 
@@ -79,7 +77,7 @@ def materialize_entity(
         run = EntityRuns(context, integration)
         calls_before = run.org.calls
         sync = run.prepare(entity)
-        for progress in sync.run(full=context.run.tags.get(FULL_TAG) == "true"):
+        for progress in sync.run(full=run.full):
             _tell(context, entity, progress)
         _record_rejects(context, run.state, entity, sync.counts)
         record_replaced(context, run.state, entity, sync)

@@ -1,6 +1,7 @@
 """One integration's state, as the run that holds its lock may write it."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 import psycopg
 
@@ -9,7 +10,7 @@ from m3sync_dagster.state.ledger import PostgresLedger
 from m3sync_dagster.sync.errors import SyncError
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RunState:
     """Ledgers and events of an integration.
 
@@ -20,10 +21,22 @@ class RunState:
 
     connection: psycopg.Connection
     integration: str
+    _withdrawn: bool = field(default=False, init=False)
 
     def ledger(self, entity: str, run_id: str) -> PostgresLedger:
         """The ledger of one entity, for one run to write."""
         return PostgresLedger(self.connection, self.integration, entity, run_id)
+
+    def withdraw_all(self, entities: Iterable[str], run_id: str) -> None:
+        """Withdraw the fingerprints of these entities, once in a run and before it sends anything.
+
+        So a full run that breaks off at one entity is carried on by the next run for all of them.
+        """
+        if not self._withdrawn:
+            with self.connection.transaction():
+                for entity in entities:
+                    self.ledger(entity, run_id).withdraw_all()
+            self._withdrawn = True
 
     def event(self, entity: str | None, run_id: str, error: SyncError) -> None:
         """Write down what went wrong."""

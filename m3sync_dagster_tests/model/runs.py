@@ -25,8 +25,8 @@ from m3sync_dagster.cli import app, repair
 from m3sync_dagster.cli.find_integration import Found, find
 from m3sync_dagster.cli.in_process_run import Report
 from m3sync_dagster.components.assets import asset_key
-from m3sync_dagster.components.entity_runs import STATE
-from m3sync_dagster.components.materialize import FULL_TAG, materialize_entity
+from m3sync_dagster.components.entity_runs import FULL_TAG, STATE
+from m3sync_dagster.components.materialize import materialize_entity
 from m3sync_dagster.components.resources import LazyResource, StateResource
 from m3sync_dagster.entities import ENTITIES
 from m3sync_dagster.runs.run_status import COMPLETE
