@@ -8,6 +8,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from m3sync_dagster_tests.model.reference import ENTITIES
 from m3sync_dagster_tests.model.scenario import Scenario, name_of
+from m3sync_dagster_tests.model.ways import WAYS, Way
 
 NUMBERS = st.integers(1, 3)
 """Records of each type."""
@@ -17,32 +18,9 @@ AMOUNTS = st.sampled_from([None, 0, 1.5, -12345.678901, 999999999999, 10**12])
 ACCOUNTS = NUMBERS.map(lambda number: name_of("account", number))
 CONTRACTS = st.none() | NUMBERS.map(lambda number: name_of("contract", number))
 FLAGS = st.sampled_from([None, True, False])
-STEPS = st.integers(1, 60)
-"""Steps of a run: requests to Salesforce, and statements on our state."""
-PATHS = st.sampled_from(
-    [
-        "/composite/",
-        "/jobs/ingest$",
-        "/batches$",
-        "/jobs/ingest/750[^/]+$",
-        "/successfulResults",
-        "/failedResults",
-        "/describe$",
-        "/oauth2/token",
-    ]
-)
-CODES = st.sampled_from(
-    [
-        "FIELD_CUSTOM_VALIDATION_EXCEPTION",
-        "DUPLICATE_VALUE",
-        "UNABLE_TO_LOCK_ROW",
-        "STORAGE_LIMIT_EXCEEDED",
-        "REQUEST_LIMIT_EXCEEDED",
-    ]
-)
 ENTITY = st.sampled_from(ENTITIES)
-ONCE_OR_LONG = st.sampled_from([1, 2, 12])
-"""How often a request fails: a run repeats one a few times, and then gives up."""
+STEPS = st.integers(1, 80)
+"""Steps of a run: requests to Salesforce, and statements on our state."""
 FIELDS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
     "account": st.fixed_dictionaries(
         {
@@ -135,7 +113,7 @@ class Convergence(RuleBasedStateMachine):
     def send_by_jobs(self, above: int) -> None:
         self.scenario.world.send_by_jobs(above)
 
-    @initialize(loaded=st.booleans())
+    @initialize(loaded=st.sampled_from([True, True, False]))
     def load(self, loaded: bool) -> None:
         """Begin with a few records on both sides, or with nothing."""
         if loaded:
@@ -189,70 +167,29 @@ class Convergence(RuleBasedStateMachine):
     def configure_back(self) -> None:
         self.scenario.configure_back()
 
-    @rule(
-        path=PATHS,
-        when=st.sampled_from(["before", "after"]),
-        times=ONCE_OR_LONG,
-        skip=st.integers(0, 3),
-    )
-    def lose_answer(self, path: str, when: str, times: int, skip: int) -> None:
-        self.scenario.lose_answer(path, when=when, times=times, skip=skip)
-        self.scenario.run()
-
-    @rule(path=PATHS, status=st.sampled_from([500, 503]), times=ONCE_OR_LONG)
-    def fail_request(self, path: str, status: int, times: int) -> None:
-        self.scenario.fault(path=path, status=status, times=times)
-        self.scenario.run()
-
-    @rule()
-    def end_sessions(self) -> None:
-        self.scenario.fault(path="/composite/|/jobs/", revoke=True)
-        self.scenario.run()
-
-    @rule(
-        entity=ENTITY,
-        number=NUMBERS,
-        code=CODES,
-        times=st.sampled_from([1, 5, None]),
-    )
-    def refuse(self, entity: str, number: int, code: str, times: int | None) -> None:
-        self.scenario.refuse(entity, number, code, times)
-        self.scenario.run()
-
-    @rule(kind=st.sampled_from(["fail_after", "hang_after"]), rows=st.integers(0, 3))
-    def stop_job(self, kind: str, rows: int) -> None:
-        self.scenario.fault(job={kind: rows})
-        self.scenario.run()
-
     @rule()
     def abort_jobs(self) -> None:
         self.scenario.org.abort_jobs()
 
     @rule()
-    def use_budget_up(self) -> None:
-        self.scenario.org.org.usage.used = self.scenario.org.org.usage.max
-        self.scenario.run()
-
-    @rule(kind=st.sampled_from(["drop", "503"]), times=ONCE_OR_LONG)
-    def fail_m3ter(self, kind: str, times: int) -> None:
-        self.scenario.m3ter_fault(kind, times)
-        self.scenario.run()
-
-    @rule()
     def calm(self) -> None:
         self.scenario.calm()
 
-    @rule(full=st.sampled_from([False, False, True]))
-    def run(self, full: bool) -> None:
-        self.scenario.run(full=full)
+    @rule(way=WAYS, full=st.sampled_from([False, False, True]))
+    def run(self, way: Way, full: bool) -> None:
+        way.run(self.scenario, full=full)
 
-    @rule(step=STEPS, after=st.booleans(), full=st.sampled_from([False, False, True]))
-    def killed_run(self, step: int, after: bool, full: bool) -> None:
-        self.scenario.killed_run(step, after=after, full=full)
+    @rule(entity=ENTITY, number=NUMBERS, way=WAYS, data=st.data())
+    def change_and_back(self, entity: str, number: int, way: Way, data: st.DataObject) -> None:
+        put(self.scenario, entity, number, data.draw(FIELDS[entity]))
+        way.run(self.scenario)
+        self.scenario.revert(entity, number)
 
-    @rule(step=STEPS)
-    def cut_run(self, step: int) -> None:
-        self.scenario.cut_run(step)
+    @rule(settings=SETTINGS, way=WAYS)
+    def configure_and_back(self, settings: dict[str, Any], way: Way) -> None:
+        self.scenario.configure(**settings)
+        way.run(self.scenario)
+        self.scenario.configure_back()
 
     @rule(step=STEPS, entity=ENTITY, number=NUMBERS, data=st.data())
     def overtaken_run(self, step: int, entity: str, number: int, data: st.DataObject) -> None:

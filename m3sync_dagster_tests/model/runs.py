@@ -7,6 +7,7 @@ quick runs have a stand-in for its context. The others are commands, and go thro
 import json
 import logging
 import os
+import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -89,7 +90,7 @@ def _context(found: Found, *, full: bool, only: str | None) -> Iterator[dg.Asset
         str(integration.salesforce_credential): found.salesforce(),
     }
     chosen = {asset_key(integration.name, only)} if only else None
-    run = SimpleNamespace(run_id="run", tags={}, asset_selection=chosen)
+    run = SimpleNamespace(run_id=str(uuid.uuid4()), tags={}, asset_selection=chosen)
     if full:
         run.tags[FULL_TAG] = "true"
     with ExitStack() as stack:

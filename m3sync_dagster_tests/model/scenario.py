@@ -255,10 +255,12 @@ class Scenario:
 
         return self.run(full=full, interrupted=self.world.steps.interrupted(step, die, after=after))
 
-    def cut_run(self, step: int) -> Run:
+    def cut_run(self, step: int, *, full: bool = False) -> Run:
         """Make a run that loses its connections to PostgreSQL at a step."""
         drop = self.world.drop_connections
-        return self.run(interrupted=self.world.steps.interrupted(step, drop, after=False))
+        return self.run(
+            full=full, interrupted=self.world.steps.interrupted(step, drop, after=False)
+        )
 
     def overtaken_run(self, step: int, change: Callable[[], None]) -> Run:
         """Make a run during which something else changes."""
