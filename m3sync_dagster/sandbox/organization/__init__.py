@@ -1,6 +1,7 @@
-"""An m3ter organization held in memory: what the sandbox's m3ter server serves."""
+"""An m3ter organization in memory, which the m3ter sandbox serves."""
 
 from m3sync_dagster.sandbox.organization.collection import Collection, Entry, Filter, Keys, Query
+from m3sync_dagster.sandbox.organization.formats import decode_fields
 from m3sync_dagster.sandbox.organization.store import (
     COLLECTIONS,
     Organization,
@@ -18,4 +19,5 @@ __all__ = [
     "Query",
     "UnknownRecordError",
     "VersionConflictError",
+    "decode_fields",
 ]

@@ -7,29 +7,30 @@ from collections.abc import Collection as Ids
 from dataclasses import dataclass
 from itertools import islice
 from operator import attrgetter
-from typing import Any
 
 import msgspec
 
+from m3sync_dagster.sandbox.json_types import Json
+
 
 class Keys(msgspec.Struct, rename="camel"):
-    """The fields that a list can be filtered by, of whatever type the record gives them."""
+    """The fields by which a list can be filtered; a record may give them values of any type."""
 
-    code: Any = None
-    account_id: Any = None
-    contract_id: Any = None
-    product_ids: Any = None
-    start_date: Any = None
-    end_date: Any = None
-    rollover_amount: Any = None
-    rollover_end_date: Any = None
-    status: Any = None
-    locked: Any = None
+    code: Json = None
+    account_id: Json = None
+    contract_id: Json = None
+    product_ids: Json = None
+    start_date: Json = None
+    end_date: Json = None
+    rollover_amount: Json = None
+    rollover_end_date: Json = None
+    status: Json = None
+    locked: Json = None
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A record as it goes over the wire, its place in the order of creation, and its keys."""
+    """A record as JSON, its sequence number in the order of creation, and its keys."""
 
     sequence: int
     id: str
@@ -42,14 +43,14 @@ Filter = Callable[[Keys], bool]
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Which page of records is asked for.
+    """A request for one page of records.
 
     Args:
-        size: the most records to return.
-        before: the sequence number that they must be older than; None for the first page.
-        ids: the only records to look at; None for all.
-        filters: what a record's keys must all satisfy.
-        shift: starts the page this many records nearer to the newest end.
+        size: the maximum number of records.
+        before: only records with a lower sequence number; None for the first page.
+        ids: only records with these ids; None for all.
+        filters: the conditions that a record's keys must all satisfy.
+        shift: starts the page this many records closer to the newest.
     """
 
     size: int
@@ -64,9 +65,9 @@ _sequence = attrgetter("sequence")
 
 
 class Collection:
-    """Records by id, each kept as the JSON bytes to send, so that a page is one join.
+    """Records by id, each stored as the JSON bytes to send, so that a page is one join.
 
-    Not safe to change from two threads at once: ``Organization`` holds the lock.
+    Not safe to change from two threads at once; ``Organization`` has a lock.
     """
 
     def __init__(self) -> None:
@@ -82,7 +83,7 @@ class Collection:
 
     @property
     def newest(self) -> int:
-        """A sequence number that every record is older than."""
+        """The next sequence number, which is higher than that of every record."""
         return self._next
 
     def ids(self) -> list[str]:
@@ -90,28 +91,28 @@ class Collection:
         return [entry.id for entry in self._order]
 
     def raw(self, record_id: str) -> bytes | None:
-        """The record's JSON, or None when there is no such record."""
+        """The record's JSON, or None if there is no such record."""
         entry = self._by_id.get(record_id)
         return entry.raw if entry else None
 
     def put(self, record_id: str, raw: bytes) -> None:
-        """Keeps a record: an existing one keeps its place, another becomes the newest.
+        """Stores a record: an existing one keeps its sequence number, a new one becomes the newest.
 
         Raises:
-            msgspec.DecodeError: ``raw`` is not JSON, however loosely read.
+            msgspec.DecodeError: ``raw`` is not JSON, even to a lenient decoder.
         """
-        known = self._by_id.get(record_id)
-        sequence = known.sequence if known else self._next
+        existing = self._by_id.get(record_id)
+        sequence = existing.sequence if existing else self._next
         entry = Entry(sequence, record_id, raw, _keys(raw))
         self._by_id[record_id] = entry
-        if known:
+        if existing:
             self._order[bisect_left(self._order, sequence, key=_sequence)] = entry
         else:
             self._order.append(entry)
             self._next += 1
 
     def delete(self, record_id: str) -> bytes | None:
-        """Removes a record and returns its JSON, or None when there is no such record."""
+        """Removes a record and returns its JSON, or None if there is no such record."""
         entry = self._by_id.pop(record_id, None)
         if entry is None:
             return None
@@ -119,38 +120,37 @@ class Collection:
         return entry.raw
 
     def page(self, query: Query) -> tuple[list[Entry], bool]:
-        """The newest records that fit, newest first, and whether there are more."""
-        source = self._order if query.ids is None else self._chosen(query.ids)
+        """The matching records of one page, newest first, and whether there are more."""
+        source = self._order if query.ids is None else self._with_ids(query.ids)
         before = self._next if query.before is None else query.before
         end = bisect_left(source, before, key=_sequence) + query.shift
         end = min(max(end, 0), len(source))
         found = (
             entry
             for entry in map(source.__getitem__, range(end - 1, -1, -1))
-            if all(fits(entry.keys) for fits in query.filters)
+            if all(matches(entry.keys) for matches in query.filters)
         )
         page = list(islice(found, query.size))
         return page, next(found, None) is not None
 
-    def _chosen(self, ids: Ids[str]) -> list[Entry]:
+    def _with_ids(self, ids: Ids[str]) -> list[Entry]:
         return sorted((self._by_id[one] for one in set(ids) & self._by_id.keys()), key=_sequence)
 
 
 def _keys(raw: bytes) -> Keys:
-    """The record's keys; none when it is JSON but no object."""
+    """The record's keys; none if it is JSON but not an object."""
     try:
         return _decoder.decode(raw)
     except msgspec.ValidationError:
         return Keys()
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        return _keys_of_odd_json(raw, error)
+        return _keys_of_lenient_json(raw, error)
 
 
-def _keys_of_odd_json(raw: bytes, error: Exception) -> Keys:
-    """What Python's own decoder reads, which takes half a surrogate pair and control characters.
+def _keys_of_lenient_json(raw: bytes, error: Exception) -> Keys:
+    """The keys as read by Python's decoder, which accepts lone surrogates and control characters.
 
-    It reads bytes that are not UTF-8 too, if they are replaced. What is nested deeper than it
-    goes has no keys.
+    Bytes that are not UTF-8 are replaced. JSON nested too deep for the decoder has no keys.
     """
     try:
         return msgspec.convert(json.loads(raw.decode(errors="replace"), strict=False), Keys)

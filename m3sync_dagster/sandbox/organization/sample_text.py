@@ -1,11 +1,11 @@
-"""The words of the sample: such as real customers have, and such as break naive code."""
+"""The texts of the sample records, including texts that incorrect code fails on."""
 
-# ruff: noqa: RUF001 - letters that look alike are what these texts are for
+# ruff: noqa: RUF001 - letters that look alike are intended here
 
 LONG_NAME = ("Consolidated International Holdings and Affiliated Operating Companies " * 3)[
     :199
 ] + "."
-"""As long as m3ter lets an account's name be: 200 characters."""
+"""200 characters, the maximum length of an account's name in m3ter."""
 
 ACCOUNT_NAMES = (
     "Northwind Traders",

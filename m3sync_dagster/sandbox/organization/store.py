@@ -1,44 +1,44 @@
-"""The organization: its collections, and the ways in which people and m3ter change a record."""
+"""The organization: its collections, and the changes that users and m3ter make to records."""
 
 import random
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, Self
-from uuid import UUID
+from typing import Self
 
 import msgspec
 
+from m3sync_dagster.sandbox.json_types import JsonObject
 from m3sync_dagster.sandbox.organization.collection import Collection, Entry, Query
+from m3sync_dagster.sandbox.organization.formats import decode_fields, random_uuid, utc_text
 from m3sync_dagster.sandbox.organization.sample_records import sample_records
 
 COLLECTIONS = ("users", "accounts", "contracts", "commitments", "balances", "bills")
-"""The record types by the last segment of their list endpoint, those referred to first."""
+"""The record types, by the last segment of their list path; parents before children."""
 
 _encoder = msgspec.json.Encoder(decimal_format="number")
 _decoder = msgspec.json.Decoder(float_hook=Decimal)
-_raw_fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 class UnknownRecordError(LookupError):
-    """There is no such record, or no such type of record."""
+    """The record or the record type does not exist."""
 
 
 class VersionConflictError(ValueError):
-    """An update named a version that is not the record's current one."""
+    """An update has another version than the record's current one."""
 
 
 class Organization:
     """An m3ter organization's users, accounts, contracts, commitments, balances and bills.
 
-    Every value is kept as the JSON text that was put in, so that no number is ever reformatted.
-    In what is put in, a ``Decimal`` becomes a JSON number with exactly its digits and a
-    ``msgspec.Raw`` is taken as it is. Safe to use while a server in another thread serves it.
+    Every value is stored as its JSON text, so that no number is reformatted. In new values, a
+    ``Decimal`` becomes a JSON number with exactly its digits, and a ``msgspec.Raw`` is stored
+    unchanged. It can be used while a server in another thread serves it.
 
     Args:
-        seed: what the new ids, and the choice of ``change_some``, come from.
-        clock: the time that is stamped on what changes.
+        seed: the seed for new ids and for the choice of ``change_some``.
+        clock: gives the modification time of changed records.
     """
 
     def __init__(self, seed: int = 1, clock: Callable[[], datetime] | None = None) -> None:
@@ -49,7 +49,7 @@ class Organization:
 
     @classmethod
     def sample(cls, seed: int = 1) -> Self:
-        """The organization that the demo shows: small, and awkward wherever real data is."""
+        """The organization of the demo: small, with the difficult values of real data."""
         return cls.generate(120, contracts=160, commitments=140, balances=180, bills=150, seed=seed)
 
     @classmethod
@@ -63,7 +63,7 @@ class Organization:
         bills: int = 0,
         seed: int = 1,
     ) -> Self:
-        """An organization of this size, with six users; the same seed, the same records."""
+        """An organization of this size, with six users; the same seed gives the same records."""
         organization = cls(seed)
         sizes = {
             "users": 6,
@@ -78,7 +78,7 @@ class Organization:
         return organization
 
     def count(self, entity: str) -> int:
-        """How many records of a type there are."""
+        """The number of records of a type."""
         return len(self._collection(entity))
 
     def ids(self, entity: str) -> list[str]:
@@ -87,28 +87,28 @@ class Organization:
             return self._collection(entity).ids()
 
     def raw(self, entity: str, record_id: str) -> bytes:
-        """A record as the JSON that goes over the wire.
+        """A record as JSON.
 
         Raises:
-            UnknownRecordError: there is none.
+            UnknownRecordError: there is no such record.
         """
         raw = self._collection(entity).raw(record_id)
         if raw is None:
             raise UnknownRecordError(f"There is no record {record_id} in {entity}.")
         return raw
 
-    def get(self, entity: str, record_id: str) -> dict[str, Any]:
+    def get(self, entity: str, record_id: str) -> JsonObject:
         """A record, with its fractional numbers as ``Decimal``."""
-        record: dict[str, Any] = _decoder.decode(self.raw(entity, record_id))
+        record: JsonObject = _decoder.decode(self.raw(entity, record_id))
         return record
 
     def page(self, entity: str, query: Query) -> tuple[list[Entry], bool]:
-        """The newest records that fit, newest first, and whether there are more."""
+        """The matching records of one page, newest first, and whether there are more."""
         with self._lock:
             return self._collection(entity).page(query)
 
     def newest(self, entity: str) -> int:
-        """The ``before`` with which paging starts."""
+        """The ``before`` of a first page."""
         return self._collection(entity).newest
 
     def add(self, entity: str, /, **fields: object) -> str:
@@ -127,12 +127,12 @@ class Organization:
             record = self._fields(entity, record_id)
             self._write(entity, record_id, record | fields, self._version(record) + 1)
 
-    def update(self, entity: str, record_id: str, fields: dict[str, Any]) -> None:
-        """Replaces a record as m3ter's PUT does: what is not named is gone.
+    def update(self, entity: str, record_id: str, fields: JsonObject) -> None:
+        """Replaces a record as m3ter's PUT does: fields that are not given are removed.
 
         Raises:
             UnknownRecordError: there is no such record.
-            VersionConflictError: ``fields`` names no version, or another than the current one.
+            VersionConflictError: ``fields`` has no version, or not the current one.
         """
         with self._lock:
             current = self._fields(entity, record_id)
@@ -146,7 +146,7 @@ class Organization:
         """Deletes a record and returns it.
 
         Raises:
-            UnknownRecordError: there is none.
+            UnknownRecordError: there is no such record.
         """
         with self._lock:
             raw = self.raw(entity, record_id)
@@ -154,22 +154,22 @@ class Organization:
             return raw
 
     def transact(self, balance_id: str, amount: Decimal) -> None:
-        """Moves a balance's amount as a transaction does: neither version nor time follow."""
+        """Changes a balance's amount as a transaction does; version and time do not change."""
         with self._lock:
             current = self.get("balances", balance_id).get("amount") or 0
             self.merge("balances", balance_id, {"amount": Decimal(current) + amount})
 
-    def merge(self, entity: str, record_id: str, fields: dict[str, Any]) -> None:
+    def merge(self, entity: str, record_id: str, fields: JsonObject) -> None:
         """Sets fields of a record and nothing else, not even its version."""
         with self._lock:
             record = self._fields(entity, record_id) | fields
             self._collection(entity).put(record_id, _encoder.encode(record))
 
     def put_raw(self, entity: str, record_id: str, raw: bytes) -> None:
-        """Makes any JSON the record under this id, sound or not; lists serve it as it is.
+        """Stores any JSON as the record with this id; lists return it unchanged.
 
         Raises:
-            msgspec.DecodeError: ``raw`` is not JSON, however loosely read.
+            msgspec.DecodeError: ``raw`` is not JSON, even to a lenient decoder.
         """
         with self._lock:
             self._collection(entity).put(record_id, raw)
@@ -180,12 +180,14 @@ class Organization:
             ids = self.ids(entity)
             chosen = self._random.sample(ids, round(share * len(ids)))
             for record_id in chosen:
-                self.change(entity, record_id, **_touch(entity, self.get(entity, record_id)))
+                self.change(
+                    entity, record_id, **_sample_change(entity, self.get(entity, record_id))
+                )
             return chosen
 
     def new_id(self) -> str:
-        """A UUID that no record has yet."""
-        return str(UUID(int=self._random.getrandbits(128), version=4))
+        """A random UUID."""
+        return random_uuid(self._random)
 
     def _collection(self, entity: str) -> Collection:
         try:
@@ -193,30 +195,29 @@ class Organization:
         except KeyError:
             raise UnknownRecordError(f"There are no {entity}, only {COLLECTIONS}.") from None
 
-    def _fields(self, entity: str, record_id: str) -> dict[str, Any]:
-        return dict(_raw_fields.decode(self.raw(entity, record_id)))
+    def _fields(self, entity: str, record_id: str) -> JsonObject:
+        return dict(decode_fields(self.raw(entity, record_id)))
 
-    def _write(self, entity: str, record_id: str, record: dict[str, Any], version: int) -> None:
+    def _write(self, entity: str, record_id: str, record: JsonObject, version: int) -> None:
         modified = {"version": version, "dtLastModified": self._now()}
         raw = _encoder.encode(record | modified)
         self._collection(entity).put(record_id, raw)
 
-    def _version(self, record: dict[str, Any]) -> int:
+    def _version(self, record: JsonObject) -> int:
         raw = record.get("version", 0)
         version = msgspec.json.decode(raw) if isinstance(raw, msgspec.Raw) else raw
         return version if isinstance(version, int) else 0
 
     def _now(self) -> str:
-        now = self._clock().astimezone(UTC)
-        return now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return utc_text(self._clock().astimezone(UTC))
 
     def _author(self) -> dict[str, str]:
         users = self._collections["users"].ids()
         return {"createdBy": users[0], "lastModifiedBy": users[0]} if users else {}
 
 
-def _touch(entity: str, record: dict[str, Any]) -> dict[str, object]:
-    """A change such as any day brings to a record of this type."""
+def _sample_change(entity: str, record: JsonObject) -> dict[str, object]:
+    """A typical change of a record of this type."""
     cent = Decimal("0.01")
     match entity:
         case "commitments":
