@@ -1,1 +1,1 @@
-"""Stand-ins for m3ter and Salesforce, and a sample organization to serve."""
+"""Sandbox servers for m3ter and Salesforce, and a sample organization."""

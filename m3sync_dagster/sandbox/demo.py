@@ -1,4 +1,4 @@
-"""The sample organization and an empty Salesforce org, served together, and a day's changes."""
+"""Serves the sample organization and an empty Salesforce org, and makes sample changes."""
 
 import random
 from collections.abc import Iterator
@@ -17,22 +17,22 @@ DEFS = Path(__file__).parent / "defs"
 INTEGRATION = "acme"
 """The name of the demo's integration."""
 START = "M3SYNC_DEMO_START"
-"""The environment variable from which the integration takes its first hour."""
+"""The environment variable with the integration's first hour."""
 PAUSE = 30.0
-"""Seconds between two rounds of changes."""
+"""Seconds between two sets of changes."""
 
 _SUFFIXES = (" Ltd", " GmbH", " & Söhne", ' "Nord"', ", Inc.")
 
 
 @dataclass(frozen=True, slots=True)
 class Sandbox:
-    """The two stand-ins, while they run.
+    """The two sandbox servers, while they run.
 
     Args:
-        organization: what the stand-in for m3ter serves; it may be changed meanwhile.
-        m3ter_url, salesforce_url: where they answer.
-        environment: the environment variables that open both, under the names that credentials
-            read where their YAML names no others.
+        organization: the organization that the m3ter sandbox serves; it can be changed meanwhile.
+        m3ter_url, salesforce_url: their base URLs.
+        environment: the environment variables with the URLs and credentials of both, under the
+            names that credentials read by default.
     """
 
     organization: Organization
@@ -45,46 +45,46 @@ class Sandbox:
 def serving(
     organization: Organization, *, m3ter_port: int = 0, salesforce_port: int = 0
 ) -> Iterator[Sandbox]:
-    """Serve an organization and an empty Salesforce org for as long as the block lasts.
+    """Serve an organization and an empty Salesforce org while the block runs.
 
     Args:
-        organization: m3ter's side.
-        m3ter_port: where m3ter's stand-in listens; 0 takes a free port.
-        salesforce_port: the same for Salesforce's.
+        organization: the m3ter organization.
+        m3ter_port: the port of the m3ter sandbox; 0 for a free one.
+        salesforce_port: the port of the Salesforce sandbox; 0 for a free one.
 
     Raises:
-        OSError: a port is taken.
+        OSError: a port is in use.
     """
-    opens_m3ter, opens_salesforce = m3ter.Credentials(), salesforce.Credentials()
+    m3ter_credentials, salesforce_credentials = m3ter.Credentials(), salesforce.Credentials()
     with (
-        running(m3ter.create_app(organization, opens_m3ter), port=m3ter_port) as m3ter_url,
+        running(m3ter.create_app(organization, m3ter_credentials), port=m3ter_port) as m3ter_url,
         running(
-            salesforce.create_app(credentials=opens_salesforce), port=salesforce_port
+            salesforce.create_app(credentials=salesforce_credentials), port=salesforce_port
         ) as salesforce_url,
     ):
         environment = {
             "M3TER_BASE_URL": m3ter_url,
-            "M3TER_ORG_ID": opens_m3ter.organization_id,
-            "M3TER_API_KEY": opens_m3ter.access_key_id,
-            "M3TER_API_SECRET": opens_m3ter.api_secret,
+            "M3TER_ORG_ID": m3ter_credentials.organization_id,
+            "M3TER_API_KEY": m3ter_credentials.access_key_id,
+            "M3TER_API_SECRET": m3ter_credentials.api_secret,
             "SALESFORCE_LOGIN_URL": salesforce_url,
-            "SALESFORCE_CLIENT_ID": opens_salesforce.client_id,
-            "SALESFORCE_CLIENT_SECRET": opens_salesforce.client_secret,
+            "SALESFORCE_CLIENT_ID": salesforce_credentials.client_id,
+            "SALESFORCE_CLIENT_SECRET": salesforce_credentials.client_secret,
         }
         yield Sandbox(organization, m3ter_url, salesforce_url, environment)
 
 
 def live(organization: Organization, stop: Event, pause: float = PAUSE) -> None:
-    """Change a few records now and then, as any day does, until told to stop."""
-    chance = random.Random(7)  # noqa: S311 - sample data
+    """Change a few records at each interval until ``stop`` is set."""
+    rng = random.Random(7)  # noqa: S311 - sample data
     while not stop.wait(pause):
-        change(organization, chance)
+        change(organization, rng)
 
 
-def change(organization: Organization, chance: random.Random) -> None:
-    """Draw three balances down, which m3ter gives no new version for, and rename an account."""
-    for balance in chance.sample(organization.ids("balances"), 3):
-        organization.transact(balance, Decimal(-chance.randint(1, 5_000)) / 100)
-    account = chance.choice(organization.ids("accounts"))
+def change(organization: Organization, rng: random.Random) -> None:
+    """Draw down three balances, which keeps their version in m3ter, and rename an account."""
+    for balance in rng.sample(organization.ids("balances"), 3):
+        organization.transact(balance, Decimal(-rng.randint(1, 5_000)) / 100)
+    account = rng.choice(organization.ids("accounts"))
     first = str(organization.get("accounts", account).get("name") or "Acme").split()[0]
-    organization.change("accounts", account, name=first + chance.choice(_SUFFIXES))
+    organization.change("accounts", account, name=first + rng.choice(_SUFFIXES))

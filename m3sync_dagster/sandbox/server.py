@@ -1,27 +1,37 @@
-"""Serves a sandbox application over HTTP from a thread of this process."""
+"""Serves an ASGI application over HTTP from a thread of this process."""
 
 import asyncio
 import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import cast
 
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 DROP = "m3sync.sandbox.drop"
-"""The key in an ASGI scope's ``extensions`` of a call that cuts the client's connection."""
+"""The key, in an ASGI scope's ``extensions``, of a function that closes the connection at once."""
+
+
+async def drop_connection(scope: Scope, receive: Receive) -> None:
+    """Closes the connection without completing the response.
+
+    It returns when the server has noticed; otherwise uvicorn would report an incomplete response.
+    """
+    scope["extensions"][DROP]()
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 class SandboxProtocol(H11Protocol):
-    """uvicorn's HTTP/1.1 that lets the application cut a connection, as a dying server would."""
+    """uvicorn's HTTP/1.1; its applications can close a connection, as a crash would."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Puts the connection's ``abort`` into the scope of each of its requests."""
+        """Adds the connection's ``abort`` to the scope of each of its requests."""
         super().connection_made(transport)
-        inner: Any = self.app
+        inner = cast(ASGIApp, self.app)
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
             scope.setdefault("extensions", {})[DROP] = transport.abort
@@ -31,46 +41,46 @@ class SandboxProtocol(H11Protocol):
 
 
 class _Server(uvicorn.Server):
-    """A server that says when it serves, or that it never will."""
+    """A server that signals when it has started, or has failed to start."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
-        self.settled = threading.Event()
+        self.start_finished = threading.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        self.settled.set()
+        self.start_finished.set()
 
     def serve_on(self, listener: socket.socket) -> None:
         try:
-            # uvicorn leaves its own way where the application does not start.
+            # uvicorn raises SystemExit if the application does not start.
             with suppress(SystemExit):
                 self.run([listener])
         finally:
-            self.settled.set()
+            self.start_finished.set()
 
 
 @contextmanager
 def running(app: ASGIApp, host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
-    """Serves ``app`` for as long as the block lasts.
+    """Serves ``app`` while the block runs.
 
     Args:
         app: the ASGI application.
         host: the address to listen on.
-        port: the port; 0 takes a free one.
+        port: the port; 0 for a free one.
 
     Yields:
-        The base URL, such as ``http://127.0.0.1:41234``, once it answers.
+        The base URL, such as ``http://127.0.0.1:41234``, once the server accepts requests.
 
     Raises:
-        OSError: the port is taken.
+        OSError: the port is in use.
         RuntimeError: the application did not start.
     """
     with socket.create_server((host, port), backlog=256) as listener:
         server = _Server(_config(app))
         thread = threading.Thread(target=server.serve_on, args=(listener,), daemon=True)
         thread.start()
-        server.settled.wait()
+        server.start_finished.wait()
         if not server.started:
             thread.join()
             raise RuntimeError("The sandbox server did not start.")
@@ -82,7 +92,7 @@ def running(app: ASGIApp, host: str = "127.0.0.1", port: int = 0) -> Iterator[st
 
 
 def _config(app: ASGIApp) -> uvicorn.Config:
-    """No logs of its own, long-lived connections, and no client that holds up the stop for long."""
+    """No logs, long-lived connections, and a stop that waits at most 5 seconds for clients."""
     return uvicorn.Config(
         app,
         http=SandboxProtocol,

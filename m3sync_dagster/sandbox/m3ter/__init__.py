@@ -1,7 +1,8 @@
-"""A stand-in for m3ter's Config API, to run and test against without an m3ter organization.
+"""A sandbox of m3ter's Config API, to run and test the sync without an m3ter organization.
 
-It serves what the sync and the setup wizard read, lets records be changed between runs, and
-misbehaves on demand. Source: m3ter's OpenAPI description and its guide 'Config API Limits'.
+It serves the routes that the sync reads. Its control endpoints change records and add fault rules.
+
+Source: m3ter's OpenAPI description and its guide 'Config API Limits'.
 """
 
 from m3sync_dagster.sandbox.m3ter.app import create_app

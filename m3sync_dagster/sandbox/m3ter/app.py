@@ -1,4 +1,4 @@
-"""The server put together: m3ter's own routes, and beside them those that steer the sandbox."""
+"""The m3ter sandbox as an ASGI application: m3ter's routes and the control endpoints."""
 
 import time
 from collections.abc import Callable
@@ -7,9 +7,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import Mount, Route
 
-from m3sync_dagster.sandbox.m3ter import control_endpoints as control
-from m3sync_dagster.sandbox.m3ter import list_endpoints as listing
-from m3sync_dagster.sandbox.m3ter import record_endpoints as records
+from m3sync_dagster.sandbox.m3ter import control_endpoints, list_endpoints, record_endpoints
 from m3sync_dagster.sandbox.m3ter.call_log import CallLog, CallRecorder
 from m3sync_dagster.sandbox.m3ter.errors import EXCEPTION_HANDLERS
 from m3sync_dagster.sandbox.m3ter.faults import FaultInjection, Faults
@@ -25,14 +23,14 @@ def create_app(
     requests_per_second: int | None = 50,
     clock: Callable[[], float] = time.monotonic,
 ) -> Starlette:
-    """A server for one organization.
+    """An application for one organization.
 
     Args:
-        organization: what it serves; it may be changed while the server runs.
-        credentials: the one access key that gets tokens.
-        requests_per_second: m3ter allows 50 to an organization (guide 'Config API Limits');
+        organization: the organization to serve; it can be changed while the server runs.
+        credentials: the only access key that gets tokens.
+        requests_per_second: m3ter allows 50 per organization (guide 'Config API Limits');
             None for no limit.
-        clock: seconds, for the limit and for the life of tokens.
+        clock: gives seconds, for the limit and for the expiry of tokens.
     """
     tokens, faults, calls = Tokens(clock), Faults(), CallLog()
     middleware = [Middleware(CallRecorder, calls)]
@@ -44,7 +42,7 @@ def create_app(
     ]
     app = Starlette(
         routes=[
-            Mount("/sandbox", routes=control.ROUTES),
+            Mount("/sandbox", routes=control_endpoints.ROUTES),
             Mount("/", routes=_api_routes(), middleware=middleware),
         ],
         exception_handlers=EXCEPTION_HANDLERS,
@@ -60,12 +58,12 @@ def _api_routes() -> list[Route]:
         Route("/oauth/token", issue_token, methods=["POST"]),
         Route(
             "/organizations/{org}/balances/{id}/transactions",
-            records.create_transaction,
+            record_endpoints.create_transaction,
             methods=["POST"],
         ),
-        Route(records_path, listing.list_records, methods=["GET"]),
-        Route(records_path, records.create_record, methods=["POST"]),
-        Route(f"{records_path}/{{id}}", records.get_record, methods=["GET"]),
-        Route(f"{records_path}/{{id}}", records.update_record, methods=["PUT"]),
-        Route(f"{records_path}/{{id}}", records.delete_record, methods=["DELETE"]),
+        Route(records_path, list_endpoints.list_records, methods=["GET"]),
+        Route(records_path, record_endpoints.create_record, methods=["POST"]),
+        Route(f"{records_path}/{{id}}", record_endpoints.get_record, methods=["GET"]),
+        Route(f"{records_path}/{{id}}", record_endpoints.update_record, methods=["PUT"]),
+        Route(f"{records_path}/{{id}}", record_endpoints.delete_record, methods=["DELETE"]),
     ]

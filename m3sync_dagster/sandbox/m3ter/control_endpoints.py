@@ -1,4 +1,4 @@
-"""The routes under ``/sandbox``: they steer the sandbox, need no token and are never limited."""
+"""The control endpoints under ``/sandbox``: they need no token and have no rate limit."""
 
 import msgspec
 from starlette.requests import Request
@@ -7,10 +7,9 @@ from starlette.routing import Route
 
 from m3sync_dagster.sandbox.m3ter.faults import Fault
 from m3sync_dagster.sandbox.m3ter.record_endpoints import json_response
-from m3sync_dagster.sandbox.organization import Organization
+from m3sync_dagster.sandbox.organization import Organization, decode_fields
 
 _fault = msgspec.json.Decoder(Fault)
-_fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 async def list_calls(request: Request) -> Response:
@@ -19,40 +18,40 @@ async def list_calls(request: Request) -> Response:
 
 
 async def clear_calls(request: Request) -> Response:
-    """Forgets the calls."""
+    """Deletes the list of calls."""
     request.app.state.calls.clear()
     return Response(status_code=204)
 
 
 async def add_fault(request: Request) -> Response:
-    """Adds a rule, as ``faults.Fault`` describes it."""
+    """Adds a fault rule; see ``faults.Fault``."""
     request.app.state.faults.add(_fault.decode(await request.body()))
     return Response(status_code=204)
 
 
 async def clear_faults(request: Request) -> Response:
-    """Removes all rules."""
+    """Removes all fault rules."""
     request.app.state.faults.clear()
     return Response(status_code=204)
 
 
 async def get_record(request: Request) -> Response:
-    """A record as it is kept."""
+    """A record as it is stored."""
     organization, entity, record_id = _target(request)
     return json_response(organization.raw(entity, record_id))
 
 
 async def replace_record(request: Request) -> Response:
-    """Makes the body, which may be any JSON, the record; it is served verbatim."""
+    """Replaces the record with the body, which can be any JSON; it is served verbatim."""
     organization, entity, record_id = _target(request)
     organization.put_raw(entity, record_id, await request.body())
     return await get_record(request)
 
 
 async def merge_record(request: Request) -> Response:
-    """Sets the body's fields, verbatim, and leaves the others, even the version, alone."""
+    """Sets the body's fields, verbatim; all others, even the version, stay unchanged."""
     organization, entity, record_id = _target(request)
-    organization.merge(entity, record_id, _fields.decode(await request.body()))
+    organization.merge(entity, record_id, decode_fields(await request.body()))
     return await get_record(request)
 
 

@@ -1,4 +1,4 @@
-"""Errors as m3ter answers them: a status and a JSON object with a ``message``.
+"""Error responses as m3ter sends them: a status and a JSON object with a ``message``.
 
 Source: m3ter's OpenAPI description, response ``Error``.
 """
@@ -13,7 +13,7 @@ from m3sync_dagster.sandbox.organization import UnknownRecordError, VersionConfl
 
 
 def _http_error(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)  # noqa: S101 - it is registered for nothing else
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for this type only
     return JSONResponse({"message": error.detail}, error.status_code, error.headers)
 
 
@@ -35,4 +35,4 @@ EXCEPTION_HANDLERS: dict[type[Exception] | int, ExceptionHandler] = {
     VersionConflictError: _conflict,
     msgspec.DecodeError: _bad_request,
 }
-"""What each exception that a handler raises becomes."""
+"""The error response for each exception that an endpoint raises."""

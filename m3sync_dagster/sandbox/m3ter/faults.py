@@ -1,74 +1,75 @@
-"""Misbehaviour on demand: rules that make calls fail as the real world does.
+"""Fault rules: errors and changed results that a test makes the sandbox return.
 
-A rule matches calls by method and path, lets the first few through, and then acts on some of them.
-Rules act in the order in which they were added, until one of them answers.
+A rule matches calls by method and path. It ignores the first matching calls (``after``), then
+applies to the next ones (``times``). Rules apply in the order in which they were added, until one
+of them responds to the call.
 """
 
 import asyncio
 import threading
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any
 
 import msgspec
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from m3sync_dagster.sandbox.json_types import Json
 from m3sync_dagster.sandbox.m3ter.token_auth import Tokens
 from m3sync_dagster.sandbox.organization import Organization
-from m3sync_dagster.sandbox.server import DROP
+from m3sync_dagster.sandbox.server import drop_connection
 
 _SCOPE_KEY = "sandbox.paging"
 
 
 class Action(msgspec.Struct, forbid_unknown_fields=True, tag_field="kind", tag=str.lower):
-    """What a rule does; its name in JSON is the class's name in small letters."""
+    """What a rule does; its ``kind`` in JSON is the class's name in lower case."""
 
 
 class Respond(Action):
-    """Answers with this status, headers and body; a body that is a string is sent verbatim."""
+    """Responds with this status, headers and body; a body that is a string is sent verbatim."""
 
     status: int
-    body: Any = msgspec.field(default_factory=lambda: {"message": "A fault of the sandbox."})
+    body: Json = msgspec.field(default_factory=lambda: {"message": "A fault of the sandbox."})
     headers: dict[str, str] = {}
 
 
 class Drop(Action):
-    """Closes the connection in the middle of the answer's body."""
+    """Closes the connection in the middle of the response's body."""
 
 
 class Delay(Action):
-    """Waits this many seconds before going on."""
+    """Waits this many seconds before the call is processed."""
 
     seconds: float
 
 
 class Revoke(Action):
-    """Makes all tokens invalid, so that this call gets 401, and others until a new token."""
+    """Makes all tokens invalid: this and all further calls get 401 until a new token is issued."""
 
 
 class Empty(Action):
-    """Answers a list with no records and a nextToken that goes on from the same place."""
+    """Returns a page without records, and a ``nextToken`` that continues at the same position."""
 
 
 class Shift(Action):
-    """Starts a page this many records too early (they come twice) or, if negative, too late.
+    """Starts a page this many records too early (they are repeated) or, if negative, too late.
 
-    This is what happens to paging by offset when records are created or deleted meanwhile.
+    This happens in paging by offset when records are created or deleted between two pages.
     """
 
     records: int
 
 
 class Insert(Action):
-    """Creates a record before the call is answered."""
+    """Creates a record before the call is processed."""
 
     entity: str
     fields: dict[str, msgspec.Raw]
 
 
 class Remove(Action):
-    """Deletes a record before the call is answered."""
+    """Deletes a record before the call is processed."""
 
     entity: str
     id: str
@@ -78,11 +79,11 @@ class Fault(msgspec.Struct, forbid_unknown_fields=True):
     """A rule.
 
     Args:
-        action: what to do.
-        method: the HTTP method it is for, or ``*``.
-        path: a pattern for the path, in which ``*`` stands for any characters.
-        after: how many matching calls to let through first.
-        times: how many matching calls to act on then; None for all.
+        action: what the rule does.
+        method: the HTTP method, or ``*``.
+        path: a pattern for the path, in which ``*`` matches any characters.
+        after: how many matching calls to ignore first.
+        times: how many matching calls to apply to after that; None for all.
     """
 
     action: Respond | Drop | Delay | Revoke | Empty | Shift | Insert | Remove
@@ -91,8 +92,8 @@ class Fault(msgspec.Struct, forbid_unknown_fields=True):
     after: int = 0
     times: int | None = 1
 
-    def strikes(self, method: str, path: str) -> bool:
-        """Whether to act on this call; counts it."""
+    def applies(self, method: str, path: str) -> bool:
+        """Whether the rule applies to this call; counts it."""
         if not (fnmatchcase(method, self.method) and fnmatchcase(path, self.path)):
             return False
         if self.after > 0:
@@ -104,14 +105,14 @@ class Fault(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Faults:
-    """The rules in force."""
+    """The active rules."""
 
     def __init__(self) -> None:
         self._faults: list[Fault] = []
         self._lock = threading.Lock()
 
     def add(self, fault: Fault) -> None:
-        """Adds a rule behind the others."""
+        """Adds a rule after the others."""
         with self._lock:
             self._faults.append(fault)
 
@@ -120,34 +121,34 @@ class Faults:
         with self._lock:
             self._faults.clear()
 
-    def striking(self, method: str, path: str) -> list[Fault]:
-        """The rules that act on a call, up to the first that answers it; they have counted it."""
-        struck = []
+    def applicable(self, method: str, path: str) -> list[Fault]:
+        """The rules that apply to a call, up to the first that responds to it; they count it."""
+        applicable = []
         with self._lock:
             for fault in self._faults:
-                if fault.strikes(method, path):
-                    struck.append(fault)
+                if fault.applies(method, path):
+                    applicable.append(fault)
                     if isinstance(fault.action, Respond | Drop):
                         break
-        return struck
+        return applicable
 
 
 @dataclass
 class PagingFault:
-    """What is wrong with the page that a call asks for."""
+    """The faults of the page that a call requests."""
 
     empty: bool = False
     shift: int = 0
 
 
 def paging_fault(scope: Scope) -> PagingFault:
-    """What the rules put wrong with the page that this call asks for."""
+    """The faults that the rules set for the page that this call requests."""
     fault: PagingFault = scope.setdefault(_SCOPE_KEY, PagingFault())
     return fault
 
 
 class FaultInjection:
-    """Applies the rules to the calls that pass through."""
+    """Middleware that applies the fault rules."""
 
     def __init__(
         self, app: ASGIApp, faults: Faults, organization: Organization, tokens: Tokens
@@ -158,12 +159,12 @@ class FaultInjection:
         self._tokens = tokens
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers the call itself if a rule says so; otherwise passes it on."""
-        struck = self._faults.striking(scope["method"], scope["path"])
-        for fault in struck:
+        """Responds to the call if a rule says so; otherwise passes it on."""
+        applicable = self._faults.applicable(scope["method"], scope["path"])
+        for fault in applicable:
             match fault.action:
-                case Respond() as answer:
-                    await _response(answer)(scope, receive, send)
+                case Respond() as action:
+                    await _response(action)(scope, receive, send)
                     return
                 case Drop():
                     await _drop(scope, receive, send)
@@ -175,7 +176,7 @@ class FaultInjection:
         await self._app(scope, receive, send)
 
     def _prepare(self, action: Action, scope: Scope) -> None:
-        """Changes what the call will find."""
+        """Makes the rule's change before the call is processed."""
         match action:
             case Revoke():
                 self._tokens.revoke_all()
@@ -189,17 +190,15 @@ class FaultInjection:
                 self._organization.remove(entity, record_id)
 
 
-def _response(answer: Respond) -> Response:
-    text = answer.body if isinstance(answer.body, str) else msgspec.json.encode(answer.body)
-    headers = {"content-type": "application/json", **answer.headers}
-    return Response(text, answer.status, headers)
+def _response(action: Respond) -> Response:
+    text = action.body if isinstance(action.body, str) else msgspec.json.encode(action.body)
+    headers = {"content-type": "application/json", **action.headers}
+    return Response(text, action.status, headers)
 
 
 async def _drop(scope: Scope, receive: Receive, send: Send) -> None:
-    """Promises more bytes than it sends, and cuts the connection."""
+    """Announces more bytes than it sends, and closes the connection."""
     headers = [(b"content-type", b"application/json"), (b"content-length", b"1000000")]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": b'{"data":[', "more_body": True})
-    scope["extensions"][DROP]()
-    while (await receive())["type"] != "http.disconnect":
-        pass  # uvicorn would report an unfinished answer if this returned before the client is gone
+    await drop_connection(scope, receive)

@@ -1,4 +1,4 @@
-"""The query parameters that narrow a list.
+"""The query parameters that filter a list.
 
 Source: m3ter's OpenAPI description, the parameters of ``ListAccounts``, ``ListContracts``,
 ``ListCommitments``, ``ListBalances`` and ``ListBills``.
@@ -6,7 +6,6 @@ Source: m3ter's OpenAPI description, the parameters of ``ListAccounts``, ``ListC
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Any
 
 from starlette.datastructures import QueryParams
 from starlette.exceptions import HTTPException
@@ -14,20 +13,20 @@ from starlette.exceptions import HTTPException
 from m3sync_dagster.sandbox.organization import Filter, Keys
 
 
-def chosen(query: QueryParams, name: str) -> frozenset[str] | None:
-    """An array parameter, given by repeating it or as one text with commas; None if not given."""
-    given = [one for text in query.getlist(name) for one in text.split(",") if one]
-    return frozenset(given) or None
+def array_parameter(query: QueryParams, name: str) -> frozenset[str] | None:
+    """An array parameter, repeated or separated by commas; None if it is not given."""
+    values = [one for text in query.getlist(name) for one in text.split(",") if one]
+    return frozenset(values) or None
 
 
 def filters(query: QueryParams, names: Iterable[str]) -> list[Filter]:
-    """What a record's keys must satisfy, for those of the named parameters that are given.
+    """The conditions on a record's keys, for those of the named parameters that are given.
 
     Raises:
-        HTTPException: a date is none (400).
+        HTTPException: a date is not valid (400).
     """
     found = [_FILTERS[name](query[name]) for name in names if name in _FILTERS and name in query]
-    codes = chosen(query, "codes") if "codes" in names else None
+    codes = array_parameter(query, "codes") if "codes" in names else None
     return found if codes is None else [*found, lambda keys: keys.code in codes]
 
 
@@ -36,7 +35,7 @@ def _account(value: str) -> Filter:
 
 
 def _contract(value: str) -> Filter:
-    """An empty value asks for the records that have no contract."""
+    """An empty value selects the records without a contract."""
     return lambda keys: (keys.contract_id or "") == value
 
 
@@ -45,24 +44,24 @@ def _product(value: str) -> Filter:
 
 
 def _active_on(value: str) -> Filter:
-    day = _given_instant(value)
+    day = _parse_instant(value)
     return lambda keys: (
         _at_or_before(_instant(keys.start_date), day) and _before(day, _instant(keys.end_date))
     )
 
 
 def _ends_from(value: str) -> Filter:
-    limit = _given_instant(value)
+    limit = _parse_instant(value)
     return lambda keys: _at_or_before(limit, _end(keys))
 
 
 def _ends_before(value: str) -> Filter:
-    limit = _given_instant(value)
+    limit = _parse_instant(value)
     return lambda keys: _before(_end(keys), limit)
 
 
 def _locked(value: str) -> Filter:
-    """``false`` leaves locked bills out; ``true`` shows them beside the others."""
+    """``false`` excludes locked bills; ``true`` includes them."""
     return lambda keys: value == "true" or keys.locked is not True
 
 
@@ -83,7 +82,7 @@ _FILTERS = {
 
 
 def _end(keys: Keys) -> datetime | None:
-    """A balance that can be rolled over ends with its rollover."""
+    """A balance with a rollover amount ends at its rollover end date."""
     return _instant(keys.rollover_end_date if keys.rollover_amount else keys.end_date)
 
 
@@ -95,17 +94,17 @@ def _at_or_before(first: datetime | None, second: datetime | None) -> bool:
     return first is not None and second is not None and first <= second
 
 
-def _given_instant(value: str) -> datetime:
+def _parse_instant(value: str) -> datetime:
     instant = _instant(value)
     if instant is None:
         raise HTTPException(400, f"{value} is not an ISO 8601 date.")
     return instant
 
 
-def _instant(value: Any) -> datetime | None:  # noqa: ANN401 - a record may hold anything
+def _instant(value: object) -> datetime | None:
     """An ISO 8601 date or date-time; one without an offset is in UTC. None if it is neither."""
     try:
-        instant = datetime.fromisoformat(value)
-    except (TypeError, ValueError):
+        instant = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
         return None
-    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+    return instant.replace(tzinfo=instant.tzinfo or UTC) if instant else None

@@ -1,4 +1,4 @@
-"""``GET /organizations/{org}/{entity}``: pages of records, the newest created first.
+"""``GET /organizations/{org}/{entity}``: pages of records, newest first.
 
 Source: m3ter's API reference, 'Pagination': each ``nextToken`` leads to older records, and the
 last page has none.
@@ -13,17 +13,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from m3sync_dagster.sandbox.m3ter.faults import paging_fault
-from m3sync_dagster.sandbox.m3ter.filters import chosen, filters
+from m3sync_dagster.sandbox.m3ter.filters import array_parameter, filters
 from m3sync_dagster.sandbox.m3ter.openapi_rules import rules_of
-from m3sync_dagster.sandbox.organization import Organization, Query
+from m3sync_dagster.sandbox.organization import Organization, Query, decode_fields
 
-_fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 DEFAULT_PAGE_SIZE = 100
-"""m3ter documents none for its lists."""
+"""m3ter does not document a default for its lists."""
 
 
 async def list_records(request: Request) -> Response:
-    """One page of the records that fit the query's filters."""
+    """One page of the records that match the query's filters."""
     organization: Organization = request.app.state.organization
     entity, query = request.path_params["entity"], request.query_params
     rules, fault = rules_of(entity), paging_fault(request.scope)
@@ -31,32 +30,32 @@ async def list_records(request: Request) -> Response:
     before = _position(query.get("nextToken"))
     if fault.empty:
         return _page([], before or organization.newest(entity))
-    narrowed = tuple(filters(query, rules.filters))
-    wanted = Query(size, before, chosen(query, "ids"), narrowed, fault.shift)
-    entries, more = organization.page(entity, wanted)
-    hidden = [
+    conditions = tuple(filters(query, rules.filters))
+    page = Query(size, before, array_parameter(query, "ids"), conditions, fault.shift)
+    entries, more = organization.page(entity, page)
+    excluded = [
         one.field
-        for one in rules.left_out
+        for one in rules.excluded
         if query.get(one.parameter, one.default).lower() == one.value
     ]
-    raws = [_without(entry.raw, hidden) if hidden else entry.raw for entry in entries]
+    raws = [_without(entry.raw, excluded) if excluded else entry.raw for entry in entries]
     return _page(raws, entries[-1].sequence if more else None)
 
 
-def _without(raw: bytes, hidden: list[str]) -> bytes:
-    """A record without some of its fields; the others keep their very text.
+def _without(raw: bytes, excluded: list[str]) -> bytes:
+    """A record without some of its fields; the others keep their exact text.
 
-    One that cannot be read is served whole.
+    A record that cannot be decoded is returned whole.
     """
     try:
-        fields = _fields.decode(raw)
+        fields = decode_fields(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return raw
-    return msgspec.json.encode({name: v for name, v in fields.items() if name not in hidden})
+    return msgspec.json.encode({name: v for name, v in fields.items() if name not in excluded})
 
 
 def _page(records: list[bytes], next_before: int | None) -> Response:
-    """The records' own bytes between brackets, so that nothing is parsed or formatted anew."""
+    """A page made of the records' own bytes, so that no value is reformatted."""
     token = b"" if next_before is None else b',"nextToken":"%s"' % _token(next_before)
     body = b'{"data":[%s]%s}' % (b",".join(records), token)
     return Response(body, media_type="application/json")
@@ -74,10 +73,10 @@ def _token(before: int) -> bytes:
 
 
 def _position(token: str | None) -> int | None:
-    """Where a token leads to; None for the first page."""
+    """The position in a ``nextToken``; None for the first page."""
     if not token:
         return None
     try:
         return int(urlsafe_b64decode(token).removeprefix(b"before:"))
     except (binascii.Error, ValueError):
-        raise HTTPException(400, "nextToken is not one that a page gave.") from None
+        raise HTTPException(400, "nextToken is not valid.") from None

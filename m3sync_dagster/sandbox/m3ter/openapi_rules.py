@@ -1,4 +1,4 @@
-"""What m3ter's OpenAPI description says of each record type's routes."""
+"""The parameters, limits and required fields of each record type, from m3ter's OpenAPI file."""
 
 from dataclasses import dataclass
 
@@ -6,14 +6,14 @@ from m3sync_dagster.sandbox.organization import UnknownRecordError
 
 
 @dataclass(frozen=True, slots=True)
-class LeftOut:
-    """A field that a list leaves out when a query parameter has this value.
+class ExcludedField:
+    """A field that a list excludes when a query parameter has this value.
 
     Args:
         field: the record's field.
         parameter: the query parameter.
-        value: what it has to be.
-        default: what it is when it is not given.
+        value: the parameter's value that excludes the field.
+        default: the parameter's value when it is not given.
     """
 
     field: str
@@ -27,16 +27,16 @@ class Rules:
     """One record type.
 
     Args:
-        filters: the query parameters that narrow its list.
-        required: the fields that a create or update must name; None when it is read-only here.
+        filters: the query parameters that filter its list.
+        required: the fields that a create or update must have; None if the type is read-only here.
         largest_page: the highest ``pageSize``.
-        left_out: fields that a list shows only if it is asked to.
+        excluded: the fields that a list can exclude.
     """
 
     filters: tuple[str, ...]
     required: tuple[str, ...] | None
     largest_page: int = 100
-    left_out: tuple[LeftOut, ...] = ()
+    excluded: tuple[ExcludedField, ...] = ()
 
 
 RULES = {
@@ -55,9 +55,9 @@ RULES = {
     "bills": Rules(
         ("ids", "accountId", "locked", "status"),
         None,
-        left_out=(
-            LeftOut("lineItems", "excludeLineItems", "true", "false"),
-            LeftOut("billTotal", "includeBillTotal", "false", "false"),
+        excluded=(
+            ExcludedField("lineItems", "excludeLineItems", "true", "false"),
+            ExcludedField("billTotal", "includeBillTotal", "false", "false"),
         ),
     ),
     "users": Rules(("ids",), None, largest_page=200),

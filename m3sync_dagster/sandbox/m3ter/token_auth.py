@@ -1,7 +1,7 @@
-"""Access keys for tokens, and tokens for everything else.
+"""Tokens: the endpoint that issues them for an access key, and the check of each request.
 
 Source: m3ter's API reference, 'Authentication': the OAuth 2.0 client credentials flow, with the
-access key in HTTP Basic and tokens that live five hours.
+access key in HTTP Basic and tokens that expire after five hours.
 """
 
 import binascii
@@ -18,12 +18,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 LIFETIME = 18_000
-"""Seconds for which a token is good."""
+"""Seconds for which a token is valid."""
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """The organization that the sandbox plays, and the access key that opens it."""
+    """The Id of the sandbox's organization, and its access key."""
 
     organization_id: str = "5a4db0e5-0000-4000-8000-000000000001"
     access_key_id: str = "sandbox-access-key"
@@ -31,29 +31,29 @@ class Credentials:
 
 
 class Tokens:
-    """The tokens that have been given out.
+    """The issued tokens.
 
     Args:
-        clock: seconds.
+        clock: gives seconds.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._deadlines: dict[str, float] = {}
+        self._expiry_times: dict[str, float] = {}
 
     def issue(self) -> str:
-        """A new token; earlier ones stay good."""
+        """A new token; earlier ones stay valid."""
         token = secrets.token_urlsafe(32)
-        self._deadlines[token] = self._clock() + LIFETIME
+        self._expiry_times[token] = self._clock() + LIFETIME
         return token
 
     def valid(self, token: str) -> bool:
-        """Whether a token was given out, and neither ran out nor was revoked."""
-        return self._clock() < self._deadlines.get(token, float("-inf"))
+        """Whether a token was issued and has neither expired nor been revoked."""
+        return self._clock() < self._expiry_times.get(token, float("-inf"))
 
     def revoke_all(self) -> None:
-        """Makes every token invalid, as if its time were up."""
-        self._deadlines.clear()
+        """Makes every token invalid."""
+        self._expiry_times.clear()
 
 
 async def issue_token(request: Request) -> Response:
@@ -69,12 +69,12 @@ async def issue_token(request: Request) -> Response:
 
 
 class Authorization:
-    """Lets only requests with a valid token, for this organization, go further."""
+    """Middleware that refuses requests without a valid token or for another organization."""
 
     def __init__(self, app: ASGIApp, tokens: Tokens, credentials: Credentials) -> None:
         self._app = app
         self._tokens = tokens
-        self._home = f"/organizations/{credentials.organization_id}/"
+        self._path_prefix = f"/organizations/{credentials.organization_id}/"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Raises 401 or 403 before the request reaches a route."""
@@ -87,12 +87,12 @@ class Authorization:
         if scheme.lower() != "bearer" or not self._tokens.valid(token):
             raise HTTPException(401, "The token is missing, unknown or expired.")
         path = request.url.path
-        if path.startswith("/organizations/") and not path.startswith(self._home):
+        if path.startswith("/organizations/") and not path.startswith(self._path_prefix):
             raise HTTPException(403, "The access key has no access to this organization.")
 
 
 def _basic(header: str) -> tuple[str, str] | None:
-    """The user and password of an HTTP Basic header; None when it is none."""
+    """The user and password of an HTTP Basic header; None if it is not one."""
     scheme, _, encoded = header.partition(" ")
     try:
         user, colon, password = b64decode(encoded, validate=True).decode().partition(":")
@@ -102,7 +102,7 @@ def _basic(header: str) -> tuple[str, str] | None:
 
 
 def _grant_type(body: bytes) -> object:
-    """The grant type, from a body that is JSON or else a form."""
+    """The grant type from a body that is JSON or a form."""
     try:
         return msgspec.json.decode(body, type=dict[str, object]).get("grant_type")
     except msgspec.DecodeError:
