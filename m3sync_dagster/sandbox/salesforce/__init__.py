@@ -1,7 +1,8 @@
-"""A stand-in for a Salesforce org: the parts of its APIs that a sync uses, as documented.
+"""A sandbox Salesforce org: the parts of Salesforce's APIs that a sync uses, as documented.
 
-It takes its objects and fields from the very metadata that is deployed to an org, so a wrong field
-name fails here as it would there. ``create_app`` makes one; ``/sandbox/...`` is its own interface.
+Its objects and fields come from the same metadata that is deployed to an org, so a wrong field
+name fails here as it does there. ``create_app`` creates the application; the endpoints under
+``/sandbox/`` control it.
 """
 
 from m3sync_dagster.sandbox.salesforce.app import METADATA, create_app

@@ -1,9 +1,8 @@
-"""The sandbox Salesforce org as an application."""
+"""The sandbox Salesforce org as an ASGI application."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -13,35 +12,35 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from m3sync_dagster.sandbox.salesforce import (
-    bulk_query,
     control_endpoints,
     deploy_endpoints,
     ingest_endpoints,
     org_endpoints,
     query_endpoints,
+    query_job_endpoints,
     record_endpoints,
     token_endpoint,
     tooling_endpoints,
 )
 from m3sync_dagster.sandbox.salesforce.dx_source import read_schema
 from m3sync_dagster.sandbox.salesforce.errors import ApiError, not_found
-from m3sync_dagster.sandbox.salesforce.http import answer
+from m3sync_dagster.sandbox.salesforce.http import error_response
 from m3sync_dagster.sandbox.salesforce.identity import Identity
-from m3sync_dagster.sandbox.salesforce.middleware import Gate
+from m3sync_dagster.sandbox.salesforce.middleware import ApiMiddleware
 from m3sync_dagster.sandbox.salesforce.org import Credentials, Org, Package
 
 METADATA = Path(__file__).parents[2] / "salesforce" / "metadata"
-"""The metadata that this package deploys to an org."""
+"""The Salesforce DX project that this package deploys to an org."""
 
 _DATA = "/services/data/{version}"
 _OBJECT = f"{_DATA}/sobjects/{{object}}"
 _RECORD = f"{_OBJECT}/{{id}}"
-_KEYED = f"{_OBJECT}/{{field}}/{{value:path}}"
+_BY_EXTERNAL_ID = f"{_OBJECT}/{{field}}/{{value:path}}"
 _COLLECTION = f"{_DATA}/composite/sobjects"
 _INGEST = f"{_DATA}/jobs/ingest"
 _QUERY_JOB = f"{_DATA}/jobs/query"
 
-Endpoint = Callable[[Request], Any]
+Endpoint = Callable[[Request], Awaitable[Response]]
 
 _ENDPOINTS: list[tuple[str, str, Endpoint]] = [
     ("POST", "/services/oauth2/token", token_endpoint.token),
@@ -62,9 +61,9 @@ _ENDPOINTS: list[tuple[str, str, Endpoint]] = [
     ("GET", _RECORD, record_endpoints.get_record),
     ("PATCH", _RECORD, record_endpoints.update_record),
     ("DELETE", _RECORD, record_endpoints.delete_record),
-    ("GET", _KEYED, record_endpoints.get_by_external_id),
-    ("PATCH", _KEYED, record_endpoints.upsert_by_external_id),
-    ("DELETE", _KEYED, record_endpoints.delete_by_external_id),
+    ("GET", _BY_EXTERNAL_ID, record_endpoints.get_by_external_id),
+    ("PATCH", _BY_EXTERNAL_ID, record_endpoints.upsert_by_external_id),
+    ("DELETE", _BY_EXTERNAL_ID, record_endpoints.delete_by_external_id),
     ("PATCH", f"{_COLLECTION}/{{object}}/{{field}}", record_endpoints.upsert_collection),
     ("PATCH", _COLLECTION, record_endpoints.update_collection),
     ("DELETE", _COLLECTION, record_endpoints.delete_collection),
@@ -75,11 +74,11 @@ _ENDPOINTS: list[tuple[str, str, Endpoint]] = [
     ("DELETE", f"{_INGEST}/{{id}}", ingest_endpoints.delete),
     ("PUT", f"{_INGEST}/{{id}}/batches", ingest_endpoints.upload),
     ("GET", f"{_INGEST}/{{id}}/{{set}}", ingest_endpoints.results),
-    ("POST", _QUERY_JOB, bulk_query.create),
-    ("GET", f"{_QUERY_JOB}/{{id}}", bulk_query.info),
-    ("PATCH", f"{_QUERY_JOB}/{{id}}", bulk_query.abort),
-    ("DELETE", f"{_QUERY_JOB}/{{id}}", bulk_query.delete),
-    ("GET", f"{_QUERY_JOB}/{{id}}/results", bulk_query.results),
+    ("POST", _QUERY_JOB, query_job_endpoints.create),
+    ("GET", f"{_QUERY_JOB}/{{id}}", query_job_endpoints.info),
+    ("PATCH", f"{_QUERY_JOB}/{{id}}", query_job_endpoints.abort),
+    ("DELETE", f"{_QUERY_JOB}/{{id}}", query_job_endpoints.delete),
+    ("GET", f"{_QUERY_JOB}/{{id}}/results", query_job_endpoints.results),
     ("POST", "/sandbox/faults", control_endpoints.add_faults),
     ("DELETE", "/sandbox/faults", control_endpoints.clear_faults),
     ("GET", "/sandbox/calls", control_endpoints.calls),
@@ -97,16 +96,16 @@ def create_app(
     credentials: Credentials | None = None,
     identity: Identity | None = None,
 ) -> Starlette:
-    """An org without records. ``app.state.org`` is the ``Org`` behind it.
+    """An org without records. ``app.state.org`` is its ``Org``.
 
     Args:
-        metadata: a Salesforce DX project; its objects and fields are the org's.
-        prefix: the namespace of a managed package that brings them; empty for none.
-        credentials: what the token endpoint accepts; the sandbox's own by default.
-        identity: which org it is; one that no other sandbox has by default.
+        metadata: the Salesforce DX project with the org's objects and fields.
+        prefix: the namespace of the managed package that contains them; empty for none.
+        credentials: the credentials that the token endpoint accepts.
+        identity: the org's and the user's Ids; random by default.
 
     Raises:
-        FileNotFoundError: there is no object in the metadata.
+        FileNotFoundError: the project has no object.
     """
     org = Org(read_schema(metadata, prefix), credentials or Credentials(), identity)
     if prefix:
@@ -114,8 +113,8 @@ def create_app(
     routes = _routes()
     app = Starlette(
         routes=routes,
-        middleware=[Middleware(Gate, org=org, routes=routes)],
-        exception_handlers={ApiError: _refused, HTTPException: _unknown},
+        middleware=[Middleware(ApiMiddleware, org=org, routes=routes)],
+        exception_handlers={ApiError: _api_error, HTTPException: _http_error},
         lifespan=_lifespan,
     )
     app.state.org = org
@@ -123,7 +122,7 @@ def create_app(
 
 
 def _routes() -> list[Route]:
-    """Each path with and without a slash at its end, as Salesforce takes both."""
+    """Each path with and without a slash at its end, since Salesforce accepts both."""
     return [
         Route(f"{path}{end}", endpoint, methods=[method])
         for method, path, endpoint in _ENDPOINTS
@@ -137,15 +136,13 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
     app.state.org.close()
 
 
-async def _refused(_: Request, error: Exception) -> Response:
-    refusal = error if isinstance(error, ApiError) else not_found()
-    return answer(refusal.body(), refusal.status)
+async def _api_error(_: Request, error: Exception) -> Response:
+    return error_response(error if isinstance(error, ApiError) else not_found())
 
 
-async def _unknown(request: Request, error: Exception) -> Response:
-    """An address or a method that does not exist."""
-    refusal = not_found()
+async def _http_error(request: Request, error: Exception) -> Response:
+    """The response for an unknown path or method."""
     if isinstance(error, HTTPException) and error.status_code == 405:
         message = f"HTTP Method '{request.method}' not allowed"
-        refusal = ApiError(405, "METHOD_NOT_ALLOWED", message)
-    return answer(refusal.body(), refusal.status)
+        return error_response(ApiError(405, "METHOD_NOT_ALLOWED", message))
+    return error_response(not_found())

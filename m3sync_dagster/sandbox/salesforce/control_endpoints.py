@@ -1,20 +1,20 @@
-"""What the sandbox offers beside the API: faults, a look at records and calls, schema changes.
+"""The control endpoints of the sandbox: fault rules, records, calls, and schema changes.
 
-Nothing here needs a session or counts as an API call.
+They need no session and do not count as API calls.
 """
 
 import re
-from typing import Any
+from collections.abc import Callable
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
+from m3sync_dagster.sandbox.json_types import Json, JsonObject
 from m3sync_dagster.sandbox.salesforce.deploy_endpoints import assign
 from m3sync_dagster.sandbox.salesforce.errors import ApiError, not_found
 from m3sync_dagster.sandbox.salesforce.http import (
-    JsonObject,
-    answer,
+    json_response,
     org_of,
     read_json,
     read_object,
@@ -24,18 +24,18 @@ from m3sync_dagster.sandbox.salesforce.schema import FieldDef, ValidationRule, f
 
 
 async def add_faults(request: Request) -> Response:
-    """``POST /sandbox/faults``: a rule, or a list of them, as ``faults`` describes."""
+    """``POST /sandbox/faults``: adds a fault rule, or a list of them; see ``faults``."""
     org = org_of(request)
-    for rule in _each(await read_json(request)):
-        _attempt(_add_fault, org, rule)
+    for rule in _as_list(await read_json(request)):
+        _apply(_add_fault, org, rule)
     return Response(status_code=204)
 
 
-def _each(content: Any) -> list[Any]:  # noqa: ANN401 - JSON
+def _as_list(content: Json) -> list[Json]:
     return content if isinstance(content, list) else [content]
 
 
-def _attempt(change: Any, org: Org, rule: Any) -> None:  # noqa: ANN401 - JSON
+def _apply(change: Callable[[Org, JsonObject], None], org: Org, rule: Json) -> None:
     try:
         change(org, rule)
     except (KeyError, TypeError, ValueError, AttributeError, re.error) as error:
@@ -52,7 +52,7 @@ def _add_fault(org: Org, rule: JsonObject) -> None:
 
 
 async def clear_faults(request: Request) -> Response:
-    """``DELETE /sandbox/faults``: lets everything work again, with a fresh daily budget."""
+    """``DELETE /sandbox/faults``: removes all fault rules and resets the daily limit."""
     org = org_of(request)
     org.faults.clear()
     org.usage.max, org.usage.used = 100_000, 0
@@ -61,27 +61,27 @@ async def clear_faults(request: Request) -> Response:
 
 async def calls(request: Request) -> Response:
     """``GET /sandbox/calls``: API calls since the last reset."""
-    noted = org_of(request).calls
-    return answer(
+    log = org_of(request).calls
+    return json_response(
         {
-            "total": sum(noted.counts.values()),
-            "counts": dict(noted.counts),
-            "calls": list(noted.latest),
+            "total": sum(log.counts.values()),
+            "counts": dict(log.counts),
+            "calls": list(log.latest),
         }
     )
 
 
 async def clear_calls(request: Request) -> Response:
-    """``DELETE /sandbox/calls``: starts counting again."""
-    noted = org_of(request).calls
-    noted.counts.clear()
-    noted.latest.clear()
+    """``DELETE /sandbox/calls``: deletes the list of calls and their counts."""
+    log = org_of(request).calls
+    log.counts.clear()
+    log.latest.clear()
     return Response(status_code=204)
 
 
 async def records(request: Request) -> Response:
-    """``GET /sandbox/records/{object}``: all records; numbers have all their digits."""
-    return answer(org_of(request).records(request.path_params["object"]))
+    """``GET /sandbox/records/{object}``: all records; numbers are exact."""
+    return json_response(org_of(request).records(request.path_params["object"]))
 
 
 async def clear_records(request: Request) -> Response:
@@ -91,24 +91,24 @@ async def clear_records(request: Request) -> Response:
 
 
 async def change_setup(request: Request) -> Response:
-    """``POST /sandbox/setup``: what the user may see of the org, and what is assigned to it.
+    """``POST /sandbox/setup``: permissions, packages, jobs, and a refresh of the org.
 
-    ``{"readable": false}`` takes the permission View Setup away; ``{"packages": [{"name",
-    "namespace"}]}`` says which managed packages are installed; ``{"assign": "name"}`` assigns a
-    permission set that was deployed. ``{"refresh": true}`` makes it another org: a new organization
-    Id, without records, jobs and sessions. ``{"abort": ["750…"]}`` aborts jobs as an admin does on
+    ``{"readable": false}`` withdraws the permission View Setup; ``{"packages": [{"name",
+    "namespace"}]}`` sets the installed managed packages; ``{"assign": "name"}`` assigns a
+    permission set that was deployed. ``{"refresh": true}`` refreshes the org: a new organization
+    Id, and no records, jobs or sessions. ``{"abort": ["750…"]}`` aborts jobs as an admin does on
     the page Bulk Data Load Jobs.
     """
     org = org_of(request)
-    asked = await read_object(request)
-    org.setup_readable = asked.get("readable", org.setup_readable)
-    if "packages" in asked:
-        org.packages = [Package(**package) for package in asked["packages"]]
-    if "assign" in asked:
-        assign(org, asked["assign"])
-    if asked.get("refresh"):
+    body = await read_object(request)
+    org.setup_readable = body.get("readable", org.setup_readable)
+    if "packages" in body:
+        org.packages = [Package(**package) for package in body["packages"]]
+    if "assign" in body:
+        assign(org, body["assign"])
+    if body.get("refresh"):
         await run_in_threadpool(org.refresh)
-    for job_id in asked.get("abort", ()):
+    for job_id in body.get("abort", ()):
         _abort(org, job_id)
     return Response(status_code=204)
 
@@ -117,37 +117,39 @@ def _abort(org: Org, job_id: str) -> None:
     """Abort an ingest job or a query job.
 
     Raises:
-        ApiError: there is no such job, or it has ended.
+        ApiError: there is no such job, or it has already ended.
     """
     if job_id in org.jobs:
         org.jobs[job_id].abort()
-    elif job_id in org.exports:
-        org.exports[job_id].abort()
+    elif job_id in org.query_jobs:
+        org.query_jobs[job_id].abort()
     else:
         raise not_found()
 
 
 async def change_schema(request: Request) -> Response:
-    """``POST /sandbox/schema``: a change, or a list of them.
+    """``POST /sandbox/schema``: makes a change, or a list of them.
 
-    ``{"object": "X__c", "field": "F__c", "set": {...}}`` changes a field, or adds it where it is
-    new; the keys are the properties of ``FieldDef``. ``"remove": true`` in the place of ``set``
-    removes it. ``"add": {"label": "...", "plural_label": "..."}`` without ``field`` adds an object.
-    ``"validation_rule": {"field", "pattern", "message"}`` adds a rule that refuses matching rows.
+    ``{"object": "X__c", "field": "F__c", "set": {...}}`` changes a field, or adds it if it is
+    new; the keys are the properties of ``FieldDef``. ``"remove": true`` instead of ``set``
+    removes it. ``"add": {"label": "...", "plural_label": "..."}`` without ``field`` adds an
+    object.
+    ``"validation_rule": {"field", "pattern", "message"}`` adds a rule that rejects matching
+    rows.
     """
     org = org_of(request)
-    for change in _each(await read_json(request)):
-        _attempt(_change, org, change)
+    for change in _as_list(await read_json(request)):
+        _apply(_change_schema, org, change)
     return Response(status_code=204)
 
 
-def _change(org: Org, change: JsonObject) -> None:
+def _change_schema(org: Org, change: JsonObject) -> None:
     schema, name = org.schema, change["object"]
     if "add" in change:
         label = change["add"].get("label", name)
         plural = change["add"].get("plural_label", label)
-        title = FieldDef("Name", f"{label} Name", "Text", length=80, name_field=True)
-        schema.add_object(name, label, plural, title)
+        name_field = FieldDef("Name", f"{label} Name", "Text", length=80, name_field=True)
+        schema.add_object(name, label, plural, name_field)
         return
     definition = org.object(name)
     if "validation_rule" in change:

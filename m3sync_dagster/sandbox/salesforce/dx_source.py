@@ -1,4 +1,4 @@
-"""Reads the org's objects and fields from a folder in Salesforce DX source format."""
+"""Reads objects and fields from a folder in Salesforce DX source format."""
 
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -9,7 +9,7 @@ NAMESPACE = "{http://soap.sforce.com/2006/04/metadata}"
 
 
 def read_schema(folder: Path, prefix: str = "") -> Schema:
-    """Reads every object below a project's folder.
+    """Reads all objects of a Salesforce DX project.
 
     Source: Salesforce Metadata API guide, "CustomObject" and "CustomField".
 
@@ -18,7 +18,7 @@ def read_schema(folder: Path, prefix: str = "") -> Schema:
         prefix: as for ``Schema``.
 
     Raises:
-        FileNotFoundError: there is no object in the folder.
+        FileNotFoundError: the folder has no object.
     """
     schema = Schema(prefix)
     paths = sorted(folder.glob("**/objects/*/*.object-meta.xml"))
@@ -31,10 +31,10 @@ def read_schema(folder: Path, prefix: str = "") -> Schema:
 
 def _add_object(schema: Schema, path: Path) -> None:
     root = ET.parse(path).getroot()  # noqa: S314 - the project's own metadata
-    made = add_object(schema, path.name.removesuffix(".object-meta.xml"), root)
+    added = add_object(schema, path.name.removesuffix(".object-meta.xml"), root)
     for source in sorted((path.parent / "fields").glob("*.field-meta.xml")):
         field = ET.parse(source).getroot()  # noqa: S314 - as above
-        schema.add_field(made, read_field(schema, field))
+        schema.add_field(added, read_field(schema, field))
 
 
 def add_object(schema: Schema, full_name: str, root: ET.Element) -> ObjectDef:
@@ -68,7 +68,7 @@ def read_field(schema: Schema, root: ET.Element) -> FieldDef:
 
 
 def _name_field(element: ET.Element | None) -> FieldDef:
-    """The object's ``Name``: a text that people write, or a number that Salesforce counts."""
+    """The object's ``Name``: a text, or an auto number."""
     automatic = element is not None and text_of(element, "type") == "AutoNumber"
     return FieldDef(
         "Name",
@@ -87,8 +87,13 @@ def _picklist(root: ET.Element) -> list[str]:
     return [text_of(value, "fullName") for value in root.findall(path)]
 
 
+def field_elements(root: ET.Element) -> list[ET.Element]:
+    """The ``fields`` elements of a ``CustomObject`` element."""
+    return root.findall(f"{NAMESPACE}fields")
+
+
 def text_of(element: ET.Element, tag: str, default: str = "") -> str:
-    """The text of a child element; the default where there is none."""
+    """The text of a child element; the default if there is none."""
     return element.findtext(f"{NAMESPACE}{tag}") or default
 
 

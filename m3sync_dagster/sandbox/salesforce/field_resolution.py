@@ -1,11 +1,10 @@
-"""The columns that rows carry: which field each writes, and how its values are read.
+"""Finds the field that each column of a row sets, and how its values are read.
 
 Source: Salesforce Bulk API 2.0 guide, "Relationship Fields in a Header Row"; REST API guide,
 "Insert or Update (Upsert) a Record Using an External ID".
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 from m3sync_dagster.sandbox.salesforce.errors import RowError
 from m3sync_dagster.sandbox.salesforce.field_values import Reader, Value, reader_of
@@ -16,7 +15,7 @@ from m3sync_dagster.sandbox.salesforce.schema import FieldDef
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A field that rows carry: where its value goes and how it is read."""
+    """A column of rows: the field it sets, where the value is stored, and how it is read."""
 
     name: str
     field: FieldDef
@@ -25,18 +24,18 @@ class Column:
 
 
 class NoSuchColumnError(Exception):
-    """A column names no field that the sync user can see."""
+    """No field that the sync user sees has the column's name."""
 
 
 def column_of(org: Org, table: Table, name: str) -> Column:
-    """Finds the field that a column writes: ``Amount__c`` or ``Account__r.m3ter_Id__c``.
+    """Finds the field that a column sets: ``Amount__c`` or ``Account__r.m3ter_Id__c``.
 
     Raises:
-        NoSuchColumnError: there is no such field, or this user does not see it.
+        NoSuchColumnError: there is no such field, or the user does not see it.
     """
     relationship, dot, parent_field = name.partition(".")
     definition = table.definition
-    found = definition.through(relationship) if dot else definition.find(name)
+    found = definition.find_lookup(relationship) if dot else definition.find(name)
     if found is None:
         raise NoSuchColumnError(name)
     read = _by_external_id(org, found, parent_field, name) if dot else _reader(org, found)
@@ -45,12 +44,12 @@ def column_of(org: Org, table: Table, name: str) -> Column:
 
 def _reader(org: Org, definition: FieldDef) -> Reader:
     if not (definition.createable and definition.updateable):
-        return _refuse(definition)
+        return _read_only(definition)
     return _by_id(org, definition) if definition.refers_to else reader_of(definition)
 
 
-def _refuse(definition: FieldDef) -> Reader:
-    def read(_: Any) -> Value:  # noqa: ANN401 - JSON
+def _read_only(definition: FieldDef) -> Reader:
+    def read(_: object) -> Value:
         message = (
             f"Unable to create/update fields: {definition.name}. Please check the security settings"
             " of this field and verify that it is read/write for your profile or permission set."
@@ -63,7 +62,7 @@ def _refuse(definition: FieldDef) -> Reader:
 def _by_id(org: Org, definition: FieldDef) -> Reader:
     parents = org.table(definition.refers_to or "")
 
-    def read(raw: Any) -> Value:  # noqa: ANN401 - JSON
+    def read(raw: object) -> Value:
         if raw is None:
             return None
         number = parents.number_of(str(raw))
@@ -76,25 +75,24 @@ def _by_id(org: Org, definition: FieldDef) -> Reader:
 
 
 def _by_external_id(org: Org, lookup: FieldDef, parent_field: str, name: str) -> Reader:
-    """Sets a lookup by an external ID of the record it points to."""
+    """Sets a lookup by the external ID of its parent record."""
     parents = org.table(lookup.refers_to or "")
     key = parents.definition.find(parent_field)
     if key is None or not key.id_lookup:
         raise NoSuchColumnError(name)
+    if not (lookup.createable and lookup.updateable):
+        return _read_only(lookup)
     index = parents.index(key)
     parent = parents.definition.name
-    refusal = None if lookup.createable and lookup.updateable else _refuse(lookup)
 
-    def read(raw: Any) -> Value:  # noqa: ANN401 - JSON
-        if refusal is not None:
-            return refusal(raw)
+    def read(raw: object) -> Value:
         if raw is None:
             return None
         found = index.find(str(raw))
         if len(found) == 1:
             return parents.id_of(found[0])
         if found:
-            raise several(key.name, str(raw))
+            raise duplicate_external_id(key.name, str(raw))
         message = (
             f"Foreign key external ID: {raw} not found for field {key.name} in entity {parent}"
         )
@@ -103,7 +101,7 @@ def _by_external_id(org: Org, lookup: FieldDef, parent_field: str, name: str) ->
     return read
 
 
-def several(name: str, value: str) -> RowError:
-    """What is said of a row whose external ID is that of several records."""
+def duplicate_external_id(name: str, value: str) -> RowError:
+    """The error for an external ID that more than one record has."""
     message = f"{name}: more than one record found for external id field: {value}"
     return RowError("DUPLICATE_EXTERNAL_ID", message, name)

@@ -1,11 +1,11 @@
-"""How an org reads the values of a row, and how it writes them in its answers.
+"""Reads the values of rows into stored values, and writes stored values into responses.
 
 A stored value is ``None``, text or a bool. Numbers are stored as their exact decimal digits, dates
-as ``2026-01-31`` and date-times as ``2026-01-31T10:20:30.000Z``, so that each compares as text.
+as ``2026-01-31`` and date-times as ``2026-01-31T10:20:30.000Z``, so dates compare as text.
 
 Sources: Salesforce SOAP API guide, "Primitive Data Types" (a date-time has "a precision of one
 second"); Salesforce Help 000387302 (a number keeps more decimals than its field defines) and
-000394530 (but leaves the REST and Bulk APIs as a double); Bulk API 2.0 guide, "Valid CSV Record
+000394530 (but the REST and Bulk APIs return it as a double); Bulk API 2.0 guide, "Valid CSV Record
 Rows" and "Valid Date Format in Records".
 """
 
@@ -13,18 +13,17 @@ import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
-from typing import Any
 
 from m3sync_dagster.sandbox.salesforce.errors import ApiError, RowError
 from m3sync_dagster.sandbox.salesforce.schema import NUMERIC, TEXTUAL, FieldDef
 
 Value = str | bool | None
-Reader = Callable[[Any], Value]
-"""Turns what a client sent, text from CSV or a plain value from JSON, into a stored value."""
+Reader = Callable[[object], Value]
+"""Turns what a client sent, text from CSV or a value from JSON, into a stored value."""
 
 _BLANK = "".join(map(chr, range(0x21)))
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?")
-_MOST_DIGITS = 18
+_MAX_DIGITS = 18
 _TIME = re.compile(r"\d\d:\d\d:\d\d(\.\d{1,3})?Z?")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _DATETIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:?\d\d)")
@@ -32,7 +31,7 @@ _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 
 
 def reader_of(field: FieldDef) -> Reader:
-    """The rule by which a field reads its values. It raises ``RowError`` for what does not fit."""
+    """The function that reads a field's values. It raises ``RowError`` for an invalid value."""
     if field.type in NUMERIC:
         read = _number_reader(field)
     elif field.type in TEXTUAL:
@@ -45,10 +44,10 @@ def reader_of(field: FieldDef) -> Reader:
 def _text_reader(field: FieldDef) -> Reader:
     limit = field.length
 
-    def read(raw: Any) -> Value:  # noqa: ANN401 - JSON
+    def read(raw: object) -> Value:
         if raw is None:
             return None
-        # Spelt out, for this is done for most values of an upload.
+        # Inlined for speed: most values of an upload are texts.
         text = (raw if isinstance(raw, str) else _expect_text(raw)).strip(_BLANK)
         if limit and _length(text) > limit:
             message = f"{field.label}: data value too large: {text} (max length={limit})"
@@ -59,48 +58,48 @@ def _text_reader(field: FieldDef) -> Reader:
 
 
 def _length(text: str) -> int:
-    """UTF-16 code units, as formulas and Apex count them; for fields it is not documented.
+    """UTF-16 code units, as formulas and Apex count; how fields count is not documented.
 
     Source: Salesforce Help 005166849.
     """
     return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
-def _expect_text(raw: Any) -> str:  # noqa: ANN401 - JSON
+def _expect_text(raw: object) -> str:
     if not isinstance(raw, str):
         raise _parser_error("string", raw)
     return raw
 
 
-def _parser_error(wanted: str, raw: Any) -> ApiError:  # noqa: ANN401 - JSON
-    message = f"Cannot deserialize instance of {wanted} from {type(raw).__name__} value {raw}"
+def _parser_error(expected: str, raw: object) -> ApiError:
+    message = f"Cannot deserialize instance of {expected} from {type(raw).__name__} value {raw}"
     return ApiError(400, "JSON_PARSER_ERROR", message)
 
 
 def _number_reader(field: FieldDef) -> Reader:
-    most = field.precision - field.scale
+    max_whole_digits = field.precision - field.scale
 
-    def read(raw: Any) -> Value:  # noqa: ANN401 - JSON
+    def read(raw: object) -> Value:
         if raw is None:
             return None
         number = _expect_number(field, raw)
-        if number and number.adjusted() >= most:
+        if number and number.adjusted() >= max_whole_digits:
             message = (
                 f"{field.label}: value outside of valid range on numeric field: "
                 f"{double_text(number)}"
             )
             raise RowError("NUMBER_OUTSIDE_VALID_RANGE", message, field.name)
-        return digits(_kept(number))
+        return digits(_stored(number))
 
     return read
 
 
-def _kept(number: Decimal) -> Decimal:
-    """A number as it is kept: one that has more digits than a field can have is a double."""
-    return number if len(number.as_tuple().digits) <= _MOST_DIGITS else Decimal(repr(float(number)))
+def _stored(number: Decimal) -> Decimal:
+    """The stored number: one with more digits than a field can have is rounded to a double."""
+    return number if len(number.as_tuple().digits) <= _MAX_DIGITS else Decimal(repr(float(number)))
 
 
-def _expect_number(field: FieldDef, raw: Any) -> Decimal:  # noqa: ANN401 - JSON
+def _expect_number(field: FieldDef, raw: object) -> Decimal:
     if isinstance(raw, bool) or not isinstance(raw, str | int | Decimal):
         raise _parser_error("double", raw)
     if not isinstance(raw, str):
@@ -111,13 +110,13 @@ def _expect_number(field: FieldDef, raw: Any) -> Decimal:  # noqa: ANN401 - JSON
     return Decimal(text)
 
 
-def _wrong_type(field: FieldDef, raw: Any) -> RowError:  # noqa: ANN401 - JSON
+def _wrong_type(field: FieldDef, raw: object) -> RowError:
     message = f"{field.label}: value not of required type: {raw}"
     return RowError("INVALID_TYPE_ON_FIELD_IN_RECORD", message, field.name)
 
 
 def digits(number: Decimal) -> str:
-    """The exact digits of a number, without an exponent and without zeros that say nothing."""
+    """The exact digits of a number, without an exponent and without trailing zeros."""
     text = format(number, "f")
     if "." in text:
         text = text.rstrip("0").rstrip(".")
@@ -125,7 +124,7 @@ def digits(number: Decimal) -> str:
 
 
 def _checkbox_reader(field: FieldDef) -> Reader:
-    def read(raw: Any) -> Value:  # noqa: ANN401 - JSON
+    def read(raw: object) -> Value:
         if raw is None or isinstance(raw, bool):
             return bool(raw)
         found = _BOOLEANS.get(_expect_text(raw).strip(_BLANK).lower())
@@ -137,7 +136,7 @@ def _checkbox_reader(field: FieldDef) -> Reader:
 
 
 def _date_reader(field: FieldDef) -> Reader:
-    def read(raw: Any) -> Value:  # noqa: ANN401 - JSON
+    def read(raw: object) -> Value:
         if raw is None:
             return None
         text = _expect_text(raw).strip(_BLANK)
@@ -147,14 +146,14 @@ def _date_reader(field: FieldDef) -> Reader:
             day = None
         if day is None:
             raise _wrong_type(field, raw)
-        _expect_known_year(field, day.year, raw)
+        _check_year(field, day.year, raw)
         return text
 
     return read
 
 
 def _datetime_reader(field: FieldDef) -> Reader:
-    def read(raw: Any) -> Value:  # noqa: ANN401 - JSON
+    def read(raw: object) -> Value:
         if raw is None:
             return None
         text = _expect_text(raw).strip(_BLANK)
@@ -164,24 +163,24 @@ def _datetime_reader(field: FieldDef) -> Reader:
             moment = datetime.fromisoformat(text).astimezone(UTC)
         except (ValueError, OverflowError):
             raise _wrong_type(field, raw) from None
-        _expect_known_year(field, moment.year, raw)
+        _check_year(field, moment.year, raw)
         return datetime_text(moment)
 
     return read
 
 
 def datetime_text(moment: datetime) -> str:
-    """A UTC date-time as it is stored: to the second."""
+    """A UTC date-time as a stored value, with a precision of one second."""
     return f"{moment.replace(microsecond=0, tzinfo=None).isoformat()}.000Z"
 
 
-def _expect_known_year(field: FieldDef, year: int, raw: str) -> None:
+def _check_year(field: FieldDef, year: int, raw: object) -> None:
     if not 1700 <= year <= 4000:
         raise RowError("DATE_OUT_OF_RANGE", f"{field.label}: invalid date: {raw}", field.name)
 
 
 def _picklist_reader(field: FieldDef) -> Reader:
-    def read(raw: Any) -> Value:  # noqa: ANN401 - JSON
+    def read(raw: object) -> Value:
         text = None if raw is None else _expect_text(raw).strip(_BLANK) or None
         if text is not None and field.restricted and text not in field.picklist:
             message = f"{field.label}: bad value for restricted picklist field: {text}"
@@ -191,11 +190,11 @@ def _picklist_reader(field: FieldDef) -> Reader:
     return read
 
 
-def _choices_reader(field: FieldDef) -> Reader:
-    """Several values of a picklist, kept once each and in the order of their definition."""
+def _multiselect_reader(field: FieldDef) -> Reader:
+    """Several values of a picklist, each stored once and in the order of their definition."""
     one = _picklist_reader(field)
 
-    def read(raw: Any) -> Value:  # noqa: ANN401 - JSON
+    def read(raw: object) -> Value:
         parts = [] if raw is None else _expect_text(raw).split(";")
         chosen = dict.fromkeys(filter(None, map(one, parts)))
         defined = [value for value in field.picklist if value in chosen]
@@ -205,7 +204,7 @@ def _choices_reader(field: FieldDef) -> Reader:
 
 
 def _time_reader(field: FieldDef) -> Reader:
-    def read(raw: Any) -> Value:  # noqa: ANN401 - JSON
+    def read(raw: object) -> Value:
         if raw is None:
             return None
         text = _expect_text(raw).strip(_BLANK)
@@ -220,8 +219,8 @@ def _time_reader(field: FieldDef) -> Reader:
     return read
 
 
-def _no_reader(field: FieldDef) -> Reader:
-    def read(raw: Any) -> Value:  # noqa: ANN401 - JSON
+def _id_reader(field: FieldDef) -> Reader:
+    def read(raw: object) -> Value:
         raise _wrong_type(field, raw)
 
     return read
@@ -233,13 +232,13 @@ _OTHER_READERS: dict[str, Callable[[FieldDef], Reader]] = {
     "DateTime": _datetime_reader,
     "Time": _time_reader,
     "Picklist": _picklist_reader,
-    "MultiselectPicklist": _choices_reader,
-    "Id": _no_reader,
+    "MultiselectPicklist": _multiselect_reader,
+    "Id": _id_reader,
 }
 
 
 def double_text(number: Decimal | str) -> str:
-    """A number as Java writes a double, which is how it leaves the REST and Bulk APIs."""
+    """A number as Java writes a double, as in responses of the REST and Bulk APIs."""
     value = float(number)
     if value == 0 or 1e-3 <= abs(value) < 1e7:
         return repr(value)

@@ -1,17 +1,20 @@
-"""Which org the sandbox is, and as which user the integration acts in it."""
+"""The Ids and names of the sandbox org and of its integration user."""
 
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from m3sync_dagster.sandbox.salesforce.record_table import record_id
 
+ComputedRecord = Mapping[str, str | bool | None]
+"""A record of a setup object: its values by field path."""
+
 _NUMBERS = 62**12
-"""How many Ids there are behind one key prefix."""
+"""How many Ids one key prefix allows."""
 
 
 def random_id(key_prefix: str) -> str:
-    """An 18-character Id that no other sandbox has."""
+    """A random 18-character Id, so that each sandbox has Ids of its own."""
     return record_id(key_prefix, random.SystemRandom().randrange(_NUMBERS))
 
 
@@ -34,8 +37,8 @@ class Identity:
     edition: str = "Developer Edition"
     instance: str = "SBX1"
 
-    def organization_row(self) -> dict[str, Any]:
-        """The one record of the object Organization.
+    def organization_record(self) -> ComputedRecord:
+        """The only record of the object Organization.
 
         Source: Object Reference for the Salesforce Platform, "Organization".
         """
@@ -52,7 +55,7 @@ class Identity:
             "TimeZoneSidKey": "Etc/UTC",
         }
 
-    def user_row(self, username: str) -> dict[str, Any]:
+    def user_record(self, username: str) -> ComputedRecord:
         """The record of the integration user.
 
         Source: Object Reference for the Salesforce Platform, "User".
@@ -68,13 +71,13 @@ class Identity:
             "UserType": "Standard",
         }
 
-    def user_info(self, username: str, base: str) -> dict[str, Any]:
-        """What ``/services/oauth2/userinfo`` answers.
+    def user_info(self, username: str, base_url: str) -> dict[str, str | bool]:
+        """The response of ``/services/oauth2/userinfo``.
 
         Source: Salesforce Help, "The UserInfo Endpoint".
         """
         return {
-            "sub": f"{base}/id/{self.organization_id}/{self.user_id}",
+            "sub": f"{base_url}/id/{self.organization_id}/{self.user_id}",
             "user_id": self.user_id,
             "organization_id": self.organization_id,
             "preferred_username": username,

@@ -10,68 +10,80 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from m3sync_dagster.sandbox.json_types import JsonObject
+from m3sync_dagster.sandbox.salesforce.csv_format import DELIMITERS
 from m3sync_dagster.sandbox.salesforce.errors import ApiError, not_found
 from m3sync_dagster.sandbox.salesforce.http import (
-    JsonObject,
-    answer,
+    json_response,
     loads,
     org_of,
     read_object,
     read_parts,
 )
-from m3sync_dagster.sandbox.salesforce.ingest_jobs import DELIMITERS, IngestJob
-from m3sync_dagster.sandbox.salesforce.ingest_results import OPERATIONS
-from m3sync_dagster.sandbox.salesforce.job_state import State
+from m3sync_dagster.sandbox.salesforce.ingest_job import IngestJob
+from m3sync_dagster.sandbox.salesforce.ingest_load import start_load
+from m3sync_dagster.sandbox.salesforce.ingest_rows import OPERATIONS
+from m3sync_dagster.sandbox.salesforce.job_state import State, state_error
 from m3sync_dagster.sandbox.salesforce.org import Org
 from m3sync_dagster.sandbox.salesforce.schema import FieldDef, ObjectDef
 
 LARGEST_UPLOAD = 112_500_000
-"""Bytes of an upload: 150 MB once it is encoded in base64. Source: "Limits" of the same guide."""
+"""Bytes of an upload: 150 MB after encoding in base64. Source: "Limits" in the same guide."""
 
 LARGEST_INLINE = 100_000
-"""Characters of an upload that comes with the job itself. Source: "Create a Job"."""
+"""Characters of an upload in the same request as the job. Source: "Create a Job"."""
 
 
 async def create(request: Request) -> Response:
-    """``POST .../jobs/ingest``: a job, or a job with its data in one multipart request."""
+    """``POST .../jobs/ingest``: creates a job, in a multipart request with its data."""
     org = org_of(request)
-    kind = request.headers.get("content-type", "")
-    if not kind.startswith("multipart/form-data"):
-        return answer(_info(_new_job(org, await read_object(request), _version(request))))
-    parts = read_parts(kind, await request.body())
+    content_type = request.headers.get("content-type", "")
+    if not content_type.startswith("multipart/form-data"):
+        return json_response(_info(_new_job(org, await read_object(request), _version(request))))
+    parts = read_parts(content_type, await request.body())
     content = parts.get("content", b"")
     if len(content) > LARGEST_INLINE:
         raise ApiError(400, "INVALIDJOB", "InvalidJob : The content part is too large")
     job = _new_job(org, loads(parts.get("job", b"")), _version(request))
     job.receive(content)
     job.uploaded = True
-    job.start()
-    return answer(_info(job, State.UPLOAD_COMPLETE))
+    start_load(org, job)
+    return json_response(_info(job, State.UPLOAD_COMPLETE))
 
 
 def _version(request: Request) -> str:
     return str(request.path_params["version"]).removeprefix("v")
 
 
-def _new_job(org: Org, asked: JsonObject, version: str) -> IngestJob:
-    definition = org.schema.find(str(asked.get("object")))
+def _new_job(org: Org, body: JsonObject, version: str) -> IngestJob:
+    definition = org.schema.find(str(body.get("object")))
     if definition is None:
-        raise _invalid(f"Unable to find object: {asked.get('object')}")
-    operation = str(asked.get("operation"))
+        raise _invalid(f"Unable to find object: {body.get('object')}")
+    operation = str(body.get("operation"))
     if operation not in OPERATIONS:
         raise _invalid(f"Unknown operation: {operation}")
-    key = _key(definition, operation, str(asked.get("externalIdFieldName")))
-    ending, delimiter = asked.get("lineEnding", "LF"), asked.get("columnDelimiter", "COMMA")
+    key = _key(definition, operation, str(body.get("externalIdFieldName")))
+    ending, delimiter = body.get("lineEnding", "LF"), body.get("columnDelimiter", "COMMA")
     if ending not in {"LF", "CRLF"} or delimiter not in DELIMITERS:
         raise _invalid("Unknown lineEnding or columnDelimiter")
-    job = IngestJob(org, operation, definition.name, key, ending, delimiter, version)
+    job = IngestJob(
+        id=org.new_id("750"),
+        created_by=org.identity.user_id,
+        operation=operation,
+        object=definition.name,
+        key=key,
+        line_ending=ending,
+        delimiter=delimiter,
+        version=version,
+        lock=org.lock,
+    )
     org.jobs[job.id] = job
     org.closers.append(job.close)
     return job
 
 
 def _key(definition: ObjectDef, operation: str, name: str) -> FieldDef | None:
-    """The field that names a row's record."""
+    """The field that identifies a row's record."""
     if operation != "upsert":
         return None if operation == "insert" else definition.find("Id")
     key = definition.find(name)
@@ -95,10 +107,10 @@ def _job(request: Request) -> IngestJob:
 
 
 async def upload(request: Request) -> Response:
-    """``PUT .../jobs/ingest/{id}/batches``: the CSV, once."""
+    """``PUT .../jobs/ingest/{id}/batches``: uploads the CSV; accepted once."""
     job = _job(request)
     if job.progress.state is not State.OPEN or job.uploaded:
-        raise ApiError(400, "INVALIDJOBSTATE", f"Job is in state {job.progress.seen}")
+        raise state_error(f"Job is in state {job.progress.seen}")
     size = 0
     try:
         async for chunk in request.stream():
@@ -116,40 +128,37 @@ async def upload(request: Request) -> Response:
 
 
 async def change_state(request: Request) -> Response:
-    """``PATCH .../jobs/ingest/{id}``: closes or aborts it."""
+    """``PATCH .../jobs/ingest/{id}``: completes the upload, or aborts the job."""
     job = _job(request)
     state = (await read_object(request)).get("state")
     if state == State.ABORTED:
         job.abort()
     elif state == State.UPLOAD_COMPLETE:
         if job.progress.state is not State.OPEN or not job.uploaded:
-            message = f"Job in state {job.progress.seen} can not be closed"
-            raise ApiError(400, "INVALIDJOBSTATE", message)
-        job.start()
+            raise state_error(f"Job in state {job.progress.seen} can not be closed")
+        start_load(org_of(request), job)
     else:
-        raise ApiError(400, "INVALIDJOBSTATE", f"Invalid state: {state}")
-    return answer(_summary(job, job.progress.seen))
+        raise state_error(f"Invalid state: {state}")
+    return json_response(_summary(job, job.progress.seen))
 
 
 async def info(request: Request) -> Response:
     """``GET .../jobs/ingest/{id}``."""
     job = _job(request)
-    return answer(_info(job, job.poll()))
+    return json_response(_info(job, job.poll()))
 
 
 async def all_jobs(request: Request) -> Response:
     """``GET .../jobs/ingest``."""
     jobs = [_summary(job, job.progress.seen) for job in org_of(request).jobs.values()]
-    return answer({"done": True, "records": jobs, "nextRecordsUrl": None})
+    return json_response({"done": True, "records": jobs, "nextRecordsUrl": None})
 
 
 async def delete(request: Request) -> Response:
-    """``DELETE .../jobs/ingest/{id}``: answers 204."""
+    """``DELETE .../jobs/ingest/{id}``: responds with 204."""
     job = _job(request)
     org = org_of(request)
-    if not job.progress.ended:
-        message = "Error encountered when deleting the job because the job is not terminated"
-        raise ApiError(400, "API_ERROR", message)
+    job.progress.check_deletable()
     with contextlib.suppress(ValueError):
         org.closers.remove(job.close)
     del org.jobs[job.id]
@@ -159,7 +168,7 @@ async def delete(request: Request) -> Response:
 
 
 async def results(request: Request) -> Response:
-    """``GET .../jobs/ingest/{id}/{set}``: one of the three result sets of a job that has ended."""
+    """``GET .../jobs/ingest/{id}/{set}``: one of the result sets of a job that has ended."""
     job = _job(request)
     sets = {
         "successfulresults": lambda: job.successes.read(job.header),
@@ -170,14 +179,14 @@ async def results(request: Request) -> Response:
     if read is None:
         raise not_found()
     if not job.progress.ended:
-        raise ApiError(400, "INVALIDJOBSTATE", f"Job is in state {job.progress.seen}")
+        raise state_error(f"Job is in state {job.progress.seen}")
     await run_in_threadpool(job.settle)
     content = await run_in_threadpool(read)
     return Response(content, media_type="text/csv; charset=UTF-8")
 
 
 def _summary(job: IngestJob, state: State) -> JsonObject:
-    about: JsonObject = {
+    summary: JsonObject = {
         "id": job.id,
         "operation": job.operation,
         "object": job.object,
@@ -190,24 +199,24 @@ def _summary(job: IngestJob, state: State) -> JsonObject:
         "apiVersion": float(job.version),
     }
     if job.operation == "upsert" and job.key:
-        about["externalIdFieldName"] = job.key.name
-    return about
+        summary["externalIdFieldName"] = job.key.name
+    return summary
 
 
 def _info(job: IngestJob, state: State = State.OPEN) -> JsonObject:
-    about = _summary(job, state)
-    about |= {"lineEnding": job.line_ending, "columnDelimiter": job.delimiter}
+    info = _summary(job, state)
+    info |= {"lineEnding": job.line_ending, "columnDelimiter": job.delimiter}
     if state is State.OPEN:
         contents = f"services/data/v{job.version}/jobs/ingest/{job.id}/batches"
-        return about | {"contentUrl": contents}
-    begun = state is not State.UPLOAD_COMPLETE
-    about |= {
+        return info | {"contentUrl": contents}
+    started = state is not State.UPLOAD_COMPLETE
+    info |= {
         "jobType": "V2Ingest",
-        "numberRecordsProcessed": job.processed if begun else 0,
-        "numberRecordsFailed": job.failed if begun else 0,
+        "numberRecordsProcessed": job.processed if started else 0,
+        "numberRecordsFailed": job.failed if started else 0,
         "retries": 0,
         "totalProcessingTime": job.processed,
         "apiActiveProcessingTime": job.processed,
         "apexProcessingTime": 0,
     }
-    return about | ({"errorMessage": job.message} if state is State.FAILED else {})
+    return info | ({"errorMessage": job.message} if state is State.FAILED else {})

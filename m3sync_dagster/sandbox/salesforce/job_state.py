@@ -1,4 +1,4 @@
-"""The states of a Bulk API 2.0 job as a client gets to see them.
+"""The states of a Bulk API 2.0 job as a client sees them.
 
 Source: Salesforce Bulk API 2.0 guide, "Ingest Job States".
 """
@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
+from m3sync_dagster.sandbox.salesforce.errors import ApiError
+
 
 class State(StrEnum):
-    """Where a job stands."""
+    """The state of a job."""
 
     OPEN = "Open"
     UPLOAD_COMPLETE = "UploadComplete"
@@ -19,12 +21,12 @@ class State(StrEnum):
     ABORTED = "Aborted"
 
 
-ENDED = frozenset({State.JOB_COMPLETE, State.FAILED, State.ABORTED})
+FINAL_STATES = frozenset({State.JOB_COMPLETE, State.FAILED, State.ABORTED})
 
 
 @dataclass(slots=True)
 class Progress:
-    """A job's true state, and how often it was asked for since the job was closed.
+    """A job's actual state, and how often a client asked for it since the job was closed.
 
     However fast the sandbox is, a client sees each state at least once, as it would in an org.
     """
@@ -33,25 +35,41 @@ class Progress:
     polls: int = 0
 
     def poll(self) -> State:
-        """The state that one more question is answered with."""
+        """Counts one request for the state, and returns the state to answer with."""
         self.polls += self.state is not State.OPEN
         return self.seen
 
     @property
     def seen(self) -> State:
-        """The state that the client has been told last."""
+        """The state that the client was last given."""
         if self.state in {State.OPEN, State.ABORTED}:
             return self.state
         if self.polls < 2:
             return State.UPLOAD_COMPLETE
-        return self.state if self.polls > 2 and self.state in ENDED else State.IN_PROGRESS
+        return self.state if self.polls > 2 and self.state in FINAL_STATES else State.IN_PROGRESS
 
     @property
     def ended(self) -> bool:
-        """Whether the client knows that the job has ended."""
-        return self.seen in ENDED
+        """Whether the client was given a final state."""
+        return self.seen in FINAL_STATES
+
+    def check_deletable(self) -> None:
+        """Raises ``ApiError`` unless the job has ended."""
+        if not self.ended:
+            message = "Error encountered when deleting the job because the job is not terminated"
+            raise ApiError(400, "API_ERROR", message)
+
+
+def state_error(message: str) -> ApiError:
+    """The error for a request that the job's state does not allow."""
+    return ApiError(400, "INVALIDJOBSTATE", message)
+
+
+def already_ended() -> ApiError:
+    """The error for aborting a job that has ended."""
+    return state_error("Aborting already Completed Job not allowed")
 
 
 def timestamp() -> str:
-    """The present in the form of job infos."""
+    """The current time in the format of job infos."""
     return f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S}.000+0000"

@@ -1,4 +1,4 @@
-"""What every API request passes: the call log, faults, the session, the daily budget."""
+"""Middleware for all API requests: call log, fault rules, API version, session, daily limit."""
 
 from collections.abc import Sequence
 from http import HTTPStatus
@@ -9,24 +9,24 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from m3sync_dagster.sandbox.salesforce.errors import ApiError, not_found
 from m3sync_dagster.sandbox.salesforce.faults import RequestFault
-from m3sync_dagster.sandbox.salesforce.http import answer
+from m3sync_dagster.sandbox.salesforce.http import error_response, json_response
 from m3sync_dagster.sandbox.salesforce.org import Org
 from m3sync_dagster.sandbox.salesforce.org_endpoints import NEWEST, OLDEST
-from m3sync_dagster.sandbox.server import DROP
+from m3sync_dagster.sandbox.server import drop_connection
 
 _DATA = "/services/data/"
 
-_LONGEST_ADDRESS = 16_384
-"""Bytes of a URI. Source: Salesforce REST API guide, "Status Codes and Error Responses", 414."""
+_MAX_URI_BYTES = 16_384
+"""Source: Salesforce REST API guide, "Status Codes and Error Responses", 414."""
 
 
-class Gate:
-    """Stands before the endpoints.
+class ApiMiddleware:
+    """Logs each API request, applies fault rules, and checks it before the endpoint runs.
 
     Args:
-        app: the application behind it.
+        app: the application that contains the endpoints.
         org: the org.
-        routes: its endpoints; calls are counted by their paths.
+        routes: the application's routes; calls are counted by their path templates.
     """
 
     def __init__(self, app: ASGIApp, org: Org, routes: Sequence[Route]) -> None:
@@ -35,28 +35,28 @@ class Gate:
         self._routes = routes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serves one request."""
+        """Handles one request."""
         if scope["type"] != "http" or scope["path"].startswith("/sandbox/"):
             await self._app(scope, receive, send)
             return
         fault = self._org.faults.request(scope["method"], scope["path"])
         status: list[int] = []
         if fault is not None and fault.drop == "before":
-            await _drop(scope, receive)
+            await drop_connection(scope, receive)
         elif fault is not None and fault.drop == "after":
-            await self._serve(scope, receive, _swallow)
-            await _drop(scope, receive)
+            await self._serve(scope, receive, _send_nothing)
+            await drop_connection(scope, receive)
         else:
-            await self._serve(scope, receive, self._watch(send, status), fault)
-        self._note(scope, status[0] if status else None)
+            await self._serve(scope, receive, self._record_status(send, status), fault)
+        self._log(scope, status[0] if status else None)
 
-    def _watch(self, send: Send, status: list[int]) -> Send:
-        async def watching(message: Message) -> None:
+    def _record_status(self, send: Send, status: list[int]) -> Send:
+        async def send_and_record(message: Message) -> None:
             if message["type"] == "http.response.start":
                 status.append(message["status"])
             await send(message)
 
-        return watching
+        return send_and_record
 
     async def _serve(
         self, scope: Scope, receive: Receive, send: Send, fault: RequestFault | None = None
@@ -64,25 +64,25 @@ class Gate:
         if fault is not None and fault.revoke:
             self._org.sessions.clear()
         if fault is not None and fault.status is not None:
-            await _fault_answer(fault, scope, receive, send)
+            await _fault_response(fault, scope, receive, send)
             return
         try:
-            metered = self._admit(scope)
+            counted = self._check(scope)
         except ApiError as error:
-            await answer(error.body(), error.status)(scope, receive, send)
+            await error_response(error)(scope, receive, send)
             return
-        await self._app(scope, receive, self._with_usage(send) if metered else send)
+        await self._app(scope, receive, self._with_usage(send) if counted else send)
 
-    def _admit(self, scope: Scope) -> bool:
-        """Whether the request is one that counts. Raises ``ApiError`` where it may not pass."""
+    def _check(self, scope: Scope) -> bool:
+        """Whether the request counts as an API call. Raises ``ApiError`` if it is refused."""
         path = scope["path"]
-        if len(scope["raw_path"]) + len(scope["query_string"]) > _LONGEST_ADDRESS:
+        if len(scope["raw_path"]) + len(scope["query_string"]) > _MAX_URI_BYTES:
             raise ApiError(414, "URI_TOO_LONG", "The URI exceeds 16,384 bytes")
         if not path.removeprefix("/services/data").strip("/") or not path.startswith(_DATA):
             return False
         _check_version(path.split("/")[3])
         self._check_session(Headers(scope=scope).get("authorization", ""))
-        self._org.spend()
+        self._org.count_request()
         return True
 
     def _check_session(self, authorization: str) -> None:
@@ -93,20 +93,20 @@ class Gate:
             raise ApiError(401, "INVALID_SESSION_ID", "Session expired or invalid")
 
     def _with_usage(self, send: Send) -> Send:
-        async def adding(message: Message) -> None:
+        async def send_with_usage(message: Message) -> None:
             if message["type"] == "http.response.start":
                 usage = f"api-usage={self._org.usage.used}/{self._org.usage.max}"
                 MutableHeaders(scope=message)["Sforce-Limit-Info"] = usage
             await send(message)
 
-        return adding
+        return send_with_usage
 
-    def _note(self, scope: Scope, status: int | None) -> None:
+    def _log(self, scope: Scope, status: int | None) -> None:
         path = scope["path"]
-        self._org.calls.note(scope["method"], self._template(scope), path, status)
+        self._org.calls.add(scope["method"], self._template(scope), path, status)
 
     def _template(self, scope: Scope) -> str:
-        """The path of the endpoint that a request goes to, whether or not it got there."""
+        """The path template of the request's endpoint, whether or not the endpoint ran."""
         for route in self._routes:
             if route.matches(scope)[0] is Match.FULL:
                 return route.path.rstrip("/").replace(":path}", "}")
@@ -122,21 +122,14 @@ def _check_version(version: str) -> None:
         raise ApiError(410, "UNSUPPORTED_API_VERSION", message)
 
 
-async def _fault_answer(fault: RequestFault, scope: Scope, receive: Receive, send: Send) -> None:
+async def _fault_response(fault: RequestFault, scope: Scope, receive: Receive, send: Send) -> None:
     status = fault.status or HTTPStatus.INTERNAL_SERVER_ERROR
     text = HTTPStatus(status).phrase if status in set(HTTPStatus) else "Error"
     body = fault.body
     if body is None:
         body = ApiError(status, text.upper().replace(" ", "_"), text).body()
-    await answer(body, status, fault.headers)(scope, receive, send)
+    await json_response(body, status, fault.headers)(scope, receive, send)
 
 
-async def _swallow(_: Message) -> None:
-    """Sends nothing."""
-
-
-async def _drop(scope: Scope, receive: Receive) -> None:
-    """Cuts the connection without an answer."""
-    scope["extensions"][DROP]()
-    while (await receive())["type"] != "http.disconnect":
-        pass
+async def _send_nothing(_: Message) -> None:
+    """Discards a part of the response."""

@@ -1,4 +1,4 @@
-"""The sandbox org: all that its endpoints share."""
+"""The sandbox org: the state that all its endpoints share."""
 
 import itertools
 import threading
@@ -7,33 +7,29 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree as ET
 
+from m3sync_dagster.sandbox.json_types import JsonObject
+from m3sync_dagster.sandbox.salesforce.deploy_result import Deploy
 from m3sync_dagster.sandbox.salesforce.errors import ApiError, not_found
 from m3sync_dagster.sandbox.salesforce.faults import Faults
 from m3sync_dagster.sandbox.salesforce.field_values import Value
 from m3sync_dagster.sandbox.salesforce.identity import Identity, random_id
+from m3sync_dagster.sandbox.salesforce.ingest_job import IngestJob
+from m3sync_dagster.sandbox.salesforce.query_results import Cursor, QueryJob
 from m3sync_dagster.sandbox.salesforce.record_table import Table
 from m3sync_dagster.sandbox.salesforce.schema import NUMERIC, FieldDef, ObjectDef, Schema
-
-if TYPE_CHECKING:
-    from xml.etree import ElementTree as ET
-
-    from m3sync_dagster.sandbox.salesforce.bulk_query import QueryJob
-    from m3sync_dagster.sandbox.salesforce.deploy_endpoints import Deploy
-    from m3sync_dagster.sandbox.salesforce.ingest_jobs import IngestJob
-    from m3sync_dagster.sandbox.salesforce.query_endpoints import Cursor
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What opens the sandbox org. None of it opens anything else.
+    """The credentials that the sandbox org accepts. No other system accepts them.
 
     Args:
-        client_id, client_secret: of the connected app, for the client-credentials flow.
+        client_id, client_secret: those of the connected app, for the client-credentials flow.
         username: the integration user that the app runs as.
-        public_key: PEM text of the key that JWT bearer assertions are signed with; without it
-            that flow is refused.
+        public_key: the public key, in PEM, that verifies JWT bearer assertions; without it that
+            flow is refused.
     """
 
     client_id: str = "sandbox-client-id"
@@ -44,7 +40,7 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """A managed package that is installed: its name, and its namespace without underscores."""
+    """An installed managed package: its name, and its namespace without underscores."""
 
     name: str
     namespace: str
@@ -52,7 +48,7 @@ class Package:
 
 @dataclass(slots=True)
 class Usage:
-    """API requests against a day's allowance."""
+    """The requests used of a daily limit."""
 
     max: int = 100_000
     used: int = 0
@@ -60,29 +56,32 @@ class Usage:
 
 @dataclass(slots=True)
 class Calls:
-    """The API calls since the last reset: counts by template, and the latest one by one."""
+    """The API calls since the last reset: counts by path template, and a list of the latest."""
 
     counts: Counter[str] = field(default_factory=Counter)
-    latest: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=10_000))
+    latest: deque[JsonObject] = field(default_factory=lambda: deque(maxlen=10_000))
 
-    def note(self, method: str, template: str, path: str, status: int | None) -> None:
-        """Counts a call. ``status`` is None where the client got no answer."""
+    def add(self, method: str, template: str, path: str, status: int | None) -> None:
+        """Counts a call. ``status`` is None if the client got no response."""
         self.counts[f"{method} {template}"] += 1
         self.latest.append({"method": method, "path": path, "status": status})
 
 
 class Org:
-    """An org with its schema, its records and its sessions.
+    """An org: its schema, its records, its jobs and its sessions.
 
     Args:
         schema: objects and fields.
         credentials: what the token endpoint accepts.
-        identity: which org this is; one that no other sandbox has by default.
+        identity: the org's and the user's Ids; random by default.
 
     Attributes:
         packages: the managed packages that are installed.
-        setup_readable: whether the user may view setup, which the Tooling API asks for.
-        permission_sets: those that were deployed, by name.
+        setup_readable: whether the user has the permission View Setup, which the Tooling API
+            requires.
+        permission_sets: the deployed permission sets by name.
+        jobs, query_jobs: the ingest jobs and the query jobs by Id.
+        batches: the internal batches of ingest jobs, against the daily limit.
     """
 
     def __init__(
@@ -98,7 +97,7 @@ class Org:
         self.sessions: set[str] = set()
         self.cursors: dict[str, Cursor] = {}
         self.jobs: dict[str, IngestJob] = {}
-        self.exports: dict[str, QueryJob] = {}
+        self.query_jobs: dict[str, QueryJob] = {}
         self.deploys: dict[str, Deploy] = {}
         self.permission_sets: dict[str, ET.Element] = {}
         self.packages: list[Package] = []
@@ -110,20 +109,20 @@ class Org:
         self._serial = itertools.count(1)
 
     def close(self) -> None:
-        """Ends running jobs and lets go of their files."""
+        """Stops running jobs and deletes their files."""
         for close in self.closers:
             close()
         self.worker.shutdown(wait=True, cancel_futures=True)
 
-    def serial(self) -> int:
-        """A number that no other thing of this org has."""
-        return next(self._serial)
+    def new_id(self, key_prefix: str) -> str:
+        """A new Id for something other than a record, such as a job."""
+        return f"{key_prefix}{next(self._serial):012d}AAA"
 
     def object(self, name: str) -> ObjectDef:
         """The object with this API name.
 
         Raises:
-            ApiError: there is none.
+            ApiError: there is no such object.
         """
         found = self.schema.find(name)
         if found is None:
@@ -131,15 +130,15 @@ class Org:
         return found
 
     def table(self, name: str) -> Table:
-        """The records of an object. Raises ``ApiError`` where there is no such object."""
+        """The records of an object. Raises ``ApiError`` if there is no such object."""
         definition = self.object(name)
         return self._tables.setdefault(definition.name, Table(definition))
 
     def external_id(self, definition: ObjectDef, name: str) -> FieldDef:
-        """The field under this name, which must be one that records can be matched by.
+        """The field with this name, by which records can be looked up.
 
         Raises:
-            ApiError: it is not.
+            ApiError: there is no such field, or it is neither an external ID nor unique.
         """
         found = definition.find(name)
         if found is None or not found.id_lookup:
@@ -153,7 +152,7 @@ class Org:
                 table.clear()
 
     def refresh(self) -> None:
-        """Becomes another org at the same address, as a refreshed sandbox does.
+        """Replaces the org with another one at the same URL, as refreshing a sandbox does.
 
         It has a new organization Id, no records, no jobs and no sessions; users keep their Ids.
         """
@@ -163,47 +162,47 @@ class Org:
         with self.lock:
             self.identity = replace(self.identity, organization_id=random_id("00D"))
             self.clear_records()
-            for store in (self.jobs, self.exports, self.cursors, self.deploys, self.sessions):
+            for store in (self.jobs, self.query_jobs, self.cursors, self.deploys, self.sessions):
                 store.clear()
 
     def delete(self, table: Table, number: int) -> None:
-        """Deletes a record and empties the lookups that point to it."""
-        gone = table.id_of(number)
+        """Deletes a record and clears the lookups that point to it."""
+        deleted_id = table.id_of(number)
         with self.lock:
             table.remove(number)
             for child in self.schema:
                 for lookup in child.fields.values():
                     if lookup.refers_to == table.definition.name:
-                        _empty(self.table(child.name), lookup, gone)
+                        _clear_lookup(self.table(child.name), lookup, deleted_id)
 
-    def records(self, name: str) -> list[dict[str, Any]]:
+    def records(self, name: str) -> list[JsonObject]:
         """All records of an object by API name, with exact values: numbers are ``Decimal``."""
         table = self.table(name)
         fields = [f for f in table.definition.fields.values() if f.type != "Id"]
-        places = [(f, table.slot(f)) for f in fields]
+        slots = [(f, table.slot(f)) for f in fields]
         with self.lock:
             rows = table.snapshot()
         return [
-            {"Id": table.id_of(number)} | {f.name: _exact(f, values[slot]) for f, slot in places}
+            {"Id": table.id_of(number)} | {f.name: _exact(f, values[slot]) for f, slot in slots}
             for number, packed in rows
             if (values := table.unpack(packed))
         ]
 
-    def spend(self) -> None:
+    def count_request(self) -> None:
         """Counts one API request.
 
         Raises:
-            ApiError: the day's allowance is used up.
+            ApiError: the daily limit is reached.
         """
         if self.usage.used >= self.usage.max:
             raise ApiError(403, "REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded.")
         self.usage.used += 1
 
 
-def _empty(table: Table, lookup: FieldDef, gone: str) -> None:
+def _clear_lookup(table: Table, lookup: FieldDef, deleted_id: str) -> None:
     slot = table.slot(lookup)
     for number, values in list(table.scan()):
-        if values[slot] == gone:
+        if values[slot] == deleted_id:
             values[slot] = None
             table.put(number, values)
 

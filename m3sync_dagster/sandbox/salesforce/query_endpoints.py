@@ -1,37 +1,29 @@
-"""``/query`` and ``/queryAll``: SOQL in pages.
+"""``/query`` and ``/queryAll``: SOQL queries with results in pages.
 
 Source: Salesforce REST API guide, "Query" and "Query Options Header".
 """
 
 import re
-from dataclasses import dataclass
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
+from m3sync_dagster.sandbox.json_types import JsonObject
+from m3sync_dagster.sandbox.salesforce.computed_objects import RecordSources, select_computed
 from m3sync_dagster.sandbox.salesforce.errors import ApiError
-from m3sync_dagster.sandbox.salesforce.flat_query import Sources, select_flat
-from m3sync_dagster.sandbox.salesforce.http import JsonObject, answer, base_of, org_of
+from m3sync_dagster.sandbox.salesforce.http import json_response, org_of, version_path
 from m3sync_dagster.sandbox.salesforce.org import Org
-from m3sync_dagster.sandbox.salesforce.query_engine import Found, Query
+from m3sync_dagster.sandbox.salesforce.query_engine import Query
+from m3sync_dagster.sandbox.salesforce.query_results import Cursor
 from m3sync_dagster.sandbox.salesforce.soql import malformed, parse
 
-PAGE = 2000
+PAGE_SIZE = 2000
 _BATCH_SIZE = re.compile(r"batchSize\s*=\s*(\d+)", re.IGNORECASE)
-_SETUP: Sources = {
-    "organization": lambda org: [org.identity.organization_row()],
-    "user": lambda org: [org.identity.user_row(org.credentials.username)],
+_SETUP_OBJECTS: RecordSources = {
+    "organization": lambda org: [org.identity.organization_record()],
+    "user": lambda org: [org.identity.user_record(org.credentials.username)],
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Cursor:
-    """What a query found, for as long as its pages are fetched."""
-
-    query: Query
-    found: list[Found]
-    page: int
 
 
 async def query(request: Request) -> Response:
@@ -40,7 +32,7 @@ async def query(request: Request) -> Response:
 
 
 async def query_all(request: Request) -> Response:
-    """``GET .../queryAll?q=``: deleted records too."""
+    """``GET .../queryAll?q=``: also finds deleted records."""
     return await run_in_threadpool(_first_page, request, deleted=True)
 
 
@@ -50,19 +42,19 @@ def _first_page(request: Request, *, deleted: bool) -> Response:
     if not text:
         raise malformed("A query string has to be specified")
     select = parse(text)
-    if (setup := select_flat(org, select, _SETUP)) is not None:
-        return answer(setup)
-    asked = Query(org, select, deleted=deleted)
-    found = asked.run()
+    if (setup := select_computed(org, select, _SETUP_OBJECTS)) is not None:
+        return json_response(setup)
+    query = Query(org, select, deleted=deleted)
+    records = query.run()
     if select.count:
-        return answer({"totalSize": len(found), "done": True, "records": []})
-    cursor = Cursor(asked, found, _page_size(request))
-    return answer(_page(org, cursor, None, 0, base_of(request)))
+        return json_response({"totalSize": len(records), "done": True, "records": []})
+    cursor = Cursor(records, query.as_json, _page_size(request))
+    return json_response(_page(org, cursor, None, 0, version_path(request)))
 
 
 def _page_size(request: Request) -> int:
-    asked = _BATCH_SIZE.search(request.headers.get("sforce-query-options", ""))
-    return min(max(int(asked[1]), 200), PAGE) if asked else PAGE
+    requested = _BATCH_SIZE.search(request.headers.get("sforce-query-options", ""))
+    return min(max(int(requested[1]), 200), PAGE_SIZE) if requested else PAGE_SIZE
 
 
 async def next_page(request: Request) -> Response:
@@ -72,18 +64,18 @@ async def next_page(request: Request) -> Response:
     cursor = org.cursors.get(key)
     if cursor is None or not start.isdigit():
         raise ApiError(400, "INVALID_QUERY_LOCATOR", "invalid query locator")
-    return answer(_page(org, cursor, key, int(start), base_of(request)))
+    return json_response(_page(org, cursor, key, int(start), version_path(request)))
 
 
-def _page(org: Org, cursor: Cursor, key: str | None, start: int, base: str) -> JsonObject:
-    end = start + cursor.page
+def _page(org: Org, cursor: Cursor, key: str | None, start: int, path: str) -> JsonObject:
+    end = start + cursor.page_size
     page: JsonObject = {
-        "totalSize": len(cursor.found),
-        "done": end >= len(cursor.found),
-        "records": [cursor.query.as_json(each, base) for each in cursor.found[start:end]],
+        "totalSize": len(cursor.records),
+        "done": end >= len(cursor.records),
+        "records": [cursor.as_json(record, path) for record in cursor.records[start:end]],
     }
     if not page["done"]:
-        key = key or f"01g{org.serial():012d}AAA"
+        key = key or org.new_id("01g")
         org.cursors[key] = cursor
-        page["nextRecordsUrl"] = f"{base}/query/{key}-{end}"
+        page["nextRecordsUrl"] = f"{path}/query/{key}-{end}"
     return page

@@ -1,4 +1,4 @@
-"""Answers a query from the records."""
+"""Runs queries on the records."""
 
 import operator
 from collections.abc import Callable, Iterable
@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from m3sync_dagster.sandbox.json_types import JsonObject
 from m3sync_dagster.sandbox.salesforce.errors import ApiError
 from m3sync_dagster.sandbox.salesforce.field_values import (
     Value,
@@ -17,16 +18,14 @@ from m3sync_dagster.sandbox.salesforce.field_values import (
     double_text,
 )
 from m3sync_dagster.sandbox.salesforce.org import Org
-from m3sync_dagster.sandbox.salesforce.record_table import Table
+from m3sync_dagster.sandbox.salesforce.record_table import PackedRecord, Table
 from m3sync_dagster.sandbox.salesforce.schema import NUMERIC, FieldDef
 from m3sync_dagster.sandbox.salesforce.soql import Comparison, Condition, Junction, Literal, Select
 
-Found = tuple[int, bytes]
-"""A record's number, and its values as they were packed when the query ran."""
-
 Getter = Callable[[int, list[Value]], Value]
 Predicate = Callable[[int, list[Value]], bool]
-JsonObject = dict[str, Any]
+Comparable = str | bool | Decimal | None
+"""A stored value in the form in which it is compared."""
 
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt,
@@ -38,7 +37,7 @@ _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """A selected field: of the object itself, or of a record that one of its lookups points to."""
+    """A selected field: of the object itself, or of a parent record."""
 
     text: str
     field: FieldDef
@@ -48,12 +47,12 @@ class Path:
 
 
 class Query:
-    """A query that fits the org's schema.
+    """A query whose object and fields exist in the org.
 
     Args:
         org: the org.
-        select: what was asked.
-        deleted: whether deleted records count too, as for ``queryAll``.
+        select: the parsed query.
+        deleted: whether to find deleted records too, as ``queryAll`` does.
 
     Raises:
         ApiError: ``INVALID_TYPE`` or ``INVALID_FIELD``.
@@ -70,34 +69,34 @@ class Query:
         self.table = org.table(definition.name)
         self.paths = [self._path(text) for text in select.paths]
         self._order = [(self._path(text), down) for text, down in select.order]
-        self._holds = self._predicate(select.where) if select.where else None
+        self._matches = self._predicate(select.where) if select.where else None
 
-    def run(self) -> list[Found]:
-        """The records that match, in the order asked for."""
+    def run(self) -> list[PackedRecord]:
+        """The records that match, in the order of the query."""
         with self._org.lock:
             rows = self._candidates()
-        if self._holds is not None:
-            holds, unpack = self._holds, self.table.unpack
-            rows = [row for row in rows if holds(row[0], unpack(row[1]))]
+        if self._matches is not None:
+            matches, unpack = self._matches, self.table.unpack
+            rows = [row for row in rows if matches(row[0], unpack(row[1]))]
         for path, down in reversed(self._order):
             rows.sort(key=lambda row: self._sort_key(path, row), reverse=down)
         end = None if self._select.limit is None else self._select.offset + self._select.limit
         return rows[self._select.offset : end]
 
-    def as_json(self, found: Found, base: str) -> JsonObject:
-        """One record as ``/query`` gives it. ``base`` is the path of the API version."""
+    def as_json(self, found: PackedRecord, version_path: str) -> JsonObject:
+        """One record in a ``/query`` result. ``version_path`` is the path of the API version."""
         number, values = found[0], self.table.unpack(found[1])
-        record: JsonObject = {"attributes": _attributes(self.table, number, base)}
+        record: JsonObject = {"attributes": _attributes(self.table, number, version_path)}
         for path in self.paths:
             value = _json_value(path.field, path.get(number, values))
             if path.lookup is None or path.parent is None:
                 record[path.field.name] = value
             else:
-                self._nest(record, path, value, values, base)
+                self._nest(record, path, value, values, version_path)
         return record
 
     def _nest(
-        self, record: JsonObject, path: Path, value: object, values: list[Value], base: str
+        self, record: JsonObject, path: Path, value: object, values: list[Value], version_path: str
     ) -> None:
         lookup, parent = path.lookup, path.parent
         if lookup is None or parent is None:
@@ -107,10 +106,10 @@ class Query:
         if number is None:
             record[key] = None
             return
-        record.setdefault(key, {"attributes": _attributes(parent, number, base)})
+        record.setdefault(key, {"attributes": _attributes(parent, number, version_path)})
         record[key][path.field.name] = value
 
-    def as_cells(self, found: Found) -> list[str]:
+    def as_cells(self, found: PackedRecord) -> list[str]:
         """One record as a row of a Bulk API query result."""
         number, values = found[0], self.table.unpack(found[1])
         return [csv_text(path.field, path.get(number, values)) for path in self.paths]
@@ -120,7 +119,7 @@ class Query:
         if not dot:
             found = self._field(self.table, text, text)
             return Path(text, found, _getter(self.table, found))
-        lookup = self.table.definition.through(relationship)
+        lookup = self.table.definition.find_lookup(relationship)
         if lookup is None:
             message = (
                 f"Didn't understand relationship '{relationship}' in field path. If you are"
@@ -130,7 +129,7 @@ class Query:
             raise ApiError(400, "INVALID_FIELD", message)
         parent = self._org.table(lookup.refers_to or "")
         found = self._field(parent, name, text)
-        return Path(text, found, _through(self.table, lookup, parent, found), lookup, parent)
+        return Path(text, found, _parent_getter(self.table, lookup, parent, found), lookup, parent)
 
     def _field(self, table: Table, name: str, text: str) -> FieldDef:
         found = table.definition.find(name)
@@ -148,8 +147,8 @@ class Query:
         joined = all if condition.word == "and" else any
         return lambda number, values: joined(part(number, values) for part in parts)
 
-    def _candidates(self) -> list[Found]:
-        """All records, or only those that an index finds where the condition asks for a value."""
+    def _candidates(self) -> list[PackedRecord]:
+        """All records, or only those found by an index if the condition requires a value."""
         numbers = None if self._deleted else self._indexed(self._select.where)
         if numbers is None:
             return self.table.snapshot(deleted=self._deleted)
@@ -175,22 +174,22 @@ class Query:
         index = self.table.index(field)
         return {number for text in texts for number in index.find(text)}
 
-    def _sort_key(self, path: Path, row: Found) -> tuple[bool, Any]:
+    def _sort_key(self, path: Path, row: PackedRecord) -> tuple[bool, Any]:
         value = path.get(row[0], self.table.unpack(row[1]))
         if value is None:
             return False, 0
         return True, Decimal(str(value)) if path.field.type in NUMERIC else value
 
 
-def _attributes(table: Table, number: int, base: str) -> JsonObject:
+def _attributes(table: Table, number: int, version_path: str) -> JsonObject:
     name = table.definition.name
-    return {"type": name, "url": f"{base}/sobjects/{name}/{table.id_of(number)}"}
+    return {"type": name, "url": f"{version_path}/sobjects/{name}/{table.id_of(number)}"}
 
 
-def record_json(table: Table, number: int, values: list[Value], base: str) -> JsonObject:
-    """One record with all fields that this user sees, as ``/sobjects`` gives it."""
-    record: JsonObject = {"attributes": _attributes(table, number, base)}
-    for field in table.definition.visible():
+def record_json(table: Table, number: int, values: list[Value], version_path: str) -> JsonObject:
+    """One record with all fields that the user sees, as in a ``/sobjects`` response."""
+    record: JsonObject = {"attributes": _attributes(table, number, version_path)}
+    for field in table.definition.visible_fields():
         record[field.name] = _json_value(field, _getter(table, field)(number, values))
     return record
 
@@ -204,14 +203,14 @@ def _getter(table: Table, field: FieldDef) -> Getter:
     return lambda _, values: values[slot]
 
 
-def _through(table: Table, lookup: FieldDef, parent: Table, field: FieldDef) -> Getter:
+def _parent_getter(table: Table, lookup: FieldDef, parent: Table, field: FieldDef) -> Getter:
     slot, inner = table.slot(lookup), _getter(parent, field)
 
     def get(_: int, values: list[Value]) -> Value:
-        link = values[slot]
-        number = parent.number_of(link) if isinstance(link, str) else None
-        there = None if number is None else parent.get(number)
-        return None if number is None or there is None else inner(number, there)
+        parent_id = values[slot]
+        number = parent.number_of(parent_id) if isinstance(parent_id, str) else None
+        found = None if number is None else parent.get(number)
+        return None if number is None or found is None else inner(number, found)
 
     return get
 
@@ -224,30 +223,30 @@ def _json_value(field: FieldDef, value: Value) -> object:
     return value
 
 
-def _comparison(path: Path, asked: Comparison) -> Predicate:
+def _comparison(path: Path, condition: Comparison) -> Predicate:
     field, get = path.field, path.get
     if field.type == "LongTextArea":
         message = f"field '{path.text}' can not be filtered in a query call"
         raise ApiError(400, "INVALID_FIELD", message)
-    wanted = [_comparable(field, path.text, literal) for literal in asked.values]
-    if asked.operator in {"=", "in"}:
-        return lambda number, values: _fold(field, get(number, values)) in wanted
-    if asked.operator in {"!=", "not in"}:
-        return lambda number, values: _fold(field, get(number, values)) not in wanted
-    compare, bound = _COMPARE[asked.operator], wanted[0]
+    expected = [_literal_value(field, path.text, literal) for literal in condition.values]
+    if condition.operator in {"=", "in"}:
+        return lambda number, values: _to_comparable(field, get(number, values)) in expected
+    if condition.operator in {"!=", "not in"}:
+        return lambda number, values: _to_comparable(field, get(number, values)) not in expected
+    compare, bound = _COMPARE[condition.operator], expected[0]
 
-    def holds(number: int, values: list[Value]) -> bool:
-        value = _fold(field, get(number, values))
+    def matches(number: int, values: list[Value]) -> bool:
+        value = _to_comparable(field, get(number, values))
         return value is not None and bound is not None and compare(value, bound)
 
-    return holds
+    return matches
 
 
 _LITERALS = {"DateTime": "datetime", "Date": "date", "Checkbox": "boolean"}
 
 
-def _comparable(field: FieldDef, text: str, literal: Literal) -> Any:  # noqa: ANN401 - any value
-    """A literal in the form of the field's stored values."""
+def _literal_value(field: FieldDef, text: str, literal: Literal) -> Comparable:
+    """A literal in the form in which the field's values are compared."""
     kind = "number" if field.type in NUMERIC else _LITERALS.get(field.type, "string")
     if literal.kind == "null":
         return None
@@ -261,11 +260,11 @@ def _comparable(field: FieldDef, text: str, literal: Literal) -> Any:  # noqa: A
     if kind == "datetime":
         return datetime_text(datetime.fromisoformat(str(literal.value)).astimezone(UTC))
     value = literal.value
-    return _fold(field, str(value) if isinstance(value, Decimal) else value)
+    return _to_comparable(field, str(value) if isinstance(value, Decimal) else value)
 
 
-def _fold(field: FieldDef, value: Value) -> Any:  # noqa: ANN401 - any value
-    """A stored value as it compares; case matters only where the field minds it."""
+def _to_comparable(field: FieldDef, value: Value) -> Comparable:
+    """A stored value in the form in which it is compared; most fields ignore case."""
     if not isinstance(value, str) or field.type in {"Date", "DateTime"}:
         return value
     if field.type in NUMERIC:

@@ -1,22 +1,20 @@
-"""Rows in and out as JSON: sObject Collections and single records.
+"""Endpoints that read and write records as JSON: sObject Collections and single records.
 
 Source: Salesforce REST API guide, "Upsert Multiple Records with Fewer Round-Trips", "sObject Rows
 by External ID", "sObject Rows".
 """
 
-from typing import Any
-
 from starlette.requests import Request
 from starlette.responses import Response
 
+from m3sync_dagster.sandbox.json_types import Json, JsonObject
 from m3sync_dagster.sandbox.salesforce.errors import ApiError, RowError, not_found
 from m3sync_dagster.sandbox.salesforce.field_resolution import Column, NoSuchColumnError, column_of
 from m3sync_dagster.sandbox.salesforce.http import (
-    JsonObject,
-    answer,
-    base_of,
+    json_response,
     org_of,
     read_object,
+    version_path,
 )
 from m3sync_dagster.sandbox.salesforce.org import Org
 from m3sync_dagster.sandbox.salesforce.query_engine import record_json
@@ -26,7 +24,7 @@ from m3sync_dagster.sandbox.salesforce.schema import FieldDef
 
 
 class _Columns(dict[str, Column]):
-    """The columns of an object by name, found when they are first used."""
+    """The columns of an object by name, resolved at their first use."""
 
     def __init__(self, org: Org, table: Table) -> None:
         super().__init__()
@@ -42,12 +40,12 @@ class _Columns(dict[str, Column]):
         return found
 
     def row(self, record: JsonObject, key: object = None) -> Row:
-        """A record's fields with the columns that read them."""
+        """The row for a record as a client sends it."""
         fields = [item for item in record.items() if item[0] != "attributes"]
         pairs = [self._cell(name, value) for name, value in fields]
         return Row(key, [column for column, _ in pairs], [raw for _, raw in pairs])
 
-    def _cell(self, name: str, value: object) -> tuple[Column, Any]:
+    def _cell(self, name: str, value: object) -> tuple[Column, object]:
         if not isinstance(value, dict):
             return self[name], value
         inner = [item for item in value.items() if item[0] != "attributes"]
@@ -63,18 +61,18 @@ async def upsert_collection(request: Request) -> Response:
     table = org.table(request.path_params["object"])
     key = org.external_id(table.definition, request.path_params["field"])
     body = await read_object(request)
-    records = _few(body.get("records"))
+    records = _check_count(body.get("records"))
     columns = _Columns(org, table)
-    rows = [_row(table, key, columns, record) for record in records]
+    rows = [_upsert_row(table, key, columns, record) for record in records]
     saved = Writer(org, table, key).save(rows, all_or_none=body.get("allOrNone") is True)
-    return answer([_collection_result(result) for result in saved])
+    return json_response([_collection_result(result) for result in saved])
 
 
 async def update_collection(request: Request) -> Response:
     """``PATCH .../composite/sobjects``: up to 200 records by Id, results in their order."""
     org = org_of(request)
-    records = _few((await read_object(request)).get("records"))
-    return answer([_updated(org, record) for record in records])
+    records = _check_count((await read_object(request)).get("records"))
+    return json_response([_updated(org, record) for record in records])
 
 
 def _updated(org: Org, record: JsonObject) -> JsonObject:
@@ -84,15 +82,15 @@ def _updated(org: Org, record: JsonObject) -> JsonObject:
         return {"id": text, "success": False, "errors": [found.as_json()]}
     table, number = found
     try:
-        org.faults.refuse_row(table.definition.name, text)
+        org.faults.check_row(table.definition.name, text)
         error = Writer(org, table).update(number, _Columns(org, table).row(record)).error
-    except RowError as refusal:
-        error = refusal
+    except RowError as rejection:
+        error = rejection
     return {"id": text, "success": not error, "errors": [error.as_json()] if error else []}
 
 
-def _few(records: Any) -> list[Any]:  # noqa: ANN401 - JSON
-    """What a call names: something, and no more than a call takes."""
+def _check_count(records: Json) -> list[Json]:
+    """The records of a request: at least one, and no more than the limit."""
     if not isinstance(records, list) or not records:
         raise ApiError(400, "INVALID_INPUT", "No records were specified")
     if len(records) > CHUNK:
@@ -101,7 +99,7 @@ def _few(records: Any) -> list[Any]:  # noqa: ANN401 - JSON
     return records
 
 
-def _row(table: Table, key: FieldDef, columns: _Columns, record: Any) -> Row:  # noqa: ANN401
+def _upsert_row(table: Table, key: FieldDef, columns: _Columns, record: Json) -> Row:
     attributes = record.get("attributes") if isinstance(record, dict) else None
     kind = attributes.get("type") if isinstance(attributes, dict) else None
     if not isinstance(kind, str):
@@ -109,10 +107,10 @@ def _row(table: Table, key: FieldDef, columns: _Columns, record: Any) -> Row:  #
     if kind.casefold() != table.definition.name.casefold():
         message = f"Record type {kind} does not match {table.definition.name}"
         raise ApiError(400, "INVALID_INPUT", message)
-    named = {name.casefold(): name for name in record}
-    if "id" in named:
+    names = {name.casefold(): name for name in record}
+    if "id" in names:
         raise ApiError(400, "INVALID_FIELD", "Id may not be given in an upsert by external ID")
-    own = named.get(key.name.casefold())
+    own = names.get(key.name.casefold())
     fields = {name: value for name, value in record.items() if name != own}
     return columns.row(fields, record[own] if own else None)
 
@@ -125,9 +123,9 @@ def _collection_result(saved: Saved) -> JsonObject:
 
 def _single_result(saved: Saved) -> Response:
     if saved.error is not None:
-        return answer(saved.error.as_request_error(), 400)
+        return json_response(saved.error.as_request_error(), 400)
     body: JsonObject = {"id": saved.id, "success": True, "errors": [], "created": saved.created}
-    return answer(body, 201 if saved.created else 200)
+    return json_response(body, 201 if saved.created else 200)
 
 
 async def create_record(request: Request) -> Response:
@@ -140,7 +138,7 @@ async def create_record(request: Request) -> Response:
 
 
 async def update_record(request: Request) -> Response:
-    """``PATCH .../sobjects/{object}/{id}``: answers 204."""
+    """``PATCH .../sobjects/{object}/{id}``: responds with 204."""
     org, table, number = _by_id(request)
     row = _Columns(org, table).row(await read_object(request))
     saved = Writer(org, table).update(number, row)
@@ -154,7 +152,7 @@ async def get_record(request: Request) -> Response:
 
 
 async def delete_record(request: Request) -> Response:
-    """``DELETE .../sobjects/{object}/{id}``: answers 204."""
+    """``DELETE .../sobjects/{object}/{id}``: responds with 204."""
     org, table, number = _by_id(request)
     org.delete(table, number)
     return Response(status_code=204)
@@ -163,18 +161,18 @@ async def delete_record(request: Request) -> Response:
 async def delete_collection(request: Request) -> Response:
     """``DELETE .../composite/sobjects?ids=``: up to 200 records, results in their order."""
     org = org_of(request)
-    ids = _few([text for text in request.query_params.get("ids", "").split(",") if text])
+    ids = _check_count([text for text in request.query_params.get("ids", "").split(",") if text])
     found = [_find(org, text) for text in ids]
-    bad = any(isinstance(each, RowError) for each in found)
-    if bad and request.query_params.get("allOrNone") == "true":
+    failed = any(isinstance(each, RowError) for each in found)
+    if failed and request.query_params.get("allOrNone") == "true":
         message = "Record rolled back because not all records were valid"
         rolled_back = RowError("ALL_OR_NONE_OPERATION_ROLLED_BACK", message)
         found = [each if isinstance(each, RowError) else rolled_back for each in found]
-    return answer([_deleted(org, *pair) for pair in zip(ids, found, strict=True)])
+    return json_response([_deleted(org, *pair) for pair in zip(ids, found, strict=True)])
 
 
 def _find(org: Org, text: str) -> tuple[Table, int] | RowError:
-    """The record with this Id, of whichever object its first three characters name."""
+    """The record with this Id; its first three characters identify the object."""
     for definition in org.schema:
         table = org.table(definition.name)
         if definition.key_prefix != text[:3]:
@@ -200,8 +198,8 @@ def _by_id(request: Request) -> tuple[Org, Table, int]:
     text = request.path_params["id"]
     number = table.number_of(text)
     if number is None:
-        gone = ApiError(404, "ENTITY_IS_DELETED", "entity is deleted")
-        raise gone if table.was_deleted(text) else not_found()
+        deleted = ApiError(404, "ENTITY_IS_DELETED", "entity is deleted")
+        raise deleted if table.was_deleted(text) else not_found()
     return org, table, number
 
 
@@ -209,11 +207,11 @@ def _record(request: Request, table: Table, number: int) -> Response:
     values = table.get(number)
     if values is None:
         raise not_found()
-    return answer(record_json(table, number, values, base_of(request)))
+    return json_response(record_json(table, number, values, version_path(request)))
 
 
 async def upsert_by_external_id(request: Request) -> Response:
-    """``PATCH .../sobjects/{object}/{field}/{value}``: 201 created, 200 updated, 300 several."""
+    """``PATCH .../sobjects/{object}/{field}/{value}``: 201 created, 200 updated, 300 ambiguous."""
     org, table, key, found = _by_external_id(request)
     if len(found) > 1:
         return _choices(request, table, found)
@@ -238,7 +236,7 @@ async def get_by_external_id(request: Request) -> Response:
 
 
 async def delete_by_external_id(request: Request) -> Response:
-    """``DELETE .../sobjects/{object}/{field}/{value}``: answers 204."""
+    """``DELETE .../sobjects/{object}/{field}/{value}``: responds with 204."""
     org, table, _, found = _by_external_id(request)
     if len(found) != 1:
         raise not_found()
@@ -254,5 +252,5 @@ def _by_external_id(request: Request) -> tuple[Org, Table, FieldDef, tuple[int, 
 
 
 def _choices(request: Request, table: Table, found: tuple[int, ...]) -> Response:
-    path = f"{base_of(request)}/sobjects/{table.definition.name}"
-    return answer([f"{path}/{table.id_of(number)}" for number in found], 300)
+    path = f"{version_path(request)}/sobjects/{table.definition.name}"
+    return json_response([f"{path}/{table.id_of(number)}" for number in found], 300)

@@ -1,4 +1,4 @@
-"""The records of one object, kept compactly: a million of them fit in a developer's machine."""
+"""The records of one object, stored compactly so that a million fit in memory."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -11,14 +11,17 @@ from m3sync_dagster.sandbox.salesforce.schema import FieldDef, ObjectDef
 
 _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _CHECK = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
-_COUNTED = re.compile(r"\{(0+)\}")
+_COUNTER = re.compile(r"\{(0+)\}")
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(list[str | bool | None]).decode
 
+PackedRecord = tuple[int, bytes]
+"""A record's number and its packed values; it does not change when the record does."""
+
 
 def record_id(key_prefix: str, number: int) -> str:
-    """The 18 characters of a record's Id; the last three guard the case of the others."""
+    """A record's Id of 18 characters; the last three encode the case of the others."""
     tail = ""
     while number:
         number, digit = divmod(number, 62)
@@ -32,7 +35,7 @@ def _check_character(part: str) -> str:
 
 
 def record_number(key_prefix: str, text: str) -> int | None:
-    """The number in an Id of 15 or 18 characters, or None if it is no Id of this object."""
+    """The number in an Id of 15 or 18 characters, or None if it is not an Id of this object."""
     if len(text) not in {15, 18} or not text.isalnum() or not text.isascii():
         return None
     number = 0
@@ -44,29 +47,35 @@ def record_number(key_prefix: str, text: str) -> int | None:
 
 @dataclass(slots=True)
 class Index:
-    """Which records hold a value of a field by which they can be looked up."""
+    """The records by their value of one field.
+
+    Args:
+        slot: the field's position in a record's values.
+        ignores_case: whether values that differ only in case are equal.
+        numbers: the numbers of the records, by value.
+    """
 
     slot: int
-    folds: bool
+    ignores_case: bool
     numbers: dict[str, tuple[int, ...] | int]
 
     def key(self, value: str) -> str:
-        """Values that differ by case alone are the same unless the field is case sensitive."""
-        return value.casefold() if self.folds else value
+        """The value as a key of the index."""
+        return value.casefold() if self.ignores_case else value
 
     def find(self, value: str) -> tuple[int, ...]:
-        """Numbers of the records that hold the value."""
+        """The numbers of the records with this value."""
         found = self.numbers.get(self.key(value), ())
         return (found,) if isinstance(found, int) else found
 
     def add(self, value: Value, number: int) -> None:
-        """Notes that a record holds a value."""
+        """Adds a record with this value."""
         if isinstance(value, str):
             others = self.find(value)
             self.numbers[self.key(value)] = (*others, number) if others else number
 
-    def drop(self, value: Value, number: int) -> None:
-        """Notes that a record no longer holds a value."""
+    def remove(self, value: Value, number: int) -> None:
+        """Removes a record with this value."""
         if isinstance(value, str):
             others = tuple(n for n in self.find(value) if n != number)
             if others:
@@ -76,10 +85,10 @@ class Index:
 
 
 class Table:
-    """The records of one object by number; a record's Id is made from its number.
+    """The records of one object by number; a record's Id is computed from its number.
 
     Args:
-        definition: the object. Its fields may change; each gets its slot when it is first used.
+        definition: the object. Its fields may change; each gets its slot at its first use.
     """
 
     def __init__(self, definition: ObjectDef) -> None:
@@ -93,21 +102,21 @@ class Table:
         return len(self._rows) - self._rows.count(None)
 
     def slot(self, field: FieldDef) -> int:
-        """The place of a field's value in a record's list."""
+        """The position of a field's value in a record's values."""
         return self._slots.setdefault(field.name, len(self._slots))
 
     def index(self, field: FieldDef) -> Index:
-        """The index of a field, made from the records when it is first asked for."""
-        folds = not field.case_sensitive
+        """The index of a field, built at its first use."""
+        ignores_case = not field.case_sensitive
         found = self._indexes.get(field.name)
-        if found is None or found.folds is not folds:
-            found = self._indexes[field.name] = Index(self.slot(field), folds, {})
+        if found is None or found.ignores_case is not ignores_case:
+            found = self._indexes[field.name] = Index(self.slot(field), ignores_case, {})
             for number, values in self.scan():
                 found.add(values[found.slot], number)
         return found
 
     def blank(self) -> list[Value]:
-        """The values of a record that is about to be made: checkboxes are never null."""
+        """The values of a new record: checkboxes are false, all others null."""
         fields = self.definition.fields.values()
         checkboxes = {self.slot(field) for field in fields if field.type == "Checkbox"}
         return [False if slot in checkboxes else None for slot in range(self._use_all(fields))]
@@ -122,12 +131,12 @@ class Table:
         return len(self._rows)
 
     def get(self, number: int) -> list[Value] | None:
-        """A record's values by slot, or None if it is deleted or never was."""
+        """A record's values by slot, or None if it is deleted or does not exist."""
         packed = self._rows[number] if 0 <= number < len(self._rows) else None
         return None if packed is None else self.unpack(packed)
 
     def unpack(self, packed: bytes) -> list[Value]:
-        """Values as they were packed, with a place for each field added since."""
+        """Unpacks values, with null for each field that was added since."""
         values: list[Value] = _decode(packed)
         values.extend([None] * (len(self._slots) - len(values)))
         return values
@@ -139,45 +148,45 @@ class Table:
         return len(self._rows) - 1
 
     def put(self, number: int, values: list[Value]) -> None:
-        """Gives a record new values, or brings it back."""
-        self._forget(number)
+        """Replaces a record's values, or restores it."""
+        self._remove_from_indexes(number)
         values.extend([None] * (len(self._slots) - len(values)))
         self._rows[number] = _encode(values)
         for index in self._indexes.values():
             index.add(values[index.slot], number)
 
     def remove(self, number: int) -> None:
-        """Deletes a record; ``queryAll`` still sees it."""
+        """Deletes a record; ``queryAll`` still finds it."""
         packed = self._rows[number]
         if packed is not None:
-            self._forget(number)
+            self._remove_from_indexes(number)
             self._deleted[number] = packed
             self._rows[number] = None
 
     def erase(self, number: int) -> None:
-        """Takes a record away as though it had never been."""
-        self._forget(number)
+        """Removes a record that is rolled back; ``queryAll`` does not find it."""
+        self._remove_from_indexes(number)
         self._rows[number] = None
 
     def clear(self) -> None:
-        """Takes all records away."""
+        """Removes all records."""
         self._rows.clear()
         self._deleted.clear()
         self._indexes.clear()
 
-    def _forget(self, number: int) -> None:
+    def _remove_from_indexes(self, number: int) -> None:
         values = self.get(number)
         if values is not None:
             for index in self._indexes.values():
-                index.drop(values[index.slot], number)
+                index.remove(values[index.slot], number)
 
-    def snapshot(self, *, deleted: bool = False) -> list[tuple[int, bytes]]:
-        """All records as they are now, packed; they stay readable whatever is written later."""
+    def snapshot(self, *, deleted: bool = False) -> list[PackedRecord]:
+        """All records, packed; later writes do not change them."""
         rows = [(number, row) for number, row in enumerate(self._rows) if row is not None]
         return rows + list(self._deleted.items()) if deleted else rows
 
-    def pick(self, numbers: Iterable[int]) -> list[tuple[int, bytes]]:
-        """The same for the records with these numbers alone."""
+    def pick(self, numbers: Iterable[int]) -> list[PackedRecord]:
+        """The records with these numbers, packed."""
         rows = ((number, self._rows[number]) for number in numbers)
         return [(number, row) for number, row in rows if row is not None]
 
@@ -198,11 +207,11 @@ class Table:
         return record_id(self.definition.key_prefix, number)
 
     def number_of(self, text: str) -> int | None:
-        """The number of the live record with this Id, or None."""
+        """The number of the record with this Id, or None if it is deleted or does not exist."""
         number = record_number(self.definition.key_prefix, text)
         return number if number is not None and self.get(number) is not None else None
 
     def automatic_name(self, field: FieldDef) -> str:
         """The next value of an auto number field."""
         number = self.next_number() + 1
-        return _COUNTED.sub(lambda zeros: f"{number:0{len(zeros[1])}d}", field.display_format)
+        return _COUNTER.sub(lambda zeros: f"{number:0{len(zeros[1])}d}", field.display_format)

@@ -1,6 +1,6 @@
-"""How an org saves rows: it reads a chunk of up to 200, resolves their lookups, then saves each.
+"""Saves rows: it reads a chunk of up to 200 rows, resolves their lookups, then saves each row.
 
-The REST and the Bulk API share it, as they do in Salesforce, so both refuse the same rows.
+The REST API and the Bulk API both use it, so both reject the same rows, as in Salesforce.
 """
 
 import re
@@ -8,10 +8,10 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 from m3sync_dagster.sandbox.salesforce.errors import RowError
-from m3sync_dagster.sandbox.salesforce.field_resolution import Column, several
+from m3sync_dagster.sandbox.salesforce.field_resolution import Column, duplicate_external_id
 from m3sync_dagster.sandbox.salesforce.field_values import Value, datetime_text, reader_of
 from m3sync_dagster.sandbox.salesforce.org import Org
 from m3sync_dagster.sandbox.salesforce.record_table import Table
@@ -22,21 +22,21 @@ CHUNK = 200
 
 
 KEEP: Final = object()
-"""In the place of a raw value: the row says nothing of this column."""
+"""Instead of a value: the row does not change this column."""
 
 
 @dataclass(slots=True)
 class Row:
-    """One row to save: its external ID, if it has one, and a raw value, or ``KEEP``, a column."""
+    """One row to save: its external ID, if any, and a value or ``KEEP`` for each column."""
 
-    key: Any
+    key: object
     columns: Sequence[Column]
-    cells: Sequence[Any]
+    cells: Sequence[object]
 
 
 @dataclass(slots=True)
 class Saved:
-    """What became of one row."""
+    """The result of one row."""
 
     id: str | None = None
     created: bool = False
@@ -45,7 +45,7 @@ class Saved:
 
 @dataclass(slots=True)
 class _Staged:
-    """A row whose values are read: which record it goes to, if any, and what changes there."""
+    """A row after reading: the number of its record, if it exists, and the changes by slot."""
 
     number: int | None
     changes: dict[int, Value]
@@ -57,7 +57,7 @@ class Writer:
     Args:
         org: the org.
         table: the object's records.
-        key: the external ID field that rows are matched by; none where each row makes a record.
+        key: the external ID field by which rows are matched; none if each row creates a record.
     """
 
     def __init__(self, org: Org, table: Table, key: FieldDef | None = None) -> None:
@@ -77,18 +77,18 @@ class Writer:
     def save(
         self, rows: Sequence[Row], *, all_or_none: bool = False, repeated: Collection[str] = ()
     ) -> list[Saved]:
-        """Saves one chunk. A row may refer to a record that was there before, not to a new one.
+        """Saves one chunk. A row can refer to a record that existed before the chunk.
 
         Args:
             rows: at most ``CHUNK`` of them.
-            all_or_none: whether one refusal undoes them all.
+            all_or_none: whether one error rolls back all rows.
             repeated: external IDs known to occur more than once in the whole request.
 
         Returns:
-            what became of each row, in their order.
+            the result of each row, in the order of the rows.
 
         Raises:
-            ApiError: the request as a whole makes no sense.
+            ApiError: the request as a whole is invalid.
         """
         counted = Counter(str(row.key) for row in rows)
         repeated = {*repeated, *(key for key, count in counted.items() if count > 1)}
@@ -102,7 +102,7 @@ class Writer:
         return saved
 
     def update(self, number: int, row: Row) -> Saved:
-        """Saves new values of the one record that has this number."""
+        """Saves new values of the record with this number."""
         with self._org.lock:
             try:
                 staged = _Staged(number, _read(row))
@@ -120,7 +120,7 @@ class Writer:
         if self._key is None:
             return _Staged(None, _read(row))
         key, read, index = self._key
-        self._org.faults.refuse_row(self._table.definition.name, row.key)
+        self._org.faults.check_row(self._table.definition.name, row.key)
         value = read(row.key)
         if not isinstance(value, str):
             raise RowError("MISSING_ARGUMENT", f"{key.name} not specified")
@@ -129,7 +129,7 @@ class Writer:
             raise RowError("DUPLICATE_VALUE", message, key.name)
         found = index.find(value)
         if len(found) > 1:
-            raise several(key.name, value)
+            raise duplicate_external_id(key.name, value)
         changes = {index.slot: value, **_read(row)}
         return _Staged(found[0] if found else None, changes)
 
@@ -151,7 +151,7 @@ class Writer:
         return Saved(self._table.id_of(number), created=old is None)
 
     def _complete(self, values: list[Value], number: int, now: str, *, new: bool) -> None:
-        """Fills in what Salesforce itself fills in. A text Name that is blank becomes the Id."""
+        """Sets the fields that Salesforce sets itself. A blank text Name becomes the Id."""
         if new:
             values[self._created_slot] = now
         for slot in self._stamp_slots:
@@ -186,13 +186,13 @@ _ROLLED_BACK = (
 
 
 def _read(row: Row) -> dict[int, Value]:
-    """Values by slot. A dict of plain values costs the garbage collector nothing."""
+    """Values by slot. A dict of plain values is not tracked by the garbage collector."""
     pairs = zip(row.columns, row.cells, strict=True)
     return {column.slot: column.read(raw) for column, raw in pairs if raw is not KEEP}
 
 
 class _Checks:
-    """What must hold of a record as a whole before it is saved."""
+    """The checks of a whole record before it is saved."""
 
     def __init__(self, table: Table) -> None:
         fields = table.definition.fields
@@ -207,7 +207,7 @@ class _Checks:
         ]
 
     def apply(self, values: list[Value], number: int) -> None:
-        """Raises ``RowError`` for the first thing that does not hold."""
+        """Raises ``RowError`` for the first check that fails."""
         missing = [name for name, slot in self._required if values[slot] is None]
         if missing:
             message = f"Required fields are missing: [{', '.join(missing)}]"

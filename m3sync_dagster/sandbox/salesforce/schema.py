@@ -1,10 +1,11 @@
-"""The objects and fields of the sandbox org. They may change while it runs, as an org's do."""
+"""The objects and fields of the sandbox org. Both can be changed while it runs."""
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+
+from m3sync_dagster.sandbox.json_types import JsonObject
 
 NUMERIC = frozenset({"Number", "Currency", "Percent"})
 """Metadata types whose values are decimal numbers."""
@@ -17,24 +18,25 @@ TEXTUAL = frozenset(
 
 @dataclass(slots=True)
 class FieldDef:
-    """One field, in the words of Salesforce's Metadata API ("CustomField").
+    """One field. Source of the terms: Salesforce Metadata API guide, "CustomField".
 
     Args:
         name: API name.
-        label: the name people see; error messages use it.
-        type: metadata type, such as ``Text`` or ``Lookup``; ``Id`` and ``Name`` parts included.
-        length, precision, scale: size of text and of numbers.
+        label: the name in the user interface and in error messages.
+        type: metadata type, such as ``Text`` or ``Lookup``, or ``Id``.
+        length, precision, scale: the size of texts and of numbers.
         required, unique, external_id, case_sensitive: as in the metadata.
-        refers_to: API name of the object that a lookup points to.
-        child_relationship: the name of the lookup seen from that object.
-        picklist: values of a picklist; ``restricted`` takes no others.
+        refers_to: API name of the lookup's parent object.
+        child_relationship: the name of the relationship in the parent object.
+        picklist: the values of a picklist.
+        restricted: whether the picklist accepts no other values.
         display_format: of an auto number, such as ``M3C-{000000}``.
         help: inline help text.
-        visible: whether the sync user may see it. A field without field-level security looks to
-            that user just like one that does not exist.
-        createable, updateable: whether that user may write it.
+        visible: whether field-level security lets the sync user read it. For that user, an
+            invisible field does not exist.
+        createable, updateable: whether that user can write it.
         name_field: whether it is the object's ``Name``.
-        system: whether Salesforce alone fills it in.
+        system: whether only Salesforce sets it.
     """
 
     name: str
@@ -74,7 +76,7 @@ class FieldDef:
 
 @dataclass(frozen=True, slots=True)
 class ValidationRule:
-    """Refuses a row whose field matches a regular expression as a whole; null counts as empty."""
+    """Rejects a row whose field matches the whole regular expression; null counts as empty text."""
 
     field: str
     pattern: str
@@ -83,9 +85,9 @@ class ValidationRule:
 
 @dataclass(slots=True)
 class ObjectDef:
-    """One object: its names, its fields by API name, and the admin's validation rules.
+    """One object: its names, its fields by API name, and its validation rules.
 
-    ``shown`` says whether the sync user may see it.
+    ``visible`` is whether the sync user has permission to see it.
     """
 
     name: str
@@ -94,32 +96,30 @@ class ObjectDef:
     key_prefix: str
     fields: dict[str, FieldDef] = field(default_factory=dict)
     rules: list[ValidationRule] = field(default_factory=list)
-    shown: bool = True
+    visible: bool = True
     _folded: dict[str, FieldDef] = field(default_factory=dict)
 
     def add(self, definition: FieldDef) -> None:
-        """Adds a field, or puts it in the place of the one with its name."""
+        """Adds a field, or replaces the field with the same name."""
         self.fields[definition.name] = definition
         self._folded[definition.name.casefold()] = definition
 
     def remove(self, name: str) -> None:
-        """Removes a field. Raises ``KeyError`` where there is none."""
+        """Removes a field. Raises ``KeyError`` if there is no such field."""
         del self.fields[name], self._folded[name.casefold()]
 
     def find(self, name: str) -> FieldDef | None:
-        """The field that the sync user sees under this name; Salesforce ignores its case."""
+        """The field with this name, in any case, if the sync user sees it."""
         found = self._folded.get(name.casefold())
         return found if found and found.visible else None
 
-    def through(self, relationship: str) -> FieldDef | None:
-        """The lookup that this user sees under a relationship's name."""
-        wanted = relationship.casefold()
-        for definition in self.visible():
-            if (definition.relationship or "").casefold() == wanted:
-                return definition
-        return None
+    def find_lookup(self, relationship: str) -> FieldDef | None:
+        """The lookup with this relationship name, if the sync user sees it."""
+        name = relationship.casefold()
+        matching = (f for f in self.visible_fields() if (f.relationship or "").casefold() == name)
+        return next(matching, None)
 
-    def visible(self) -> Iterator[FieldDef]:
+    def visible_fields(self) -> Iterator[FieldDef]:
         """The fields that the sync user sees."""
         return (definition for definition in self.fields.values() if definition.visible)
 
@@ -128,8 +128,8 @@ class Schema:
     """All objects of an org.
 
     Args:
-        prefix: the namespace of the managed package that brings the objects, without underscores;
-            empty for objects that are the org's own. It goes before every custom API name.
+        prefix: the namespace of the managed package that contains the objects, without
+            underscores; empty for the org's own objects. It precedes every custom API name.
     """
 
     def __init__(self, prefix: str = "") -> None:
@@ -141,16 +141,16 @@ class Schema:
         return iter(self._objects.values())
 
     def find(self, name: str) -> ObjectDef | None:
-        """The object that the sync user sees under this name; Salesforce ignores its case."""
+        """The object with this name, in any case, if the sync user sees it."""
         found = self.existing(name)
-        return found if found and found.shown else None
+        return found if found and found.visible else None
 
     def existing(self, name: str) -> ObjectDef | None:
-        """The object with this API name, seen by the sync user or not."""
+        """The object with this API name, whether or not the sync user sees it."""
         return self._objects.get(name.casefold())
 
     def qualify(self, name: str) -> str:
-        """The API name that a custom object or field has in this org."""
+        """The API name of a custom object or field in this org."""
         return f"{self._prefix}{name}" if name.endswith("__c") else name
 
     def add_object(
@@ -158,20 +158,20 @@ class Schema:
     ) -> ObjectDef:
         """Adds an object with the fields that every object has."""
         count = len(self._objects)
-        made = ObjectDef(name, label, plural_label, f"a{count // 36:X}{_DIGITS[count % 36]}")
+        added = ObjectDef(name, label, plural_label, f"a{count // 36:X}{_DIGITS[count % 36]}")
         for definition in (*_system_fields(), name_field):
-            made.add(definition)
-        self._objects[name.casefold()] = made
+            added.add(definition)
+        self._objects[name.casefold()] = added
         self.touch()
-        return made
+        return added
 
     def add_field(self, target: ObjectDef, definition: FieldDef) -> None:
         """Adds a field to an object."""
         target.add(definition)
         self.touch()
 
-    def change_field(self, target: ObjectDef, name: str, changes: dict[str, Any]) -> None:
-        """Changes properties of a field, named as those of ``FieldDef``.
+    def change_field(self, target: ObjectDef, name: str, changes: JsonObject) -> None:
+        """Changes properties of a field; their names are those of ``FieldDef``.
 
         Raises:
             KeyError: there is no such field.
@@ -181,7 +181,7 @@ class Schema:
         self.touch()
 
     def touch(self) -> None:
-        """Notes that describes have changed. HTTP tells times apart by seconds alone."""
+        """Sets the time of the last change. It advances by a second or more, as HTTP dates do."""
         now = datetime.now(UTC).replace(microsecond=0)
         self.last_modified = max(now, self.last_modified + timedelta(seconds=1))
 
@@ -189,16 +189,16 @@ class Schema:
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
-def _checked(changes: dict[str, Any]) -> dict[str, Any]:
-    """Field properties as they come from JSON."""
+def _checked(changes: JsonObject) -> JsonObject:
+    """Field properties from JSON; lists become tuples."""
     unknown = changes.keys() - {f.name for f in fields(FieldDef)}
     if unknown:
         raise TypeError(f"A field has no property {min(unknown)!r}.")
     return {key: tuple(v) if isinstance(v, list) else v for key, v in changes.items()}
 
 
-def field_from_json(name: str, properties: dict[str, Any]) -> FieldDef:
-    """A field from its properties as JSON; ``type`` is needed, ``label`` follows from the name.
+def field_from_json(name: str, properties: JsonObject) -> FieldDef:
+    """A field from its properties as JSON; ``type`` is required, ``label`` defaults to the name.
 
     Raises:
         TypeError: a property is unknown, or ``type`` is missing.

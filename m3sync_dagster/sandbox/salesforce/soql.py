@@ -1,4 +1,4 @@
-"""Reads SOQL: the SELECTs that a sync and its people ask, not the whole language.
+"""Parses SOQL: the SELECT statements that a sync and its users send, not the whole language.
 
 Source: Salesforce SOQL and SOSL Reference, "SOQL SELECT Syntax".
 """
@@ -70,12 +70,12 @@ _RESERVED = {"from", "where", "order", "limit", "offset", "and", "or", "not", "i
 
 
 def malformed(message: str) -> ApiError:
-    """What Salesforce says of a query that it cannot read."""
+    """Salesforce's error for a query that it cannot parse."""
     return ApiError(400, "MALFORMED_QUERY", message)
 
 
 def parse(text: str) -> Select:
-    """Reads a query.
+    """Parses a query.
 
     Raises:
         ApiError: ``MALFORMED_QUERY``.
@@ -95,7 +95,7 @@ def _tokens(text: str) -> list[tuple[str, str]]:
 
 
 class _Parser:
-    """Recursive descent over the tokens; one method a rule of the grammar."""
+    """A recursive descent parser with one method for each rule of the grammar."""
 
     def __init__(self, tokens: list[tuple[str, str]]) -> None:
         self._tokens = tokens
@@ -105,19 +105,19 @@ class _Parser:
         self._expect("select")
         count, paths = self._fields()
         self._expect("from")
-        made = Select(paths, self._name(), count)
+        select = Select(paths, self._name(), count)
         if self._accept("where"):
-            made.where = self._either()
+            select.where = self._disjunction()
         if self._accept("order"):
             self._expect("by")
-            made.order = self._order()
+            select.order = self._order()
         if self._accept("limit"):
-            made.limit = self._whole_number()
+            select.limit = self._whole_number()
         if self._accept("offset"):
-            made.offset = self._whole_number()
+            select.offset = self._whole_number()
         if self._at < len(self._tokens):
             raise malformed(f"unexpected token: '{self._peek()[1]}'")
-        return made
+        return select
 
     def _fields(self) -> tuple[bool, list[str]]:
         first = self._name()
@@ -129,10 +129,10 @@ class _Parser:
             paths.append(self._name())
         return False, paths
 
-    def _either(self) -> Condition:
-        return self._joined("or", self._both)
+    def _disjunction(self) -> Condition:
+        return self._joined("or", self._conjunction)
 
-    def _both(self) -> Condition:
+    def _conjunction(self) -> Condition:
         return self._joined("and", self._single)
 
     def _joined(self, word: str, part: Callable[[], Condition]) -> Condition:
@@ -145,7 +145,7 @@ class _Parser:
         if self._accept("not"):
             return Junction("not", (self._single(),))
         if self._accept("("):
-            inner = self._either()
+            inner = self._disjunction()
             self._expect(")")
             return inner
         return self._comparison()

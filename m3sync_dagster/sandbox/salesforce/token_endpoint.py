@@ -1,4 +1,4 @@
-"""The token endpoint.
+"""The token endpoint and the user info endpoint.
 
 Source: Salesforce Help, "OAuth 2.0 Client Credentials Flow for Server-to-Server Integration" and
 "OAuth 2.0 JWT Bearer Flow for Server-to-Server Integration".
@@ -16,6 +16,7 @@ import jwt
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
+from m3sync_dagster.sandbox.salesforce.http import org_of
 from m3sync_dagster.sandbox.salesforce.org import Credentials, Org
 
 _JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
@@ -23,7 +24,7 @@ _AUDIENCES = ["https://login.salesforce.com", "https://test.salesforce.com"]
 
 
 class TokenError(Exception):
-    """A token request that is refused, with OAuth's ``error`` and ``error_description``."""
+    """A refused token request, with OAuth's ``error`` and ``error_description``."""
 
     def __init__(self, error: str, description: str) -> None:
         super().__init__(error, description)
@@ -32,24 +33,24 @@ class TokenError(Exception):
 
 
 async def token(request: Request) -> JSONResponse:
-    """``POST /services/oauth2/token``: opens a session."""
-    org: Org = request.app.state.org
+    """``POST /services/oauth2/token``: creates a session."""
+    org = org_of(request)
     form = dict(parse_qsl((await request.body()).decode()))
     base = str(request.base_url).rstrip("/")
     try:
         _check_grant(org.credentials, form, request.headers.get("authorization", ""), base)
-    except TokenError as refusal:
-        body = {"error": refusal.error, "error_description": refusal.description}
+    except TokenError as error:
+        body = {"error": error.error, "error_description": error.description}
         return JSONResponse(body, status_code=400)
     return JSONResponse(_session(org, base))
 
 
 async def user_info(request: Request) -> JSONResponse:
-    """``GET /services/oauth2/userinfo``: as whom a session acts.
+    """``GET /services/oauth2/userinfo``: the user of the session.
 
-    Source: Salesforce Help, "The UserInfo Endpoint": another session is refused as 403.
+    Source: Salesforce Help, "The UserInfo Endpoint": an invalid session gets 403.
     """
-    org: Org = request.app.state.org
+    org = org_of(request)
     session = request.headers.get("authorization", "").partition(" ")[2]
     if session not in org.sessions:
         return JSONResponse("Bad_OAuth_Token", status_code=403)
@@ -88,14 +89,14 @@ def _check_client(credentials: Credentials, form: Mapping[str, str], authorizati
         form.get("client_id", ""),
         form.get("client_secret", ""),
     )
-    if not _same(client_id, credentials.client_id):
+    if not _equal(client_id, credentials.client_id):
         raise TokenError("invalid_client_id", "client identifier invalid")
-    if not _same(secret, credentials.client_secret):
+    if not _equal(secret, credentials.client_secret):
         raise TokenError("invalid_client", "invalid client credentials")
 
 
-def _same(given: str, wanted: str) -> bool:
-    return hmac.compare_digest(given.encode(), wanted.encode())
+def _equal(given: str, expected: str) -> bool:
+    return hmac.compare_digest(given.encode(), expected.encode())
 
 
 def _basic(authorization: str) -> tuple[str, str] | None:

@@ -1,4 +1,4 @@
-"""``/tooling/query``: what the Tooling API tells of packages and of fields, hidden ones included.
+"""``/tooling/query``: installed packages and custom fields, including fields without visibility.
 
 Source: Salesforce Tooling API guide, "InstalledSubscriberPackage" and "CustomField"; both need
 the permission View Setup and Configuration.
@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from starlette.requests import Request
 from starlette.responses import Response
 
+from m3sync_dagster.sandbox.salesforce.computed_objects import RecordSources, select_computed
 from m3sync_dagster.sandbox.salesforce.errors import ApiError
-from m3sync_dagster.sandbox.salesforce.flat_query import Flat, Sources, select_flat
-from m3sync_dagster.sandbox.salesforce.http import answer, org_of
+from m3sync_dagster.sandbox.salesforce.http import json_response, org_of
+from m3sync_dagster.sandbox.salesforce.identity import ComputedRecord
 from m3sync_dagster.sandbox.salesforce.org import Org
 from m3sync_dagster.sandbox.salesforce.soql import malformed, parse
 
@@ -22,14 +23,14 @@ async def query(request: Request) -> Response:
     if not text:
         raise malformed("A query string has to be specified")
     select = parse(text)
-    found = select_flat(org, select, _SOURCES) if org.setup_readable else None
+    found = select_computed(org, select, _SOURCES) if org.setup_readable else None
     if found is None:
         message = f"sObject type '{select.object}' is not supported."
         raise ApiError(400, "INVALID_TYPE", message)
-    return answer(found)
+    return json_response(found)
 
 
-def _packages(org: Org) -> Iterator[Flat]:
+def _packages(org: Org) -> Iterator[ComputedRecord]:
     for package in org.packages:
         yield {
             "SubscriberPackage.Name": package.name,
@@ -37,7 +38,7 @@ def _packages(org: Org) -> Iterator[Flat]:
         }
 
 
-def _custom_fields(org: Org) -> Iterator[Flat]:
+def _custom_fields(org: Org) -> Iterator[ComputedRecord]:
     for definition in org.schema:
         for field in definition.fields.values():
             if field.name.endswith("__c"):
@@ -50,7 +51,7 @@ def _custom_fields(org: Org) -> Iterator[Flat]:
                 }
 
 
-_SOURCES: Sources = {
+_SOURCES: RecordSources = {
     "installedsubscriberpackage": _packages,
     "customfield": _custom_fields,
 }
