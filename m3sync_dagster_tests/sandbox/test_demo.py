@@ -4,16 +4,22 @@ from m3sync_dagster.sandbox.demo import change
 from m3sync_dagster.sandbox.organization import Organization
 
 
-def test_a_round_of_changes_is_such_as_any_day_brings() -> None:
+def test_a_set_of_changes_draws_down_balances_and_renames_an_account() -> None:
     organization = Organization.generate(5, balances=6)
     before = {
-        entity: {one: organization.get(entity, one) for one in organization.ids(entity)}
+        entity: {
+            record_id: organization.get(entity, record_id) for record_id in organization.ids(entity)
+        }
         for entity in ("accounts", "balances")
     }
     change(organization, random.Random(1))  # noqa: S311 - sample data
     changed = {
-        entity: [one for one, record in held.items() if organization.get(entity, one) != record]
-        for entity, held in before.items()
+        entity: [
+            record_id
+            for record_id, record in records.items()
+            if organization.get(entity, record_id) != record
+        ]
+        for entity, records in before.items()
     }
     assert (len(changed["accounts"]), len(changed["balances"])) == (1, 3)
     for balance in changed["balances"]:

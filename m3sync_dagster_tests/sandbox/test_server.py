@@ -17,7 +17,7 @@ async def hello(_: Request) -> PlainTextResponse:
     return PlainTextResponse("hello")
 
 
-def test_it_serves_until_the_block_ends() -> None:
+def test_the_server_stops_at_the_end_of_the_block() -> None:
     before = set(threading.enumerate())
     with running(Starlette(routes=[Route("/", hello)])) as url:
         assert httpx.get(url).text == "hello"
@@ -27,14 +27,14 @@ def test_it_serves_until_the_block_ends() -> None:
     assert set(threading.enumerate()) == before
 
 
-def test_a_kept_connection_does_not_hold_up_the_stop() -> None:
+def test_an_idle_connection_does_not_delay_the_stop() -> None:
     with httpx.Client() as client, running(Starlette(routes=[Route("/", hello)])) as url:
         client.get(url)
 
 
-def test_a_taken_port() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+def test_a_port_in_use() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
         with pytest.raises(OSError, match="in use"), running(Starlette(), port=port):
             pass
 
@@ -49,13 +49,13 @@ def test_an_application_that_does_not_start() -> None:
         pass
 
 
-def test_a_connection_can_be_cut() -> None:
-    async def cut(request: Request) -> PlainTextResponse:
+def test_an_application_can_close_its_connection() -> None:
+    async def close_connection(request: Request) -> PlainTextResponse:
         request.scope["extensions"][DROP]()
         return PlainTextResponse("never seen")
 
     with (
-        running(Starlette(routes=[Route("/", cut)])) as url,
+        running(Starlette(routes=[Route("/", close_connection)])) as url,
         pytest.raises(httpx.TransportError),
     ):
         httpx.get(url)

@@ -6,8 +6,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from m3sync_dagster.sandbox.m3ter.faults import Fault
-from m3sync_dagster.sandbox.m3ter.record_endpoints import json_response
-from m3sync_dagster.sandbox.organization import Organization, decode_fields
+from m3sync_dagster.sandbox.m3ter.record_endpoints import get_record, json_response, record_target
+from m3sync_dagster.sandbox.organization import decode_fields
 
 _fault = msgspec.json.Decoder(Fault)
 
@@ -35,38 +35,24 @@ async def clear_faults(request: Request) -> Response:
     return Response(status_code=204)
 
 
-async def get_record(request: Request) -> Response:
-    """A record as it is stored."""
-    organization, entity, record_id = _target(request)
-    return json_response(organization.raw(entity, record_id))
-
-
 async def replace_record(request: Request) -> Response:
     """Replaces the record with the body, which can be any JSON; it is served verbatim."""
-    organization, entity, record_id = _target(request)
+    organization, entity, record_id = record_target(request)
     organization.put_raw(entity, record_id, await request.body())
     return await get_record(request)
 
 
 async def merge_record(request: Request) -> Response:
     """Sets the body's fields, verbatim; all others, even the version, stay unchanged."""
-    organization, entity, record_id = _target(request)
+    organization, entity, record_id = record_target(request)
     organization.merge(entity, record_id, decode_fields(await request.body()))
     return await get_record(request)
 
 
 async def remove_record(request: Request) -> Response:
     """Deletes a record."""
-    organization, entity, record_id = _target(request)
+    organization, entity, record_id = record_target(request)
     return json_response(organization.remove(entity, record_id))
-
-
-def _target(request: Request) -> tuple[Organization, str, str]:
-    return (
-        request.app.state.organization,
-        request.path_params["entity"],
-        request.path_params["id"],
-    )
 
 
 _RECORD = "/records/{entity}/{id}"

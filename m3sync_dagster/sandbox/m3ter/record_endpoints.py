@@ -15,14 +15,14 @@ _SET_BY_M3TER = ("id", "version", "dtCreated", "dtLastModified", "createdBy", "l
 
 
 async def get_record(request: Request) -> Response:
-    """One record, or 404."""
-    organization, entity, record_id = _target(request)
+    """A record as it is stored."""
+    organization, entity, record_id = record_target(request)
     return json_response(organization.raw(entity, record_id))
 
 
 async def create_record(request: Request) -> Response:
     """Creates a record at version 1 and returns it."""
-    organization, entity, _ = _target(request)
+    organization, entity, _ = record_target(request)
     fields = await _body(request, entity)
     given = {name: value for name, value in fields.items() if name not in _SET_BY_M3TER}
     return json_response(organization.raw(entity, organization.add(entity, **given)))
@@ -30,14 +30,14 @@ async def create_record(request: Request) -> Response:
 
 async def update_record(request: Request) -> Response:
     """Replaces a record; 409 unless the body names the current version."""
-    organization, entity, record_id = _target(request)
+    organization, entity, record_id = record_target(request)
     organization.update(entity, record_id, await _body(request, entity))
     return json_response(organization.raw(entity, record_id))
 
 
 async def delete_record(request: Request) -> Response:
     """Deletes a record and returns it."""
-    organization, entity, record_id = _target(request)
+    organization, entity, record_id = record_target(request)
     _required_fields(entity)
     return json_response(organization.remove(entity, record_id))
 
@@ -58,7 +58,7 @@ def json_response(raw: bytes) -> Response:
     return Response(raw, media_type="application/json")
 
 
-def _target(request: Request) -> tuple[Organization, str, str]:
+def record_target(request: Request) -> tuple[Organization, str, str]:
     """The organization, and the type and id of the record; the id is empty for a new record."""
     entity = request.path_params["entity"]
     rules_of(entity)

@@ -67,7 +67,7 @@ class IngestJob:
     created: str = field(default_factory=timestamp)
 
     def __post_init__(self) -> None:
-        """Opens its files."""
+        """Creates its files."""
         self._upload = temporary_file()
         self.successes = ResultSet("sf__Id", "sf__Created")
         self.failures = ResultSet("sf__Id", "sf__Error")

@@ -19,7 +19,7 @@ def temporary_file() -> "SpooledTemporaryFile[bytes]":
 
 
 class ResultSet:
-    """A result file. The rows of each batch are shuffled, so that no client relies on their order.
+    """A result file; the rows of each batch are shuffled, so that their order has no meaning.
 
     Args:
         added_columns: the columns that Salesforce adds before the client's own.

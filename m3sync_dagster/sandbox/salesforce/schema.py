@@ -32,8 +32,8 @@ class FieldDef:
         restricted: whether the picklist accepts no other values.
         display_format: of an auto number, such as ``M3C-{000000}``.
         help: inline help text.
-        visible: whether field-level security lets the sync user read it. For that user, an
-            invisible field does not exist.
+        visible: whether field-level security gives the sync user read access. For that user,
+            an invisible field does not exist.
         createable, updateable: whether that user can write it.
         name_field: whether it is the object's ``Name``.
         system: whether only Salesforce sets it.

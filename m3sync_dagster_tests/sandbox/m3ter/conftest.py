@@ -15,7 +15,7 @@ HOME = f"/organizations/{CREDENTIALS.organization_id}"
 
 
 class Clock:
-    """Seconds that pass only when a test says so."""
+    """A clock that a test sets."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -34,8 +34,8 @@ def organization() -> Organization:
     return Organization.sample()
 
 
-class Stage:
-    """An application that is another one for each test, so that one server is enough."""
+class CurrentApp:
+    """Passes requests to the application of the current test, so that one server is enough."""
 
     app: ASGIApp
 
@@ -45,26 +45,26 @@ class Stage:
 
 
 @pytest.fixture(scope="session")
-def stage() -> Iterator[tuple[Stage, str]]:
-    stage = Stage()
-    with running(stage) as url:
-        yield stage, url
+def current_app() -> Iterator[tuple[CurrentApp, str]]:
+    current_app = CurrentApp()
+    with running(current_app) as url:
+        yield current_app, url
 
 
 Serve = Callable[[int | None], str]
 
 
 @pytest.fixture
-def serve(stage: tuple[Stage, str], organization: Organization, clock: Clock) -> Serve:
-    """Serves the test's organization, with a limit or none, and says where."""
+def serve(current_app: tuple[CurrentApp, str], organization: Organization, clock: Clock) -> Serve:
+    """Serves the test's organization, with or without a limit, and returns the URL."""
 
-    def put_on(requests_per_second: int | None) -> str:
-        stage[0].app = create_app(
+    def replace_app(requests_per_second: int | None) -> str:
+        current_app[0].app = create_app(
             organization, CREDENTIALS, requests_per_second=requests_per_second, clock=clock
         )
-        return stage[1]
+        return current_app[1]
 
-    return put_on
+    return replace_app
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def url(serve: Serve) -> str:
 
 @pytest.fixture
 def http(url: str) -> Iterator[httpx.Client]:
-    """A client that has a token."""
+    """A client with a token."""
     with httpx.Client(base_url=url) as client:
         login(client)
         client.delete("/sandbox/calls")
@@ -83,7 +83,7 @@ def http(url: str) -> Iterator[httpx.Client]:
 
 @pytest.fixture
 def sdk(url: str) -> Iterator[m3ter.M3ter]:
-    """m3ter's own client, which refuses any response that is not as m3ter's description says."""
+    """m3ter's own client, with strict validation of responses against the API description."""
     with sdk_for(url) as client:
         yield client
 

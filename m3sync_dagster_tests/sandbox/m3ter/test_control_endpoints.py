@@ -21,7 +21,7 @@ def statuses(http: httpx.Client, count: int, path: str = ACCOUNTS) -> list[int]:
 
 
 def walk(http: httpx.Client, size: int = 40) -> list[str]:
-    """The ids on all pages, in the order in which they come."""
+    """The ids on all pages, in their order."""
     found: list[str] = []
     token = None
     while token != "":
@@ -33,14 +33,14 @@ def walk(http: httpx.Client, size: int = 40) -> list[str]:
 
 
 @pytest.mark.parametrize("headers", [{}, {"Retry-After": "2"}])
-def test_an_answer_of_our_own(http: httpx.Client, headers: dict[str, str]) -> None:
+def test_a_response_set_by_a_rule(http: httpx.Client, headers: dict[str, str]) -> None:
     fault(http, {"kind": "respond", "status": 429, "headers": headers})
     answer = http.get(ACCOUNTS)
     assert (answer.status_code, list(answer.json())) == (429, ["message"])
     assert answer.headers.get("retry-after") == headers.get("Retry-After")
 
 
-def test_a_body_that_is_no_json(http: httpx.Client) -> None:
+def test_a_body_that_is_not_json(http: httpx.Client) -> None:
     fault(http, {"kind": "respond", "status": 200, "body": '{"data":[{'})
     answer = http.get(ACCOUNTS)
     assert (answer.status_code, answer.text) == (200, '{"data":[{')
@@ -61,20 +61,20 @@ def test_a_body_that_is_no_json(http: httpx.Client) -> None:
         ({"method": "POST"}, [200, 200, 200, 200]),
     ],
 )
-def test_which_calls_a_rule_strikes(
+def test_which_calls_a_rule_applies_to(
     http: httpx.Client, rule: dict[str, object], expected: list[int]
 ) -> None:
     fault(http, {"kind": "respond", "status": 500}, **rule)
     assert statuses(http, 4) == expected
 
 
-def test_rules_act_one_after_the_other(http: httpx.Client) -> None:
+def test_rules_apply_one_after_the_other(http: httpx.Client) -> None:
     fault(http, {"kind": "respond", "status": 500})
     fault(http, {"kind": "respond", "status": 502})
     assert statuses(http, 3) == [500, 502, 200]
 
 
-def test_rules_can_be_taken_back(http: httpx.Client) -> None:
+def test_rules_can_be_removed(http: httpx.Client) -> None:
     fault(http, {"kind": "respond", "status": 500}, times=None)
     http.delete("/sandbox/faults")
     assert statuses(http, 1) == [200]
@@ -90,7 +90,7 @@ def test_rules_can_be_taken_back(http: httpx.Client) -> None:
         {"action": {"kind": "drop", "status": 500}},
     ],
 )
-def test_a_rule_that_makes_no_sense_is_refused(http: httpx.Client, rule: dict[str, object]) -> None:
+def test_an_invalid_rule_is_refused(http: httpx.Client, rule: dict[str, object]) -> None:
     answer = http.post("/sandbox/faults", json=rule)
     assert (answer.status_code, list(answer.json())) == (400, ["message"])
 
@@ -122,7 +122,9 @@ def test_tokens_revoked_in_the_middle_of_paging(http: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("after", [0, 1, 2])
-def test_an_empty_page_leads_on(http: httpx.Client, organization: Organization, after: int) -> None:
+def test_an_empty_page_has_a_next_token(
+    http: httpx.Client, organization: Organization, after: int
+) -> None:
     fault(http, {"kind": "empty"}, path="*/accounts", after=after)
     assert walk(http) == organization.ids("accounts")[::-1]
     assert len(http.get("/sandbox/calls").json()) == 4
@@ -155,7 +157,7 @@ def test_pages_that_overlap_or_leave_a_gap(http: httpx.Client, organization: Org
     assert walk(http) == before[:40] + before[42:]
 
 
-def test_calls_are_noted_with_their_queries_and_refused_ones_too(http: httpx.Client) -> None:
+def test_calls_are_logged_with_their_queries_including_refused_ones(http: httpx.Client) -> None:
     http.get(f"{ACCOUNTS}?ids=a&ids=b,c&nextToken=")
     fault(http, {"kind": "respond", "status": 500})
     http.post("/oauth/token", json={})
@@ -167,7 +169,7 @@ def test_calls_are_noted_with_their_queries_and_refused_ones_too(http: httpx.Cli
     assert http.get("/sandbox/calls").json() == []
 
 
-def test_a_record_can_be_made_anything(http: httpx.Client) -> None:
+def test_a_record_can_be_replaced_by_any_json(http: httpx.Client) -> None:
     path = "/sandbox/records/accounts/odd"
     odd = b'{"id": "odd", "version": "seven", "autoGenerateStatementMode": "NEW", "x": 1.50}'
     assert http.put(path, content=odd).status_code == 200
@@ -185,19 +187,19 @@ def test_a_record_can_be_made_anything(http: httpx.Client) -> None:
     ("method", "path", "body", "status"),
     [
         ("PUT", "accounts/a", b"{", 400),
-        ("PATCH", "accounts/nobody", b"{}", 404),
-        ("DELETE", "accounts/nobody", b"", 404),
+        ("PATCH", "accounts/unknown", b"{}", 404),
+        ("DELETE", "accounts/unknown", b"", 404),
         ("GET", "bills/a", b"", 404),
     ],
 )
-def test_an_edit_that_cannot_be_made_is_refused(
+def test_an_invalid_edit_is_refused(
     http: httpx.Client, method: str, path: str, body: bytes, status: int
 ) -> None:
     answer = http.request(method, f"/sandbox/records/{path}", content=body)
     assert (answer.status_code, list(answer.json())) == (status, ["message"])
 
 
-def test_the_sandbox_routes_need_no_token_and_are_not_limited(serve: Serve, clock: Clock) -> None:
+def test_the_control_endpoints_need_no_token_and_have_no_limit(serve: Serve, clock: Clock) -> None:
     with httpx.Client(base_url=serve(1)) as client:
         assert statuses(client, 3, "/sandbox/calls") == [200, 200, 200]
         assert statuses(client, 2) == [401, 429]
@@ -205,7 +207,7 @@ def test_the_sandbox_routes_need_no_token_and_are_not_limited(serve: Serve, cloc
         assert statuses(client, 1) == [401]
 
 
-def test_the_limit_is_fifty_unless_said_otherwise(organization: Organization, clock: Clock) -> None:
+def test_the_default_limit_is_fifty(organization: Organization, clock: Clock) -> None:
     app = create_app(organization, CREDENTIALS, clock=clock)
     with running(app) as url, httpx.Client(base_url=url) as client:
         assert statuses(client, 51) == [401] * 50 + [429]

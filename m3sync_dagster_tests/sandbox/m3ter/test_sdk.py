@@ -9,7 +9,7 @@ from m3sync_dagster.sandbox.organization import Organization
 from m3sync_dagster_tests.sandbox.m3ter.conftest import Clock, Serve, sdk_for
 
 ENTITIES = ["accounts", "contracts", "commitments", "balances", "bills", "users"]
-NOBODY = "00000000-0000-4000-8000-000000000000"
+UNKNOWN_ID = "00000000-0000-4000-8000-000000000000"
 
 
 @pytest.mark.parametrize("entity", ENTITIES)
@@ -41,7 +41,7 @@ def test_filters_by_account(sdk: m3ter.M3ter, organization: Organization, entity
 @pytest.mark.parametrize("entity", ENTITIES)
 def test_filters_by_ids(sdk: m3ter.M3ter, organization: Organization, entity: str) -> None:
     wanted = organization.ids(entity)[:3]
-    found = [one.id for one in getattr(sdk, entity).list(ids=[*wanted, NOBODY], page_size=2)]
+    found = [one.id for one in getattr(sdk, entity).list(ids=[*wanted, UNKNOWN_ID], page_size=2)]
     assert found == wanted[::-1]
 
 
@@ -68,7 +68,7 @@ def test_creates_updates_and_deletes(sdk: m3ter.M3ter, organization: Organizatio
     assert organization.count("accounts") == 120
 
 
-def test_a_transaction_moves_a_balance_without_its_version(
+def test_a_transaction_changes_the_amount_and_not_the_version(
     sdk: m3ter.M3ter, organization: Organization
 ) -> None:
     account = organization.ids("accounts")[0]
@@ -100,19 +100,19 @@ def test_creates_other_records(sdk: m3ter.M3ter, organization: Organization, ent
     assert organization.ids(entity)[-1] == created.id
 
 
-def test_errors_of_wrong_requests(url: str, sdk: m3ter.M3ter) -> None:
+def test_errors_of_invalid_requests(url: str, sdk: m3ter.M3ter) -> None:
     with pytest.raises(m3ter.NotFoundError) as missing:
-        sdk.accounts.retrieve(NOBODY)
-    assert NOBODY in missing.value.response.json()["message"]
+        sdk.accounts.retrieve(UNKNOWN_ID)
+    assert UNKNOWN_ID in missing.value.response.json()["message"]
     with pytest.raises(m3ter.BadRequestError):
         sdk.accounts.list(page_size=101)
     with pytest.raises(m3ter.AuthenticationError), sdk_for(url, api_secret="wrong") as client:
         client.accounts.list()
-    with pytest.raises(m3ter.PermissionDeniedError), sdk_for(url, org_id=NOBODY) as client:
+    with pytest.raises(m3ter.PermissionDeniedError), sdk_for(url, org_id=UNKNOWN_ID) as client:
         client.accounts.list()
 
 
-def test_the_limit_holds_for_all_callers_together(serve: Serve, clock: Clock) -> None:
+def test_the_limit_counts_all_clients_together(serve: Serve, clock: Clock) -> None:
     url = serve(6)
     with sdk_for(url) as one, sdk_for(url) as another:
         # Each call is two requests, since this SDK gets a new token for each.

@@ -48,13 +48,13 @@ def test_no_token_for_a_bad_request(
 
 @pytest.mark.parametrize("header", ["", "Bearer", "Bearer nonsense", "Basic !", "Basic"])
 @pytest.mark.parametrize("path", [f"{HOME}/accounts", f"{HOME}/users/1", "/elsewhere"])
-def test_nothing_without_a_valid_token(url: str, header: str, path: str) -> None:
+def test_every_path_needs_a_valid_token(url: str, header: str, path: str) -> None:
     answer = httpx.get(f"{url}{path}", headers={"authorization": header})
     assert answer.status_code == 401
     assert list(answer.json()) == ["message"]
 
 
-def test_a_token_counts_only_as_a_bearer_token(http: httpx.Client) -> None:
+def test_a_token_is_accepted_only_as_a_bearer_token(http: httpx.Client) -> None:
     token = http.headers["authorization"].removeprefix("Bearer ")
     answers = [
         http.get(f"{HOME}/users", headers={"authorization": scheme + token})
@@ -63,7 +63,7 @@ def test_a_token_counts_only_as_a_bearer_token(http: httpx.Client) -> None:
     assert [answer.status_code for answer in answers] == [401, 401]
 
 
-def test_a_token_lives_five_hours(http: httpx.Client, clock: Clock) -> None:
+def test_a_token_expires_after_five_hours(http: httpx.Client, clock: Clock) -> None:
     clock.now += 17_999
     assert http.get(f"{HOME}/accounts").status_code == 200
     clock.now += 1
@@ -72,7 +72,7 @@ def test_a_token_lives_five_hours(http: httpx.Client, clock: Clock) -> None:
     assert http.get(f"{HOME}/accounts").status_code == 200
 
 
-def test_the_secret_is_in_no_repr() -> None:
+def test_the_secret_is_not_in_the_repr() -> None:
     assert CREDENTIALS.api_secret not in repr(CREDENTIALS)
 
 
@@ -81,10 +81,10 @@ def test_the_secret_is_in_no_repr() -> None:
     [
         ("GET", "/elsewhere", 404),
         ("GET", f"{HOME}/creditnotes", 404),
-        ("GET", f"{HOME}/accounts/nobody", 404),
-        ("PUT", f"{HOME}/accounts/nobody", 404),
-        ("DELETE", f"{HOME}/accounts/nobody", 404),
-        ("POST", f"{HOME}/balances/nobody/transactions", 404),
+        ("GET", f"{HOME}/accounts/unknown", 404),
+        ("PUT", f"{HOME}/accounts/unknown", 404),
+        ("DELETE", f"{HOME}/accounts/unknown", 404),
+        ("POST", f"{HOME}/balances/unknown/transactions", 404),
         ("GET", "/organizations/other/accounts", 403),
         ("PATCH", f"{HOME}/accounts", 405),
         ("POST", f"{HOME}/users", 405),
@@ -98,7 +98,7 @@ def test_the_secret_is_in_no_repr() -> None:
         ("GET", f"{HOME}/commitments?date=tomorrow", 400),
     ],
 )
-def test_refusals_have_a_status_and_a_message(
+def test_errors_have_a_status_and_a_message(
     http: httpx.Client, method: str, path: str, status: int
 ) -> None:
     body = ACCOUNT | {"version": 1, "amount": 1} if method in ("PUT", "POST") else None
@@ -112,7 +112,7 @@ def test_a_bad_body_is_refused(http: httpx.Client, body: bytes) -> None:
     assert (answer.status_code, list(answer.json())) == (400, ["message"])
 
 
-def test_pages_follow_each_other_to_the_end(http: httpx.Client, organization: Organization) -> None:
+def test_pages_return_all_records(http: httpx.Client, organization: Organization) -> None:
     found: list[str] = []
     query: dict[str, str | int] = {"pageSize": 40}
     for _ in range(3):
@@ -123,11 +123,11 @@ def test_pages_follow_each_other_to_the_end(http: httpx.Client, organization: Or
     assert found == organization.ids("accounts")[::-1]
 
 
-def test_a_page_has_a_hundred_records_if_nothing_is_said(http: httpx.Client) -> None:
+def test_the_default_page_size_is_a_hundred(http: httpx.Client) -> None:
     assert len(ids(http.get(f"{HOME}/accounts"))) == 100
 
 
-def test_values_are_served_as_the_text_they_were_put_in(http: httpx.Client) -> None:
+def test_values_keep_their_exact_text(http: httpx.Client) -> None:
     body = b'{"accountId":"a","name":"n","code":"c","currency":"USD","startDate":"x","endDate":"y",'
     amount = b'"amount":1234567890.12345678,"rolloverAmount":1.50}'
     created = http.post(f"{HOME}/balances", content=body + amount)
@@ -204,7 +204,7 @@ def test_what_m3ter_sets_cannot_be_set(http: httpx.Client, organization: Organiz
         ("status=APPROVED&locked=false", "b"),
     ],
 )
-def test_bills_are_narrowed(
+def test_filters_of_bills(
     http: httpx.Client, organization: Organization, query: str, names: str
 ) -> None:
     for name, status, locked in (("a", "PENDING", False), ("b", "APPROVED", None)):
@@ -214,7 +214,7 @@ def test_bills_are_narrowed(
     assert [bill["id"] for bill in found] == list(names)
 
 
-def test_a_bill_shows_its_lines_and_its_total_as_it_is_asked(
+def test_the_parameters_that_exclude_fields_of_a_bill(
     http: httpx.Client, organization: Organization
 ) -> None:
     organization.add("bills", id="b", lineItems=[{"id": "l"}], billTotal=Decimal("1.50"))

@@ -18,7 +18,7 @@ def records(entity: str, organization: Organization = SAMPLE) -> list[dict[str, 
 
 
 def values(entity: EntityType, field: Field) -> list[Any]:
-    """The field's values that are none of missing, null and empty."""
+    """The field's values that are not missing, null or empty."""
     found: list[Any] = records(entity.path)
     for part in field.source.split("."):
         found = [record.get(part) for record in found]
@@ -65,7 +65,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_does_not() -> None:
 
 
 @pytest.mark.parametrize("entity", COLLECTIONS)
-def test_ids_are_uuids_and_no_two_records_share_one(entity: str) -> None:
+def test_ids_are_unique_uuids(entity: str) -> None:
     ids = [record["id"] for record in records(entity)]
     assert len(set(ids)) == len(ids)
     assert all(UUID.fullmatch(one) for one in ids)
@@ -91,7 +91,7 @@ def test_every_field_is_used_and_fits_salesforce(entity: EntityType, field: Fiel
             case FieldKind.JSON:
                 assert len(msgspec.json.encode(value)) <= field.length
             case FieldKind.NUMBER | FieldKind.INTEGER:
-                # Of the digits after the point, Salesforce keeps more than it shows.
+                # Salesforce stores more decimal places than the field's scale.
                 assert abs(value) < 10 ** (field.precision - field.scale)
 
 
@@ -102,7 +102,7 @@ def test_every_reference_points_to_a_record(entity: EntityType, field: Field) ->
     assert set(values(entity, field)) <= known
 
 
-def test_a_contract_belongs_to_the_account_of_what_refers_to_it() -> None:
+def test_a_record_and_its_contract_have_the_same_account() -> None:
     account_of = {contract["id"]: contract["accountId"] for contract in records("contracts")}
     children = records("commitments") + records("balances")
     linked = [child for child in children if child.get("contractId")]
@@ -110,7 +110,7 @@ def test_a_contract_belongs_to_the_account_of_what_refers_to_it() -> None:
     assert 0 < len(linked) < len(children)
 
 
-def test_account_families_have_three_levels_and_parents_on_both_sides_of_their_children() -> None:
+def test_accounts_have_three_levels_with_parents_older_and_younger_than_children() -> None:
     ids = SAMPLE.ids("accounts")
     parent = {one["id"]: one["parentAccountId"] for one in records("accounts")}
     depths = Counter(depth(one, parent) for one in ids)
@@ -147,19 +147,19 @@ def depth(account: str | None, parent: dict[str, str | None]) -> int:
         r"^null$",
     ],
 )
-def test_some_account_has_a_name_that_breaks_naive_code(pattern: str) -> None:
+def test_some_account_has_a_difficult_name(pattern: str) -> None:
     assert any(re.search(pattern, record["name"]) for record in records("accounts"))
 
 
 @pytest.mark.parametrize("piece", ["\n", "\r\n", "\t", '"', ",", ";", "\\"])
-def test_some_description_has_awkward_characters(piece: str) -> None:
+def test_some_description_has_special_characters(piece: str) -> None:
     assert any(piece in (record.get("description") or "") for record in records("contracts"))
 
 
 @pytest.mark.parametrize(
     "text", [b"1234567.12345678", b"0.00000001", b"9999999999.99", b"-250.5", b"0", b"1.5E+3"]
 )
-def test_some_balance_has_an_amount_of_this_very_text(text: bytes) -> None:
+def test_some_balance_has_an_amount_with_this_exact_text(text: bytes) -> None:
     raws = [SAMPLE.raw("balances", one) for one in SAMPLE.ids("balances")]
     assert any(b'"amount":' + text + b"," in raw for raw in raws)
 
@@ -174,7 +174,7 @@ def test_some_values_are_missing_null_or_empty(entity: str) -> None:
     assert "" in leaves
 
 
-def test_currencies_and_whole_yen() -> None:
+def test_currencies_and_whole_amounts_in_yen() -> None:
     balances = records("balances")
     assert {"USD", "EUR", "GBP", "JPY"} <= {one.get("currency") for one in balances}
     yen = [one["amount"] for one in balances if one.get("currency") == "JPY" and one.get("amount")]

@@ -24,7 +24,7 @@ def listed(organization: Organization, query: Query) -> tuple[list[str], bool]:
     return [entry.id for entry in entries], more
 
 
-def test_generate_makes_the_size_asked_for() -> None:
+def test_generate_creates_the_given_numbers_of_records() -> None:
     organization = Organization.generate(1000, contracts=20)
     assert organization.count("accounts") == 1000
     assert organization.count("contracts") == 20
@@ -58,14 +58,14 @@ def test_a_change_raises_the_version_and_keeps_the_text_of_every_other_value(
     assert organization.get("balances", "b")["dtLastModified"] == NOW
 
 
-def test_a_transaction_moves_the_amount_alone(organization: Organization) -> None:
+def test_a_transaction_changes_only_the_amount(organization: Organization) -> None:
     raw = b'{"id":"b","version":7,"amount":1234567.12345678}'
     organization.put_raw("balances", "b", raw)
     organization.transact("b", Decimal("-0.00000001"))
     assert organization.raw("balances", "b") == raw.replace(b"678}", b"677}")
 
 
-def test_an_update_needs_the_current_version_and_drops_what_it_does_not_name(
+def test_an_update_needs_the_current_version_and_removes_fields_that_are_not_given(
     organization: Organization,
 ) -> None:
     account = organization.add("accounts", name="a", code="A")
@@ -78,7 +78,7 @@ def test_an_update_needs_the_current_version_and_drops_what_it_does_not_name(
     assert "code" not in record
 
 
-def test_a_removed_record_is_gone(organization: Organization) -> None:
+def test_a_removed_record_does_not_exist(organization: Organization) -> None:
     account = organization.add("accounts", name="a")
     organization.remove("accounts", account)
     assert organization.count("accounts") == 0
@@ -100,7 +100,7 @@ def test_any_json_can_be_a_record(organization: Organization, raw: bytes) -> Non
     assert listed(organization, Query(5)) == (["a"], False)
 
 
-def test_what_is_no_json_cannot_be_a_record(organization: Organization) -> None:
+def test_text_that_is_not_json_cannot_be_a_record(organization: Organization) -> None:
     with pytest.raises(msgspec.DecodeError):
         organization.put_raw("accounts", "a", b"{")
 
@@ -128,7 +128,7 @@ def test_json_that_a_strict_decoder_refuses_can_be_a_record(
         (Query(2, before=4, shift=-1), "ba", False),
         (Query(2, shift=9), "ed", True),
         (Query(2, shift=-9), "", False),
-        (Query(9, ids=["d", "a", "a", "nobody"]), "da", False),
+        (Query(9, ids=["d", "a", "a", "unknown"]), "da", False),
         (Query(1, ids=["d", "a"]), "d", True),
         (Query(2, filters=(lambda keys: keys.code in "ace",)), "ec", True),
         (Query(3, filters=(lambda keys: keys.code in "ace",)), "eca", False),
@@ -140,7 +140,7 @@ def test_pages(organization: Organization, query: Query, expected: str, more: bo
     assert listed(organization, query) == (list(expected), more)
 
 
-def test_paging_goes_on_over_what_was_created_and_deleted_meanwhile(
+def test_paging_continues_after_records_are_created_and_deleted(
     organization: Organization,
 ) -> None:
     for name in "abcde":
@@ -153,7 +153,7 @@ def test_paging_goes_on_over_what_was_created_and_deleted_meanwhile(
 
 
 @pytest.mark.parametrize("entity", ["accounts", "contracts", "commitments", "balances", "users"])
-def test_change_some_changes_that_share_and_nothing_else(entity: str) -> None:
+def test_change_some_changes_only_that_share(entity: str) -> None:
     organization, twin = Organization.sample(), Organization.sample()
     changed = organization.change_some(0.25, entity)
     assert len(changed) == round(0.25 * organization.count(entity))

@@ -1,4 +1,4 @@
-"""A sandbox org that serves, and a client that is logged in to it."""
+"""A running sandbox org, and a client with a session."""
 
 from collections.abc import Iterator
 
@@ -19,7 +19,7 @@ def served() -> Iterator[tuple[str, Org]]:
 
 @pytest.fixture
 def client(served: tuple[str, Org]) -> Iterator[Client]:
-    """The org without records, faults or noted calls."""
+    """A client of the shared org, without records, fault rules and logged calls."""
     url, _ = served
     with httpx.Client(base_url=url, timeout=30) as http:
         for path in ("faults", "records", "calls"):
@@ -29,6 +29,6 @@ def client(served: tuple[str, Org]) -> Iterator[Client]:
 
 @pytest.fixture
 def own_client() -> Iterator[Client]:
-    """An org of the test's own, whose schema it may change."""
+    """A client of an org that only this test uses, so it can change the schema."""
     with running(create_app()) as url, httpx.Client(base_url=url, timeout=30) as http:
         yield Client(http)

@@ -1,13 +1,13 @@
-"""A plain HTTP client of the sandbox: it builds requests and judges nothing."""
+"""A plain HTTP client of the sandbox: it sends requests and returns the responses."""
 
 import csv
 import io
 import json
 from decimal import Decimal
-from typing import Any
 
 import httpx
 
+from m3sync_dagster.sandbox.json_types import Json
 from m3sync_dagster.sandbox.salesforce import Credentials
 
 ACCOUNT = "m3ter_Account__c"
@@ -15,22 +15,20 @@ BALANCE = "m3ter_Balance__c"
 KEY = "m3ter_Id__c"
 DATA = "/services/data/v67.0"
 
-Json = Any
-
 
 class Client:
-    """Speaks to one org with a session of its own."""
+    """A client of one org with its own session."""
 
     def __init__(self, http: httpx.Client) -> None:
         self.http = http
         self.login()
 
     def login(self) -> None:
-        fakes = Credentials()
+        credentials = Credentials()
         form = {
             "grant_type": "client_credentials",
-            "client_id": fakes.client_id,
-            "client_secret": fakes.client_secret,
+            "client_id": credentials.client_id,
+            "client_secret": credentials.client_secret,
         }
         answer = self.http.post("/services/oauth2/token", data=form)
         self.http.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"

@@ -1,10 +1,11 @@
 import httpx
 import pytest
 
-from m3sync_dagster_tests.sandbox.salesforce.plain_client import ACCOUNT, KEY, Client, Json
+from m3sync_dagster.sandbox.json_types import Json
+from m3sync_dagster_tests.sandbox.salesforce.plain_client import ACCOUNT, KEY, Client
 
 
-def test_an_error_strikes_so_often_and_no_more(client: Client) -> None:
+def test_a_rule_skips_and_then_applies_to_the_next_requests(client: Client) -> None:
     client.fault(method="GET", path="/limits$", times=2, skip=1, status=503, body={"down": True})
     statuses = [client.get("/limits").status_code for _ in range(4)]
 
@@ -27,7 +28,7 @@ def test_token_errors(client: Client) -> None:
 
 
 @pytest.mark.parametrize(("when", "saved"), [("before", set()), ("after", {"a"})])
-def test_a_connection_that_breaks(client: Client, when: str, saved: set[str]) -> None:
+def test_a_dropped_connection(client: Client, when: str, saved: set[str]) -> None:
     client.fault(method="PATCH", path="/composite/", drop=when)
     with pytest.raises(httpx.TransportError):
         client.collection([{KEY: "a"}])
@@ -45,7 +46,7 @@ def test_sessions_can_be_revoked(client: Client) -> None:
     assert client.get("/limits").status_code == 200
 
 
-def test_rows_are_refused_so_often(client: Client) -> None:
+def test_a_row_is_rejected_a_number_of_times(client: Client) -> None:
     message = "unable to obtain exclusive access to this record or 1 records: a00x"
     client.fault(
         rows={"external_ids": ["a"], "code": "UNABLE_TO_LOCK_ROW", "message": message}, times=2
@@ -60,14 +61,14 @@ def test_rows_are_refused_so_often(client: Client) -> None:
     assert [row["sf__Error"] for row in failed] == [f"UNABLE_TO_LOCK_ROW:{message}:--"]
 
 
-def test_the_next_rows_are_refused_whichever_they_are(client: Client) -> None:
+def test_the_next_rows_are_rejected(client: Client) -> None:
     client.fault(rows={"object": ACCOUNT, "code": "ENTITY_IS_LOCKED", "message": "x"}, times=2)
     rows = client.upsert([{KEY: "a"}, {KEY: "b"}, {KEY: "c"}])
 
     assert [row["success"] for row in rows] == [False, False, True]
 
 
-def test_clearing_lets_everything_work(client: Client) -> None:
+def test_all_rules_can_be_removed(client: Client) -> None:
     client.fault(path="", status=500, times=None)
     assert client.get("/limits").status_code == 500
     client.http.delete("/sandbox/faults")
@@ -79,7 +80,7 @@ def test_clearing_lets_everything_work(client: Client) -> None:
     "rule",
     [{"path": "x"}, {"path": "(", "status": 500}, {"status": 5, "stats": 1}, {"rows": {}}, 5],
 )
-def test_a_rule_that_makes_no_sense(client: Client, rule: Json) -> None:
+def test_an_invalid_rule(client: Client, rule: Json) -> None:
     answer = client.http.post("/sandbox/faults", json=rule)
 
     assert answer.status_code == 400

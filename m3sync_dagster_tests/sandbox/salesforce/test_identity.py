@@ -1,11 +1,12 @@
-"""Each sandbox is an org of its own, says which one, and can become another."""
+"""Each sandbox org has its own Ids, returns them, and can be refreshed."""
 
 import httpx
 import pytest
 
+from m3sync_dagster.sandbox.json_types import Json
 from m3sync_dagster.sandbox.salesforce import Identity, create_app
 from m3sync_dagster.sandbox.server import running
-from m3sync_dagster_tests.sandbox.salesforce.plain_client import ACCOUNT, KEY, Client, Json
+from m3sync_dagster_tests.sandbox.salesforce.plain_client import ACCOUNT, KEY, Client
 
 
 def user_info(client: Client) -> Json:
@@ -19,7 +20,7 @@ def organization(client: Client) -> Json:
     return client.query(soql)["records"][0]
 
 
-def test_two_sandboxes_are_two_orgs_with_two_users() -> None:
+def test_two_sandboxes_have_different_organization_and_user_ids() -> None:
     one, other = create_app().state.org.identity, create_app().state.org.identity
     assert one.organization_id != other.organization_id
     assert one.user_id != other.user_id
@@ -27,7 +28,7 @@ def test_two_sandboxes_are_two_orgs_with_two_users() -> None:
     assert (len(one.organization_id), len(one.user_id)) == (18, 18)
 
 
-def test_a_test_can_say_which_org_it_is() -> None:
+def test_the_identity_can_be_given() -> None:
     named = Identity("00D000000000001EAA", "005000000000001AAA", name="Acme", is_sandbox=False)
     with running(create_app(identity=named)) as url, httpx.Client(base_url=url) as http:
         client = Client(http)
@@ -40,7 +41,7 @@ def test_a_test_can_say_which_org_it_is() -> None:
     )
 
 
-def test_what_an_org_says_of_itself_agrees(own_client: Client) -> None:
+def test_user_info_and_setup_objects_agree(own_client: Client) -> None:
     info, row = user_info(own_client), organization(own_client)
     condition = f"Id = '{info['user_id']}'"
     users = own_client.query(f"SELECT Username, IsActive FROM User WHERE {condition}")["records"]  # noqa: S608
@@ -51,12 +52,12 @@ def test_what_an_org_says_of_itself_agrees(own_client: Client) -> None:
     assert refused.json()[0]["errorCode"] == "INVALID_FIELD"
 
 
-def test_another_session_learns_nothing(own_client: Client) -> None:
-    own_client.http.headers["Authorization"] = "Bearer nobody"
+def test_user_info_needs_a_valid_session(own_client: Client) -> None:
+    own_client.http.headers["Authorization"] = "Bearer invalid"
     assert own_client.http.get("/services/oauth2/userinfo").status_code == 403
 
 
-def test_a_refreshed_sandbox_is_another_org(own_client: Client) -> None:
+def test_a_refreshed_sandbox_has_a_new_organization_id(own_client: Client) -> None:
     own_client.upsert([{KEY: "a1", "Name": "A"}])
     job = own_client.start(f"{KEY},Name\na2,B\n")
     before = user_info(own_client)
@@ -75,15 +76,15 @@ def test_an_admin_aborts_a_job(own_client: Client, kind: str) -> None:
     if kind == "ingest":
         job = own_client.new_job()
     else:
-        asked = {"operation": "query", "query": f"SELECT Id FROM {ACCOUNT}"}  # noqa: S608
-        job = own_client.send("POST", "/jobs/query", asked).json()["id"]
+        body = {"operation": "query", "query": f"SELECT Id FROM {ACCOUNT}"}  # noqa: S608
+        job = own_client.send("POST", "/jobs/query", body).json()["id"]
     assert own_client.http.post("/sandbox/setup", json={"abort": [job]}).status_code == 204
     assert own_client.get(f"/jobs/{kind}/{job}").json()["state"] == "Aborted"
     again = own_client.http.post("/sandbox/setup", json={"abort": ["750unknown"]})
     assert again.status_code == 404
 
 
-def test_a_job_names_its_user_and_operation(own_client: Client) -> None:
+def test_a_job_has_its_user_and_operation(own_client: Client) -> None:
     own_client.new_job()
     listed = own_client.get("/jobs/ingest").json()["records"][0]
     assert listed["createdById"] == user_info(own_client)["user_id"]

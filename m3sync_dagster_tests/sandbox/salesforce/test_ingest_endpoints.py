@@ -1,16 +1,16 @@
 import pytest
 
+from m3sync_dagster.sandbox.json_types import Json
 from m3sync_dagster_tests.sandbox.salesforce.plain_client import (
     ACCOUNT,
     BALANCE,
     DATA,
     KEY,
     Client,
-    Json,
 )
 
 
-def test_every_state_is_seen(client: Client) -> None:
+def test_a_client_sees_every_state(client: Client) -> None:
     job = client.new_job()
     states = [client.get(f"/jobs/ingest/{job}").json()["state"]]
     client.put(job, f"{KEY},Name\na,A\n".encode())
@@ -70,7 +70,7 @@ def test_the_result_sets(client: Client) -> None:
     assert raw.headers["content-type"] == "text/csv; charset=UTF-8"
 
 
-def test_results_come_in_another_order(client: Client) -> None:
+def test_results_are_in_another_order(client: Client) -> None:
     ids = [f"id{n}" for n in range(50)]
     job = client.start(f"{KEY}\n" + "\n".join(ids) + "\n")
     client.wait(job)
@@ -80,7 +80,7 @@ def test_results_come_in_another_order(client: Client) -> None:
     assert sorted(found) == sorted(ids)
 
 
-def test_an_empty_cell_says_nothing_and_na_clears(client: Client) -> None:
+def test_an_empty_cell_changes_nothing_and_na_clears(client: Client) -> None:
     client.upsert([{KEY: "a", "Code__c": "c", "Region__c": "r"}, {KEY: "p"}])
     client.upsert([{KEY: "a", "Parent_Account__r": {KEY: "p"}}])
     job = client.start(f"{KEY},Code__c,Region__c,Parent_Account__c\na,,#N/A,#N/A\n")
@@ -90,7 +90,7 @@ def test_an_empty_cell_says_nothing_and_na_clears(client: Client) -> None:
     assert (row["Code__c"], row["Region__c"], row["Parent_Account__c"]) == ("c", None, None)
 
 
-def test_repeated_external_ids_are_refused_wherever_they_are(client: Client) -> None:
+def test_repeated_external_ids_are_rejected_across_chunks(client: Client) -> None:
     rows = ["twice", *(f"id{n}" for n in range(300)), "twice"]
     job = client.start(f"{KEY}\n" + "\n".join(rows) + "\n")
     info = client.wait(job)
@@ -101,7 +101,7 @@ def test_repeated_external_ids_are_refused_wherever_they_are(client: Client) -> 
     assert "twice" not in client.records()
 
 
-def test_a_parent_is_found_from_the_next_chunk_on(client: Client) -> None:
+def test_a_parent_is_found_in_a_later_chunk(client: Client) -> None:
     rows = ["p,", "near,p", *(f"id{n}," for n in range(198)), "far,p"]
     job = client.start(f"{KEY},Parent_Account__r.{KEY}\n" + "\n".join(rows) + "\n")
     client.wait(job)
@@ -164,10 +164,10 @@ def test_a_job_and_its_data_in_one_request(client: Client) -> None:
         "job": (None, job, "application/json"),
         "content": ("content", f"{KEY},Name\na,Ü\n".encode(), "text/csv"),
     }
-    made = client.http.post(f"{DATA}/jobs/ingest", files=parts)
+    created = client.http.post(f"{DATA}/jobs/ingest", files=parts)
 
-    assert made.json()["state"] == "UploadComplete"
-    assert client.wait(made.json()["id"])["numberRecordsProcessed"] == 1
+    assert created.json()["state"] == "UploadComplete"
+    assert client.wait(created.json()["id"])["numberRecordsProcessed"] == 1
     assert client.records()["a"]["Name"] == "Ü"
 
 
@@ -185,7 +185,7 @@ def test_a_job_and_its_data_in_one_request(client: Client) -> None:
         ({"operation": "Upsert"}, "InvalidJob : Unknown operation: Upsert"),
     ],
 )
-def test_a_job_that_cannot_be_made(client: Client, change: Json, message: str) -> None:
+def test_a_job_that_cannot_be_created(client: Client, change: Json, message: str) -> None:
     body = {"object": ACCOUNT, "operation": "upsert", "externalIdFieldName": KEY, **change}
     answer = client.send("POST", "/jobs/ingest", body)
 
@@ -193,7 +193,7 @@ def test_a_job_that_cannot_be_made(client: Client, change: Json, message: str) -
     assert answer.json() == [{"errorCode": "INVALIDJOB", "message": message}]
 
 
-def test_what_a_job_may_not_do(client: Client) -> None:
+def test_requests_that_the_state_of_a_job_does_not_allow(client: Client) -> None:
     job = client.new_job()
     closed_early = client.send("PATCH", f"/jobs/ingest/{job}", {"state": "UploadComplete"})
     content = f"{KEY}\na\n".encode()
@@ -218,12 +218,12 @@ def test_what_a_job_may_not_do(client: Client) -> None:
     assert client.get(f"/jobs/ingest/{job}").status_code == 404
 
 
-def test_a_job_that_fails_half_way_keeps_what_was_saved(client: Client) -> None:
-    client.fault(job={"object": ACCOUNT, "fail_after": 300, "message": "InternalError : oh"})
+def test_a_failed_job_keeps_the_saved_rows(client: Client) -> None:
+    client.fault(job={"object": ACCOUNT, "fail_after": 300, "message": "InternalError : error"})
     job = client.start(f"{KEY}\n" + "".join(f"id{n:03d}\n" for n in range(500)))
     info = client.wait(job)
 
-    assert (info["state"], info["errorMessage"]) == ("Failed", "InternalError : oh")
+    assert (info["state"], info["errorMessage"]) == ("Failed", "InternalError : error")
     assert info["numberRecordsProcessed"] == 300
     saved = {row[KEY] for row in client.results(job, "successfulResults")}
     rest = {row[KEY] for row in client.results(job, "unprocessedrecords")}
@@ -252,13 +252,13 @@ def test_an_open_job_can_be_aborted(client: Client) -> None:
     assert client.put(job, b"x").status_code == 400
 
 
-def test_a_header_alone_is_a_job_without_rows(client: Client) -> None:
+def test_a_job_with_only_a_header(client: Client) -> None:
     info = client.wait(client.start(f"{KEY},Name\n"))
 
     assert (info["state"], info["numberRecordsProcessed"]) == ("JobComplete", 0)
 
 
-def test_amounts_survive_a_job_exactly(client: Client) -> None:
+def test_amounts_are_stored_exactly(client: Client) -> None:
     job = client.start(f"{KEY},Amount__c\na,1234567890.12345678\n", BALANCE)
     client.wait(job)
 
@@ -266,8 +266,8 @@ def test_amounts_survive_a_job_exactly(client: Client) -> None:
 
 
 def run_job(client: Client, operation: str, content: str, **options: str) -> str:
-    asked = {"object": ACCOUNT, "operation": operation, **options}
-    job = str(client.send("POST", "/jobs/ingest", asked).json()["id"])
+    body = {"object": ACCOUNT, "operation": operation, **options}
+    job = str(client.send("POST", "/jobs/ingest", body).json()["id"])
     assert client.put(job, content.encode()).status_code == 201
     client.close(job)
     assert client.wait(job)["state"] == "JobComplete"
@@ -278,7 +278,7 @@ def ids_by_key(client: Client) -> dict[str, str]:
     return {key: record["Id"] for key, record in client.records().items()}
 
 
-def test_an_insert_makes_a_record_of_each_row(client: Client) -> None:
+def test_an_insert_creates_a_record_for_each_row(client: Client) -> None:
     job = run_job(client, "insert", f"{KEY},Name\na,One\nb,Two\n")
     assert {key: row["Name"] for key, row in client.records().items()} == {"a": "One", "b": "Two"}
     assert {row["sf__Created"] for row in client.results(job, "successfulResults")} == {"true"}
@@ -289,7 +289,7 @@ def test_an_insert_makes_a_record_of_each_row(client: Client) -> None:
     assert client.results(again, "failedResults")[0]["sf__Error"].startswith("DUPLICATE_VALUE:")
 
 
-def test_an_update_and_a_delete_name_records_by_id(client: Client) -> None:
+def test_an_update_and_a_delete_identify_records_by_id(client: Client) -> None:
     run_job(client, "insert", f"{KEY},Name\na,One\nb,Two\n")
     ids = ids_by_key(client)
     job = run_job(client, "update", f"Id,Name\n{ids['a']},Changed\n001,Nothing\n")
@@ -314,7 +314,7 @@ def test_an_upsert_by_id_updates_or_creates(client: Client) -> None:
     assert created == {"a": "false", "b": "true"}
 
 
-def test_a_running_job_says_how_many_records_it_has_processed(own_client: Client) -> None:
+def test_a_running_job_returns_the_number_of_processed_records(own_client: Client) -> None:
     own_client.fault(job={"polls_per_chunk": 3})
     job = own_client.start(f"{KEY},Name\n" + "".join(f"k{n},x\n" for n in range(500)))
     seen = []

@@ -10,19 +10,24 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from m3sync_dagster.entities import ENTITIES
+from m3sync_dagster.sandbox.json_types import Json
 from m3sync_dagster.sandbox.salesforce import Credentials, Org, create_app
 from m3sync_dagster.sandbox.server import running
-from m3sync_dagster_tests.sandbox.salesforce.plain_client import ACCOUNT, BALANCE, KEY, Client, Json
+from m3sync_dagster_tests.sandbox.salesforce.plain_client import ACCOUNT, BALANCE, KEY, Client
 
 TOKEN = "/services/oauth2/token"
-FAKES = Credentials()
+CREDENTIALS = Credentials()
 
 
 @pytest.mark.parametrize(
     ("form", "auth", "error"),
     [
-        ({"grant_type": "client_credentials"}, (FAKES.client_id, FAKES.client_secret), None),
-        ({"grant_type": "client_credentials"}, (FAKES.client_id, "wrong"), "invalid_client"),
+        (
+            {"grant_type": "client_credentials"},
+            (CREDENTIALS.client_id, CREDENTIALS.client_secret),
+            None,
+        ),
+        ({"grant_type": "client_credentials"}, (CREDENTIALS.client_id, "wrong"), "invalid_client"),
         ({"grant_type": "client_credentials"}, ("wrong", "wrong"), "invalid_client_id"),
         ({"grant_type": "client_credentials"}, None, "invalid_client_id"),
         ({"grant_type": "password"}, None, "unsupported_grant_type"),
@@ -59,8 +64,8 @@ def key() -> rsa.RSAPrivateKey:
         ({"aud": "https://test.salesforce.com"}, None),
         ({"aud": "https://elsewhere.invalid"}, "audience is invalid"),
         ({"exp": datetime(2020, 1, 1, tzinfo=UTC)}, "expired authorization code"),
-        ({"sub": "somebody"}, "user hasn't approved this consumer"),
-        ({"iss": "somebody"}, "client identifier invalid"),
+        ({"sub": "unknown"}, "user hasn't approved this consumer"),
+        ({"iss": "unknown"}, "client identifier invalid"),
     ],
 )
 def test_jwt_bearer(key: rsa.RSAPrivateKey, change: Json, error: str | None) -> None:
@@ -84,8 +89,8 @@ def test_jwt_bearer_with_another_key(key: rsa.RSAPrivateKey) -> None:
 
 def ask_with_jwt(key: rsa.RSAPrivateKey, public_key: str, change: Json) -> httpx.Response:
     claims = {
-        "iss": FAKES.client_id,
-        "sub": FAKES.username,
+        "iss": CREDENTIALS.client_id,
+        "sub": CREDENTIALS.username,
         "aud": "https://login.salesforce.com",
         "exp": datetime.now(UTC) + timedelta(minutes=3),
         **change,
@@ -98,7 +103,7 @@ def ask_with_jwt(key: rsa.RSAPrivateKey, public_key: str, change: Json) -> httpx
         return httpx.post(f"{url}{TOKEN}", data=form)
 
 
-def test_secrets_stay_out_of_sight() -> None:
+def test_the_secret_is_not_in_the_repr() -> None:
     assert "secret" not in repr(Credentials(client_secret="top-secret")).replace("client_id", "")
 
 
@@ -112,14 +117,14 @@ def test_secrets_stay_out_of_sight() -> None:
         ("/elsewhere", 404, "NOT_FOUND"),
     ],
 )
-def test_who_may_not_pass(client: Client, path: str, status: int, code: str) -> None:
-    client.http.headers["Authorization"] = "Bearer 00D000000000001!nobody"
+def test_refused_requests(client: Client, path: str, status: int, code: str) -> None:
+    client.http.headers["Authorization"] = "Bearer 00D000000000001!invalid"
     answer = client.http.get(path)
 
     assert (answer.status_code, answer.json()[0]["errorCode"]) == (status, code)
 
 
-def test_an_expired_session_in_salesforces_words(client: Client) -> None:
+def test_the_error_of_an_expired_session(client: Client) -> None:
     client.http.headers["Authorization"] = "Bearer x"
 
     assert client.get("/limits").json() == [
@@ -137,7 +142,7 @@ def test_versions_need_no_session(client: Client) -> None:
     ]
 
 
-def test_the_daily_budget(client: Client) -> None:
+def test_the_daily_limit(client: Client) -> None:
     client.fault(budget={"max": 3, "used": 0})
     usage = [client.get("/limits").headers["Sforce-Limit-Info"] for _ in range(3)]
     refused = client.get("/limits")
@@ -210,7 +215,7 @@ def test_global_describe(client: Client) -> None:
     assert client.get("/sobjects/Nothing__c/describe").status_code == 404
 
 
-def test_describe_is_not_repeated_unless_it_changed(own_client: Client) -> None:
+def test_an_unchanged_describe_returns_304(own_client: Client) -> None:
     path = f"/services/data/v67.0/sobjects/{ACCOUNT}/describe"
     seen = {"If-Modified-Since": own_client.http.get(path).headers["Last-Modified"]}
     unchanged = own_client.http.get(path, headers=seen)
@@ -231,8 +236,8 @@ def test_a_field_and_an_object_can_be_added(own_client: Client) -> None:
     )
 
     assert own_client.error({"Tier__c": "gold"})["statusCode"] == "STRING_TOO_LONG"
-    made = own_client.send("PATCH", "/sobjects/Other__c/Ext__c/1", {"Name": "x"})
-    assert made.status_code == 201
+    created = own_client.send("PATCH", "/sobjects/Other__c/Ext__c/1", {"Name": "x"})
+    assert created.status_code == 201
 
 
 @pytest.mark.parametrize(
@@ -254,7 +259,7 @@ def test_an_admin_changes_a_field(own_client: Client, change: Json, row: Json, c
     assert own_client.error(row)["statusCode"] == code
 
 
-def test_a_required_field_in_salesforces_words(own_client: Client) -> None:
+def test_the_error_of_a_missing_required_field(own_client: Client) -> None:
     own_client.schema(object=ACCOUNT, field="Code__c", set={"required": True})
     job = own_client.start(f"{KEY},Name\na,A\n")
     own_client.wait(job)
@@ -265,7 +270,7 @@ def test_a_required_field_in_salesforces_words(own_client: Client) -> None:
     )
 
 
-def test_a_hidden_field_looks_like_none(own_client: Client) -> None:
+def test_an_invisible_field_is_treated_as_missing(own_client: Client) -> None:
     own_client.schema(object=ACCOUNT, field="Code__c", set={"visible": False})
 
     assert "Code__c" not in fields_of(own_client, ACCOUNT)
@@ -289,11 +294,11 @@ def test_a_validation_rule(own_client: Client) -> None:
 def test_a_second_unique_field(own_client: Client) -> None:
     own_client.upsert([{KEY: "a", "Code__c": "same"}, {KEY: "b", "Code__c": "other"}])
     own_client.schema(object=ACCOUNT, field="Code__c", set={"unique": True})
-    taken = own_client.records()["a"]["Id"]
+    other_id = own_client.records()["a"]["Id"]
 
     assert own_client.error({"Code__c": "SAME"}) == {
         "statusCode": "DUPLICATE_VALUE",
-        "message": f"duplicate value found: Code__c duplicates value on record with id: {taken}",
+        "message": f"duplicate value found: Code__c duplicates value on record with id: {other_id}",
         "fields": ["Code__c"],
     }
 
@@ -308,7 +313,7 @@ def test_an_external_id_that_is_not_unique(own_client: Client) -> None:
     assert len(answer.json()) == 2
 
 
-def test_a_managed_package_puts_its_prefix_before_every_name() -> None:
+def test_a_managed_package_prefixes_every_name() -> None:
     app = create_app(prefix="m3ter")
     with running(app) as url, httpx.Client(base_url=url) as http:
         client = Client(http)

@@ -1,5 +1,5 @@
-# ruff: noqa: S608 - SOQL for the sandbox, made of constants
-"""Clients that others wrote for Salesforce take the sandbox for an org."""
+# ruff: noqa: S608 - SOQL for the sandbox, built from constants
+"""simple-salesforce, an independent client of Salesforce, works with the sandbox."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -16,11 +16,11 @@ from simple_salesforce.exceptions import (
 from m3sync_dagster.sandbox.salesforce import Credentials
 from m3sync_dagster_tests.sandbox.salesforce.plain_client import ACCOUNT, BALANCE, KEY, Client
 
-FAKES = Credentials()
+CREDENTIALS = Credentials()
 
 
 class ToSandbox(HTTPAdapter):
-    """Sends every request to the sandbox: simple-salesforce knows https hosts alone."""
+    """Sends every request to the sandbox: simple-salesforce supports only https hosts."""
 
     def __init__(self, base: str) -> None:
         super().__init__()
@@ -40,11 +40,11 @@ def session_to(base: str) -> requests.Session:
 
 
 @pytest.fixture
-def stranger(client: Client) -> Iterator[Salesforce]:
+def salesforce(client: Client) -> Iterator[Salesforce]:
     with session_to(str(client.http.base_url).rstrip("/")) as session:
         yield Salesforce(
-            consumer_key=FAKES.client_id,
-            consumer_secret=FAKES.client_secret,
+            consumer_key=CREDENTIALS.client_id,
+            consumer_secret=CREDENTIALS.client_secret,
             domain="acme.my",
             session=session,
             version="67.0",
@@ -57,7 +57,7 @@ def test_simple_salesforce_is_refused_with_a_wrong_secret(client: Client) -> Non
         pytest.raises(SalesforceAuthenticationFailed, match="invalid_client"),
     ):
         Salesforce(
-            consumer_key=FAKES.client_id,
+            consumer_key=CREDENTIALS.client_id,
             consumer_secret="wrong",
             domain="acme.my",
             session=session,
@@ -65,18 +65,18 @@ def test_simple_salesforce_is_refused_with_a_wrong_secret(client: Client) -> Non
         )
 
 
-def test_simple_salesforce_describes(stranger: Salesforce) -> None:
-    description = getattr(stranger, ACCOUNT).describe()
+def test_simple_salesforce_describes(salesforce: Salesforce) -> None:
+    description = getattr(salesforce, ACCOUNT).describe()
     fields = {field["name"]: field for field in description["fields"]}
 
     assert fields[KEY]["externalId"] is True
-    assert ACCOUNT in {each["name"] for each in (stranger.describe() or {})["sobjects"]}
-    assert stranger.limits()["DailyApiRequests"]["Max"] == 100_000
-    assert stranger.api_usage["api-usage"].total == 100_000
+    assert ACCOUNT in {each["name"] for each in (salesforce.describe() or {})["sobjects"]}
+    assert salesforce.limits()["DailyApiRequests"]["Max"] == 100_000
+    assert salesforce.api_usage["api-usage"].total == 100_000
 
 
-def test_simple_salesforce_upserts_one_record(stranger: Salesforce) -> None:
-    accounts = getattr(stranger, ACCOUNT)
+def test_simple_salesforce_upserts_one_record(salesforce: Salesforce) -> None:
+    accounts = getattr(salesforce, ACCOUNT)
 
     assert accounts.upsert(f"{KEY}/a", {"Name": "A"}) == 201
     assert accounts.upsert(f"{KEY}/a", {"Name": "B"}) == 200
@@ -85,18 +85,18 @@ def test_simple_salesforce_upserts_one_record(stranger: Salesforce) -> None:
         accounts.upsert(f"{KEY}/a", {"Name": "x" * 81})
 
 
-def test_simple_salesforce_loads_and_queries_in_pages(stranger: Salesforce) -> None:
+def test_simple_salesforce_loads_and_queries_in_pages(salesforce: Salesforce) -> None:
     rows = [{KEY: f"id{n:05d}", "Name": f"Näme, {n}"} for n in range(4500)]
-    done = getattr(stranger.bulk2, ACCOUNT).upsert(records=rows, external_id_field=KEY, wait=0.01)
-    found = stranger.query_all(f"SELECT {KEY}, Name FROM {ACCOUNT} ORDER BY {KEY}")
+    done = getattr(salesforce.bulk2, ACCOUNT).upsert(records=rows, external_id_field=KEY, wait=0.01)
+    found = salesforce.query_all(f"SELECT {KEY}, Name FROM {ACCOUNT} ORDER BY {KEY}")
 
     assert [row["numberRecordsProcessed"] for row in done] == [4500]
     assert [row["numberRecordsFailed"] for row in done] == [0]
     assert [{KEY: r[KEY], "Name": r["Name"]} for r in found["records"]] == rows
 
 
-def test_simple_salesforce_reads_the_result_sets(stranger: Salesforce) -> None:
-    balances = getattr(stranger.bulk2, BALANCE)
+def test_simple_salesforce_reads_the_result_sets(salesforce: Salesforce) -> None:
+    balances = getattr(salesforce.bulk2, BALANCE)
     rows = [{KEY: "good", "Amount__c": "1.5"}, {KEY: "bad", "Amount__c": "x"}]
     job = balances.upsert(records=rows, external_id_field=KEY, wait=0.01)[0]["job_id"]
     sets = balances.get_all_ingest_records(job)
@@ -106,25 +106,27 @@ def test_simple_salesforce_reads_the_result_sets(stranger: Salesforce) -> None:
     assert sets["unprocessedRecords"] == []
 
 
-def test_simple_salesforce_runs_a_query_job(stranger: Salesforce) -> None:
-    accounts = getattr(stranger, ACCOUNT)
+def test_simple_salesforce_runs_a_query_job(salesforce: Salesforce) -> None:
+    accounts = getattr(salesforce, ACCOUNT)
     for n in range(3):
         accounts.upsert(f"{KEY}/{n}", {"Name": f"N{n}"})
     soql = f"SELECT {KEY}, Name FROM {ACCOUNT}"
-    pages = list(getattr(stranger.bulk2, ACCOUNT).query(soql, max_records=2, wait=0.01))
+    pages = list(getattr(salesforce.bulk2, ACCOUNT).query(soql, max_records=2, wait=0.01))
 
     assert [len(page.splitlines()) for page in pages] == [3, 2]
 
 
-def test_simple_salesforce_asks_the_tooling_api(stranger: Salesforce) -> None:
+def test_simple_salesforce_queries_the_tooling_api(salesforce: Salesforce) -> None:
     soql = (
         "SELECT DeveloperName, NamespacePrefix FROM CustomField "
         f"WHERE EntityDefinition.QualifiedApiName = '{ACCOUNT}'"
     )
-    found = stranger.toolingexecute(f"query/?q={soql}")
-    described = {f["name"] for f in getattr(stranger, ACCOUNT).describe()["fields"] if f["custom"]}
+    found = salesforce.toolingexecute(f"query/?q={soql}")
+    described = {
+        f["name"] for f in getattr(salesforce, ACCOUNT).describe()["fields"] if f["custom"]
+    }
     assert {f"{record['DeveloperName']}__c" for record in found["records"]} == described
     packages = "SELECT SubscriberPackage.Name FROM InstalledSubscriberPackage"
-    assert stranger.toolingexecute(f"query/?q={packages}")["totalSize"] == 0
+    assert salesforce.toolingexecute(f"query/?q={packages}")["totalSize"] == 0
     with pytest.raises(SalesforceMalformedRequest, match="INVALID_TYPE"):
-        stranger.toolingexecute("query/?q=SELECT Id FROM ApexClass")
+        salesforce.toolingexecute("query/?q=SELECT Id FROM ApexClass")

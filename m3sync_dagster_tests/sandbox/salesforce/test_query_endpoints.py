@@ -1,16 +1,16 @@
-# ruff: noqa: S608 - SOQL for the sandbox, made of constants
+# ruff: noqa: S608 - SOQL for the sandbox, built from constants
 import csv
 import io
 
 import pytest
 
+from m3sync_dagster.sandbox.json_types import Json
 from m3sync_dagster_tests.sandbox.salesforce.plain_client import (
     ACCOUNT,
     BALANCE,
     DATA,
     KEY,
     Client,
-    Json,
 )
 
 
@@ -37,7 +37,7 @@ def filled(client: Client) -> Client:
     [
         (f"{KEY} = 'a'", "a"),
         (f"{KEY} = 'A'", ""),
-        (f"{KEY} IN ('a', 'c', 'nobody')", "ac"),
+        (f"{KEY} IN ('a', 'c', 'unknown')", "ac"),
         (f"{KEY} NOT IN ('a', 'c')", "b"),
         (f"{KEY} in ('a','b') and Version__c > 2", "b"),
         ("Name = 'ANN'", "a"),
@@ -62,7 +62,7 @@ def test_conditions(filled: Client, where: str, found: str) -> None:
     assert "".join(sorted(row[KEY] for row in rows)) == found
 
 
-def test_a_record_in_full(filled: Client) -> None:
+def test_all_values_of_a_record(filled: Client) -> None:
     soql = f"select Id, Name, Version__c, Parent_Account__r.{KEY}, Created_In_m3ter__c"
     rows = filled.query(f"{soql} from {ACCOUNT} order by {KEY} desc limit 2")["records"]
 
@@ -77,7 +77,7 @@ def test_a_record_in_full(filled: Client) -> None:
     }
 
 
-def test_order_puts_nulls_first_and_numbers_by_size(filled: Client) -> None:
+def test_order_by_puts_nulls_first_and_sorts_numbers_by_value(filled: Client) -> None:
     rows = filled.query(f"SELECT {KEY} FROM {ACCOUNT} ORDER BY Version__c ASC, {KEY}")["records"]
 
     assert [row[KEY] for row in rows] == ["c", "a", "b"]
@@ -107,7 +107,7 @@ def test_count(filled: Client) -> None:
         (f"SELECT Id FROM {BALANCE} WHERE Description__c = 'x'", "INVALID_FIELD", "filtered"),
     ],
 )
-def test_a_query_that_makes_no_sense(client: Client, soql: str, code: str, part: str) -> None:
+def test_an_invalid_query(client: Client, soql: str, code: str, part: str) -> None:
     answer = client.get("/query", q=soql)
 
     assert answer.status_code == 400
@@ -140,7 +140,7 @@ def test_an_unknown_cursor(client: Client) -> None:
     assert client.get("/query/01gnothing-2000").json()[0]["errorCode"] == "INVALID_QUERY_LOCATOR"
 
 
-def test_query_all_sees_deleted_records(filled: Client) -> None:
+def test_query_all_finds_deleted_records(filled: Client) -> None:
     filled.send("DELETE", f"/sobjects/{ACCOUNT}/{KEY}/a")
     soql = f"SELECT {KEY}, IsDeleted FROM {ACCOUNT}"
 
@@ -149,14 +149,16 @@ def test_query_all_sees_deleted_records(filled: Client) -> None:
     assert {row[KEY]: row["IsDeleted"] for row in rows} == {"a": True, "b": False, "c": False}
 
 
-def export(client: Client, soql: str) -> str:
-    made = client.send("POST", "/jobs/query", {"operation": "query", "query": soql})
-    assert made.json()["state"] == "UploadComplete"
-    return str(made.json()["id"])
+def create_query_job(client: Client, soql: str) -> str:
+    created = client.send("POST", "/jobs/query", {"operation": "query", "query": soql})
+    assert created.json()["state"] == "UploadComplete"
+    return str(created.json()["id"])
 
 
 def test_a_query_job_in_pages(filled: Client) -> None:
-    job = export(filled, f"SELECT Id, {KEY}, Version__c, Parent_Account__r.{KEY} FROM {ACCOUNT}")
+    job = create_query_job(
+        filled, f"SELECT Id, {KEY}, Version__c, Parent_Account__r.{KEY} FROM {ACCOUNT}"
+    )
     early = filled.get(f"/jobs/query/{job}/results")
     assert filled.wait(job, "query")["numberRecordsProcessed"] == 3
     pages: list[Json] = []
@@ -172,8 +174,8 @@ def test_a_query_job_in_pages(filled: Client) -> None:
     assert versions == {"a": ("2.0", ""), "b": ("10.0", "a"), "c": ("", "")}
 
 
-def test_query_results_ask_for_the_version_of_their_job(filled: Client) -> None:
-    job = export(filled, f"SELECT Id FROM {ACCOUNT}")
+def test_query_results_require_the_version_of_their_job(filled: Client) -> None:
+    job = create_query_job(filled, f"SELECT Id FROM {ACCOUNT}")
     filled.wait(job, "query")
 
     assert filled.http.get(f"/services/data/v66.0/jobs/query/{job}/results").status_code == 409
@@ -181,7 +183,7 @@ def test_query_results_ask_for_the_version_of_their_job(filled: Client) -> None:
     assert filled.get(f"/jobs/query/{job}").status_code == 404
 
 
-def test_a_large_number_leaves_as_a_double(client: Client) -> None:
+def test_a_large_number_is_returned_as_a_double(client: Client) -> None:
     client.upsert([{KEY: "b", "Amount__c": 912260031}], BALANCE)
 
     answer = client.get("/query", q=f"SELECT Amount__c FROM {BALANCE}")

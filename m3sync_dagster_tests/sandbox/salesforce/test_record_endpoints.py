@@ -2,10 +2,11 @@ from decimal import Decimal
 
 import pytest
 
-from m3sync_dagster_tests.sandbox.salesforce.plain_client import ACCOUNT, BALANCE, KEY, Client, Json
+from m3sync_dagster.sandbox.json_types import Json
+from m3sync_dagster_tests.sandbox.salesforce.plain_client import ACCOUNT, BALANCE, KEY, Client
 
 
-def test_a_collection_tells_of_each_row_in_order(client: Client) -> None:
+def test_a_collection_returns_the_result_of_each_row_in_order(client: Client) -> None:
     first = client.upsert([{KEY: "b", "Name": "B"}])
     second = client.upsert([{KEY: "a", "Name": "A"}, {KEY: "b", "Name": "x" * 81}, {KEY: "b2"}])
 
@@ -46,16 +47,16 @@ def test_case_and_space_of_an_external_id(client: Client) -> None:
          "Bill Epoch: invalid date: 1600-01-01", ["Bill_Epoch__c"]),
         (BALANCE, {"Allow_Overdraft__c": "perhaps"}, "INVALID_TYPE_ON_FIELD_IN_RECORD",
          "Allow Overdraft: value not of required type: perhaps", ["Allow_Overdraft__c"]),
-        (BALANCE, {"m3ter_Account__r": {KEY: "nobody"}}, "INVALID_FIELD",
-         f"Foreign key external ID: nobody not found for field {KEY} in entity {ACCOUNT}", []),
-        (BALANCE, {"m3ter_Account__c": "nobody"}, "MALFORMED_ID",
-         "m3ter Account: id value of incorrect type: nobody", ["m3ter_Account__c"]),
+        (BALANCE, {"m3ter_Account__r": {KEY: "unknown"}}, "INVALID_FIELD",
+         f"Foreign key external ID: unknown not found for field {KEY} in entity {ACCOUNT}", []),
+        (BALANCE, {"m3ter_Account__c": "unknown"}, "MALFORMED_ID",
+         "m3ter Account: id value of incorrect type: unknown", ["m3ter_Account__c"]),
         (ACCOUNT, {KEY: None}, "MISSING_ARGUMENT", f"{KEY} not specified", []),
         (ACCOUNT, {KEY: "x" * 65}, "STRING_TOO_LONG",
          f"m3ter Id: data value too large: {'x' * 65} (max length=64)", [KEY]),
     ],
 )  # fmt: skip
-def test_a_row_that_does_not_fit(  # noqa: PLR0917 - a table's columns
+def test_an_invalid_row(  # noqa: PLR0917 - a table's columns
     client: Client, target: str, row: Json, code: str, message: str, fields: list[str]
 ) -> None:
     assert client.error(row, target) == {"statusCode": code, "message": message, "fields": fields}
@@ -75,9 +76,7 @@ def test_a_row_that_does_not_fit(  # noqa: PLR0917 - a table's columns
         ("0.000", "0"),
     ],
 )
-def test_a_number_keeps_its_exact_digits_as_far_as_it_can_have_them(
-    client: Client, sent: str, stored: str
-) -> None:
+def test_a_number_is_stored_exactly_up_to_18_digits(client: Client, sent: str, stored: str) -> None:
     row = f'{{"attributes":{{"type":"{BALANCE}"}},"{KEY}":"b","Amount__c":{sent}}}'
     content = f'{{"records":[{row}]}}'
     path = f"/services/data/v67.0/composite/sobjects/{BALANCE}/{KEY}"
@@ -105,7 +104,7 @@ def test_how_values_are_stored(client: Client, field: str, sent: Json, stored: J
     assert client.records(BALANCE)["b"][field] == stored
 
 
-def test_null_clears_and_what_is_left_out_stays(client: Client) -> None:
+def test_null_clears_a_field_and_a_missing_field_is_unchanged(client: Client) -> None:
     client.upsert([{KEY: "a", "Code__c": "c", "Region__c": "r"}])
     client.upsert([{KEY: "a", "Code__c": None}])
 
@@ -129,7 +128,7 @@ def test_a_parent_in_the_same_request_is_not_found(client: Client) -> None:
     assert rows[1]["errors"][0]["message"].startswith("Foreign key external ID: p not found")
 
 
-def test_rows_that_share_an_external_id_are_all_refused(client: Client) -> None:
+def test_all_rows_with_a_repeated_external_id_are_rejected(client: Client) -> None:
     rows = client.upsert([{KEY: "a"}, {KEY: "b"}, {KEY: "a"}])
 
     assert [row["success"] for row in rows] == [False, True, False]
@@ -140,7 +139,7 @@ def test_rows_that_share_an_external_id_are_all_refused(client: Client) -> None:
     }
 
 
-def test_all_or_none_undoes_creates_and_updates(client: Client) -> None:
+def test_all_or_none_rolls_back_creates_and_updates(client: Client) -> None:
     client.upsert([{KEY: "old", "Code__c": "before"}])
     rows = [{KEY: "old", "Code__c": "after"}, {KEY: "new"}, {KEY: "bad", "Name": "x" * 81}]
     result = client.collection(rows, all_or_none=True).json()
@@ -154,7 +153,7 @@ def test_all_or_none_undoes_creates_and_updates(client: Client) -> None:
     ("rows", "status", "code"),
     [
         ([{KEY: "a", "Nmae": "x"}], 400, "INVALID_FIELD"),
-        ([{KEY: "a", "Nobody__r": {KEY: "x"}}], 400, "INVALID_FIELD"),
+        ([{KEY: "a", "Unknown__r": {KEY: "x"}}], 400, "INVALID_FIELD"),
         ([{KEY: "a", "Id": "x"}], 400, "INVALID_FIELD"),
         ([{KEY: "a", "Name": 5}], 400, "JSON_PARSER_ERROR"),
         ([{KEY: "a", "Name": ["x"]}], 400, "JSON_PARSER_ERROR"),
@@ -163,9 +162,7 @@ def test_all_or_none_undoes_creates_and_updates(client: Client) -> None:
         ([{KEY: "a", "attributes": {"type": BALANCE}}], 400, "INVALID_INPUT"),
     ],
 )
-def test_a_request_that_makes_no_sense(
-    client: Client, rows: list[Json], status: int, code: str
-) -> None:
+def test_an_invalid_request(client: Client, rows: list[Json], status: int, code: str) -> None:
     answer = client.collection(rows)
 
     assert (answer.status_code, answer.json()[0]["errorCode"]) == (status, code)
@@ -186,10 +183,10 @@ def test_an_auto_number_counts_and_cannot_be_written(client: Client) -> None:
     assert client.error({"Name": "x"}, target)["statusCode"] == "INVALID_FIELD_FOR_INSERT_UPDATE"
 
 
-def test_a_name_left_out_becomes_the_id(client: Client) -> None:
-    made = client.upsert([{KEY: "a"}])[0]["id"]
+def test_a_missing_name_becomes_the_id(client: Client) -> None:
+    created = client.upsert([{KEY: "a"}])[0]["id"]
 
-    assert client.records()["a"]["Name"] == made
+    assert client.records()["a"]["Name"] == created
 
 
 def test_a_single_record_by_external_id(client: Client) -> None:
@@ -206,7 +203,7 @@ def test_a_single_record_by_external_id(client: Client) -> None:
 
 
 @pytest.mark.parametrize("field", ["Code__c", "Nothing__c"])
-def test_a_field_that_is_no_external_id(client: Client, field: str) -> None:
+def test_a_field_that_is_not_an_external_id(client: Client, field: str) -> None:
     answer = client.send("PATCH", f"/sobjects/{ACCOUNT}/{field}/x", {})
 
     assert answer.status_code == 404
@@ -216,10 +213,10 @@ def test_a_field_that_is_no_external_id(client: Client, field: str) -> None:
 
 
 def test_an_admin_edits_by_id(client: Client) -> None:
-    made = client.send("POST", f"/sobjects/{ACCOUNT}", {"Name": "By hand", KEY: "h"})
-    path = f"/sobjects/{ACCOUNT}/{made.json()['id']}"
+    created = client.send("POST", f"/sobjects/{ACCOUNT}", {"Name": "By hand", KEY: "h"})
+    path = f"/sobjects/{ACCOUNT}/{created.json()['id']}"
 
-    assert made.status_code == 201
+    assert created.status_code == 201
     assert client.send("PATCH", path, {"Name": "Changed"}).status_code == 204
     assert client.get(path).json()["Name"] == "Changed"
     refused = client.send("PATCH", path, {"Name": "x" * 81})
@@ -227,12 +224,12 @@ def test_an_admin_edits_by_id(client: Client) -> None:
     twice = client.send("POST", f"/sobjects/{ACCOUNT}", {KEY: "h"})
     assert twice.json()[0]["errorCode"] == "DUPLICATE_VALUE"
     assert client.send("DELETE", path).status_code == 204
-    gone = client.send("PATCH", path, {})
-    assert (gone.status_code, gone.json()[0]["errorCode"]) == (404, "ENTITY_IS_DELETED")
+    deleted = client.send("PATCH", path, {})
+    assert (deleted.status_code, deleted.json()[0]["errorCode"]) == (404, "ENTITY_IS_DELETED")
     assert client.get(f"/sobjects/{ACCOUNT}/a00000000000zzzAAA").status_code == 404
 
 
-def test_deleting_a_parent_empties_lookups(client: Client) -> None:
+def test_deleting_a_parent_clears_lookups(client: Client) -> None:
     parent = client.upsert([{KEY: "p"}])[0]["id"]
     client.upsert([{KEY: "b", "m3ter_Account__r": {KEY: "p"}}], BALANCE)
     client.send("DELETE", f"/sobjects/{ACCOUNT}/{parent}")
@@ -240,7 +237,7 @@ def test_deleting_a_parent_empties_lookups(client: Client) -> None:
     assert client.records(BALANCE)["b"]["m3ter_Account__c"] is None
 
 
-def test_a_deleted_record_comes_back_as_another(client: Client) -> None:
+def test_an_upsert_after_a_delete_creates_a_new_record(client: Client) -> None:
     first = client.upsert([{KEY: "a"}])[0]["id"]
     client.send("DELETE", f"/sobjects/{ACCOUNT}/{first}")
     second = client.upsert([{KEY: "a"}])[0]
