@@ -1,8 +1,8 @@
-"""Which certificates and which proxy our HTTP clients use, for m3ter and Salesforce alike.
+"""The certificates and the proxy that our HTTP clients use, for m3ter and Salesforce alike.
 
-The libraries disagree: httpx reads ``SSL_CERT_FILE``, requests ``REQUESTS_CA_BUNDLE``, and both
-send what is meant for this machine to a proxy unless ``NO_PROXY`` says otherwise. So the rules are
-here, once, and each client is told what to use.
+The libraries differ: httpx reads ``SSL_CERT_FILE``, requests ``REQUESTS_CA_BUNDLE``, and both send
+requests for this machine to a proxy unless ``NO_PROXY`` excludes it. So the rules are in this
+module, and each client gets its settings from here.
 """
 
 import os
@@ -19,38 +19,38 @@ if TYPE_CHECKING:
     import httpx
 
 CA_VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
-"""Variables that name certificate authorities to trust: those of OpenSSL, requests and curl."""
+"""Variables of OpenSSL, requests and curl with the certificate authorities to trust."""
 PROXY_SCHEMES = frozenset({"http", "https", "socks5", "socks5h"})
-"""What a proxy's URL may start with: what both httpx and requests can use."""
+"""Schemes of a proxy's URL that both httpx and requests support."""
 _LOOPBACK = frozenset({"localhost", "127.0.0.0/8", "::1"})
 CERTIFICATE_REMEDY = (
-    "If a company proxy or firewall issues certificates of its own, set SSL_CERT_FILE to a PEM "
-    "file with every certificate authority to trust, the company's among them; otherwise check "
-    "the address, and the clock of this machine."
+    "If a company proxy or firewall issues its own certificates, set SSL_CERT_FILE to a PEM file "
+    "with every certificate authority to trust, including the company's. Otherwise check the "
+    "address, and the clock of this machine."
 )
-"""What a person does when a server's certificate is not trusted."""
+"""The remedy when a server's certificate is not trusted."""
 
 
 def tls_context() -> ssl.SSLContext:
-    """What to check a server's certificate with.
+    """The TLS settings that verify a server's certificate.
 
-    The authorities that the variables in ``CA_VARIABLES`` name, all of them together and nothing
-    else; without any such variable, those of the operating system and those of Mozilla.
+    Trusts the authorities of all variables in ``CA_VARIABLES`` and no others; without any such
+    variable, those of the operating system and of Mozilla.
 
-    Python 3.13's strict checks (``VERIFY_X509_STRICT``) stay off, since the authorities of many
-    companies do not pass them, and other programs do without.
+    Python 3.13's strict checks (``VERIFY_X509_STRICT``) stay off: the certificates of many
+    companies do not pass them, and other programs do not use them.
 
-    A requests adapter has to override ``cert_verify`` too, or requests adds Mozilla's authorities.
+    A requests adapter must override ``cert_verify`` too, or requests adds Mozilla's authorities.
 
     Raises:
-        ConfigurationError: a variable names no readable certificates.
+        ConfigurationError: a variable has no readable certificates.
     """
     named = [name for name in CA_VARIABLES if os.environ.get(name)]
     if not named:
         return _system_context()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     for name in named:
-        # OpenSSL takes several directories in one variable.
+        # OpenSSL accepts several directories in one variable.
         separator = os.pathsep if name == "SSL_CERT_DIR" else "\0"
         for path in os.environ[name].split(separator):
             _trust(context, name, Path(path))
@@ -58,8 +58,8 @@ def tls_context() -> ssl.SSLContext:
 
 
 def _system_context() -> ssl.SSLContext:
-    """Mozilla's list makes up for a container that has no list of its own."""
-    import certifi  # noqa: PLC0415 - only a process that speaks TLS needs it
+    """Mozilla's list is needed in a container without certificates."""
+    import certifi  # noqa: PLC0415 - only a process that uses TLS needs it
     import truststore  # noqa: PLC0415 - as above
 
     context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -75,7 +75,7 @@ def _trust(context: ssl.SSLContext, name: str, path: Path) -> None:
             context.load_verify_locations(cafile=path)
     except (OSError, ssl.SSLError) as error:
         raise ConfigurationError(
-            f"{name} is {str(path)!r}, which holds no certificates that can be read: {error}",
+            f"{name} is {str(path)!r}, which has no readable certificates: {error}",
             f"Set {name} to a file of certificates in PEM form, or unset it.",
         ) from None
 
@@ -84,7 +84,7 @@ def certificate_problem(error: BaseException) -> str | None:
     """Why a server's certificate was not trusted; ``None`` for an error of another kind.
 
     Args:
-        error: what an HTTP client raised. Its causes are looked through.
+        error: the error of an HTTP client; its causes are searched.
     """
     for link in _causes(error):
         if isinstance(link, ssl.SSLCertVerificationError):
@@ -98,7 +98,7 @@ def is_certificate_error(error: BaseException) -> bool:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The error and all that led to it, where Python, requests and urllib3 put such things."""
+    """The error and its causes, wherever Python, requests and urllib3 put them."""
     waiting, seen = [error], set[int]()
     while waiting:
         link = waiting.pop()
@@ -110,16 +110,16 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def proxy_for(url: str) -> str | None:
-    """The URL of the proxy by which to reach a URL, for httpx; ``None`` for a direct connection.
+    """The URL of the proxy for a URL, for httpx; ``None`` for a direct connection.
 
-    ``HTTP_PROXY``, ``HTTPS_PROXY``, ``ALL_PROXY`` and ``NO_PROXY`` decide, in either case, and
-    the system's settings on Windows and macOS. What is on this machine is never reached by a
-    proxy: it may be spoken to without encryption, and a proxy would read the secrets.
+    Reads ``HTTP_PROXY``, ``HTTPS_PROXY``, ``ALL_PROXY`` and ``NO_PROXY``, in upper or lower case,
+    and the system's settings on Windows and macOS. Loopback addresses never use a proxy: their
+    traffic may be unencrypted, and a proxy would read the secrets.
 
-    A proxy's URL may hold a password: put it into no message.
+    A proxy's URL may contain a password: never put it into a message.
 
     Raises:
-        ConfigurationError: the environment names a proxy that cannot be used.
+        ConfigurationError: the environment has a proxy that cannot be used.
     """
     parts = urlsplit(url)
     if is_loopback(parts.hostname or ""):
@@ -131,7 +131,7 @@ def proxy_for(url: str) -> str | None:
 
 
 def proxies_for(url: str) -> dict[str, str]:
-    """As ``proxy_for``, in the form of ``requests.Session.proxies``; empty for none."""
+    """The proxy for a URL in the form of ``requests.Session.proxies``; empty for none."""
     proxy = proxy_for(url)
     return {urlsplit(url).scheme: proxy} if proxy else {}
 
@@ -145,31 +145,31 @@ class HttpxOptions(TypedDict):
 
 
 def httpx_options(url: str) -> HttpxOptions:
-    """What to give an httpx client or request for a URL, so that the rules above apply.
+    """The options of an httpx client or request for a URL, by the rules of this module.
 
     Raises:
         ConfigurationError: as for ``tls_context`` and ``proxy_for``.
     """
-    import httpx  # noqa: PLC0415 - not every process that reads these rules needs it
+    import httpx  # noqa: PLC0415 - not every process needs it
 
     proxy = proxy_for(url)
-    # Building a context takes longer than a request to this machine.
+    # Creating a context takes longer than a request to a loopback address.
     context = tls_context() if proxy or urlsplit(url).scheme == "https" else None
-    by_tls = proxy is not None and urlsplit(proxy).scheme == "https"
+    over_tls = proxy is not None and urlsplit(proxy).scheme == "https"
     return {
         "trust_env": False,
-        "proxy": httpx.Proxy(proxy, ssl_context=context if by_tls else None) if proxy else None,
+        "proxy": httpx.Proxy(proxy, ssl_context=context if over_tls else None) if proxy else None,
         "verify": context or False,
     }
 
 
 def set_for_other_libraries() -> None:
-    """Make libraries that open connections by themselves follow the rules above, where they can.
+    """Apply the rules of this module to libraries that open connections themselves.
 
-    They read the environment, so this changes it: for this process, and those that it starts.
+    They read the environment, so this changes it, for this process and its child processes.
     """
     bypassed = {part.strip() for part in _no_proxy().split(",") if part.strip()}
-    # Of NO_PROXY and no_proxy, which is read differs.
+    # Some libraries read NO_PROXY, others no_proxy.
     os.environ["NO_PROXY"] = os.environ["no_proxy"] = ",".join(sorted(bypassed | _LOOPBACK))
     if bundle := os.environ.get("SSL_CERT_FILE"):
         os.environ.setdefault("REQUESTS_CA_BUNDLE", bundle)
@@ -183,12 +183,12 @@ def _usable(proxy: str, host: str) -> str:
     proxy = proxy if "://" in proxy else f"http://{proxy}"
     try:
         parts = urlsplit(proxy)
-        sound = parts.scheme in PROXY_SCHEMES and bool(parts.hostname) and parts.port != 0
+        valid = parts.scheme in PROXY_SCHEMES and bool(parts.hostname) and parts.port != 0
     except ValueError:
-        sound = False
-    if not sound:
+        valid = False
+    if not valid:
         raise ConfigurationError(
-            f"The environment names a proxy for {host} that cannot be used",
+            f"The environment has a proxy for {host} that cannot be used",
             "Set HTTPS_PROXY or ALL_PROXY to http://, https://, socks5:// or socks5h:// with the "
             "proxy's host and port, or list the host in NO_PROXY.",
         )

@@ -1,10 +1,10 @@
-"""Whether an address is this very machine: the one place where secrets may go unencrypted."""
+"""Loopback addresses, the only ones to which secrets may be sent unencrypted."""
 
 from ipaddress import ip_address
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host name or address means this very machine."""
+    """Whether a host name or address is a loopback address of this machine."""
     if host == "localhost":
         return True
     try:

@@ -38,9 +38,9 @@ def list_rejects(name: Name = None, *, json: Json = False) -> None:
 
 
 def _line(row: dict[str, Any]) -> list[Any]:
-    from m3sync_dagster.salesforce import advise
+    from m3sync_dagster.salesforce import look_up_code
 
-    return [*(row[key] for key in _SHOWN), advise(row["code"], row["message"]).remedy]
+    return [*(row[key] for key in _SHOWN), look_up_code(row["code"], row["message"]).remedy]
 
 
 def retry(name: Integration) -> None:

@@ -114,7 +114,7 @@ def _resource(name: str) -> "SalesforceResource":
 
 
 def _watched(resource: "SalesforceResource", entities: list[str], *, check_only: bool) -> "Deploy":
-    from m3sync_dagster.salesforce.deploy import UNKNOWN, deploy, unwatched
+    from m3sync_dagster.salesforce.deploy import UNKNOWN, deploy, how_to_follow
     from m3sync_dagster.salesforce.metadata_source import package, source_files
 
     archive = package(source_files(entities))
@@ -127,7 +127,7 @@ def _watched(resource: "SalesforceResource", entities: list[str], *, check_only:
                 told = f"{result.status}: {result.deployed} of {result.total}"
                 bars.update(task, total=result.total or None, completed=result.deployed, told=told)
         except KeyboardInterrupt:
-            complain(unwatched(begun) if begun else UNKNOWN)
+            complain(how_to_follow(begun) if begun else UNKNOWN)
             raise
     return result
 

@@ -23,7 +23,7 @@ from m3sync_dagster.components.unexpected_errors import as_sync_error, traceback
 from m3sync_dagster.entities import EntityType
 from m3sync_dagster.runs.event_log import show_event
 from m3sync_dagster.runs.run_status import INTEGRATION_TAG, STATUS_TAG
-from m3sync_dagster.salesforce import advise
+from m3sync_dagster.salesforce import look_up_code
 from m3sync_dagster.state import RunState
 from m3sync_dagster.sync.engine import EntitySync, Progress
 from m3sync_dagster.sync.errors import (
@@ -202,6 +202,6 @@ def _table_row(row: Rejected) -> dg.TableRecord:
             "code": row.code,
             "message": row.message[:500],
             "fields": ", ".join(row.fields),
-            "remedy": advise(row.code, row.message).remedy,
+            "remedy": look_up_code(row.code, row.message).remedy,
         }
     )

@@ -1,4 +1,4 @@
-"""The door to m3ter: reads an organization's records, politely and to the end."""
+"""The m3ter client: reads an organization's records, within m3ter's rate limit."""
 
 from m3sync_dagster.m3ter.credential import M3terAccessKey
 from m3sync_dagster.m3ter.source import M3terSource, User

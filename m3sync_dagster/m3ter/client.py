@@ -1,4 +1,4 @@
-"""Asking m3ter: one token, the SDK's transport and retries, and errors that say what to do.
+"""HTTP requests to m3ter: one token, the SDK's transport and retries, and our errors.
 
 Source: m3ter API reference, "Authentication"; m3ter guides, "Config API limits".
 """
@@ -17,16 +17,16 @@ import msgspec
 
 from m3sync_dagster.http_settings import httpx_options
 from m3sync_dagster.m3ter.credential import M3terAccessKey
-from m3sync_dagster.m3ter.failures import (
+from m3sync_dagster.m3ter.errors import (
     TOKEN_PATH,
+    connection_error,
     is_for_token,
-    is_lasting,
+    is_permanent,
     is_web_page,
     message_of,
-    no_token,
-    refusal,
-    unreachable,
-    web_page,
+    response_error,
+    token_error,
+    web_page_error,
 )
 from m3sync_dagster.sync.errors import SyncError
 
@@ -34,27 +34,27 @@ if TYPE_CHECKING:
     from m3ter import M3ter
 
 RETRIES = 8
-"""How often a request is sent again, about 40 seconds in all unless m3ter names a time itself."""
+"""Retries of a request: about 40 seconds in all, unless m3ter sends a ``Retry-After``."""
 MARGIN_SECONDS = 300.0
-"""How long before its end a token is renewed."""
+"""Seconds before its expiry at which a token is renewed."""
 
 _FAILURE = "m3sync.failure"
 _TIMEOUT = httpx.Timeout(60.0, connect=10.0)
 
 
 LIFETIME_SECONDS = 18_000.0
-"""How long a token lasts where m3ter's answer does not say it. Source: m3ter API reference."""
+"""Lifetime of a token where m3ter's response has none. Source: m3ter API reference."""
 
 
 class _Token(msgspec.Struct):
-    """m3ter's answer to a request for a token; RFC 6749 does not require ``expires_in``."""
+    """m3ter's token response; RFC 6749 does not require ``expires_in``."""
 
     access_token: str
     expires_in: float | str | None = None
 
     @property
     def lifetime(self) -> float:
-        """Seconds; what is said to last no time at all would be asked for again and again."""
+        """Lifetime in seconds; replaced if invalid or zero, or each request would need a token."""
         try:
             seconds = float(self.expires_in or 0)
         except ValueError:
@@ -63,16 +63,16 @@ class _Token(msgspec.Struct):
 
 
 class TokenAuth(httpx.Auth):
-    """Puts the token on each request: asked for once, renewed before it ends or when refused.
+    """Adds the token to each request; requests it once, and renews it before expiry or after a 401.
 
-    The SDK would ask for a new token before every request, retries included, because it misreads
-    ``expires_in``; that doubles what counts against the organization's limit. So the token is
-    held here, below the SDK. When m3ter refuses to give one, its refusal is handed up as the
-    answer, so that the SDK retries it, or does not, as it would any other.
+    The SDK would request a new token before every request, retries included, because it misreads
+    ``expires_in``; that doubles the requests that count for the organization's limit. So the
+    token is managed here, below the SDK. An error response to a token request is returned as the
+    response, so that the SDK retries it like any other.
 
     Args:
-        credential: what to ask for a token with.
-        clock: seconds, only ever growing.
+        credential: the access key.
+        clock: monotonic seconds.
     """
 
     def __init__(self, credential: M3terAccessKey, clock: Callable[[], float]) -> None:
@@ -83,12 +83,12 @@ class TokenAuth(httpx.Auth):
         self._clock = clock
         self._lock = threading.Lock()
         self._token: str | None = None
-        self._good_until = 0.0
+        self._valid_until = 0.0
 
     def sync_auth_flow(
         self, request: httpx.Request
     ) -> Generator[httpx.Request, httpx.Response, None]:
-        """Send the request with a token, and once more with a new one if m3ter answers 401."""
+        """Send the request with a token, and once more with a new token after a 401."""
         token = yield from self._current(request, None)
         if token is None:
             return
@@ -103,7 +103,7 @@ class TokenAuth(httpx.Auth):
         yield request
 
     def redacted(self, text: str) -> str:
-        """The text without any secret that a system may have echoed."""
+        """Replace every secret in a text; a server may have echoed one."""
         for secret in (*self._secrets, self._token):
             text = text.replace(secret, "***") if secret else text
         return text
@@ -111,14 +111,14 @@ class TokenAuth(httpx.Auth):
     def _current(
         self, request: httpx.Request, refused: str | None
     ) -> Generator[httpx.Request, httpx.Response, str | None]:
-        """The token, or ``None`` when m3ter gives none. ``refused`` is one not to use again."""
+        """The token; ``None`` after an error. ``refused`` is one that m3ter no longer accepts."""
         with self._lock:
-            if self._token in (None, refused) or self._clock() >= self._good_until:
-                asked = self._clock()
+            if self._token in (None, refused) or self._clock() >= self._valid_until:
+                requested = self._clock()
                 response = yield self._request(request)
                 self._token = None
                 if response.is_success:
-                    self._keep(response, asked)
+                    self._store(response, requested)
             return self._token
 
     def _request(self, request: httpx.Request) -> httpx.Request:
@@ -130,25 +130,25 @@ class TokenAuth(httpx.Auth):
             extensions={"timeout": request.extensions["timeout"]},
         )
 
-    def _keep(self, response: httpx.Response, asked: float) -> None:
+    def _store(self, response: httpx.Response, requested: float) -> None:
         try:
             token = msgspec.json.decode(response.read(), type=_Token)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise no_token(response, str(error), self.redacted) from None
+            raise token_error(response, str(error), self.redacted) from None
         self._token = token.access_token
         lifetime = token.lifetime
-        self._good_until = asked + lifetime - min(MARGIN_SECONDS, lifetime / 10)
+        self._valid_until = requested + lifetime - min(MARGIN_SECONDS, lifetime / 10)
 
 
 class Client:
-    """One organization's API, over the m3ter SDK.
+    """One organization's API, through the m3ter SDK.
 
     Args:
-        credential: what to ask with.
-        take_permit: waits until one more request may be sent; called before each, a request
-            for a token and every retry included.
-        retries: how often a request is sent again after 408, 409, 429, 5xx or a lost connection.
-        clock: seconds, only ever growing; tells when a token ends.
+        credential: the access key.
+        take_permit: waits until one more request may be sent; called before each request,
+            including token requests and retries.
+        retries: retries after 408, 409, 429, 5xx or a lost connection.
+        clock: monotonic seconds, for the expiry of tokens.
     """
 
     def __init__(
@@ -164,34 +164,34 @@ class Client:
         self._auth = TokenAuth(credential, clock)
         self._root = f"/organizations/{quote(credential.organization_id, safe='')}/"
         self.requests = 0
-        """HTTP requests sent so far, those for a token and retries included."""
+        """HTTP requests sent so far, including token requests and retries."""
 
     def get(self, path: str, query: Mapping[str, str | int]) -> bytes:
-        """Ask for a path below the organization.
+        """Read a path below the organization.
 
         Args:
             path: for example ``accounts``.
             query: its parameters.
 
         Returns:
-            The body of m3ter's answer.
+            The body of the response.
 
         Raises:
-            AuthenticationError: m3ter refuses the credential, or this use of it.
+            AuthenticationError: m3ter refuses the credential, or it lacks a permission.
             ConfigurationError: m3ter does not know the organization or the path.
-            RateLimitError: m3ter keeps answering that there are too many requests.
-            RemoteError: m3ter cannot be reached, or answers with another error.
+            RateLimitError: m3ter still responds 429 after the retries.
+            RemoteError: m3ter cannot be reached, or responds with another error.
         """
-        response = self._ask(path, query)
+        response = self._send(path, query)
         if not response.is_success:
-            raise refusal(path, response, self._auth.redacted)
+            raise response_error(path, response, self._auth.redacted)
         return _body(path, response, self._auth.redacted)
 
     def find(self, path: str) -> bytes | None:
-        """Ask for one record below the organization.
+        """Read one record below the organization.
 
-        m3ter answers 404 for a record that does not exist, with a ``message`` as JSON. A 404
-        without one does not come from m3ter, and says nothing about the record.
+        For a record that does not exist, m3ter responds 404 with a JSON ``message``. A 404
+        without one does not come from m3ter, so the record may exist.
 
         Source: m3ter's OpenAPI description, responses ``4XX``.
 
@@ -199,17 +199,17 @@ class Client:
             path: for example ``accounts/0c7f``.
 
         Returns:
-            The body of m3ter's answer; ``None`` where the record does not exist.
+            The body of the response; ``None`` where the record does not exist.
 
         Raises:
             SyncError: as for ``get``.
         """
-        response = self._ask(path, {})
+        response = self._send(path, {})
         missing = response.status_code == httpx.codes.NOT_FOUND and not is_for_token(response)
         if missing and message_of(response) is not None:
             return None
         if not response.is_success:
-            raise refusal(path, response, self._auth.redacted)
+            raise response_error(path, response, self._auth.redacted)
         return _body(path, response, self._auth.redacted)
 
     def close(self) -> None:
@@ -221,13 +221,13 @@ class Client:
     def _sdk(self) -> "M3ter":
         from m3ter import M3ter  # noqa: PLC0415 - slow to import, and only a run needs it
 
-        held = "held by TokenAuth"
+        unused = "TokenAuth adds the token"
         return M3ter(
             org_id=self._credential.organization_id,
             base_url=self._credential.base_url,
-            api_key=held,
-            api_secret=held,
-            token=held,
+            api_key=unused,
+            api_secret=unused,
+            token=unused,
             max_retries=self._retries,
             http_client=_HttpClient(
                 auth=self._auth,
@@ -237,8 +237,8 @@ class Client:
             ),
         )
 
-    def _ask(self, path: str, query: Mapping[str, str | int]) -> httpx.Response:
-        """m3ter's answer, an error's included."""
+    def _send(self, path: str, query: Mapping[str, str | int]) -> httpx.Response:
+        """Send a GET request, and give the response, also an error response."""
         from m3ter import APIConnectionError, APIStatusError  # noqa: PLC0415 - slow to import
 
         try:
@@ -249,12 +249,12 @@ class Client:
             response = error.response
         except APIConnectionError as error:
             cause = error.__cause__ or error
-            raise unreachable(path, cause, self._retries, self._auth.redacted) from None
+            raise connection_error(path, cause, self._retries, self._auth.redacted) from None
         if (failure := response.extensions.get(_FAILURE)) is None:
             return response
         if isinstance(failure, SyncError):
             raise failure from None
-        raise unreachable(path, failure, 0, self._auth.redacted) from None
+        raise connection_error(path, failure, 0, self._auth.redacted) from None
 
     def _before_request(self, _request: httpx.Request) -> None:
         self._take_permit()
@@ -262,18 +262,18 @@ class Client:
 
 
 class _HttpClient(httpx.Client):
-    """Hands up as an answer what another try would not change.
+    """Turns permanent errors into responses, so that the SDK does not retry them.
 
-    The SDK tries again after every exception, ours included, but never after an answer with
+    The SDK retries after every exception, ours included, but never after a response with
     ``x-should-retry: false``.
     """
 
     def send(self, request: httpx.Request, **options: Any) -> httpx.Response:  # noqa: ANN401 - as httpx has it
-        """Send a request, and note in the answer's extensions what keeps it from being sent."""
+        """Send a request; a permanent error is put into the extensions of the response."""
         try:
             return super().send(request, **options)
         except (SyncError, httpx.TransportError) as error:
-            if not isinstance(error, SyncError) and not is_lasting(error):
+            if not isinstance(error, SyncError) and not is_permanent(error):
                 raise
             return httpx.Response(
                 httpx.codes.BAD_GATEWAY,
@@ -284,7 +284,7 @@ class _HttpClient(httpx.Client):
 
 
 def _body(path: str, response: httpx.Response, redacted: Callable[[str], str]) -> bytes:
-    """The body, unless something else than m3ter has answered."""
+    """The body of a response, unless the response is a web page."""
     if is_web_page(response):
-        raise web_page(path, response, redacted)
+        raise web_page_error(path, response, redacted)
     return response.content

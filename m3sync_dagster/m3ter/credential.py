@@ -1,4 +1,4 @@
-"""What opens an m3ter organization."""
+"""The credential of an m3ter organization."""
 
 from dataclasses import dataclass, field
 from urllib.parse import SplitResult, urlsplit
@@ -9,18 +9,18 @@ from m3sync_dagster.sync.errors import ConfigurationError
 
 @dataclass(frozen=True, slots=True)
 class M3terAccessKey:
-    """A service user's access key, and how fast we may ask with it.
+    """A service user's access key, and the request rate for it.
 
     Args:
         organization_id: m3ter's id of the organization.
         access_key_id: the access key's id, which m3ter's Console also calls the API key.
         api_secret: the access key's secret. It appears in no ``repr``.
-        base_url: where the Config API is. Plain http is for loopback addresses alone.
-        requests_per_second: the most that all our runs together send to the organization.
-            m3ter allows 50 from everybody (source: m3ter guides, "Config API limits").
+        base_url: the URL of the Config API. Plain http is for loopback addresses only.
+        requests_per_second: the most requests per second of all our runs together.
+            m3ter allows 50 per organization (source: m3ter guides, "Config API limits").
 
     Raises:
-        ConfigurationError: a value is missing or cannot be right.
+        ConfigurationError: a value is missing or invalid.
     """
 
     organization_id: str
@@ -41,7 +41,7 @@ class M3terAccessKey:
 
 
 def _check_text(name: str, value: str) -> None:
-    """Refuse an empty value, and the line end that a file or a shell likes to leave behind."""
+    """Reject an empty value, and a line end that a file or a shell may have added."""
     if not value or value != value.strip() or not value.isprintable():
         raise ConfigurationError(
             f"{name} of the m3ter credential is empty, or has spaces or line ends around it",
@@ -50,25 +50,25 @@ def _check_text(name: str, value: str) -> None:
 
 
 def _check_url(base_url: str) -> None:
-    """Refuse an address over which the secret could be read by others.
+    """Reject a URL over which the secret could be read by others.
 
-    The address itself stays out of the message, since a password may be in it.
+    The message does not contain the URL, since a password may be in it.
     """
     try:
         url = urlsplit(base_url)
-        sound = bool(url.hostname) and url.port != 0 and not (url.query or url.fragment)
-        sound = sound and _private(url)
+        valid = bool(url.hostname) and url.port != 0 and not (url.query or url.fragment)
+        valid = valid and _is_secure(url)
     except ValueError:
-        sound = False
-    if not sound:
+        valid = False
+    if not valid:
         raise ConfigurationError(
-            "base_url of the m3ter credential is not an address that keeps the secret safe",
+            "base_url of the m3ter credential is not a secure URL",
             "Use https://<host> without user name, password or query; "
-            "http is for loopback addresses alone.",
+            "http is for loopback addresses only.",
         )
 
 
-def _private(url: SplitResult) -> bool:
+def _is_secure(url: SplitResult) -> bool:
     named = url.username is not None or url.password is not None
     local = url.scheme == "http" and is_loopback(url.hostname or "")
     return not named and (url.scheme == "https" or local)

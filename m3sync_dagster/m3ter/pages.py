@@ -1,6 +1,6 @@
-"""Reading a list from m3ter to its end, a page at a time, without decoding its records.
+"""Reading all pages of an m3ter list, without decoding the records.
 
-Source: m3ter API reference, "Pagination": a list answers ``{"data": [...], "nextToken": "..."}``.
+Source: m3ter API reference, "Pagination": a list responds ``{"data": [...], "nextToken": "..."}``.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -12,21 +12,21 @@ from m3sync_dagster.sync.errors import RemoteError
 from m3sync_dagster.sync.json_parts import JsonParts
 
 Get = Callable[[str, Mapping[str, str | int]], bytes]
-"""Asks m3ter for a path with query parameters, and hands over the body of the answer."""
+"""Reads a path with query parameters from m3ter, and returns the body of the response."""
 
 
 class Page(msgspec.Struct, rename="camel"):
-    """One page of a list: its records as raw JSON, and the token of the page after it."""
+    """One page of a list: its records as raw JSON, and the token of the next page."""
 
     data: list[msgspec.Raw]
     next_token: str | None = None
 
 
-PATIENCE = 10
-"""How many empty pages of a list may lead nowhere new before we take it for endless."""
+MOST_REPEATS = 10
+"""How often empty pages may repeat an earlier token before the list counts as endless."""
 
 MOST_NESTED = 200
-"""Levels of nesting that a page is split with; far fewer than where the decoder gives up."""
+"""Levels of nesting with which a page is still decoded; far fewer than the decoder's limit."""
 
 _DECODER = msgspec.json.Decoder(Page)
 
@@ -34,22 +34,22 @@ _DECODER = msgspec.json.Decoder(Page)
 def read_pages(get: Get, path: str, query: Mapping[str, str | int]) -> Iterator[list[bytes]]:
     """Read every page of a list.
 
-    The token alone says whether there is more: a page may be empty and yet not the last.
+    Only the token shows whether there is a next page: a page may be empty and not be the last.
 
     Args:
-        get: asks m3ter.
+        get: reads from m3ter.
         path: the list endpoint.
-        query: its parameters, ``pageSize`` among them.
+        query: its parameters, including ``pageSize``.
 
     Yields:
         The raw JSON text of each record of a page. It may be empty.
 
     Raises:
-        RemoteError: a page cannot be read, or the pages go round in a circle.
+        RemoteError: a page cannot be read, or the pages repeat without end.
     """
     token: str | None = None
-    landmark: str | None = None
-    patience = PATIENCE
+    checkpoint: str | None = None
+    repeats_left = MOST_REPEATS
     for number in count(1):
         asked = {**query, "nextToken": token} if token else query
         page = _decode(get(path, asked), path, number)
@@ -57,13 +57,13 @@ def read_pages(get: Get, path: str, query: Mapping[str, str | int]) -> Iterator[
         token = page.next_token
         if not token:
             return
-        if token == landmark:
-            patience = 0 if page.data else patience - 1
-            if patience <= 0:
-                raise _circle(path, number)
+        if token == checkpoint:
+            repeats_left = 0 if page.data else repeats_left - 1
+            if repeats_left <= 0:
+                raise _endless_list(path, number)
         if number & (number - 1) == 0:
-            # Brent's way of finding a circle of any length while remembering one token only.
-            landmark = token
+            # Brent's algorithm finds a cycle of any length with one stored token.
+            checkpoint = token
 
 
 def _decode(body: bytes, path: str, number: int) -> Page:
@@ -76,14 +76,14 @@ def _decode(body: bytes, path: str, number: int) -> Page:
         raise RemoteError(
             f"m3ter answered {path} with something that is not a page of a list: "
             f"page {number}, {len(body)} bytes, {error}",
-            "Run it again; if it stays so, check base_url and any proxy on the way to m3ter.",
+            "Run it again. If the error continues, check base_url and any proxy before m3ter.",
         ) from error
 
 
 def _decode_in_parts(body: bytes) -> Page:
-    """Split a page of which some record holds what the decoder refuses.
+    """Split a page that has a record which the decoder rejects.
 
-    Each record is handed over as it came, so that the bad one alone is found invalid.
+    Each record is passed on unchanged, so that only the invalid one is reported as invalid.
     """
     parts = JsonParts()
     text = parts.without_odd_strings(body)
@@ -94,8 +94,8 @@ def _decode_in_parts(body: bytes) -> Page:
     return Page([msgspec.Raw(parts.restored(bytes(raw))) for raw in page.data], page.next_token)
 
 
-def _circle(path: str, number: int) -> RemoteError:
+def _endless_list(path: str, number: int) -> RemoteError:
     return RemoteError(
         f"m3ter's list {path} does not end: page {number} has a nextToken that was used before",
-        "Run it again; if it stays so, tell m3ter's support.",
+        "Run it again. If the error continues, contact m3ter's support.",
     )

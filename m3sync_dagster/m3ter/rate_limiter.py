@@ -1,9 +1,9 @@
-"""Keeping all our runs together under what an m3ter organization allows.
+"""Limiting the request rate of all our runs together to that of an m3ter organization.
 
-The count is kept in PostgreSQL, one table an organization, by pyrate-limiter's sliding window. A
-visit to PostgreSQL costs a process about as much as reading a page does, so a busy process takes
-several permits in one visit. A permit may be used for ``HOLD_MS`` after it was counted; the window
-that is counted over is longer by as much, so no second ever sees more requests than allowed.
+Requests are counted in PostgreSQL, in one table per organization, by pyrate-limiter's sliding
+window. A query to PostgreSQL takes a process about as long as reading a page, so a busy process
+takes several permits per query. A permit is valid for ``PERMIT_MS`` after it was counted. The
+counted window is longer by the same time, so no second ever has more requests than allowed.
 """
 
 import hashlib
@@ -21,54 +21,54 @@ from m3sync_dagster.m3ter.credential import M3terAccessKey
 from m3sync_dagster.postgres import explain, open_connection, parse
 
 WINDOW_MS = 1000
-"""m3ter counts by the second."""
-HOLD_MS = 50
-"""How long a permit is good for, so that several can be taken in one visit."""
-SWEEP_SECONDS = 10.0
-"""How often permits of the past are removed."""
+"""m3ter limits requests per second."""
+PERMIT_MS = 50
+"""How long a permit is valid, so that several can be taken with one query."""
+CLEANUP_SECONDS = 10.0
+"""Seconds between two deletions of old permits."""
 CONNECT_SECONDS = 10.0
-"""How long PostgreSQL may take to be reached."""
+"""Seconds to wait for a connection to PostgreSQL."""
 
 _CLOCK = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint"
 
 
 class Permits:
-    """Hands out permits to send one request each; blocks until there is one.
+    """Gives permits to send one request each; blocks until there is one.
 
-    Safe to be used by several threads.
+    Safe for use by several threads.
 
     Args:
-        requests_per_second: the most permits in any second, for all who share the bucket.
-        open_bucket: opens the place where permits are counted, at the first request.
+        requests_per_second: the most permits in any second, for all users of the bucket.
+        open_bucket: opens the bucket that counts permits, at the first request.
     """
 
     def __init__(
         self, requests_per_second: int, open_bucket: Callable[[Rate], AbstractBucket]
     ) -> None:
-        self._rate = Rate(requests_per_second, WINDOW_MS + HOLD_MS)
+        self._rate = Rate(requests_per_second, WINDOW_MS + PERMIT_MS)
         self._most = max(1, requests_per_second // 4)
         self._open_bucket = open_bucket
         self._bucket: AbstractBucket | None = None
         self._lock = threading.Lock()
         self._taken = 1
         self._left = 0
-        self._good_until = 0.0
-        self._next_sweep = 0.0
+        self._valid_until = 0.0
+        self._next_cleanup = 0.0
 
     def take(self) -> None:
-        """Wait for a permit, and use it up.
+        """Wait for a permit, and use it.
 
         Raises:
-            RemoteError: PostgreSQL cannot be asked.
-            ConfigurationError: PostgreSQL lacks our schema, or is not fit for us.
+            RemoteError: PostgreSQL cannot be reached.
+            ConfigurationError: PostgreSQL lacks our schema, or cannot be used.
         """
         with self._lock:
-            if not self._left or time.monotonic() >= self._good_until:
+            if not self._left or time.monotonic() >= self._valid_until:
                 self._refill()
             self._left -= 1
 
     def close(self) -> None:
-        """Let go of the bucket's connection."""
+        """Close the bucket's connection."""
         with self._lock:
             if self._bucket is not None:
                 self._bucket.close()
@@ -79,12 +79,12 @@ class Permits:
             if self._bucket is None:
                 self._bucket = self._open_bucket(self._rate)
             self._take_from(self._bucket)
-            self._sweep(self._bucket)
+            self._delete_old_permits(self._bucket)
         except psycopg.Error as error:
             raise explain(error) or error from None
 
     def _take_from(self, bucket: AbstractBucket) -> None:
-        """Take as many permits as were used in the last hold; fewer while others wait too."""
+        """Take as many permits as were used in the last period; fewer while others wait too."""
         weight = self._wanted()
         while True:
             started = time.monotonic()
@@ -94,39 +94,39 @@ class Permits:
             time.sleep(self._wait_seconds(bucket, item))
             weight = max(1, weight // 2)
         self._taken = self._left = weight
-        self._good_until = started + HOLD_MS / 1000
+        self._valid_until = started + PERMIT_MS / 1000
 
     def _wanted(self) -> int:
         used = self._taken - self._left
-        in_time = time.monotonic() < self._good_until
+        in_time = time.monotonic() < self._valid_until
         return min(self._most, 2 * used if in_time else max(1, used))
 
     def _wait_seconds(self, bucket: AbstractBucket, item: RateItem) -> float:
-        """How long until it is worth asking again.
+        """Seconds until the next attempt.
 
-        The bucket refuses when the window is full, and also when another process is at the
-        table that very moment; a little chance keeps two from meeting there again.
+        The bucket gives no permit when the window is full, and also when another process has
+        locked the table; a random part prevents a second collision.
         """
         wait = cast("int", bucket.waiting(item))  # only asynchronous buckets are awaited
         if wait > 2 * self._rate.interval:
-            # Only a permit of the future takes so long to pass: the server's clock was set back.
+            # Only a permit with a future time waits so long: the server's clock was set back.
             bucket.flush()
             wait = 0
         return (max(0, wait) + random.uniform(1, 10)) / 1000  # noqa: S311 - not a secret
 
-    def _sweep(self, bucket: AbstractBucket) -> None:
-        if time.monotonic() >= self._next_sweep:
+    def _delete_old_permits(self, bucket: AbstractBucket) -> None:
+        if time.monotonic() >= self._next_cleanup:
             bucket.leak(_now(bucket))
-            self._next_sweep = time.monotonic() + SWEEP_SECONDS
+            self._next_cleanup = time.monotonic() + CLEANUP_SECONDS
 
 
 def _now(bucket: AbstractBucket) -> int:
-    """The bucket's own time, in milliseconds."""
-    return int(bucket.now())  # type: ignore[no-untyped-call]  # pyrate-limiter leaves it so
+    """The bucket's time, in milliseconds."""
+    return int(bucket.now())  # type: ignore[no-untyped-call]  # untyped in pyrate-limiter
 
 
 class _SharedBucket(PostgresBucket):
-    """A bucket that asks the server for the time, and never trusts our own clock instead."""
+    """A bucket that uses PostgreSQL's clock, and never this machine's."""
 
     def now(self) -> int:
         with self.pool.connection() as connection:
@@ -138,9 +138,9 @@ def open_permits(credential: M3terAccessKey, postgres_url: str | None) -> Permit
     """The permits of an organization.
 
     Args:
-        credential: names the organization, and how many requests it may see in a second.
-        postgres_url: where they are counted for all processes together, in schema ``m3sync``;
-            ``None`` counts for this process alone.
+        credential: the organization, and its requests per second.
+        postgres_url: the database that counts for all processes, in schema ``m3sync``;
+            ``None`` counts for this process only.
     """
     if postgres_url is None:
         return Permits(credential.requests_per_second, lambda rate: InMemoryBucket([rate]))
@@ -155,19 +155,19 @@ def _open_shared(postgres_url: str, table: str, rate: Rate) -> PostgresBucket:
     try:
         return _SharedBucket(pool, table, [rate])
     except psycopg.Error:
-        pool.close()  # or it would try to connect for ever
+        pool.close()  # otherwise it would try to connect without end
         raise
 
 
 def _table(credential: M3terAccessKey) -> str:
-    """A name for the organization's table; pyrate-limiter puts ``ratelimit___`` before it."""
+    """A name for the organization's table; pyrate-limiter adds the prefix ``ratelimit___``."""
     organization = f"{credential.base_url.rstrip('/')} {credential.organization_id}"
     return f"m3ter_{hashlib.sha256(organization.encode()).hexdigest()[:16]}"
 
 
 def _pool(postgres_url: str) -> psycopg_pool.ConnectionPool:
     address = parse(postgres_url)
-    # The pool would try for a while, and not say what is wrong.
+    # The pool would retry for some time, and not report the cause.
     open_connection(address, psycopg.Connection).close()
     return psycopg_pool.ConnectionPool(
         address.conninfo,
@@ -182,10 +182,10 @@ def _pool(postgres_url: str) -> psycopg_pool.ConnectionPool:
 
 
 def _prepare(connection: psycopg.Connection) -> None:
-    """Make the settings of a session, after its login as pgbouncer demands.
+    """Set the session's parameters; after the login, because pgbouncer requires that.
 
-    The bucket's timestamps carry no zone, so every session must have the same one. A permit that
-    is lost when PostgreSQL crashes is past by the time it is back: nothing need wait for the disk.
+    The bucket's timestamps have no zone, so every session must have the same one. Commits need not
+    wait for the disk: permits that a crash of PostgreSQL loses have expired when it is back.
     """
     connection.execute(
         "SELECT set_config('search_path', 'm3sync', false), "

@@ -1,4 +1,4 @@
-"""An m3ter organization, as the rest of m3sync sees it."""
+"""The m3ter organization that a sync reads."""
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
@@ -26,7 +26,7 @@ USER_PAGE_SIZE = 200
 
 
 class User(msgspec.Struct, frozen=True):
-    """Somebody who is told of trouble. ``email`` is ``None`` where m3ter has none."""
+    """A user who receives notifications. ``email`` is ``None`` where m3ter has none."""
 
     id: str
     name: str
@@ -36,14 +36,14 @@ class User(msgspec.Struct, frozen=True):
 class M3terSource:
     """Reads from one m3ter organization: the ``Source`` of a sync.
 
-    Nothing is asked before the first use. One token serves the whole life of an instance. Close
-    it, or use it as a context manager.
+    No request is sent before the first use. An instance uses one token. Close it, or use it as a
+    context manager.
 
     Args:
-        credential: what to ask with.
+        credential: the access key.
         postgres_url: where requests are counted, so that all processes together stay under the
-            credential's ``requests_per_second``; ``None`` counts for this instance alone.
-        retries: how often a request is sent again; ``None`` leaves it at what suits a sync.
+            credential's ``requests_per_second``; ``None`` counts for this instance only.
+        retries: retries of a request; ``None``: as many as a sync needs.
     """
 
     def __init__(
@@ -66,18 +66,18 @@ class M3terSource:
     ) -> Iterator[Sequence[bytes]]:
         """List every record of a type, newest first, a page at a time.
 
-        Accounts are asked for one by one, because m3ter does not say how many ids a request
-        may hold. No ids, no request.
+        Accounts are requested one by one, because m3ter does not document how many ids a request
+        may have. Without ids, no request is sent.
 
         Args:
             entity: the type.
-            account_ids: fetch these accounts' records alone; ``None`` for everything.
+            account_ids: read only the records of these accounts; ``None``: all records.
 
         Yields:
             The raw JSON text of each record of a page. A page may be empty.
 
         Raises:
-            SyncError: the list could not be read to its end.
+            SyncError: not the whole list could be read.
         """
         query = dict(entity.query)
         if account_ids is None:
@@ -88,11 +88,11 @@ class M3terSource:
                 yield from self._pages(entity.path, **narrowed)
 
     def fetch(self, entity: EntityType, m3ter_id: str) -> bytes | None:
-        """Ask for one record by its id.
+        """Read one record by its id.
 
-        Each of our types has such a request, and none of them can be archived: a record that was
-        deleted answers 404 from then on. Where m3ter does not know the organization, 404 may come
-        for every record, so read a list first.
+        Every entity type has such a request, and none can be archived: after a deletion m3ter
+        responds 404. If m3ter does not know the organization, it may respond 404 for every
+        record, so read a list first.
 
         Source: m3ter's OpenAPI description, ``GetAccount``, ``GetContract``, ``GetCommitment``,
         ``GetBalance``, ``GetBill``.
@@ -102,26 +102,26 @@ class M3terSource:
             m3ter_id: the record's id.
 
         Returns:
-            The record's JSON text, a bill's with its line items; ``None`` where m3ter says that
-            the record does not exist.
+            The record's JSON text, a bill's with its line items; ``None`` where m3ter
+            responds that the record does not exist.
 
         Raises:
-            SyncError: m3ter did not say whether it exists.
+            SyncError: the record could not be read.
         """
         path = f"{entity.path}/{quote(m3ter_id, safe='')}"
         record = self._client.find(path)
         if record is not None and id_of(record) != m3ter_id:
             raise RemoteError(
                 f"m3ter answered {path} with something that is not this record",
-                "Run it again; if it stays so, check base_url and any proxy on the way to m3ter.",
+                "Run it again. If the error continues, check base_url and any proxy before m3ter.",
             )
         return record
 
     def users(self, ids: Sequence[str]) -> Iterator[User]:
-        """Look up the users with these ids. One that m3ter does not know is left out.
+        """Read the users with these ids; unknown ids are left out.
 
         Raises:
-            SyncError: m3ter could not be asked.
+            SyncError: m3ter could not be reached, or rejected the request.
         """
         for user_id in dict.fromkeys(ids):
             pages = self._pages("users", pageSize=USER_PAGE_SIZE, ids=user_id)
@@ -129,16 +129,16 @@ class M3terSource:
             yield from (user for user in found if user.id == user_id)
 
     def check(self) -> None:
-        """Make sure that m3ter lets us in: asks for a token and for one account.
+        """Check the credential: request a token and one account.
 
         Raises:
-            SyncError: it does not; the cause says why.
+            SyncError: the credential cannot be used, or m3ter could not be reached.
         """
         next(self._pages("accounts", pageSize=1))
 
     @property
     def requests(self) -> int:
-        """HTTP requests sent to m3ter so far, those for a token and retries included."""
+        """HTTP requests sent to m3ter so far, including token requests and retries."""
         return self._client.requests
 
     def close(self) -> None:
@@ -167,7 +167,7 @@ class M3terSource:
 
     @cached_property
     def _permits(self) -> "Permits":
-        from m3sync_dagster.m3ter.rate_limiter import (  # noqa: PLC0415 - nor psycopg
+        from m3sync_dagster.m3ter.rate_limiter import (  # noqa: PLC0415 - only a run needs psycopg
             open_permits,
         )
 
@@ -175,16 +175,16 @@ class M3terSource:
 
 
 def _decode_user(record: bytes) -> User:
-    """Read a user; a name or an address that cannot be used is as good as none.
+    """Read a user; an unusable name or address counts as missing.
 
     Source: m3ter's OpenAPI description, schema ``OrgUserResponse``.
     """
     try:
         fields = decode_record(record)
     except ConversionError as error:
-        raise _no_user(str(error)) from None
+        raise _not_a_user(str(error)) from None
     if not isinstance(fields, dict) or not isinstance(user_id := fields.get("id"), str):
-        raise _no_user("it has no id")
+        raise _not_a_user("it has no id")
     email, first, last = (_text(fields.get(n)) for n in ("email", "firstName", "lastName"))
     name = " ".join(filter(None, (first, last)))
     return User(user_id, name or email or user_id, email)
@@ -194,8 +194,8 @@ def _text(value: object) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
-def _no_user(reason: str) -> RemoteError:
+def _not_a_user(reason: str) -> RemoteError:
     return RemoteError(
-        f"m3ter's list of users holds a record that is not a user: {reason}",
-        "Run it again; if it stays so, tell m3ter's support.",
+        f"m3ter's list of users has a record that is not a user: {reason}",
+        "Run it again. If the error continues, contact m3ter's support.",
     )

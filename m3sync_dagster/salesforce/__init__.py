@@ -1,11 +1,11 @@
-"""The door out: Salesforce.
+"""The Salesforce client.
 
-``SalesforceClient`` implements ``sync.ports.Destination`` over HTTP: it logs in, describes objects,
-and upserts rows through sObject Collections or Bulk API 2.0 ingest jobs.
+``SalesforceClient`` implements ``sync.interfaces.Destination`` over HTTP: it logs in, describes
+objects, and upserts rows through sObject Collections or Bulk API 2.0 ingest jobs.
 """
 
 from m3sync_dagster.salesforce.client import SalesforceClient
 from m3sync_dagster.salesforce.credential import ConnectedApp
-from m3sync_dagster.salesforce.errors import advise
+from m3sync_dagster.salesforce.errors import look_up_code
 
-__all__ = ["ConnectedApp", "SalesforceClient", "advise"]
+__all__ = ["ConnectedApp", "SalesforceClient", "look_up_code"]

@@ -1,4 +1,4 @@
-"""Which versions of its APIs an org has.
+"""Checking which API versions an org supports.
 
 Source: REST API Developer Guide, "Versions" and "API End-of-Life Policy".
 """
@@ -6,7 +6,7 @@ Source: REST API Developer Guide, "Versions" and "API End-of-Life Policy".
 import msgspec
 import requests
 
-from m3sync_dagster.salesforce.answers import decode
+from m3sync_dagster.salesforce.responses import decode
 from m3sync_dagster.sync.errors import ConfigurationError, SyncError
 
 
@@ -17,12 +17,15 @@ class _Version(msgspec.Struct):
 def unsupported_version(
     session: requests.Session, base: str, api_version: str
 ) -> ConfigurationError | None:
-    """Say so where an org does not have a version; ``None`` where it has, or cannot be asked.
+    """The error for an API version that an org does not have.
 
     Args:
         session: a session that is logged in.
-        base: the org's address.
-        api_version: the version that was asked for.
+        base: the org's URL.
+        api_version: the requested version.
+
+    Returns:
+        ``None`` where the org has the version, or its versions cannot be read.
     """
     try:
         listed = decode(session.get(f"{base}/services/data"), list[_Version])

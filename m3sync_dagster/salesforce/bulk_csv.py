@@ -1,6 +1,6 @@
-"""CSV files as Bulk API 2.0 wants them: rows to files, and result files to rows.
+"""CSV files for Bulk API 2.0: writing rows to files, and reading result files.
 
-Both directions are streamed: neither a file nor a result set is ever held in memory.
+Both are streamed: no file and no result set is held in memory as a whole.
 
 Source: Bulk API 2.0 Developer Guide, "Prepare CSV Files" and "Relationship Fields in a Header
 Row".
@@ -21,7 +21,7 @@ from m3sync_dagster.sync.results import Row, Value
 from m3sync_dagster.sync.rows import Target
 
 EMPTY = "#N/A"
-"""Clears a field; an empty cell would leave it as it is."""
+"""Clears a field; an empty cell leaves the field unchanged."""
 
 # A cell holds up to 131,072 characters of a field, and an error may quote it.
 csv.field_size_limit(1 << 20)
@@ -29,7 +29,7 @@ csv.field_size_limit(1 << 20)
 
 @dataclass(slots=True)
 class IdChecksum:
-    """A set of ids in constant memory: how many, and a sum that does not depend on their order."""
+    """A checksum of a set of ids: their number, and a sum that does not depend on their order."""
 
     count: int = 0
     digest: int = 0
@@ -42,11 +42,11 @@ class IdChecksum:
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A CSV file ready to go.
+    """A CSV file to upload.
 
     Args:
-        path: where it is.
-        ids: the external IDs in it.
+        path: the file.
+        ids: checksum of its external IDs.
         sha256: digest of its bytes, in hex.
     """
 
@@ -56,7 +56,7 @@ class Upload:
 
 
 def header(target: Target, empty_lookups: AbstractSet[str]) -> list[str]:
-    """Name the columns: the external ID first, then those of the target in their order."""
+    """The header row: the external ID, then the columns of the target."""
     return [target.external_id_field] + [
         column.field
         if column.relationship is None or column.field in empty_lookups
@@ -66,7 +66,7 @@ def header(target: Target, empty_lookups: AbstractSet[str]) -> list[str]:
 
 
 def cell(value: Value) -> str:
-    """Write a value as the text of a cell."""
+    """The text of a value in a CSV cell."""
     if value is None or value == "":
         return EMPTY
     if isinstance(value, str):
@@ -79,13 +79,13 @@ def cell(value: Value) -> str:
 def write_rows(
     head: list[str], rows: Iterable[Row], folder: Path, most_bytes: int
 ) -> Iterator[Upload]:
-    """Write rows to as many files as needed, each when the one before has been dealt with.
+    """Write rows to as many files as needed; each is written when the caller asks for it.
 
     Args:
-        head: the header.
-        rows: read once, as the files are asked for.
-        folder: where the files go; the caller removes them.
-        most_bytes: size of a file that is not exceeded, unless by a single row.
+        head: the header row.
+        rows: read once, file by file.
+        folder: where the files are written; the caller deletes them.
+        most_bytes: the largest size of a file with more than one row.
     """
     lines = _lines([row.m3ter_id, *map(cell, row.values)] for row in rows)
     pending = next(lines, None)
@@ -106,7 +106,7 @@ def write_rows(
 
 
 def _lines(rows: Iterable[list[str]]) -> Iterator[tuple[str, bytes]]:
-    """The encoded line of each row, beside its first cell."""
+    """The first cell of each row, and its encoded line."""
     written: list[str] = []
     writer = csv.writer(SimpleNamespace(write=written.append), lineterminator="\n")
     for row in rows:
@@ -115,13 +115,13 @@ def _lines(rows: Iterable[list[str]]) -> Iterator[tuple[str, bytes]]:
 
 
 def read_results(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-    """Read some columns of a result file, whatever their order in it.
+    """Read some columns of a result file; the file may have them in any order.
 
     Yields:
         The cells of these columns, for each row.
 
     Raises:
-        RemoteError: the file is not what Salesforce documents.
+        RemoteError: the file does not have the documented format.
     """
     with path.open(encoding="utf-8", newline="") as file:
         reader = csv.reader(file)
@@ -130,7 +130,7 @@ def read_results(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[str, ..
         except (csv.Error, IndexError, ValueError) as error:
             raise RemoteError(
                 f"Salesforce's result file cannot be read at line {reader.line_num}: {error}",
-                "Try again later; if it stays so, report it with this message.",
+                "Try again later. If the error continues, report it with this message.",
             ) from error
 
 

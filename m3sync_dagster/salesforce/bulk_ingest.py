@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from itertools import chain, filterfalse, islice
 from pathlib import Path
 
-from m3sync_dagster.salesforce import bulk_csv as csv_files
+from m3sync_dagster.salesforce import bulk_csv
 from m3sync_dagster.salesforce.bulk_csv import IdChecksum, Upload
 from m3sync_dagster.salesforce.bulk_job import ENDED, JobInfo, JobKind, JobPoller
 from m3sync_dagster.salesforce.errors import (
@@ -21,7 +21,7 @@ from m3sync_dagster.salesforce.errors import (
     parse_row_error,
     to_sync_error,
 )
-from m3sync_dagster.salesforce.orphaned_jobs import FIXED, JobRequest, find_orphans
+from m3sync_dagster.salesforce.orphaned_jobs import JOB_OPTIONS, JobRequest, find_orphans
 from m3sync_dagster.salesforce.retry import ROWS
 from m3sync_dagster.salesforce.temporary_files import temporary_folder
 from m3sync_dagster.salesforce.transport import Transport
@@ -39,10 +39,10 @@ from m3sync_dagster.sync.rows import Group, Target, UnfinishedJob
 MOST_BYTES = 100_000_000
 """Size of a file that Salesforce recommends not to exceed."""
 BATCH = 2_000
-"""Results handed over at a time."""
+"""Results of a batch."""
 UNPROCESSED = "UNPROCESSED"
-"""Our code for a row that Salesforce never came to."""
-_SLOW = "Look for slow triggers and flows on the object; the next run picks the job up."
+"""Our code for a row that Salesforce did not process."""
+_SLOW = "Look for slow triggers and flows on the object. The next run continues with this job."
 _log = logging.getLogger(__name__)
 
 
@@ -61,27 +61,29 @@ class IngestJobs:
     most_bytes: int = MOST_BYTES
 
     def upsert(self, target: Target, group: Group, jobs: JobLog) -> Iterator[list[RowResult]]:
-        """Send a group's rows. Until the last try, those that met a passing trouble are kept back.
+        """Send the rows of a group.
+
+        Rows with a temporary error are left out of the results until the last try.
 
         Raises:
-            SyncError: a job could not be carried to its end, or took none of its rows.
+            SyncError: a job could not be finished, or processed none of its rows.
         """
-        head = csv_files.header(target, group.empty_lookups)
+        head = bulk_csv.header(target, group.empty_lookups)
         last = group.tries >= ROWS.attempts - 1
         with temporary_folder() as folder:
-            for upload in csv_files.write_rows(head, group.rows, folder, self.most_bytes):
+            for upload in bulk_csv.write_rows(head, group.rows, folder, self.most_bytes):
                 for results in self._run(target, upload, jobs):
                     yield results if last else [one for one in results if not ROWS.retried(one)]
                 upload.path.unlink()
 
     def resume(self, job: UnfinishedJob, jobs: JobLog) -> Iterator[list[RowResult]]:
-        """Pick up a job that an earlier run has left, and hand over what became of its rows.
+        """Read the results of a job that an earlier run did not finish.
 
-        A job whose data was never closed is aborted, known by its id or not; of one that Salesforce
-        has forgotten nothing is handed over. The rows of all these are to be sent again.
+        A job that is still open is aborted, even if its id is not known. It has no results, and
+        neither has a job that Salesforce has deleted: the caller sends their rows again.
 
         Raises:
-            SyncError: Salesforce could not be asked, the job does not end, or somebody aborted it
+            SyncError: Salesforce could not be reached, the job does not end, or it was aborted
                 while this run waited for it.
         """
         if job.job_id is None:
@@ -95,11 +97,13 @@ class IngestJobs:
             jobs.record_job_finished(job.job_id, "Unknown")
             return
         if info.state == "Open":
-            self._abandon(info.id, jobs)
+            self._abort_and_record(info.id, jobs)
             return
-        yield from self._take_up(info, job.object_name, jobs)
+        yield from self._read_earlier_job(info, job.object_name, jobs)
 
-    def _take_up(self, info: JobInfo, object_name: str, jobs: JobLog) -> Iterator[list[RowResult]]:
+    def _read_earlier_job(
+        self, info: JobInfo, object_name: str, jobs: JobLog
+    ) -> Iterator[list[RowResult]]:
         """Wait for a job of an earlier run, and read its results."""
         ended = self.poller.wait(JobKind.INGEST, info, object_name, _SLOW)
         with temporary_folder() as folder:
@@ -109,12 +113,12 @@ class IngestJobs:
             raise _aborted(ended.id, object_name)
 
     def _abort_orphans(self, request: JobRequest, jobs: JobLog) -> None:
-        """Abort the jobs that were created for us, and whose ids we never learned."""
+        """Abort the jobs that Salesforce created for us, but whose ids we did not receive."""
         try:
             orphans = find_orphans(self.poller, request, jobs)
         except (ConfigurationError, RemoteError) as error:
             _log.warning(
-                "Whether an ingest job of %s was left open is not known: %s",
+                "Salesforce could not be searched for open ingest jobs of %s: %s",
                 request.object_name,
                 error,
             )
@@ -123,7 +127,7 @@ class IngestJobs:
             self._abort(job_id)
 
     def _run(self, target: Target, upload: Upload, jobs: JobLog) -> Iterator[list[RowResult]]:
-        """Carry one job from its creation to the last of its results."""
+        """Run one job: create it, wait for its end, and read its results."""
         job_id = self._start(target, upload, jobs)
         info = self.poller.wait(
             JobKind.INGEST, JobInfo(job_id, "UploadComplete"), target.object, _SLOW
@@ -144,27 +148,27 @@ class IngestJobs:
         jobs.record_job_finished(job_id, info.state)
         if failure and (info.state == "Aborted" or isinstance(failure, RateLimitError)):
             raise failure
-        _check_accounts(job_id, upload.ids, seen)
+        _check_every_row_has_a_result(job_id, upload.ids, seen)
 
     def _start(self, target: Target, upload: Upload, jobs: JobLog) -> str:
-        """Bring a file into a job of its own, and let Salesforce begin."""
+        """Upload a file in a job of its own, and start the job."""
         try:
-            job_id = self._fill(target, upload, jobs)
+            job_id = self._create_and_upload(target, upload, jobs)
         except JobStateError:
-            # The answer to an upload was lost, and a second one is not taken. Nobody documents
-            # what the job holds then, so it makes way for another.
-            job_id = self._fill(target, upload, jobs)
+            # The response to the upload was lost, and a job accepts only one upload. What the job
+            # contains then is not documented, so it was aborted: start another one.
+            job_id = self._create_and_upload(target, upload, jobs)
         self._close(job_id)
         return job_id
 
-    def _fill(self, target: Target, upload: Upload, jobs: JobLog) -> str:
-        """Create a job, write it down, and give it its data."""
+    def _create_and_upload(self, target: Target, upload: Upload, jobs: JobLog) -> str:
+        """Create a job, record it, and upload its data."""
         self.transport.check_quota(batches=True)
-        request = FIXED | {
+        request = JOB_OPTIONS | {
             "object": target.object,
             "externalIdFieldName": target.external_id_field,
         }
-        since, repetitions = datetime.now(UTC), self.transport.repetitions
+        since, retries = datetime.now(UTC), self.transport.retries
         jobs.record_job_requested(target.object, upload.ids.count, upload.sha256)
         try:
             job = self.transport.fetch("POST", "/jobs/ingest", JobInfo, json=request)
@@ -172,18 +176,18 @@ class IngestJobs:
             jobs.record_job_finished(None, "Rejected")
             raise
         jobs.record_job_created(job.id, target.object, upload.ids.count, upload.sha256)
-        if self.transport.repetitions > repetitions:
-            # The answer to an earlier attempt may have been lost, and its job be there.
+        if self.transport.retries > retries:
+            # An earlier attempt may have created a job whose response was lost.
             self._abort_orphans(JobRequest(target.object, target.external_id_field, since), jobs)
         self._upload(job.id, target.object, upload, jobs)
         return job.id
 
     def _upload(self, job_id: str, object_name: str, upload: Upload, jobs: JobLog) -> None:
-        """Give a job its data.
+        """Upload the data of a job.
 
         Raises:
-            JobStateError: the job takes no data any more.
-            SyncError: it was refused, nothing came back, or somebody aborted the job.
+            JobStateError: the job no longer accepts data.
+            SyncError: the upload failed, or the job was aborted.
         """
         try:
             with upload.path.open("rb") as data:
@@ -197,23 +201,23 @@ class IngestJobs:
             if self.poller.read(JobKind.INGEST, job_id).state == "Aborted":
                 jobs.record_job_finished(job_id, "Aborted")
                 raise _aborted(job_id, object_name) from None
-            self._abandon(job_id, jobs)
+            self._abort_and_record(job_id, jobs)
             raise
         except SyncError:
-            self._abandon(job_id, jobs)
+            self._abort_and_record(job_id, jobs)
             raise
 
     def _close(self, job_id: str) -> None:
-        """Let Salesforce begin."""
+        """Close the upload, so that Salesforce starts the job."""
         try:
             self.poller.set_state(JobKind.INGEST, job_id, "UploadComplete")
         except JobStateError:
-            # A request whose answer was lost has been repeated: only the job's state can tell.
+            # The request may have been repeated after its response was lost: check the job's state.
             if self.poller.read(JobKind.INGEST, job_id).state == "Open":
                 raise
 
-    def _abandon(self, job_id: str, jobs: JobLog) -> None:
-        """Abort a job that was never closed; Salesforce has written nothing of it."""
+    def _abort_and_record(self, job_id: str, jobs: JobLog) -> None:
+        """Abort a job that is still open; Salesforce has written none of its rows."""
         self._abort(job_id)
         jobs.record_job_finished(job_id, "Aborted")
 
@@ -222,15 +226,15 @@ class IngestJobs:
             self.poller.set_state(JobKind.INGEST, job_id, "Aborted")
         except SyncError as error:
             _log.warning(
-                "The ingest job %s stays open until Salesforce drops it: %s", job_id, error
+                "The ingest job %s stays open until Salesforce closes it: %s", job_id, error
             )
 
     def _results(self, info: JobInfo, key: str, folder: Path) -> Iterator[RowResult]:
-        """Read the three result sets, whatever the job's state: a failed job keeps its writes."""
+        """Read the three result sets, also of a failed job: what it wrote stays written."""
         for kind, columns, result in _result_sets(info):
             path = folder / f"{kind}.csv"
             self.transport.download(f"/jobs/ingest/{info.id}/{kind}/", path)
-            for cells in csv_files.read_results(path, (key, *columns)):
+            for cells in bulk_csv.read_results(path, (key, *columns)):
                 yield result(*cells)
             path.unlink()
 
@@ -238,13 +242,13 @@ class IngestJobs:
 def _result_sets(
     info: JobInfo,
 ) -> tuple[tuple[str, tuple[str, ...], Callable[..., RowResult]], ...]:
-    """Each result set: its name, its columns beside the external ID, and what a row of it means."""
-    ending = f"the ingest job {info.id} ended as {info.state} before it came to this row"
+    """Each result set: its name, its columns, and the function that makes a result of its cells."""
+    ending = f"the ingest job {info.id} ended as {info.state} before it processed this row"
     unprocessed = ApiError(UNPROCESSED, f"{ending}: {info.error_message or 'no reason given'}")
     return (
         ("successfulResults", ("sf__Id", "sf__Created"), _acknowledged),
-        ("failedResults", ("sf__Error",), lambda key, text: parse_row_error(text).refuse(key)),
-        ("unprocessedrecords", (), unprocessed.refuse),
+        ("failedResults", ("sf__Error",), lambda key, text: parse_row_error(text).reject(key)),
+        ("unprocessedrecords", (), unprocessed.reject),
     )
 
 
@@ -262,33 +266,33 @@ def _batches(results: Iterator[RowResult]) -> Iterator[list[RowResult]]:
 
 
 def _failure(info: JobInfo, target: Target) -> SyncError | None:
-    """What a job that did not complete says of itself."""
+    """The error of a job that did not complete."""
     if info.state == "JobComplete":
         return None
     if info.state == "Aborted":
         return _aborted(info.id, target.object)
-    complaint = parse_job_error(info.error_message or "")
-    return to_sync_error(complaint, f"the ingest job {info.id} of {target.object}")
+    api_error = parse_job_error(info.error_message or "")
+    return to_sync_error(api_error, f"the ingest job {info.id} of {target.object}")
 
 
 def _aborted(job_id: str, object_name: str) -> RemoteError:
-    """A job that was ours, and that somebody else has aborted: the same run does not repeat it."""
+    """The error for a job that another user has aborted; this run does not repeat it."""
     return RemoteError(
-        f"Somebody aborted the ingest job {job_id} of {object_name} in Salesforce",
-        "Find out who aborted it, and why, in Salesforce Setup, Bulk Data Load Jobs; the next run "
+        f"The ingest job {job_id} of {object_name} was aborted in Salesforce",
+        "Find out who aborted it, and why, in Salesforce Setup, Bulk Data Load Jobs. The next run "
         "sends the rows again.",
     )
 
 
-def _check_accounts(job_id: str, sent: IdChecksum, seen: IdChecksum) -> None:
-    """See that each row sent is in the results once.
+def _check_every_row_has_a_result(job_id: str, sent: IdChecksum, seen: IdChecksum) -> None:
+    """Check that the results contain each sent row exactly once.
 
     Raises:
-        RemoteError: one is missing, or there is one too many.
+        RemoteError: they do not.
     """
     if sent != seen:
         raise RemoteError(
-            f"The results of the ingest job {job_id} hold {seen.count} rows, and {sent.count} "
-            "were sent, or they are others",
-            "Run again: what was written is found by its external ID and not written twice.",
+            f"The results of the ingest job {job_id} are not those of the rows sent: "
+            f"{seen.count} results, {sent.count} rows sent",
+            "Run again: rows that were written are found by their external ID, and not duplicated.",
         )

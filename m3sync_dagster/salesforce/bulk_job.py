@@ -1,4 +1,4 @@
-"""What Bulk API 2.0 says of a job, and waiting for its end: ingest jobs and query jobs alike.
+"""The state of a Bulk API 2.0 job, and waiting for its end; for ingest jobs and query jobs.
 
 Source: Bulk API 2.0 Developer Guide, "Get Job Info", "Get Information About a Query Job" and "Job
 States".
@@ -17,14 +17,14 @@ from m3sync_dagster.sync.errors import DeadlineError
 LONGEST_STALL = 20 * 60
 """Seconds without progress after which a run stops waiting for a job."""
 LONGEST_WAIT = 45 * 60
-"""Seconds that a run waits for one job, even for one that advances.
+"""Seconds after which a run stops waiting for a job, even if the job makes progress.
 
 An hourly run has to end before the next is due; ``max_runtime_seconds`` of ``dagster.yaml`` would
 stop it a little later.
 """
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 15.0
-"""Seconds between two questions for a job's state, at first and at most."""
+"""Seconds between two reads of a job's state, at first and at most."""
 ENDED = frozenset({"JobComplete", "Failed", "Aborted"})
 
 
@@ -36,9 +36,9 @@ class JobKind(StrEnum):
 
 
 class JobInfo(msgspec.Struct, rename="camel"):
-    """What Salesforce says of a job, as far as it matters here.
+    """The properties of a job that m3sync uses.
 
-    What an answer leaves out is ``None``; the list of jobs leaves out more than a job's own answer.
+    A property that a response leaves out is ``None``; the list of jobs has fewer than one job.
     """
 
     id: str
@@ -56,7 +56,7 @@ class JobInfo(msgspec.Struct, rename="camel"):
 
     @property
     def processed(self) -> int:
-        """Rows that have been tried, those that failed among them."""
+        """Rows that have been processed, including those that failed."""
         return self.number_records_processed or 0
 
 
@@ -67,7 +67,7 @@ class JobPoller:
     Args:
         transport: the org.
         sleep: waits a number of seconds.
-        clock: seconds that only grow.
+        clock: monotonic seconds.
     """
 
     transport: Transport
@@ -75,10 +75,10 @@ class JobPoller:
     clock: Callable[[], float] = time.monotonic
 
     def read(self, kind: JobKind, job_id: str) -> JobInfo:
-        """Ask for a job's state once.
+        """Read a job's state once.
 
         Raises:
-            SyncError: Salesforce could not be asked.
+            SyncError: Salesforce could not be reached.
         """
         return self.transport.fetch("GET", f"/jobs/{kind}/{job_id}", JobInfo)
 
@@ -87,37 +87,37 @@ class JobPoller:
 
         Raises:
             JobStateError: the job is not in a state that allows it.
-            SyncError: Salesforce could not be asked.
+            SyncError: Salesforce could not be reached.
         """
         self.transport.call("PATCH", f"/jobs/{kind}/{job_id}", json={"state": state})
 
     def wait(self, kind: JobKind, info: JobInfo, object_name: str, remedy: str) -> JobInfo:
-        """Ask for a job's state until it has ended, less and less often.
+        """Read a job's state until the job has ended, with growing pauses.
 
         Args:
-            kind: what kind of job it is.
-            info: what is known of it now.
+            kind: the kind of job.
+            info: its last known state.
             object_name: API name of its object, for messages.
-            remedy: what a person can do where it does not end.
+            remedy: what a person can do if it does not end.
 
         Raises:
             DeadlineError: it makes no progress, or takes longer than a run may wait.
-            SyncError: Salesforce could not be asked.
+            SyncError: Salesforce could not be reached.
         """
-        began = moved = self.clock()
+        started = progressed = self.clock()
         pause = FIRST_PAUSE
         while info.state not in ENDED:
             now = self.clock()
             where = f"The {kind} job {info.id} of {object_name}"
-            if now + pause > moved + LONGEST_STALL:
+            if now + pause > progressed + LONGEST_STALL:
                 raise DeadlineError(f"{where} {_stalled(info)}", remedy)
-            if now + pause > began + LONGEST_WAIT:
+            if now + pause > started + LONGEST_WAIT:
                 raise DeadlineError(f"{where} {_unfinished(info)}", remedy, advanced=True)
             self.sleep(pause)
             pause = min(pause * 1.5, LONGEST_PAUSE)
             before, info = info, self.read(kind, info.id)
             if _advanced(before, info):
-                moved = self.clock()
+                progressed = self.clock()
         return info
 
 
@@ -135,6 +135,6 @@ def _stalled(info: JobInfo) -> str:
 
 def _unfinished(info: JobInfo) -> str:
     return (
-        f"is {info.state} after {LONGEST_WAIT // 60} minutes and still advances "
+        f"is {info.state} after {LONGEST_WAIT // 60} minutes and still makes progress "
         f"({info.processed} rows processed)"
     )

@@ -1,16 +1,14 @@
-"""A Salesforce org, as the sync sees it."""
+"""The Salesforce client that a sync uses."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
 
 from m3sync_dagster.discovery.mapping_proposal import KnownObject, Package
-from m3sync_dagster.salesforce import sobject_collections
-from m3sync_dagster.salesforce import sobject_collections_by_id as by_id
+from m3sync_dagster.salesforce import sobject_collections, sobject_collections_by_id
 from m3sync_dagster.salesforce.bulk_ingest import MOST_BYTES, IngestJobs
 from m3sync_dagster.salesforce.bulk_job import JobPoller
 from m3sync_dagster.salesforce.credential import ConnectedApp
-from m3sync_dagster.salesforce.describe import Describer
+from m3sync_dagster.salesforce.describe import DescribeReader
 from m3sync_dagster.salesforce.errors import blocking_error
 from m3sync_dagster.salesforce.organization import read_organization
 from m3sync_dagster.salesforce.query import RecordQuery
@@ -30,18 +28,18 @@ from m3sync_dagster.sync.salesforce_schema import Organization, OrgIdentity, Sal
 
 
 class SalesforceClient:
-    """Implements ``Destination``. Logs in at the first request, and may be used by many threads.
+    """Implements ``Destination``. Logs in at the first request; safe for use by many threads.
 
     Args:
         credential: how to log in.
-        quota_share: the share of the org's daily API calls past which nothing more is written.
-        most_bytes: size of an ingest job's file that is not exceeded.
+        quota_share: the share of the org's daily API calls after which writing stops.
+        most_bytes: the largest size of an ingest job's file.
         sleep: waits a number of seconds.
-        clock: seconds that only grow, for deadlines.
-        describes: what the org said of its objects in earlier runs.
+        clock: monotonic seconds, for deadlines.
+        describes: describes that earlier runs have stored.
     """
 
-    def __init__(  # noqa: PLR0913 - each can be exchanged by a test
+    def __init__(  # noqa: PLR0913 - tests replace each of them
         self,
         credential: ConnectedApp,
         *,
@@ -54,72 +52,72 @@ class SalesforceClient:
         self.transport = Transport(credential, quota_share, sleep)
         poller = JobPoller(self.transport, sleep, clock)
         self._ingest = IngestJobs(self.transport, poller, most_bytes)
-        self._read_back = RecordQuery(self.transport, poller)
+        self._record_query = RecordQuery(self.transport, poller)
         self._sleep = sleep
-        self._describer = Describer(self.transport, describes)
+        self._describes = DescribeReader(self.transport, describes)
 
     @property
     def calls(self) -> int:
-        """API calls made so far, logins and repetitions included."""
+        """API calls sent so far, logins and retries included."""
         return self.transport.calls
 
     @property
     def usage(self) -> tuple[int, int] | None:
-        """API calls that the whole org has used and may use in 24 hours, as last heard."""
+        """API calls that the org has used and may use in 24 hours, by the last response."""
         return self.transport.usage
 
     def describe(self, object_name: str, *, refresh: bool = False) -> SalesforceObject:
-        """Read what the org says of an object now; asked for once.
+        """Describe an object; the org is asked once per run.
 
         Args:
             object_name: API name.
-            refresh: ask even for what would be unchanged since it was last read.
+            refresh: read the describe again, without any cache.
 
         Raises:
             ConfigurationError: the object does not exist, or this user may not see it.
-            SyncError: Salesforce could not be asked.
+            SyncError: Salesforce could not be reached, or rejected the request.
         """
-        return self._describer.describe(object_name, refresh=refresh)
+        return self._describes.describe(object_name, refresh=refresh)
 
     def cached(self, object_name: str) -> SalesforceObject | None:
-        """Give what was last read of an object, by this run or an earlier one."""
-        return self._describer.cached(object_name)
+        """The last describe of an object that this run or an earlier one has read."""
+        return self._describes.cached(object_name)
 
     def custom_fields(self, object_name: str) -> frozenset[str] | None:
-        """Name an object's custom fields, seen by this user or not.
+        """List an object's custom fields, including those hidden from this user.
 
-        ``None`` where this user may not read the org's setup, so that a field that is not there
-        and one that is hidden look the same.
+        ``None`` where this user may not read the org's setup: then a missing field and a hidden
+        one cannot be distinguished.
 
         Raises:
-            SyncError: Salesforce could not be asked.
+            SyncError: Salesforce could not be reached, or rejected the request.
         """
         return custom_fields(self.transport, self.describe(object_name))
 
     def packages(self) -> list[Package] | None:
-        """List the installed managed packages; ``None`` where this user may not ask.
+        """List the installed managed packages; ``None`` where this user may not read them.
 
         Raises:
-            SyncError: Salesforce could not be asked.
+            SyncError: Salesforce could not be reached, or rejected the request.
         """
         return installed_packages(self.transport)
 
     def objects(self) -> list[KnownObject]:
-        """List every object that this user sees.
+        """List every object that is visible to this user.
 
         Raises:
-            SyncError: Salesforce could not be asked.
+            SyncError: Salesforce could not be reached, or rejected the request.
         """
         return known_objects(self.transport)
 
     def upsert(self, target: Target, group: Group, jobs: JobLog) -> Iterator[list[RowResult]]:
-        """Send rows, the quick way or the large way; see ``Destination``.
+        """Send rows by sObject Collections or by ingest jobs; see ``Destination``.
 
         Raises:
-            RateLimitError: the org's API calls are used past the set share, or it takes no more
-                rows for now.
-            SyncError: Salesforce could not be asked; rows not yet handed over are not known to
-                be in Salesforce, and may be.
+            RateLimitError: the org has used more API calls than the set share, or accepts no more
+                rows now.
+            SyncError: Salesforce could not be reached, or rejected the request. Rows without a
+                result may have been written or not.
         """
         failure: SyncError | None = None
         for results in self._upsert(target, group, jobs):
@@ -136,91 +134,82 @@ class SalesforceClient:
         return self._ingest.upsert(target, group, jobs)
 
     def resume(self, job: UnfinishedJob, jobs: JobLog) -> Iterator[list[RowResult]]:
-        """Hand over what became of the rows of a job that an earlier run has left.
+        """Read the results of a job that an earlier run did not finish.
 
-        Rows that it does not name are to be sent again: the job may never have been closed.
+        Rows without a result are sent again by the caller: the job may have been open still.
 
         Raises:
-            DeadlineError: the job does not end in the time that a run has.
-            SyncError: Salesforce could not be asked.
+            DeadlineError: the job does not end within the time of a run.
+            SyncError: Salesforce could not be reached, or rejected the request.
         """
         return self._ingest.resume(job, jobs)
-
-    def query(self, soql: str) -> Iterator[dict[str, Any]]:
-        """Run a SOQL query, page by page; numbers with a point are exact decimals.
-
-        Raises:
-            SyncError: the query was refused, or could not be read to its end.
-        """
-        for record in self.transport.client.query_all_iter(soql):
-            yield dict(record)
 
     def read_back(self, target: Target, only: Selection | None) -> Iterator[list[ReadRow]]:
         """Read records, a batch at a time.
 
         Raises:
-            SyncError: they could not be read to the end.
+            SyncError: not all could be read.
         """
-        return self._read_back.read(target, only)
+        return self._record_query.read(target, only)
 
     def update(
         self, object_name: str, changes: Mapping[str, Mapping[str, Value]]
     ) -> Iterator[list[RowResult]]:
-        """Give fields of records new values by their Ids, under which the results name them.
+        """Update fields of records by their Salesforce Ids, which are the ids of the results.
 
         Raises:
-            RateLimitError: the org's API calls are used past the set share.
-            SyncError: Salesforce could not be asked.
+            RateLimitError: the org has used more API calls than the set share.
+            SyncError: Salesforce could not be reached, or rejected the request.
         """
-        return by_id.update(self.transport, object_name, changes)
+        return sobject_collections_by_id.update(self.transport, object_name, changes)
 
     def delete(self, salesforce_ids: Sequence[str]) -> Iterator[list[RowResult]]:
-        """Delete records by their Salesforce Ids, under which the results name them.
+        """Delete records by their Salesforce Ids, which are the ids of the results.
 
         Raises:
-            RateLimitError: the org's API calls are used past the set share.
-            SyncError: Salesforce could not be asked.
+            RateLimitError: the org has used more API calls than the set share.
+            SyncError: Salesforce could not be reached, or rejected the request.
         """
-        return by_id.delete(self.transport, salesforce_ids)
+        return sobject_collections_by_id.delete(self.transport, salesforce_ids)
 
     def identity(self) -> OrgIdentity:
-        """Say which org this is, and as which user we act; logs in where that has not been done.
+        """The org's Id and the user's Id; logs in first if necessary.
 
-        Where the login does not name the org, ``host:`` and the instance stand for it: a refreshed
-        sandbox then looks like the org before.
+        Where the login response has no org Id, ``host:`` and the instance are used instead. Then a
+        refreshed sandbox cannot be distinguished from the org before.
 
         Raises:
             SyncError: the login failed.
         """
-        token = self.transport.token
+        token = self.transport.token()
         return OrgIdentity(token.organization_id or f"host:{token.instance}", token.user_id)
 
     def organization(self) -> Organization:
-        """Read what the org says of itself, with one query.
+        """Read the org's Organization record with one query.
 
         Raises:
-            SyncError: Salesforce could not be asked.
+            SyncError: Salesforce could not be reached, or rejected the request.
         """
         return read_organization(self.transport)
 
     def log_in(self) -> str:
-        """Log in now and not at the first need; gives the host of the org.
+        """Log in now, before the first request needs it; returns the org's host.
 
         Raises:
-            SyncError: the org does not let us in.
+            SyncError: the login failed.
         """
-        return self.transport.token.instance
+        return self.transport.token().instance
 
-    def limits(self) -> dict[str, Any]:
+    def limits(self) -> Mapping[str, Mapping[str, object]]:
         """Read the org's limits.
 
         Source: REST API Developer Guide, "Limits".
 
         Raises:
-            SyncError: Salesforce could not be asked.
+            SyncError: Salesforce could not be reached, or rejected the request.
         """
-        return dict(self.transport.client.limits())
+        return dict(self.transport.client().limits())
 
     def close(self) -> None:
-        """Close the connections; nothing is logged out, since others may share the session."""
+        """Close the connections. The session is not logged out: other processes may share it."""
         self.transport.close()

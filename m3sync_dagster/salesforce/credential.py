@@ -1,4 +1,4 @@
-"""What it takes to log in to a Salesforce org, checked before anything is sent."""
+"""The credential of a Salesforce org, validated before the first request."""
 
 import re
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ OFFICIAL_DOMAINS = (
     ".sfcrmapps.cn",
     ".cloudforce.com",
 )
-"""Where orgs are: governments, China and older My Domains have domains of their own.
+"""Domains of Salesforce orgs, including those for governments, China and older My Domains.
 
 Sources: Salesforce Help, "My Domain URL Formats"; sfdx-core, "sfdcUrl".
 """
@@ -28,21 +28,21 @@ _MY_DOMAIN_REMEDY = (
 
 @dataclass(frozen=True, slots=True)
 class ConnectedApp:
-    """A connected app's credential, for one of Salesforce's two flows without a person.
+    """A connected app's credential, for one of Salesforce's two login flows without a person.
 
     Client credentials: ``client_secret``. JWT bearer: ``username`` and ``private_key``.
     Source: Salesforce Help, "OAuth 2.0 Client Credentials Flow" and "OAuth 2.0 JWT Bearer Flow".
 
     Args:
-        login_url: the org's My Domain URL; plain http for loopback addresses alone.
+        login_url: the org's My Domain URL; plain http is accepted for loopback addresses only.
         client_id: the app's consumer key.
         client_secret: the app's consumer secret.
-        username: the user that JWT bearer acts as.
+        username: the user of the JWT bearer flow.
         private_key: the PEM text of the key that signs the JWT.
         api_version: version of the REST and Bulk APIs.
 
     Raises:
-        ConfigurationError: the parts do not make one credential.
+        ConfigurationError: a value is missing or invalid.
     """
 
     login_url: str
@@ -57,7 +57,7 @@ class ConnectedApp:
         _check_url(self._url, jwt=self.private_key is not None)
         if not re.fullmatch(r"\d{2,3}\.0", self.api_version):
             raise ConfigurationError(
-                f"The Salesforce API version {self.api_version!r} is none",
+                f"The Salesforce API version {self.api_version!r} is invalid",
                 'Set api_version to a number such as "67.0".',
             )
 
@@ -73,12 +73,12 @@ class ConnectedApp:
 
     @property
     def loopback(self) -> bool:
-        """Whether Salesforce is a stand-in on this machine."""
+        """Whether the login URL is a loopback address, so that Salesforce is a test server."""
         return is_loopback(self.host)
 
     @property
     def identity(self) -> str:
-        """A digest of whom Salesforce sees: org, app, user and API version; no secret is in it."""
+        """A digest of org, app, user and API version; it contains no secret."""
         parts = (self.origin, self.client_id, self.username or "", self.api_version)
         return sha256("\n".join(parts).encode()).hexdigest()
 
@@ -88,7 +88,7 @@ class ConnectedApp:
 
 
 def is_official(host: str) -> bool:
-    """Whether a host is Salesforce's, so that a secret may be sent to it."""
+    """Whether a host belongs to Salesforce, so that a secret may be sent to it."""
     return host.lower().endswith(OFFICIAL_DOMAINS)
 
 
@@ -98,7 +98,7 @@ def _check_flow(credential: ConnectedApp) -> None:
     if not credential.client_id or not one_flow:
         raise ConfigurationError(
             "The Salesforce credential is incomplete or mixes two login flows",
-            "Give a client id, and either a client secret or a username with a private key.",
+            "Set a client id, and either a client secret or a username with a private key.",
         )
 
 
@@ -107,7 +107,8 @@ def _check_url(url: SplitResult, *, jwt: bool) -> None:
     extras = url.username or url.password or url.query or url.fragment or url.path.strip("/")
     if url.scheme not in {"http", "https"} or not host or extras:
         raise ConfigurationError(
-            "The Salesforce login URL is not a plain https address", _MY_DOMAIN_REMEDY
+            "The Salesforce login URL is not an https URL without path, query and password",
+            _MY_DOMAIN_REMEDY,
         )
     if is_loopback(host):
         return

@@ -7,25 +7,24 @@ Source: Metadata API Developer Guide, "Deploying Metadata with REST", "DeployRes
 import json
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import msgspec
 
-from m3sync_dagster.salesforce.answers import decode
-from m3sync_dagster.salesforce.transport import Transport
+from m3sync_dagster.salesforce.responses import decode
+from m3sync_dagster.salesforce.transport import FilePart, Transport
 from m3sync_dagster.sync.errors import DeadlineError, RemoteError, SyncError
 
 PATH = "/metadata/deployRequest"
 DEADLINE = 30 * 60
-"""Seconds after which nobody waits for a deploy any longer; Salesforce queues them."""
+"""Seconds after which m3sync stops waiting for a deploy; Salesforce queues deploys."""
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 10.0
-"""Seconds between two looks at a deploy, at first and at most."""
+"""Seconds between two reads of a deploy's status, at first and at most."""
 
 UNKNOWN = (
-    "Whether the deploy has begun is not known: look at Setup, Deployment Status, before you start "
-    "it again."
+    "The deploy may have started. Check Salesforce Setup, Deployment Status, before you start it "
+    "again."
 )
-"""What is said where Salesforce's answer to the start of a deploy has been lost."""
+"""The remedy where Salesforce's response to the start of a deploy was lost."""
 
 _OPTIONS = {
     "allowMissingFiles": False,
@@ -39,7 +38,7 @@ _OPTIONS = {
 
 
 class DeployError(msgspec.Struct, frozen=True, rename="camel"):
-    """What is wrong with one component, in Salesforce's words."""
+    """The error of one component, as Salesforce reports it."""
 
     component_type: str | None = None
     full_name: str | None = None
@@ -49,17 +48,17 @@ class DeployError(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Deploy(msgspec.Struct, frozen=True, rename="camel"):
-    """How far a deploy is.
+    """The status of a deploy.
 
     Args:
-        status: Salesforce's word, such as ``Pending``, ``InProgress``, ``Succeeded``, ``Failed``.
-        done: whether it has come to its end.
-        success: whether everything was deployed, or would be.
-        check_only: whether nothing is changed.
-        total, deployed, errors: components in all, done, and refused.
-        error: what stopped it as a whole.
+        status: Salesforce's status, such as ``Pending``, ``InProgress``, ``Succeeded``, ``Failed``.
+        done: whether it has ended.
+        success: whether all components were deployed, or passed the check.
+        check_only: whether it only checks, and changes nothing.
+        total, deployed, errors: numbers of components: all, deployed, and with an error.
+        error: the error of the deploy as a whole.
         id: its id.
-        details: each component's fate, at its end.
+        details: the result of each component, when the deploy has ended.
     """
 
     status: str
@@ -71,18 +70,18 @@ class Deploy(msgspec.Struct, frozen=True, rename="camel"):
     errors: int = msgspec.field(name="numberComponentErrors", default=0)
     error: str | None = msgspec.field(name="errorMessage", default=None)
     id: str = ""
-    details: dict[str, Any] | None = None
+    details: dict[str, object] | None = None
 
     @property
     def problems(self) -> list[DeployError]:
-        """Each component's problem."""
+        """The errors of the components."""
         failures = (self.details or {}).get("componentFailures") or []
-        # A single one comes without its list.
+        # Salesforce sends a single failure as an object, not as a list.
         listed = failures if isinstance(failures, list) else [failures]
         return [msgspec.convert(failure, DeployError) for failure in listed]
 
 
-class _Answer(msgspec.Struct, rename="camel"):
+class _Response(msgspec.Struct, rename="camel"):
     id: str
     deploy_result: Deploy | None = None
 
@@ -95,55 +94,55 @@ def deploy(
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[Deploy]:
-    """Deploy a package, and tell how far it is until it is done.
+    """Deploy a package, and yield its status until it has ended.
 
     Args:
-        transport: the way to the org, as a user that may deploy.
+        transport: the org, with a user that may deploy.
         archive: the zip with ``package.xml`` at its root.
-        check_only: have it checked, and change nothing.
+        check_only: only check the package, and change nothing.
         sleep: waits a number of seconds.
-        clock: seconds that only grow.
+        clock: monotonic seconds.
 
     Raises:
-        DeadlineError: it does not end.
-        SyncError: Salesforce could not be asked, or refused.
+        DeadlineError: it does not end in time.
+        SyncError: Salesforce could not be reached, or rejected the request.
     """
     started = _start(transport, archive, check_only=check_only)
     yield Deploy("Pending", check_only=check_only, id=started)
     ends, pause = clock() + DEADLINE, FIRST_PAUSE
-    while not (found := _look(transport, started)).done:
+    while not (found := _read_status(transport, started)).done:
         yield found
         if clock() > ends:
             raise DeadlineError(
                 f"The deploy {started} is {found.status} after {DEADLINE // 60} minutes",
-                unwatched(started),
+                how_to_follow(started),
             )
         sleep(pause)
         pause = min(pause * 1.5, LONGEST_PAUSE)
     yield found
 
 
-def unwatched(deploy_id: str) -> str:
-    """What becomes of a deploy that nobody waits for, and how to look at it."""
+def how_to_follow(deploy_id: str) -> str:
+    """How to follow a deploy that m3sync no longer waits for."""
     return (
-        f"The deploy {deploy_id} goes on without us: see Setup, Deployment Status, or run sf "
-        f"project deploy report --job-id {deploy_id}."
+        f"The deploy {deploy_id} continues in Salesforce. Check Setup, Deployment Status, "
+        f"or run sf project deploy report --job-id {deploy_id}."
     )
 
 
-def _look(transport: Transport, started: str) -> Deploy:
+def _read_status(transport: Transport, started: str) -> Deploy:
     try:
-        answer = transport.fetch("GET", f"{PATH}/{started}?includeDetails=true", _Answer)
+        response = transport.fetch("GET", f"{PATH}/{started}?includeDetails=true", _Response)
     except SyncError as error:
-        raise error.with_remedy(f"{error.remedy} {unwatched(started)}") from error
-    found = answer.deploy_result or Deploy("Pending")
+        raise error.with_remedy(f"{error.remedy} {how_to_follow(started)}") from error
+    found = response.deploy_result or Deploy("Pending")
     return msgspec.structs.replace(found, id=started)
 
 
 def _start(transport: Transport, archive: bytes, *, check_only: bool) -> str:
-    """Hand the package over, once: a second deploy could run beside the first."""
+    """Start the deploy, without a retry: a second deploy could run beside the first."""
     options = json.dumps({"deployOptions": _OPTIONS | {"checkOnly": check_only}})
-    parts = {
+    parts: dict[str, FilePart] = {
         "json": (None, options, "application/json"),
         "file": ("deploy.zip", archive, "application/zip"),
     }
@@ -151,4 +150,4 @@ def _start(transport: Transport, archive: bytes, *, check_only: bool) -> str:
         response = transport.call_once("POST", PATH, files=parts)
     except RemoteError as error:
         raise RemoteError(error.cause, UNKNOWN) from error
-    return decode(response, _Answer).id
+    return decode(response, _Response).id

@@ -1,24 +1,65 @@
-"""Reading what an org says of an object into the sync's own words."""
+"""Reading an org's describe of an object as a ``SalesforceObject``."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypedDict
 from urllib.parse import quote
 
 import msgspec
 
-from m3sync_dagster.salesforce.answers import NOT_MODIFIED, decode
 from m3sync_dagster.salesforce.errors import NotFoundError
+from m3sync_dagster.salesforce.responses import NOT_MODIFIED, decode
 from m3sync_dagster.salesforce.transport import Transport
 from m3sync_dagster.sync.errors import ConfigurationError
 from m3sync_dagster.sync.interfaces import DescribeCache
 from m3sync_dagster.sync.salesforce_schema import SalesforceField, SalesforceObject
 
 
-class Describer:
-    """Asks an org about its objects, each at most once in a run unless told to.
+class PicklistEntry(TypedDict, total=False):
+    """A value of a picklist."""
+
+    value: str | None
+    active: bool
+
+
+class DescribedField(TypedDict, total=False):
+    """The properties of a field that m3sync reads."""
+
+    name: str | None
+    label: str | None
+    type: str | None
+    length: int | None
+    precision: int | None
+    scale: int | None
+    nillable: bool | None
+    createable: bool | None
+    updateable: bool | None
+    filterable: bool | None
+    externalId: bool | None
+    unique: bool | None
+    caseSensitive: bool | None
+    restrictedPicklist: bool | None
+    defaultedOnCreate: bool | None
+    referenceTo: list[str] | None
+    relationshipName: str | None
+    picklistValues: list[PicklistEntry] | None
+
+
+class DescribedObject(TypedDict, total=False):
+    """The properties of a describe that m3sync reads."""
+
+    name: str | None
+    label: str | None
+    createable: bool | None
+    updateable: bool | None
+    fields: list[DescribedField] | None
+
+
+class DescribeReader:
+    """Reads describes, each once per run unless the caller asks for a refresh.
 
     Args:
-        transport: the way to the org.
-        cache: what it said in earlier runs; only what has changed since is sent again.
+        transport: the org.
+        cache: describes of earlier runs; Salesforce sends a describe again only if it has changed.
     """
 
     def __init__(self, transport: Transport, cache: DescribeCache | None) -> None:
@@ -27,60 +68,60 @@ class Describer:
         self._known: dict[str, SalesforceObject] = {}
 
     def describe(self, object_name: str, *, refresh: bool = False) -> SalesforceObject:
-        """Read what the org says of an object now.
+        """Describe an object.
 
         Args:
             object_name: API name.
-            refresh: ask even for what would be unchanged since it was last read.
+            refresh: read the describe again, without any cache.
 
         Raises:
-            ConfigurationError: the object does not exist, or this user may not see it;
-                Salesforce does not tell these apart.
-            SyncError: Salesforce could not be asked.
+            ConfigurationError: the object does not exist, or is hidden from this user;
+                Salesforce responds in the same way to both.
+            SyncError: Salesforce could not be reached, or rejected the request.
         """
         if refresh or object_name not in self._known:
-            self._known[object_name] = parse_object(object_name, self._ask(object_name, refresh))
+            self._known[object_name] = parse_object(object_name, self._read(object_name, refresh))
         return self._known[object_name]
 
     def cached(self, object_name: str) -> SalesforceObject | None:
-        """Give what was last read of an object, by this run or an earlier one."""
+        """The last describe of an object that this run or an earlier one has read."""
         if object_name in self._known:
             return self._known[object_name]
-        held = self._cache.read(object_name) if self._cache else None
-        return parse_object(object_name, msgspec.json.decode(held[0])) if held else None
+        stored = self._cache.read(object_name) if self._cache else None
+        return parse_object(object_name, msgspec.json.decode(stored[0])) if stored else None
 
-    def _ask(self, object_name: str, refresh: bool) -> dict[str, Any]:  # noqa: FBT001 - as described
+    def _read(self, object_name: str, refresh: bool) -> DescribedObject:  # noqa: FBT001 - as in ``describe``
         """Source: REST API Developer Guide, "Get Object Metadata Changes"."""
         path = f"/sobjects/{quote(object_name, safe='')}/describe"
-        held = None if refresh or self._cache is None else self._cache.read(object_name)
-        since = {"If-Modified-Since": held[1]} if held and held[1] else {}
+        stored = None if refresh or self._cache is None else self._cache.read(object_name)
+        since = {"If-Modified-Since": stored[1]} if stored and stored[1] else {}
         try:
             response = self._transport.call("GET", path, headers=since)
         except NotFoundError:
             raise ConfigurationError(
-                f"The Salesforce org shows this user no object {object_name}; whether it does not "
-                "exist or is hidden, Salesforce does not tell",
+                f"The Salesforce object {object_name} does not exist, or is hidden from the "
+                "integration user",
                 "Deploy the objects with `m3sync salesforce deploy`, assign the m3sync permission "
                 "set to the integration user, or correct `object:` in the integration.",
             ) from None
-        if response.status_code == NOT_MODIFIED and held:
-            return dict(msgspec.json.decode(held[0]))
-        answer = decode(response, dict[str, Any])
+        if response.status_code == NOT_MODIFIED and stored:
+            return msgspec.json.decode(stored[0], type=DescribedObject)
+        described = decode(response, DescribedObject)
         if self._cache:
             last_modified = response.headers.get("Last-Modified", "")
             self._cache.write(object_name, response.content, last_modified)
-        return answer
+        return described
 
 
-def parse_object(object_name: str, answer: dict[str, Any]) -> SalesforceObject:
-    """Read the JSON of a describe; what it leaves out gets the defaults of the ports."""
-    fields = (parse_field(field) for field in answer.get("fields") or () if field.get("name"))
+def parse_object(object_name: str, described: DescribedObject) -> SalesforceObject:
+    """Read the JSON of a describe; missing properties get the defaults of ``SalesforceObject``."""
+    fields = (parse_field(field) for field in described.get("fields") or () if field.get("name"))
     return SalesforceObject(
-        name=answer.get("name") or object_name,
-        label=answer.get("label") or object_name,
+        name=described.get("name") or object_name,
+        label=described.get("label") or object_name,
         fields={field.name: field for field in fields},
-        createable=answer.get("createable") is not False,
-        updateable=answer.get("updateable") is not False,
+        createable=described.get("createable") is not False,
+        updateable=described.get("updateable") is not False,
     )
 
 
@@ -100,20 +141,23 @@ _PROPERTIES = {
     "defaulted": "defaultedOnCreate",
     "label": "label",
 }
-"""Ours to describe's, where the value is taken as it is."""
+"""Attributes of ``SalesforceField``, and the describe properties that they copy."""
 
 
-def parse_field(field: dict[str, Any]) -> SalesforceField:
+def parse_field(field: DescribedField) -> SalesforceField:
     """Read one entry of a describe's ``fields``."""
-    given = {
-        ours: field[theirs] for ours, theirs in _PROPERTIES.items() if field.get(theirs) is not None
+    properties: Mapping[str, object] = field
+    given: dict[str, Any] = {
+        ours: properties[theirs]
+        for ours, theirs in _PROPERTIES.items()
+        if properties.get(theirs) is not None
     }
     return SalesforceField(
-        name=field["name"],
+        name=str(field["name"]),
         refers_to=tuple(field.get("referenceTo") or ()),
         relationship=_relationship(field),
         picklist=tuple(
-            entry["value"]
+            str(entry["value"])
             for entry in field.get("picklistValues") or ()
             if entry.get("active", True) and entry.get("value") is not None
         ),
@@ -121,8 +165,8 @@ def parse_field(field: dict[str, Any]) -> SalesforceField:
     )
 
 
-def _relationship(field: dict[str, Any]) -> str | None:
-    """The name of a lookup's relationship; a custom one's follows from the field's name."""
+def _relationship(field: DescribedField) -> str | None:
+    """The name of a lookup's relationship; for a custom field it follows from the field's name."""
     if field.get("type") != "reference":
         return None
     name = str(field["name"])

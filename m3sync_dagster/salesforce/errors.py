@@ -1,6 +1,6 @@
-"""What Salesforce complains of, and what that means for a row, a request or a run.
+"""Salesforce's errors: reading them, and what each means for a row, a request or a run.
 
-The same word comes in three spellings (``INVALID_JOB_STATE``, ``INVALIDJOBSTATE``,
+The same code comes in three spellings (``INVALID_JOB_STATE``, ``INVALIDJOBSTATE``,
 ``InvalidJobState``), so codes are compared by letters and digits alone.
 
 Sources: SOAP API Developer Guide, "Core Data Types Used in API Calls", StatusCode; Bulk API 2.0
@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from m3sync_dagster.salesforce._error_codes import (
-    ADVICE,
-    CODELESS_LOGIN,
-    EXCEPTIONS,
+    LOGIN_WITHOUT_CODE,
+    MEANINGS,
+    MEANINGS_BY_MESSAGE,
     UNKNOWN,
     UNKNOWN_LOGIN,
-    Advice,
+    ErrorMeaning,
 )
 from m3sync_dagster.sync.errors import (
     AuthenticationError,
@@ -30,7 +30,7 @@ from m3sync_dagster.sync.errors import (
 from m3sync_dagster.sync.results import ErrorClass, Rejected, RowResult
 
 LOGIN = "the login"
-"""What a login is called where something was refused."""
+"""The name of a login in messages."""
 
 
 NO_CODE = "NO_CODE"
@@ -38,25 +38,25 @@ NO_CODE = "NO_CODE"
 
 
 class NotFoundError(ConfigurationError):
-    """Salesforce knows nothing at the address that was asked."""
+    """Salesforce has no resource at the requested address."""
 
 
 class JobStateError(RemoteError):
-    """An ingest job is not in the state that the request needs."""
+    """A job is not in the state that the request needs."""
 
 
 class UnreadableBodyError(RemoteError):
-    """Salesforce could not read a value of the body, and so took none of its rows."""
+    """Salesforce could not parse a value of the body, and so rejected all of its rows."""
 
 
 @dataclass(frozen=True, slots=True)
 class ApiError:
-    """One error as Salesforce words it.
+    """One error of a Salesforce response.
 
     Args:
-        code: its status code as spelled.
-        message: its words.
-        fields: API names of the fields it names.
+        code: the status code.
+        message: the message.
+        fields: API names of the fields concerned.
     """
 
     code: str
@@ -64,37 +64,37 @@ class ApiError:
     fields: tuple[str, ...] = ()
 
     @property
-    def advice(self) -> Advice:
-        """What to do about it."""
-        return advise(self.code, self.message)
+    def meaning(self) -> ErrorMeaning:
+        """The class of the error, and its remedy."""
+        return look_up_code(self.code, self.message)
 
     def __str__(self) -> str:
         return f"{self.code}: {self.message}" if self.message else self.code
 
-    def refuse(self, m3ter_id: str) -> Rejected:
-        """Turn it into the fate of a row."""
-        advice = self.advice
-        message = f"{self.message} (a code m3sync does not know)" if advice is UNKNOWN else None
+    def reject(self, m3ter_id: str) -> Rejected:
+        """Make it the result of a row."""
+        meaning = self.meaning
+        message = f"{self.message} (a code m3sync does not know)" if meaning is UNKNOWN else None
         return Rejected(
-            m3ter_id, advice.error_class, self.code, message or self.message, self.fields
+            m3ter_id, meaning.error_class, self.code, message or self.message, self.fields
         )
 
 
 def normalise(code: str) -> str:
-    """Reduce a status code to what its three spellings have in common."""
+    """Reduce a status code to its letters and digits, which all spellings have in common."""
     return re.sub(r"[^A-Z0-9]", "", code.upper())
 
 
-def advise(code: str, message: str = "") -> Advice:
-    """Look up what an error code means, and what a person can do about it.
+def look_up_code(code: str, message: str = "") -> ErrorMeaning:
+    """Look up the class and the remedy of an error code.
 
     An unknown code counts as permanent, and its remedy says that it is unknown.
     """
     key = normalise(code)
-    for words, advice in EXCEPTIONS.get(key, ()):
+    for words, meaning in MEANINGS_BY_MESSAGE.get(key, ()):
         if words.lower() in message.lower():
-            return advice
-    return ADVICE.get(key, UNKNOWN)
+            return meaning
+    return MEANINGS.get(key, UNKNOWN)
 
 
 def parse_row_error(text: str) -> ApiError:
@@ -119,11 +119,11 @@ def parse_job_error(text: str) -> ApiError:
     return ApiError(code.strip(), message.strip())
 
 
-def parse_answer(status: int, body: object) -> ApiError:
-    """Read the body of an error answer: a list of errors, one error, or a token error.
+def parse_error_body(status: int, body: object) -> ApiError:
+    """Read the body of an error response: a list of errors, one error, or a token error.
 
     Args:
-        status: the HTTP status, all there is to say when the body is none of these.
+        status: the HTTP status, which is the code when the body is none of these.
         body: the decoded JSON, or ``None``.
     """
     first = body[0] if isinstance(body, list) and body else body
@@ -139,49 +139,49 @@ def parse_answer(status: int, body: object) -> ApiError:
     )
 
 
-def to_sync_error(complaint: ApiError, where: str, status: int | None = None) -> SyncError:
-    """Turn a complaint about a whole request, job or login into what stops the sync.
+def to_sync_error(api_error: ApiError, where: str, status: int | None = None) -> SyncError:
+    """Make the error of a whole request, job or login one that stops the sync.
 
     Args:
-        complaint: what Salesforce says.
-        where: what was asked of it, such as ``GET /limits`` or ``the job 750… of Account``.
-        status: the HTTP status of the answer, if there was one.
+        api_error: Salesforce's error.
+        where: the request or job, such as ``GET /limits`` or ``the job 750… of Account``.
+        status: the HTTP status of the response, if there was one.
     """
-    advice = _login_advice(complaint) if where == LOGIN else complaint.advice
-    if advice is UNKNOWN:
-        advice = ADVICE.get(f"HTTP{status}", UNKNOWN)
-    cause = f"Salesforce refused {where}: {complaint}"
+    meaning = _login_meaning(api_error) if where == LOGIN else api_error.meaning
+    if meaning is UNKNOWN:
+        meaning = MEANINGS.get(f"HTTP{status}", UNKNOWN)
+    cause = f"Salesforce refused {where}: {api_error}"
     if status is not None:
         cause = f"{cause} (HTTP {status})"
-    return _kind(complaint, advice, status)(cause, advice.remedy)
+    return _error_type(api_error, meaning, status)(cause, meaning.remedy)
 
 
-def _login_advice(complaint: ApiError) -> Advice:
-    """What a login's refusal means; one without a code says nothing of objects or rights."""
-    advice = complaint.advice
-    codeless = complaint.code.startswith("HTTP_4")
-    if codeless and advice.error_class in {ErrorClass.CONFIGURATION, ErrorClass.AUTHENTICATION}:
-        return CODELESS_LOGIN
-    return UNKNOWN_LOGIN if advice is UNKNOWN else advice
+def _login_meaning(api_error: ApiError) -> ErrorMeaning:
+    """The meaning of a failed login; without a code it is never about objects or permissions."""
+    meaning = api_error.meaning
+    codeless = api_error.code.startswith("HTTP_4")
+    if codeless and meaning.error_class in {ErrorClass.CONFIGURATION, ErrorClass.AUTHENTICATION}:
+        return LOGIN_WITHOUT_CODE
+    return UNKNOWN_LOGIN if meaning is UNKNOWN else meaning
 
 
-def _kind(
-    complaint: ApiError, advice: Advice, status: int | None
+def _error_type(
+    api_error: ApiError, meaning: ErrorMeaning, status: int | None
 ) -> Callable[[str, str], SyncError]:
-    special = _SPECIAL.get(normalise(complaint.code))
+    special = _BY_CODE.get(normalise(api_error.code))
     if special is not None:
         return special
-    if status == 404 and advice is not CODELESS_LOGIN:
+    if status == 404 and meaning is not LOGIN_WITHOUT_CODE:
         return NotFoundError
-    return _BY_CLASS.get(advice.error_class, RemoteError)
+    return _BY_CLASS.get(meaning.error_class, RemoteError)
 
 
 def blocking_error(results: Iterable[RowResult], where: str) -> SyncError | None:
-    """What a row's refusal says of all the rows that would come after it, if anything.
+    """The first error of a row that concerns all later rows too, as one that stops the sync.
 
     Args:
-        results: Salesforce's word on some rows.
-        where: where they went, such as ``the object Account``.
+        results: results of some rows.
+        where: their object, for messages.
     """
     for result in results:
         if isinstance(result, Rejected) and (
@@ -192,7 +192,7 @@ def blocking_error(results: Iterable[RowResult], where: str) -> SyncError | None
 
 
 _STOPPING = {ErrorClass.QUOTA, ErrorClass.AUTHENTICATION}
-_SPECIAL: dict[str, type[SyncError]] = {
+_BY_CODE: dict[str, type[SyncError]] = {
     "INVALIDJOBSTATE": JobStateError,
     "JSONPARSERERROR": UnreadableBodyError,
 }

@@ -1,7 +1,7 @@
 """Our objects, fields and permission set, as Salesforce DX source and as a Metadata API package.
 
-The files are those in ``metadata``; a part of them is what some entities need. A lookup to an
-object that is not in the part is left out, and so is the right to it.
+The files are in ``metadata``; an integration may need a part of them. A lookup to an object that
+is not in the part is left out, and so is its permission.
 
 Sources: Salesforce DX Developer Guide, "Salesforce DX Project Structure and Source Format";
 Metadata API Developer Guide, "Sample package.xml Manifest Files", "CustomObject" and
@@ -19,7 +19,7 @@ from m3sync_dagster.entities import ENTITIES
 
 METADATA = Path(__file__).parent / "metadata"
 PERMISSION_SET = "m3sync"
-"""Name of the permission set that lets a user write the objects."""
+"""Name of the permission set that allows a user to write the objects."""
 
 _URI = "http://soap.sforce.com/2006/04/metadata"
 _NS = f"{{{_URI}}}"
@@ -28,11 +28,11 @@ _PERMISSIONS = str(_MAIN / "permissionsets" / f"{PERMISSION_SET}.permissionset-m
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 Files = dict[str, bytes]
-"""Contents by path, with ``/`` between its parts."""
+"""File contents by path, with ``/`` as separator."""
 
 
 def source_files(entities: Collection[str]) -> Files:
-    """Give the SFDX project that some entities need; with all of them, the files as they are.
+    """The SFDX project that some entities need; for all entities, the files unchanged.
 
     Args:
         entities: names of entity types, at least one.
@@ -49,13 +49,13 @@ def source_files(entities: Collection[str]) -> Files:
     fields = {
         f"{_object_of(path)}.{_name_of(path)}" for path in part if path.endswith(".field-meta.xml")
     }
-    return part | {_PERMISSIONS: _reduced(whole[_PERMISSIONS], objects, fields)}
+    return part | {_PERMISSIONS: _keep_permissions(whole[_PERMISSIONS], objects, fields)}
 
 
 def package(files: Files) -> bytes:
-    """Turn an SFDX project into the zip that the Metadata API deploys.
+    """Make the zip for the Metadata API from an SFDX project.
 
-    Every object's fields go into its own file. The same files give the same bytes.
+    An object's fields are in the object's file. The same files give the same bytes.
     """
     objects = {
         _name_of(path): ET.fromstring(content)  # noqa: S314 - our own files
@@ -67,14 +67,14 @@ def package(files: Files) -> bytes:
             field = ET.fromstring(content)  # noqa: S314 - our own files
             field.tag = f"{_NS}fields"
             objects[_object_of(path)].append(field)
-    packed = {f"objects/{name}.object": _written(root) for name, root in objects.items()}
+    packed = {f"objects/{name}.object": _to_xml(root) for name, root in objects.items()}
     packed[f"permissionsets/{PERMISSION_SET}.permissionset"] = files[_PERMISSIONS]
     version = json.loads(files["sfdx-project.json"])["sourceApiVersion"]
-    return _zipped({"package.xml": _manifest(sorted(objects), version), **packed})
+    return _zip({"package.xml": _manifest(sorted(objects), version), **packed})
 
 
 def _belongs(path: str, content: bytes, objects: set[str]) -> bool:
-    """Whether a file is of one of the objects, or of none; and no lookup out of them."""
+    """Whether a file belongs to one of the objects, or to none, and is no lookup to another."""
     if "/objects/" not in path:
         return True
     target = ET.fromstring(content).findtext(f"{_NS}referenceTo")  # noqa: S314 - our own files
@@ -89,13 +89,13 @@ def _name_of(path: str) -> str:
     return PurePosixPath(path).name.split(".")[0]
 
 
-def _reduced(permissions: bytes, objects: set[str], fields: set[str]) -> bytes:
+def _keep_permissions(permissions: bytes, objects: set[str], fields: set[str]) -> bytes:
     root = ET.fromstring(permissions)  # noqa: S314 - our own file
     for grant in list(root):
         named = grant.findtext(f"{_NS}field") or grant.findtext(f"{_NS}object")
         if named and named not in fields | objects:
             root.remove(grant)
-    return _written(root)
+    return _to_xml(root)
 
 
 def _manifest(objects: list[str], version: str) -> bytes:
@@ -106,17 +106,17 @@ def _manifest(objects: list[str], version: str) -> bytes:
             ET.SubElement(types, f"{_NS}members").text = member
         ET.SubElement(types, f"{_NS}name").text = kind
     ET.SubElement(root, f"{_NS}version").text = version
-    return _written(root)
+    return _to_xml(root)
 
 
-def _written(root: ET.Element) -> bytes:
-    """The element with the metadata's namespace as the default one, as Salesforce writes it."""
+def _to_xml(root: ET.Element) -> bytes:
+    """The XML of an element, with the metadata namespace as the default namespace."""
     ET.indent(root, "    ")
     body: bytes = ET.tostring(root, encoding="utf-8", default_namespace=_URI)
     return b'<?xml version="1.0" encoding="UTF-8"?>\n' + body + b"\n"
 
 
-def _zipped(files: Files) -> bytes:
+def _zip(files: Files) -> bytes:
     target = io.BytesIO()
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         for path, content in files.items():

@@ -1,17 +1,17 @@
-"""Asking an org which one it is.
+"""Reading an org's Organization record.
 
 Source: Object Reference for the Salesforce Platform, "Organization".
 """
 
 import msgspec
 
+from m3sync_dagster.salesforce.soql import ORGANIZATION
 from m3sync_dagster.salesforce.transport import Transport
 from m3sync_dagster.sync.errors import RemoteError
 from m3sync_dagster.sync.salesforce_schema import Organization
 
-_SOQL = "SELECT Id, Name, IsSandbox, InstanceName FROM Organization"
 SHORT_ID = 15
-"""Characters that tell Ids apart; the three after them only guard the case of these."""
+"""Characters that identify a record; the last three of 18 only encode their case."""
 
 
 class _Row(msgspec.Struct, rename="pascal"):
@@ -29,12 +29,12 @@ def read_organization(transport: Transport) -> Organization:
     """Read the one record of the object Organization.
 
     Raises:
-        SyncError: Salesforce could not be asked, or does not show the record.
+        SyncError: Salesforce could not be reached, or the record is hidden.
     """
-    page = transport.fetch("GET", "/query", _Page, params={"q": _SOQL})
+    page = transport.fetch("GET", "/query", _Page, params={"q": ORGANIZATION})
     if not page.records:
         raise RemoteError(
-            "Salesforce shows this user no Organization record",
+            "The Organization record is hidden from the integration user",
             "Give the integration user the permission API Enabled, and run the command again.",
         )
     row = page.records[0]

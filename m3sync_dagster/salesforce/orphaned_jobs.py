@@ -1,8 +1,8 @@
-"""Ingest jobs that Salesforce created for us, and whose ids were lost with its answers.
+"""Finding ingest jobs that Salesforce created for us, but whose ids were lost with its response.
 
-Such a job is open and holds no data. It is aborted only where everything says that it is ours: an
-org may have other tools, and another m3sync integration may work on the same object. Salesforce
-closes an open job after 24 hours; until then one that is left open writes nothing.
+Such a job is open and has no data. It is aborted only if all its properties are those of our
+request: an org may have other tools, and another m3sync integration may write the same object.
+Salesforce closes an open job after 24 hours; until then an open job writes nothing.
 Source: Bulk API 2.0 Developer Guide, "Get Information About All Jobs" and "Limits".
 """
 
@@ -20,16 +20,16 @@ from m3sync_dagster.salesforce.transport import Transport, resource_path
 from m3sync_dagster.sync.interfaces import JobLog
 
 ORPHAN_AGE = timedelta(minutes=15)
-"""How far from its request a job may have been created: two clocks, and a few repetitions."""
+"""Largest difference between request and creation of a job: two clocks, and some retries."""
 MOST_PAGES = 100
-"""Pages of the list of jobs that are read."""
-FIXED = {
+"""Most pages that are read of the list of jobs."""
+JOB_OPTIONS = {
     "operation": "upsert",
     "contentType": "CSV",
     "lineEnding": "LF",
     "columnDelimiter": "COMMA",
 }
-"""What each of our jobs asks for, whatever its object."""
+"""Properties that all our ingest jobs have."""
 _log = logging.getLogger(__name__)
 
 
@@ -42,12 +42,12 @@ class JobList(msgspec.Struct, rename="camel"):
 
 @dataclass(frozen=True, slots=True)
 class JobRequest:
-    """A request for an ingest job whose answer may have been lost.
+    """A request for an ingest job whose response may have been lost.
 
     Args:
         object_name: API name of the object.
-        external_id_field: API name of the field that rows are matched by; ``None`` where it is
-            not known any more.
+        external_id_field: API name of the external ID field; ``None`` where it is no longer
+            known.
         since: when the job was requested.
     """
 
@@ -57,37 +57,37 @@ class JobRequest:
 
 
 def find_orphans(poller: JobPoller, request: JobRequest, jobs: JobLog) -> list[str]:
-    """Name the open jobs that are ours beyond doubt; of those that may be ours the log says so.
+    """List the ids of open jobs that are certainly ours; jobs that may be ours are logged.
 
     Raises:
-        SyncError: Salesforce could not be asked.
+        SyncError: Salesforce could not be reached, or rejected the request.
     """
-    wanted = _wanted(request, poller.transport)
-    listed = [info for info in _open_jobs(poller.transport) if _may_match(info, request, wanted)]
+    expected = _expected_properties(request, poller.transport)
+    listed = [info for info in _open_jobs(poller.transport) if _may_match(info, request, expected)]
     if not listed:
         return []
-    # In this order: a job that was only requested is recorded by the time it no longer counts.
+    # Read before ``unknown_jobs``: a requested job is recorded before its request ends.
     other = jobs.is_other_job_requested(request.object_name)
     found = []
     for job_id in jobs.unknown_jobs([info.id for info in listed]):
-        # The list says less of a job than the job itself.
+        # The list has fewer properties than the job itself.
         info = poller.read(JobKind.INGEST, job_id)
-        if info.state != "Open" or not _may_match(info, request, wanted):
+        if info.state != "Open" or not _may_match(info, request, expected):
             continue
-        if doubts := _doubts(info, wanted, other=other):
-            _report(info, doubts)
+        if unconfirmed := _unconfirmed(info, expected, other=other):
+            _report(info, unconfirmed)
         else:
             found.append(info.id)
     return found
 
 
-def _report(info: JobInfo, doubts: list[str]) -> None:
+def _report(info: JobInfo, unconfirmed: list[str]) -> None:
     _log.warning(
-        "The open ingest job %s of %s may be one of ours, and is left as it is: %s. If no other "
-        "tool needs it, abort it in Salesforce Setup, Bulk Data Load Jobs.",
+        "The open ingest job %s of %s may be ours and was not aborted: %s. If no other tool needs "
+        "it, abort it in Salesforce Setup, Bulk Data Load Jobs.",
         info.id,
         info.object,
-        "; ".join(doubts),
+        "; ".join(unconfirmed),
     )
 
 
@@ -104,29 +104,29 @@ def _pages(transport: Transport) -> Iterator[JobList]:
         path = resource_path(page.next_records_url)
 
 
-def _may_match(info: JobInfo, request: JobRequest, wanted: Mapping[str, str]) -> bool:
-    """Whether nothing that is known of the job differs from what was requested."""
-    held = _properties(info)
-    if any(held[name] and want and held[name] != want for name, want in wanted.items()):
+def _may_match(info: JobInfo, request: JobRequest, expected: Mapping[str, str]) -> bool:
+    """Whether no known property of the job differs from the request."""
+    actual = _properties(info)
+    if any(actual[name] and value and actual[name] != value for name, value in expected.items()):
         return False
     created = _created(info)
     return created is None or abs(created - request.since) < ORPHAN_AGE
 
 
-def _doubts(info: JobInfo, wanted: Mapping[str, str], *, other: bool) -> list[str]:
-    """What speaks against aborting a job that may be ours."""
-    held = _properties(info)
-    unknown = [name for name, want in wanted.items() if not (held[name] and want)]
+def _unconfirmed(info: JobInfo, expected: Mapping[str, str], *, other: bool) -> list[str]:
+    """Why a job that may be ours is not aborted; empty for a job that is certainly ours."""
+    actual = _properties(info)
+    unknown = [name for name, value in expected.items() if not (actual[name] and value)]
     if _created(info) is None:
         unknown.append("createdDate")
-    doubts = [f"its {name} cannot be compared with ours" for name in unknown]
+    unconfirmed = [f"its {name} is not known" for name in unknown]
     if other:
-        doubts.append("another integration has just requested a job on this object")
-    return doubts
+        unconfirmed.append("another integration has also requested a job on this object")
+    return unconfirmed
 
 
 def _properties(info: JobInfo) -> dict[str, str]:
-    """What is known of a job, in a form that can be compared; empty where it is not known."""
+    """The properties of a job, normalized for comparison; empty where not known."""
     return {
         "operation": info.operation or "",
         "object": (info.object or "").casefold(),
@@ -138,12 +138,12 @@ def _properties(info: JobInfo) -> dict[str, str]:
     }
 
 
-def _wanted(request: JobRequest, transport: Transport) -> dict[str, str]:
-    """The same of what was requested."""
-    return FIXED | {
+def _expected_properties(request: JobRequest, transport: Transport) -> dict[str, str]:
+    """The properties of the requested job, normalized in the same way."""
+    return JOB_OPTIONS | {
         "object": request.object_name.casefold(),
         "externalIdFieldName": (request.external_id_field or "").casefold(),
-        "createdById": (transport.token.user_id or "")[:SHORT_ID],
+        "createdById": (transport.token().user_id or "")[:SHORT_ID],
     }
 
 

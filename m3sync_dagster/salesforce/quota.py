@@ -1,4 +1,4 @@
-"""How much of its daily allowances an org has used, and where we stop.
+"""How much of its daily limits an org has used, and when m3sync stops.
 
 Sources: REST API Developer Guide, "Limit Info Header" and "Limits".
 """
@@ -15,81 +15,84 @@ _HEADER = "Sforce-Limit-Info"
 _USAGE = re.compile(r"([\w-]+)=(\d+)/(\d+)")
 
 
-class Allowance(msgspec.Struct, rename="pascal"):
-    """What one of the org's limits allows, and what is left of it."""
+class Limit(msgspec.Struct, rename="pascal"):
+    """One of the org's limits: its maximum, and what remains of it."""
 
     max: int
     remaining: int
 
     @property
     def used(self) -> tuple[int, int]:
-        """What has been used, and what may be."""
+        """What has been used, and the maximum."""
         return self.max - self.remaining, self.max
 
 
 class Limits(msgspec.Struct):
-    """The part of the resource ``/limits`` that counts here."""
+    """The limits of the resource ``/limits`` that m3sync reads."""
 
-    daily: Allowance = msgspec.field(name="DailyApiRequests")
-    batches: Allowance | None = msgspec.field(name="DailyBulkApiBatches", default=None)
+    daily: Limit = msgspec.field(name="DailyApiRequests")
+    batches: Limit | None = msgspec.field(name="DailyBulkApiBatches", default=None)
 
 
 class Quota:
-    """What is known of an org's daily API calls and batches.
+    """An org's daily API calls and Bulk API batches, as far as they are known.
 
     Args:
-        share: the share of them past which we do not go on.
+        share: the share of a limit after which writing stops.
 
     Attributes:
-        usage: API calls that the org has used and may use in 24 hours, as last heard.
-        app_usage: the same of our app alone, where the org limits it.
-        silent: whether answers tell nothing of it.
+        usage: API calls that the org has used and may use in 24 hours, by the last response.
+        app_usage: the same for our app, where the org limits its apps.
+        header_missing: whether responses have no usage of the org.
     """
 
     def __init__(self, share: float) -> None:
         self.usage: tuple[int, int] | None = None
         self.app_usage: tuple[int, int] | None = None
-        self.silent = False
+        self.header_missing = False
         self._batches: tuple[int, int] | None = None
         self._asked = False
         self._share = share
         self._lock = threading.Lock()
 
-    def note(self, headers: Mapping[str, str]) -> None:
-        """Read ``api-usage=18/5000; per-app-api-usage=17/250(appName=…)`` off an answer.
+    def read_headers(self, headers: Mapping[str, str]) -> None:
+        """Read ``api-usage=18/5000; per-app-api-usage=17/250(appName=…)`` from a response.
 
-        Where it says nothing of the org's usage, the call is counted.
+        Where the org's usage is missing, the call is counted here.
         """
-        told = {
+        usages = {
             name: (int(used), int(total))
             for name, used, total in _USAGE.findall(headers.get(_HEADER, ""))
         }
-        self.app_usage = told.get("per-app-api-usage", self.app_usage)
-        if "api-usage" in told:
-            self.usage, self.silent = told["api-usage"], False
+        self.app_usage = usages.get("per-app-api-usage", self.app_usage)
+        if "api-usage" in usages:
+            self.usage, self.header_missing = usages["api-usage"], False
             return
         with self._lock:
             if self.usage is None:
-                self.silent = True
-            elif self.silent:
+                self.header_missing = True
+            elif self.header_missing:
                 self.usage = self.usage[0] + 1, self.usage[1]
 
-    def unknown(self, *, batches: bool) -> bool:
-        """Whether ``/limits`` has to be asked for what is about to be used."""
-        return not self._asked and (batches or (self.silent and self.usage is None))
+    def needs_limits(self, *, batches: bool) -> bool:
+        """Whether ``/limits`` has to be read before the next use."""
+        return not self._asked and (batches or (self.header_missing and self.usage is None))
 
-    def learn(self, limits: Limits | None) -> None:
-        """Take what ``/limits`` says; ``None`` where it says nothing, and is not asked again."""
+    def set_limits(self, limits: Limits | None) -> None:
+        """Store ``/limits``; ``None`` where it could not be read, and is not read again."""
         if limits:
             self.usage = self.usage or limits.daily.used
             self._batches = limits.batches.used if limits.batches else None
         self._asked = True
 
     def check(self, *, batches: bool = False) -> None:
-        """Refuse to go on when what is about to be used is nearly used up.
+        """Stop when a limit is used past the share.
+
+        Args:
+            batches: also check Bulk API batches.
 
         Raises:
-            RateLimitError: it is used past the share.
+            RateLimitError: a limit is used past the share.
         """
         self._check("The Salesforce org", "API calls", self.usage)
         self._check("This app in the Salesforce org", "API calls", self.app_usage)
@@ -100,7 +103,7 @@ class Quota:
         used, total = usage or (0, 0)
         if used > total * self._share:
             raise RateLimitError(
-                f"{who} has used {used} of its {total} {what} of 24 hours, and "
-                f"m3sync goes no further than {self._share:.0%}",
-                "Wait: the next hour's run goes on from here once some are free again.",
+                f"{who} has used {used} of its {total} {what} in 24 hours; "
+                f"m3sync stops at {self._share:.0%}",
+                "Wait. An hourly run continues as soon as enough of them are free again.",
             )

@@ -1,4 +1,4 @@
-"""What is tried again within a run, how often, and after how long: requests, and rows."""
+"""Which requests and rows are retried within a run, how often, and after which delay."""
 
 import random
 from collections.abc import Callable
@@ -16,38 +16,38 @@ from m3sync_dagster.sync.results import ErrorClass, Rejected, RowResult
 _Failure = TypeVar("_Failure")
 
 LONGEST_WAIT = 60
-"""Seconds beyond which an answer's ``Retry-After`` is for the next run to heed."""
+"""Longest ``Retry-After``, in seconds, that a run waits for; after a longer one it stops."""
 RETRIED_STATUSES = frozenset({420, 429, 500, 502, 503, 504})
 RETRIED_ROWS = frozenset({ErrorClass.TRANSIENT, ErrorClass.COLLATERAL})
 
 
 class RetryableError(Exception):
-    """An answer that may be better next time.
+    """A response with an error that may be temporary.
 
     Args:
-        response: the answer.
-        complaint: what it says.
+        response: the response.
+        api_error: its error.
 
     Attributes:
-        wait: seconds that it asks to be given.
+        wait: the seconds of its ``Retry-After``.
     """
 
-    def __init__(self, response: requests.Response, complaint: ApiError) -> None:
-        super().__init__(str(complaint))
+    def __init__(self, response: requests.Response, api_error: ApiError) -> None:
+        super().__init__(str(api_error))
         self.response = response
         self.wait = _seconds(response.headers.get("Retry-After", ""))
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy(Generic[_Failure]):
-    """How often something is tried, and after how long.
+    """How often something is tried, and after which delays.
 
     Args:
-        attempts: tries in all.
+        attempts: all attempts, including the first.
         first: seconds before the second try.
-        factor: by which each later wait is longer than the one before.
-        longest: most seconds of a wait.
-        retried: whether another try makes sense after this failure.
+        factor: growth of the delay from one attempt to the next.
+        longest: the longest delay in seconds.
+        retried: whether a failure is retried.
     """
 
     attempts: int
@@ -57,17 +57,17 @@ class RetryPolicy(Generic[_Failure]):
     retried: Callable[[_Failure], bool]
 
     def delay(self, failures: int) -> float:
-        """Seconds to wait after so many failures, varied by half.
+        """Seconds to wait after so many failures, randomly changed by up to a half.
 
-        Several writers that met each other do not meet again at the same moment.
+        So writers that locked each other out do not retry at the same moment.
         """
         seconds = min(self.first * self.factor ** (failures - 1), self.longest)
-        return seconds * random.uniform(0.5, 1.5)  # noqa: S311 - nothing secret hangs on it
+        return seconds * random.uniform(0.5, 1.5)  # noqa: S311 - not a secret
 
 
-def is_retried_answer(response: requests.Response, complaint: ApiError) -> bool:
-    """Whether an answer that refuses a request may be better next time."""
-    transient = complaint.advice.error_class is ErrorClass.TRANSIENT
+def is_retried_response(response: requests.Response, api_error: ApiError) -> bool:
+    """Whether the error of a response may be temporary."""
+    transient = api_error.meaning.error_class is ErrorClass.TRANSIENT
     return transient or response.status_code in RETRIED_STATUSES
 
 
@@ -86,9 +86,9 @@ def _is_retried_error(error: BaseException) -> bool:
 
 
 def is_proxy_refusal(error: BaseException) -> bool:
-    """Whether a proxy has refused to connect us: it will do so again.
+    """Whether a proxy has refused the connection, which a retry would not change.
 
-    Source: Python's ``http.client``, ``HTTPConnection._tunnel``, which has these words.
+    Source of the message: Python's ``http.client``, ``HTTPConnection._tunnel``.
     """
     is_proxy_error = isinstance(error, requests.exceptions.ProxyError)
     return is_proxy_error and "Tunnel connection failed: 4" in str(error)
@@ -101,17 +101,17 @@ def _is_retried_row(result: RowResult) -> bool:
 REQUESTS: RetryPolicy[BaseException] = RetryPolicy(
     attempts=5, first=0.5, factor=2, longest=30, retried=_is_retried_error
 )
-"""A request that broke, or whose answer may be better next time."""
+"""For requests that failed, or whose response has a temporary error."""
 ROWS: RetryPolicy[RowResult] = RetryPolicy(
     attempts=4, first=1, factor=3, longest=9, retried=_is_retried_row
 )
-"""A row that Salesforce refused for a passing reason, such as a lock."""
+"""For rows that Salesforce rejected with a temporary error, such as a lock."""
 
 
 def retrying_requests(
     sleep: Callable[[float], None], before_sleep: Callable[[RetryCallState], None]
 ) -> Retrying:
-    """What repeats a request as ``REQUESTS`` says; the last failure is raised as it is."""
+    """Retries a request by the policy ``REQUESTS``; the last failure is raised unchanged."""
     return Retrying(
         retry=retry_if_exception(REQUESTS.retried),
         stop=stop_after_attempt(REQUESTS.attempts),
@@ -123,7 +123,7 @@ def retrying_requests(
 
 
 def _wait(state: RetryCallState) -> float:
-    """Seconds before the next try: what the answer asks for, and never less than our own."""
+    """Seconds before the next attempt: ``Retry-After``, but never less than the policy's delay."""
     error = state.outcome and state.outcome.exception()
     asked = error.wait if isinstance(error, RetryableError) else 0
     return max(asked, REQUESTS.delay(state.attempt_number))

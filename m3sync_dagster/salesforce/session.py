@@ -1,4 +1,4 @@
-"""A requests session that repeats what fails for a passing reason, and raises our errors."""
+"""A requests session that retries temporary failures and raises our errors."""
 
 import logging
 import threading
@@ -15,77 +15,80 @@ from tenacity import RetryCallState, before_sleep_log
 
 from m3sync_dagster.http_settings import proxies_for
 from m3sync_dagster.loopback import is_loopback
-from m3sync_dagster.salesforce.answers import (
-    check_is_no_web_page,
-    complaint_of,
-    is_refused,
-    refusal,
-    unreachable,
+from m3sync_dagster.salesforce.responses import (
+    connection_error,
+    is_error,
+    read_api_error,
+    reject_web_page,
+    response_error,
 )
-from m3sync_dagster.salesforce.retry import RetryableError, is_retried_answer, retrying_requests
+from m3sync_dagster.salesforce.retry import RetryableError, is_retried_response, retrying_requests
 
 TIMEOUT = (10, 120)
-"""Seconds to connect, and between two parts of an answer."""
+"""Seconds to connect, and between two parts of a response."""
 PROXY_STATUSES = frozenset({403, 407, 511})
-"""With what a proxy or a network's sign-in page refuses, in a web page of its own."""
+"""Statuses of a proxy or a network's sign-in page, which respond with a web page."""
+SendOptions = dict[str, Any]
+"""Keyword arguments of ``requests.Session.send``, which types them as ``Any`` too."""
 _log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
-class Traffic:
-    """What has been sent over the sessions that share it.
+class RequestCounts:
+    """The number of requests of the sessions that share it.
 
     Attributes:
-        calls: requests sent, repetitions included.
-        repetitions: how many of them were sent again, since they failed or their answer was lost.
+        calls: requests sent, retries included.
+        retries: those of them that repeated a request that failed or whose response was lost.
     """
 
     calls: int = 0
-    repetitions: int = 0
+    retries: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def count_call(self) -> None:
-        """Count a request that is sent."""
+        """Count a request."""
         with self._lock:
             self.calls += 1
 
-    def count_repetition(self) -> None:
-        """Count a request that is about to be sent again."""
+    def count_retry(self) -> None:
+        """Count a retry."""
         with self._lock:
-            self.repetitions += 1
+            self.retries += 1
 
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """What a session is made of.
+    """The parts of a session.
 
     Args:
-        adapter: how requests get there.
-        traffic: where they are counted.
+        adapter: sends the requests.
+        counts: counts the requests.
         sleep: waits a number of seconds.
-        origin: the scheme, host and port that every request goes to, whatever host it names;
-            ``None``: the host that it names, by https.
+        origin: the scheme, host and port that every request is sent to, instead of those of its
+            URL; ``None``: the host of the URL, over https.
     """
 
     adapter: HTTPAdapter
-    traffic: Traffic
+    counts: RequestCounts
     sleep: Callable[[float], None]
     origin: str | None = None
 
 
 class RetryingSession(requests.Session):
-    """A session for one system.
+    """A session that retries requests.
 
-    Every request that is made over it may be repeated: reads, upserts by external ID, and job
-    requests that do no harm twice. ``send_once`` is for the others.
+    Use it for requests that may be repeated: reads, upserts by external ID, and requests for
+    jobs. Use ``send_once`` for all others.
     """
 
     def __init__(self, connection: Connection) -> None:
         super().__init__()
         self._origin = urlsplit(connection.origin) if connection.origin else None
-        self._traffic = connection.traffic
-        self.retrying = retrying_requests(connection.sleep, self._note_repetition)
-        # Neither .netrc nor cookies change a request; proxies and certificates are ours to name.
+        self._counts = connection.counts
+        self.retrying = retrying_requests(connection.sleep, self._note_retry)
+        # No .netrc file and no cookie changes a request; ``http_settings`` sets proxies and
+        # certificates.
         self.trust_env = False
         self.auth = _unchanged
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
@@ -97,10 +100,10 @@ class RetryingSession(requests.Session):
         request: requests.PreparedRequest,
         **options: Any,  # noqa: ANN401 - as requests has it
     ) -> requests.Response:
-        """Send a request until it is answered for good.
+        """Send a request, with retries.
 
         Raises:
-            SyncError: it was refused, or nothing came back.
+            SyncError: the request failed, or had no response.
         """
         return self._finish(request, options, repeat=True)
 
@@ -109,18 +112,18 @@ class RetryingSession(requests.Session):
         request: requests.PreparedRequest,
         **options: Any,  # noqa: ANN401 - as requests has it
     ) -> requests.Response:
-        """Do as ``send``, but not again where what became of the first time is not known.
+        """Send a request, without retries.
 
         Raises:
-            SyncError: it was refused, or nothing came back; in the latter case it may have been
-                carried out all the same.
+            SyncError: the request failed, or had no response. In the second case Salesforce may
+                have processed it.
         """
         return self._finish(request, options, repeat=False)
 
     def _finish(
-        self, request: requests.PreparedRequest, options: dict[str, Any], *, repeat: bool
+        self, request: requests.PreparedRequest, options: SendOptions, *, repeat: bool
     ) -> requests.Response:
-        # A redirect could carry the token elsewhere; Salesforce's API documents none.
+        # A redirect could send the token to another host; Salesforce's API documents none.
         options |= {"allow_redirects": False, "timeout": options.get("timeout") or TIMEOUT}
         request.url = self._address(request.url or "")
         options["proxies"] = proxies_for(request.url)
@@ -131,52 +134,52 @@ class RetryingSession(requests.Session):
                 else self._exchange(request, options)
             )
         except RetryableError as error:
-            raise refusal(error.response) from None
+            raise response_error(error.response) from None
         except requests.RequestException as error:
-            raise unreachable(request, error) from error
-        refused = is_refused(response)
-        if not refused or response.status_code in PROXY_STATUSES:
-            check_is_no_web_page(response, stream=bool(options.get("stream")))
-        if refused:
-            raise self._refusal(response)
+            raise connection_error(request, error) from error
+        failed = is_error(response)
+        if not failed or response.status_code in PROXY_STATUSES:
+            reject_web_page(response, stream=bool(options.get("stream")))
+        if failed:
+            raise self._response_error(response)
         return response
 
     def _address(self, address: str) -> str:
-        """Where a request goes."""
+        """The URL that a request is sent to."""
         if self._origin is None:
             return address
         url = urlsplit(address)
-        # A stand-in may have its instance at another port of this machine.
+        # A test server may have its instance at another port of this machine.
         own = is_loopback(self._origin.hostname or "") and is_loopback(url.hostname or "")
         netloc = url.netloc if own else self._origin.netloc
         return url._replace(scheme=self._origin.scheme, netloc=netloc).geturl()
 
-    def _refusal(self, response: requests.Response) -> Exception:
-        """What a refusal stops the sync with."""
-        return refusal(response)
+    def _response_error(self, response: requests.Response) -> Exception:
+        """The error to raise for a response that is no success."""
+        return response_error(response)
 
     def _attempt(
-        self, request: requests.PreparedRequest, options: dict[str, Any]
+        self, request: requests.PreparedRequest, options: SendOptions
     ) -> requests.Response:
         response = self._exchange(request, options)
-        if is_refused(response):
-            complaint = complaint_of(response)
-            if is_retried_answer(response, complaint):
-                raise RetryableError(response, complaint)
+        if is_error(response):
+            api_error = read_api_error(response)
+            if is_retried_response(response, api_error):
+                raise RetryableError(response, api_error)
         return response
 
     def _exchange(
-        self, request: requests.PreparedRequest, options: dict[str, Any]
+        self, request: requests.PreparedRequest, options: SendOptions
     ) -> requests.Response:
         """Send a request once."""
         if getattr(request, "_body_position", None) is not None:
             rewind_body(request)
-        self._traffic.count_call()
+        self._counts.count_call()
         return super().send(request, **options)
 
-    def _note_repetition(self, state: RetryCallState) -> None:
+    def _note_retry(self, state: RetryCallState) -> None:
         before_sleep_log(_log, logging.WARNING)(state)
-        self._traffic.count_repetition()
+        self._counts.count_retry()
 
 
 def _unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:

@@ -1,4 +1,4 @@
-"""Small upserts: sObject Collections, 200 rows a call, answered at once.
+"""Small upserts: sObject Collections, 200 rows a call.
 
 Source: REST API Developer Guide, "Upsert Multiple Records with Collections".
 """
@@ -25,24 +25,24 @@ from m3sync_dagster.sync.results import (
 from m3sync_dagster.sync.rows import Column, Group, Target
 
 MOST_ROWS = 200
-"""Rows that Salesforce takes in one call."""
+"""Most rows of a call."""
 BLOCK = 2_000
-"""Rows held in memory at a time; a multiple of ``MOST_ROWS``, so that no call goes half empty."""
+"""Rows in memory at a time; a multiple of ``MOST_ROWS``, so that every call is full."""
 FEWER_ROWS = 50
-"""Rows of a call that repeats what met a lock."""
+"""Rows of a call that retries rows after a lock."""
 WORKERS = 4
-Lane = list[list[Row]]
+CallSequence = list[list[Row]]
 
 
 def upsert(
     transport: Transport, target: Target, group: Group, sleep: Callable[[float], None] = time.sleep
 ) -> Iterator[list[RowResult]]:
-    """Send a group's rows, and again those that met a passing trouble.
+    """Send the rows of a group, and retry those with a temporary error.
 
     Of rows with the same external ID the last one is sent.
 
     Raises:
-        SyncError: a call was refused as a whole, or got no answer.
+        SyncError: a call failed as a whole, or had no response.
     """
     rows = iter(group.rows)
     while block := {row.m3ter_id: row for row in islice(rows, BLOCK)}:
@@ -58,30 +58,30 @@ def _upsert_block(
 ) -> Iterator[list[RowResult]]:
     size = FEWER_ROWS if group.tries else MOST_ROWS
     for failures in range(1, ROWS.attempts):
-        passing: set[str] = set()
-        for results in _send_lanes(transport, target, lanes(rows, group.parent, size)):
+        retried: set[str] = set()
+        for results in _send_sequences(transport, target, split_calls(rows, group.parent, size)):
             again = {result.m3ter_id for result in results if ROWS.retried(result)}
-            passing |= again
+            retried |= again
             yield [result for result in results if result.m3ter_id not in again]
-        if not passing:
+        if not retried:
             return
-        rows, size = [row for row in rows if row.m3ter_id in passing], FEWER_ROWS
+        rows, size = [row for row in rows if row.m3ter_id in retried], FEWER_ROWS
         sleep(ROWS.delay(failures))
-    yield from _send_lanes(transport, target, lanes(rows, group.parent, size))
+    yield from _send_sequences(transport, target, split_calls(rows, group.parent, size))
 
 
-def lanes(rows: Sequence[Row], parent: int | None, size: int) -> list[Lane]:
-    """Cut rows into calls, and put those that must not run at the same time into one lane.
+def split_calls(rows: Sequence[Row], parent: int | None, size: int) -> list[CallSequence]:
+    """Split rows into calls, and the calls into sequences that may run at the same time.
 
-    Salesforce locks a row's parent while it writes the row, so two calls with children of one
-    parent go one after the other.
+    Salesforce locks a row's parent while it writes the row. So calls with children of the same
+    parent are in one sequence, and are sent one after the other.
 
     Args:
-        rows: sorted so that those of one parent are next to each other.
-        parent: position of the parent among a row's values, where rows have one.
+        rows: sorted by parent.
+        parent: position of the parent in a row's values; ``None`` where rows have none.
         size: rows of a call.
     """
-    found: list[Lane] = []
+    found: list[CallSequence] = []
     for start in range(0, len(rows), size):
         shared = (
             parent is not None
@@ -91,28 +91,30 @@ def lanes(rows: Sequence[Row], parent: int | None, size: int) -> list[Lane]:
                 and rows[start].values[parent] == rows[start - 1].values[parent]
             )
         )
-        lane = found[-1] if shared else []
+        sequence = found[-1] if shared else []
         if not shared:
-            found.append(lane)
-        lane.append(list(rows[start : start + size]))
+            found.append(sequence)
+        sequence.append(list(rows[start : start + size]))
     return found
 
 
-def _send_lanes(
-    transport: Transport, target: Target, found: list[Lane]
+def _send_sequences(
+    transport: Transport, target: Target, found: list[CallSequence]
 ) -> Iterator[list[RowResult]]:
-    """Send lanes side by side; after a failure, hand over what has been answered all the same."""
-    answered: SimpleQueue[list[RowResult]] = SimpleQueue()
+    """Send sequences in parallel; after a failure, still yield the results that have arrived."""
+    finished: SimpleQueue[list[RowResult]] = SimpleQueue()
     failure: BaseException | None = None
     with ThreadPoolExecutor(WORKERS, "salesforce") as pool:
-        futures = [pool.submit(_send_lane, transport, target, lane, answered) for lane in found]
+        futures = [
+            pool.submit(_send_sequence, transport, target, sequence, finished) for sequence in found
+        ]
         try:
             for future in as_completed(futures):
                 if not future.cancelled() and (error := future.exception()):
                     failure = failure or error
                     _cancel(futures)
-                while not answered.empty():
-                    yield answered.get()
+                while not finished.empty():
+                    yield finished.get()
         finally:
             _cancel(futures)
     if failure:
@@ -124,18 +126,21 @@ def _cancel(futures: list[Future[None]]) -> None:
         future.cancel()
 
 
-def _send_lane(
-    transport: Transport, target: Target, lane: Lane, answered: SimpleQueue[list[RowResult]]
+def _send_sequence(
+    transport: Transport,
+    target: Target,
+    sequence: CallSequence,
+    finished: SimpleQueue[list[RowResult]],
 ) -> None:
-    for rows in lane:
+    for rows in sequence:
         transport.check_quota()
-        answered.put(_send(transport, target, rows))
+        finished.put(_send(transport, target, rows))
 
 
 def _send(transport: Transport, target: Target, rows: list[Row]) -> list[RowResult]:
-    """Make one call; where a value cannot be read, halve it until that row stands alone.
+    """Send one call; if Salesforce cannot parse a value, send each half, down to single rows.
 
-    Salesforce refuses the whole call when it cannot read one value of it as the field's type.
+    Salesforce rejects the whole call if it cannot parse one value as the field's type.
     """
     try:
         results = transport.fetch(
@@ -147,14 +152,14 @@ def _send(transport: Transport, target: Target, rows: list[Row]) -> list[RowResu
         )
     except UnreadableBodyError as error:
         if len(rows) == 1:
-            return [ApiError("JSON_PARSER_ERROR", error.cause).refuse(rows[0].m3ter_id)]
+            return [ApiError("JSON_PARSER_ERROR", error.cause).reject(rows[0].m3ter_id)]
         middle = len(rows) // 2
         return _send(transport, target, rows[:middle]) + _send(transport, target, rows[middle:])
     return pair_results([row.m3ter_id for row in rows], results, f"rows of {target.object}")
 
 
 def body(target: Target, rows: Sequence[Row]) -> bytes:
-    """Write the JSON of a call, with numbers digit by digit as they are."""
+    """Write the JSON of a call, with the exact digits of numbers."""
     records = [_record(target, row) for row in rows]
     return msgspec.json.encode({"allOrNone": False, "records": records})
 
@@ -171,7 +176,7 @@ def _record(target: Target, row: Row) -> dict[str, object]:
 
 
 def _member(column: Column, value: Value) -> tuple[str, object]:
-    """One field. A lookup is cleared through the field, but set through the relationship."""
+    """Name and value of a field. A lookup is cleared by its field, but set by its relationship."""
     if isinstance(value, Decimal):
         return column.field, msgspec.Raw(plain(value).encode())
     if value is None or value == "":

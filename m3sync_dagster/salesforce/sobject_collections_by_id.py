@@ -1,6 +1,6 @@
-"""Changing and deleting records that are there, by their Ids: sObject Collections, 200 a call.
+"""Updating and deleting records by their Ids: sObject Collections, 200 records a call.
 
-Unlike an upsert, neither can ever make a record.
+Unlike an upsert, neither can create a record.
 
 Source: REST API Developer Guide, "Update Multiple Records with Fewer Round-Trips" and "Delete
 Multiple Records with Fewer Round-Trips".
@@ -13,34 +13,34 @@ from m3sync_dagster.salesforce.sobject_collections import MOST_ROWS
 from m3sync_dagster.salesforce.transport import Transport
 from m3sync_dagster.sync.results import RowResult, Value
 
-GONE_ALREADY = {"ENTITY_IS_DELETED", "INVALID_CROSS_REFERENCE_KEY"}
-"""What Salesforce says of a record that somebody else, or a call whose answer was lost, deleted."""
+ALREADY_DELETED = {"ENTITY_IS_DELETED", "INVALID_CROSS_REFERENCE_KEY"}
+"""Codes for a record that was already deleted, possibly by a call whose response was lost."""
 
 
 def delete(transport: Transport, salesforce_ids: Sequence[str]) -> Iterator[list[RowResult]]:
-    """Delete records, and hand over what became of each, a call at a time.
+    """Delete records, and yield the results of each call.
 
     Raises:
-        SyncError: a call was refused as a whole, or got no answer.
+        SyncError: a call failed as a whole, or had no response.
     """
     for ids in _calls(transport, salesforce_ids):
         path = f"/composite/sobjects?ids={','.join(ids)}&allOrNone=false"
         results = transport.fetch("DELETE", path, list[CollectionResult])
-        yield pair_results(ids, results, "records to delete", as_good=GONE_ALREADY)
+        yield pair_results(ids, results, "records to delete", ignored_codes=ALREADY_DELETED)
 
 
 def update(
     transport: Transport, object_name: str, changes: Mapping[str, Mapping[str, Value]]
 ) -> Iterator[list[RowResult]]:
-    """Give fields of records new values, and hand over what became of each, a call at a time.
+    """Update fields of records, and yield the results of each call.
 
     Args:
         transport: the org.
         object_name: API name of their object.
-        changes: API name and value of each field, by the records' Ids.
+        changes: for each record's Id, the API names and new values of its fields.
 
     Raises:
-        SyncError: a call was refused as a whole, or got no answer.
+        SyncError: a call failed as a whole, or had no response.
     """
     for ids in _calls(transport, list(changes)):
         records = [{"attributes": {"type": object_name}, "id": i, **changes[i]} for i in ids]

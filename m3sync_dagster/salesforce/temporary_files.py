@@ -1,6 +1,6 @@
-"""Folders for files on their way to or from Salesforce, which hold customers' data.
+"""Temporary folders for uploads and results, which contain customers' data.
 
-A process that is killed cannot delete its own, so that the next one does.
+A killed process cannot delete its folder, so the next process does.
 """
 
 import fcntl
@@ -14,21 +14,21 @@ from tempfile import TemporaryDirectory, gettempdir
 
 PREFIX = "m3sync-files-"
 AGE = 60 * 60
-"""Seconds after which a folder that nobody holds was left: it is held soon after it is made."""
+"""Age in seconds before which a folder without a lock is kept: it may not be locked yet."""
 
 
 @contextmanager
 def temporary_folder() -> Iterator[Path]:
-    """A new folder, which lasts as long as the block; those of killed processes are deleted."""
+    """A new folder for the block, deleted at its end; deletes folders of killed processes too."""
     for folder in Path(gettempdir()).glob(f"{PREFIX}*"):
-        _delete_if_left(folder)
-    with TemporaryDirectory(prefix=PREFIX) as name, _held(Path(name)):
+        _delete_if_abandoned(folder)
+    with TemporaryDirectory(prefix=PREFIX) as name, _locked(Path(name)):
         yield Path(name)
 
 
 @contextmanager
-def _held(folder: Path) -> Iterator[bool]:
-    """Hold a folder, and tell whether nobody else does. Whatever ends a process lets go of it."""
+def _locked(folder: Path) -> Iterator[bool]:
+    """Try to lock a folder, and give whether that succeeded. The lock ends with the process."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         yield _lock(descriptor)
@@ -44,12 +44,12 @@ def _lock(descriptor: int) -> bool:
     return True
 
 
-def _delete_if_left(folder: Path) -> None:
+def _delete_if_abandoned(folder: Path) -> None:
     try:
         if time.time() - folder.stat().st_mtime < AGE:
             return
-        with _held(folder) as left:
-            if left:
+        with _locked(folder) as locked:
+            if locked:
                 shutil.rmtree(folder, ignore_errors=True)
     except OSError:
-        return  # It is another user's, or has gone meanwhile.
+        return  # It belongs to another user, or was deleted meanwhile.

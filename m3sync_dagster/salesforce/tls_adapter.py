@@ -1,4 +1,4 @@
-"""How connections to Salesforce are made: which certificates are trusted."""
+"""The HTTP adapter for Salesforce, with the certificates that it trusts."""
 
 import threading
 from ssl import SSLContext
@@ -14,7 +14,7 @@ CONNECTIONS = 8
 
 
 class TlsAdapter(HTTPAdapter):
-    """Trusts the certificate authorities that ``http_settings`` names, and no others."""
+    """Trusts the certificate authorities of ``http_settings``, and no others."""
 
     def __init__(self) -> None:
         self._context: SSLContext | None = None
@@ -34,13 +34,13 @@ class TlsAdapter(HTTPAdapter):
         """
         with self._lock:
             if self._context is None:
-                # Only now: whoever makes a client may not be able to handle the error.
+                # Not in the constructor, so that the error is raised by a request.
                 self._context = tls_context()
                 self.init_poolmanager(CONNECTIONS, CONNECTIONS, ssl_context=self._context)
         return super().send(request, *args, **options)
 
     def proxy_manager_for(self, proxy: str, **options: Any) -> ProxyManager:  # noqa: ANN401
-        """Give the same authorities to what goes through a proxy, and to the proxy itself."""
+        """Trust the same authorities for connections through a proxy, and for the proxy itself."""
         options["ssl_context"] = self._context
         if not proxy.lower().startswith("socks"):
             options["proxy_ssl_context"] = self._context
@@ -54,5 +54,5 @@ class TlsAdapter(HTTPAdapter):
         verify: object,  # noqa: ARG002
         cert: object,  # noqa: ARG002
     ) -> None:
-        """Add no authority to the context: requests would add Mozilla's."""
+        """Add no authority to the context; requests would add Mozilla's list."""
         conn.cert_reqs = "CERT_REQUIRED"

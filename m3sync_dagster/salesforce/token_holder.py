@@ -8,13 +8,13 @@ from m3sync_dagster.sync.errors import AuthenticationError
 
 
 class TokenHolder:
-    """Logs in at the first need, and again when a token has ended.
+    """Logs in when a token is first needed, and again when the token has expired.
 
-    The lock is held through a login, so that threads that need a token wait for the one login.
-    The login goes over a session of its own, which asks nothing of this holder.
+    The lock is held during a login, so that other threads wait for it. The login uses another
+    session, which does not use this class.
 
     Args:
-        log_in: fetches a token.
+        log_in: requests a token.
     """
 
     def __init__(self, log_in: Callable[[], Token]) -> None:
@@ -23,9 +23,8 @@ class TokenHolder:
         self._token: Token | None = None
         self._refused: AuthenticationError | None = None
 
-    @property
     def token(self) -> Token:
-        """The current token; logs in where there is none yet.
+        """The current token; logs in if there is none yet.
 
         Raises:
             SyncError: the login failed.
@@ -33,21 +32,21 @@ class TokenHolder:
         with self._lock:
             return self._token or self._fetch()
 
-    def renew(self, ended: str) -> None:
-        """Log in again, unless another thread has done so already.
+    def renew(self, expired: str) -> None:
+        """Log in again, unless another thread has already done so.
 
         Args:
-            ended: the token that Salesforce does not take any more.
+            expired: the token that Salesforce no longer accepts.
 
         Raises:
             SyncError: the login failed.
         """
         with self._lock:
-            if self._token and self._token.value == ended:
+            if self._token and self._token.value == expired:
                 self._fetch()
 
     def _fetch(self) -> Token:
-        """Log in, unless the credential has been refused before: trying again may lock the user."""
+        """Log in, unless the credential was refused before: another attempt may lock the user."""
         if self._refused:
             raise self._refused
         try:

@@ -1,94 +1,104 @@
-"""What an org says of itself beside its records: packages, objects, and fields it may hide.
+"""Reading an org's installed packages, its objects, and its custom fields.
 
 Sources: Tooling API Developer Guide, "InstalledSubscriberPackage" and "CustomField"; REST API
 Developer Guide, "Describe Global".
 """
 
-from typing import Any
-
 import msgspec
 
 from m3sync_dagster.discovery.mapping_proposal import KnownObject, Package
+from m3sync_dagster.salesforce.soql import INSTALLED_PACKAGES, custom_fields_query
 from m3sync_dagster.salesforce.transport import Transport
 from m3sync_dagster.sync.errors import ConfigurationError, RemoteError
-from m3sync_dagster.sync.plan import quoted
 from m3sync_dagster.sync.salesforce_schema import SalesforceObject
+
+
+class _Package(msgspec.Struct, rename="pascal"):
+    name: str | None = None
+    namespace_prefix: str | None = None
+
+
+class _Record(msgspec.Struct, rename="pascal"):
+    """A record of either query."""
+
+    subscriber_package: _Package | None = None
+    developer_name: str | None = None
+    namespace_prefix: str | None = None
 
 
 class _Page(msgspec.Struct, rename="camel"):
     """A page of a query's records."""
 
-    records: list[dict[str, Any]]
+    records: list[_Record]
     done: bool = True
     next_records_url: str | None = None
 
 
-class _Objects(msgspec.Struct):
-    """The answer to a global describe."""
+class _Object(msgspec.Struct, rename="camel"):
+    name: str | None = None
+    label: str | None = None
+    custom_setting: bool | None = None
+    deprecated_and_hidden: bool | None = None
 
-    sobjects: list[dict[str, Any]]
+
+class _Objects(msgspec.Struct):
+    """The response of a global describe."""
+
+    sobjects: list[_Object]
 
 
 def installed_packages(transport: Transport) -> list[Package] | None:
-    """List the managed packages that are installed; ``None`` where this user may not ask.
+    """List the installed managed packages; ``None`` where this user may not read them.
 
     Raises:
-        SyncError: Salesforce could not be asked.
+        SyncError: Salesforce could not be reached, or rejected the request.
     """
-    found = _records(
-        transport,
-        "SELECT SubscriberPackage.Name, SubscriberPackage.NamespacePrefix "
-        "FROM InstalledSubscriberPackage",
-    )
+    found = _records(transport, INSTALLED_PACKAGES)
     if found is None:
         return None
-    packages = [record.get("SubscriberPackage") or {} for record in found]
+    packages = [record.subscriber_package or _Package() for record in found]
     return [
-        Package(str(package.get("Name") or ""), str(package["NamespacePrefix"]))
+        Package(package.name or "", package.namespace_prefix)
         for package in packages
-        if package.get("NamespacePrefix")
+        if package.namespace_prefix
     ]
 
 
 def known_objects(transport: Transport) -> list[KnownObject]:
-    """List every object that this user sees, custom settings and what is withdrawn apart.
+    """List every object that is visible to this user, without custom settings and hidden objects.
 
     Raises:
-        SyncError: Salesforce could not be asked.
+        SyncError: Salesforce could not be reached, or rejected the request.
     """
-    answer = transport.fetch("GET", "/sobjects", _Objects)
+    response = transport.fetch("GET", "/sobjects", _Objects)
     return [
-        KnownObject(str(one["name"]), str(one.get("label") or ""))
-        for one in answer.sobjects
-        if one.get("name") and not (one.get("customSetting") or one.get("deprecatedAndHidden"))
+        KnownObject(one.name, one.label or "")
+        for one in response.sobjects
+        if one.name and not (one.custom_setting or one.deprecated_and_hidden)
     ]
 
 
 def custom_fields(transport: Transport, described: SalesforceObject) -> frozenset[str] | None:
-    """Name an object's custom fields, whatever field-level security hides.
+    """List an object's custom fields, including those that field-level security hides.
 
-    An answer that lacks a field which the describe shows is not the whole truth, and so is none.
+    ``None`` where the list could not be read, or lacks a field that the describe shows.
 
     Raises:
-        SyncError: Salesforce could not be asked.
+        SyncError: Salesforce could not be reached, or rejected the request.
     """
-    found = _records(
-        transport,
-        "SELECT DeveloperName, NamespacePrefix FROM CustomField "  # noqa: S608 - it is quoted
-        f"WHERE EntityDefinition.QualifiedApiName = {quoted(described.name)}",
-    )
+    found = _records(transport, custom_fields_query(described.name))
     names = frozenset(_api_name(record) for record in found or ())
     shown = {name for name in described.fields if name.endswith("__c")}
     return names if shown <= names and names else None
 
 
-def _api_name(record: dict[str, Any]) -> str:
-    prefix = record.get("NamespacePrefix")
-    return f"{prefix}__{record['DeveloperName']}__c" if prefix else f"{record['DeveloperName']}__c"
+def _api_name(field: _Record) -> str:
+    name = f"{field.developer_name}__c"
+    return f"{field.namespace_prefix}__{name}" if field.namespace_prefix else name
 
 
-def _records(transport: Transport, soql: str) -> list[dict[str, Any]] | None:
-    """Ask the Tooling API; ``None`` where it refuses, as it does users without setup rights."""
+def _records(transport: Transport, soql: str) -> list[_Record] | None:
+    """Query the Tooling API; ``None`` where it fails, as it does for users without setup access."""
     try:
         page = transport.fetch("GET", "/tooling/query", _Page, params={"q": soql})
         records = page.records
@@ -97,6 +107,6 @@ def _records(transport: Transport, soql: str) -> list[dict[str, Any]] | None:
             page = transport.fetch("GET", path, _Page)
             records += page.records
     except (ConfigurationError, RemoteError):
-        # It would be good to know, and nothing depends on it.
+        # The records are optional: without them the caller knows less, and works on.
         return None
     return records

@@ -1,4 +1,4 @@
-"""Requests to one org: what Salesforce's resources are asked with."""
+"""Sending requests to the REST resources of one org."""
 
 import logging
 import re
@@ -7,17 +7,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, TypedDict, TypeVar, Unpack
+from typing import TYPE_CHECKING, BinaryIO, TypedDict, TypeVar, Unpack
 
 import requests
 from requests.adapters import HTTPAdapter
 
-from m3sync_dagster.salesforce.answers import decode, unreachable
 from m3sync_dagster.salesforce.credential import ConnectedApp
 from m3sync_dagster.salesforce.login import Token, log_in
 from m3sync_dagster.salesforce.org_session import OrgSession
 from m3sync_dagster.salesforce.quota import Limits, Quota
-from m3sync_dagster.salesforce.session import Connection, RetryingSession, Traffic
+from m3sync_dagster.salesforce.responses import connection_error, decode
+from m3sync_dagster.salesforce.session import Connection, RequestCounts, RetryingSession
 from m3sync_dagster.salesforce.tls_adapter import CONNECTIONS, TlsAdapter
 from m3sync_dagster.salesforce.token_holder import TokenHolder
 from m3sync_dagster.sync.errors import ConfigurationError, RemoteError
@@ -26,11 +26,13 @@ if TYPE_CHECKING:
     from simple_salesforce.api import Salesforce
 
 _T = TypeVar("_T")
+FilePart = tuple[str | None, str | bytes, str]
+"""A part of a multipart request: file name, content and media type."""
 _log = logging.getLogger(__name__)
 
 
 class Options(TypedDict, total=False):
-    """What a request may carry, as of ``requests.Session.request``."""
+    """Options of a request, as of ``requests.Session.request``."""
 
     headers: dict[str, str]
     data: bytes | BinaryIO
@@ -40,15 +42,15 @@ class Options(TypedDict, total=False):
 
 
 class Transport:
-    """Sends requests to one org, and logs in for them.
+    """Sends requests to one org, and logs in before the first.
 
     Args:
-        credential: how to log in; nothing is sent before the first request.
-        quota_share: the share of the org's daily API calls past which nothing more is written.
+        credential: how to log in.
+        quota_share: the share of the org's daily API calls after which writing stops.
         sleep: waits a number of seconds.
 
     Attributes:
-        session: what every request goes over, those of simple-salesforce too.
+        session: sends every request, including those of simple-salesforce.
     """
 
     def __init__(
@@ -59,12 +61,12 @@ class Transport:
     ) -> None:
         self._api_version = credential.api_version
         self._quota = Quota(quota_share)
-        self._traffic = Traffic()
+        self._counts = RequestCounts()
         plain = credential.origin.startswith("http:")
         adapter = HTTPAdapter(pool_maxsize=CONNECTIONS) if plain else TlsAdapter()
-        # simple-salesforce logs in at hosts under salesforce.com alone, and speaks https alone:
-        # a login goes to the login URL's host, whatever host it names, and to no other.
-        connection = Connection(adapter, self._traffic, sleep, credential.origin)
+        # simple-salesforce logs in only at hosts under salesforce.com, and only over https. This
+        # session sends its login requests to the login URL's host instead, and to no other.
+        connection = Connection(adapter, self._counts, sleep, credential.origin)
         self._login_session = RetryingSession(connection)
         self._tokens = TokenHolder(lambda: log_in(credential, self._login_session))
         if not credential.loopback:
@@ -73,46 +75,43 @@ class Transport:
 
     @property
     def calls(self) -> int:
-        """Requests sent so far, logins and repetitions included."""
-        return self._traffic.calls
+        """Requests sent so far, logins and retries included."""
+        return self._counts.calls
 
     @property
-    def repetitions(self) -> int:
-        """How many of them were sent again, since they failed or their answer was lost."""
-        return self._traffic.repetitions
+    def retries(self) -> int:
+        """Those of ``calls`` that repeated a request that failed or whose response was lost."""
+        return self._counts.retries
 
     @property
     def usage(self) -> tuple[int, int] | None:
-        """API calls that the org has used and may use in 24 hours, as last heard."""
+        """API calls that the org has used and may use in 24 hours, by the last response."""
         return self._quota.usage
 
-    @property
     def token(self) -> Token:
-        """The current token; logs in where there is none yet."""
-        return self._tokens.token
+        """The current token; logs in if there is none yet."""
+        return self._tokens.token()
 
-    @property
     def base_url(self) -> str:
-        """Where the REST resources of our API version are."""
-        return f"https://{self.token.instance}/services/data/v{self._api_version}"
+        """The URL of the REST resources of our API version; logs in if necessary."""
+        return f"https://{self.token().instance}/services/data/v{self._api_version}"
 
-    @property
     def client(self) -> "Salesforce":
-        """simple-salesforce, for reading: its numbers are exact decimals."""
+        """A simple-salesforce client for reading, with ``Decimal`` numbers; logs in if needed."""
         from simple_salesforce.api import Salesforce  # noqa: PLC0415 - as in ``log_in``
 
         return Salesforce(
             session=self.session,
-            # Whatever token it holds, the session sends the current one.
+            # The session replaces this by the current token.
             session_id="current",
-            instance_url=f"https://{self.token.instance}",
+            instance_url=f"https://{self.token().instance}",
             version=self._api_version,
             parse_float=Decimal,
             object_pairs_hook=dict,
         )
 
     def call(self, method: str, path: str, **options: Unpack[Options]) -> requests.Response:
-        """Send a request with the token to a REST resource.
+        """Send a request to a REST resource.
 
         Args:
             method: the HTTP method.
@@ -120,35 +119,37 @@ class Transport:
             **options: as of ``requests.Session.request``.
 
         Raises:
-            SyncError: it was refused, or nothing came back.
+            SyncError: the request failed, or had no response.
         """
-        return self.session.request(method, self.base_url + path, **options)
+        return self.session.request(method, self.base_url() + path, **options)
 
-    def fetch(self, method: str, path: str, answer: type[_T], **options: Unpack[Options]) -> _T:
-        """Do as ``call``, and decode the JSON that comes back."""
-        return decode(self.call(method, path, **options), answer)
+    def fetch(
+        self, method: str, path: str, result_type: type[_T], **options: Unpack[Options]
+    ) -> _T:
+        """Send a request as ``call`` does, and decode the JSON of its response."""
+        return decode(self.call(method, path, **options), result_type)
 
-    def call_once(self, method: str, path: str, **options: Any) -> requests.Response:  # noqa: ANN401 - as requests has it
-        """Do as ``call``, but not again where what became of the first time is not known.
+    def call_once(self, method: str, path: str, files: Mapping[str, FilePart]) -> requests.Response:
+        """Send a multipart request as ``call`` does, but without retries.
 
         Raises:
-            SyncError: it was refused, or nothing came back; in the latter case it may have
-                been carried out all the same.
+            SyncError: the request failed, or had no response. In the second case Salesforce may
+                have processed it.
         """
-        request = requests.Request(method, self.base_url + path, **options)
+        request = requests.Request(method, self.base_url() + path, files=files)
         return self.session.send_once(self.session.prepare_request(request))
 
     def download(self, path: str, file: Path) -> Mapping[str, str]:
-        """Read a CSV resource into a file; from its start again where the connection breaks.
+        """Download a CSV resource to a file; after a broken connection, again from its start.
 
         Returns:
-            The answer's headers.
+            The headers of the response.
         """
         try:
             return self.session.retrying(self._download, path, file)
         except requests.RequestException as error:
-            request = requests.Request("GET", self.base_url + path).prepare()
-            raise unreachable(request, error) from error
+            request = requests.Request("GET", self.base_url() + path).prepare()
+            raise connection_error(request, error) from error
 
     def _download(self, path: str, file: Path) -> Mapping[str, str]:
         with (
@@ -159,32 +160,32 @@ class Transport:
             return response.headers
 
     def check_quota(self, *, batches: bool = False) -> None:
-        """Refuse to go on when the org's daily allowance is nearly used up.
+        """Stop when the org's daily limits are used past the set share.
 
         Args:
-            batches: that of Bulk API batches too, which an ingest job is about to use.
+            batches: also check the limit of Bulk API batches, before an ingest job.
 
         Raises:
-            RateLimitError: it is used past the set share.
+            RateLimitError: a limit is used past the set share.
         """
         self._quota.check()
-        if self._quota.unknown(batches=batches):
-            self._quota.learn(self._ask_limits())
+        if self._quota.needs_limits(batches=batches):
+            self._quota.set_limits(self._read_limits())
         self._quota.check(batches=batches)
 
-    def _ask_limits(self) -> Limits | None:
+    def _read_limits(self) -> Limits | None:
         try:
             return self.fetch("GET", "/limits", Limits)
         except (ConfigurationError, RemoteError) as error:
-            _log.warning("How much of its allowance the org has left is not known: %s", error)
+            _log.warning("The org's limits could not be read: %s", error)
             return None
 
     def close(self) -> None:
-        """Close the connections; nothing is logged out, since others may share the login."""
+        """Close the connections. The session is not logged out: other processes may share it."""
         self._login_session.close()
         self.session.close()
 
 
 def resource_path(url: str | None) -> str | None:
-    """The path under ``/services/data/vXX.X`` of the address of a next page."""
+    """The path of a URL below ``/services/data/vXX.X``."""
     return re.sub(r"^.*?/services/data/v[\d.]+", "", url) if url else None

@@ -7,7 +7,7 @@ pauses for a while, and would not be sent.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, get_args
+from typing import Literal, Protocol, get_args
 
 from m3sync_dagster.sync.canonical_values import canonical
 from m3sync_dagster.sync.changes import BatchChanges, ChangeDetector
@@ -17,6 +17,7 @@ from m3sync_dagster.sync.engine import batched
 from m3sync_dagster.sync.interfaces import KnownRows, Source
 from m3sync_dagster.sync.mapping import FieldMapping
 from m3sync_dagster.sync.preflight import SchemaReader
+from m3sync_dagster.sync.reconcile_types import ReadRow, Selection
 from m3sync_dagster.sync.results import Row, Value
 from m3sync_dagster.sync.rows import Column, Target
 from m3sync_dagster.sync.salesforce_schema import OrgIdentity, SalesforceObject
@@ -43,12 +44,8 @@ class Org(SchemaReader, Protocol):
         """Say which org it is; see ``interfaces.Destination``."""
         ...
 
-    def query(self, soql: str) -> Iterator[dict[str, Any]]:
-        """Run a SOQL query.
-
-        Raises:
-            SyncError: the query was refused, or could not be read to its end.
-        """
+    def read_back(self, target: Target, only: Selection | None) -> Iterator[Sequence[ReadRow]]:
+        """Read records, a batch at a time; see ``reconcile_types.Org``."""
         ...
 
 
@@ -58,7 +55,7 @@ class Sample:
 
     m3ter_id: str
     action: Action
-    changes: dict[str, tuple[Any, Value]]
+    changes: dict[str, tuple[object, Value]]
 
 
 @dataclass(slots=True)
@@ -132,44 +129,22 @@ class _Present:
     def compare(self, rows: Sequence[tuple[Row, Action]]) -> list[Sample]:
         """Say of each row which fields it would change."""
         found = self._read([row.m3ter_id for row, _ in rows]) if rows else {}
+        missing = [None] * len(self._target.columns)
         return [
-            Sample(row.m3ter_id, action, self._changes(row, found.get(row.m3ter_id, {})))
+            Sample(row.m3ter_id, action, self._changes(row, found.get(row.m3ter_id, missing)))
             for row, action in rows
         ]
 
-    def _read(self, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
-        key = self._target.external_id_field
-        fields = ", ".join([key, *(_path(column) for column in self._target.columns)])
-        wanted = ", ".join(map(quoted, ids))
-        soql = f"SELECT {fields} FROM {self._target.object} WHERE {key} IN ({wanted})"  # noqa: S608 - names are the org's own, ids are quoted
-        return {str(record[key]): record for record in self._org.query(soql)}
+    def _read(self, ids: Sequence[str]) -> dict[str, Sequence[object]]:
+        """The values of the records with these external IDs."""
+        only = Selection(Column(self._target.external_id_field), ids)
+        batches = self._org.read_back(self._target, only)
+        return {str(record.m3ter_id): record.values for batch in batches for record in batch}
 
-    def _changes(self, row: Row, record: dict[str, Any]) -> dict[str, tuple[Any, Value]]:
+    def _changes(self, row: Row, values: Sequence[object]) -> dict[str, tuple[object, Value]]:
         changes = {}
-        for column, kind, after in zip(self._target.columns, self._types, row.values, strict=True):
-            before = _value(record, column)
+        fields = zip(self._target.columns, self._types, values, row.values, strict=True)
+        for column, kind, before, after in fields:
             if canonical(before, kind) != canonical(after, kind):
                 changes[column.field] = (before, after)
         return changes
-
-
-def quoted(text: str) -> str:
-    """A text as SOQL writes it.
-
-    Source: SOQL and SOSL Reference, "Quoted String Escape Sequences".
-    """
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
-    return "'" + escaped.replace("\n", "\\n").replace("\r", "\\r") + "'"
-
-
-def _path(column: Column) -> str:
-    """How SOQL reaches what a row carries: for a lookup, the parent's external ID."""
-    if column.relationship:
-        return f"{column.relationship}.{column.parent_external_id}"
-    return column.field
-
-
-def _value(record: dict[str, Any], column: Column) -> object:
-    if column.relationship:
-        return (record.get(column.relationship) or {}).get(column.parent_external_id)
-    return record.get(column.field)

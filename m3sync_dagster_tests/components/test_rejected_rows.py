@@ -3,7 +3,7 @@
 import dagster as dg
 import pytest
 
-from m3sync_dagster.salesforce import advise
+from m3sync_dagster.salesforce import look_up_code
 from m3sync_dagster.state import connect, list_events, list_rejects, postgres_url
 from m3sync_dagster.sync.results import ErrorClass
 from m3sync_dagster_tests.conftest import Sandbox, sync
@@ -34,5 +34,5 @@ def test_the_event_of_each_class_of_row(environment: Sandbox, kind: ErrorClass) 
     assert event.name == (STATUS[then.stops][1] if then.row_stops else then.event)
     assert event.remedy
     assert (reject.m3ter_id, reject.error_class, reject.code) == (bad, kind, code)
-    assert advise(reject.code, reject.message).remedy
+    assert look_up_code(reject.code, reject.message).remedy
     assert len(environment.records("m3ter_Account__c")) == len(ids) - 1

@@ -11,7 +11,7 @@ from m3sync_dagster_tests.independent_org.schema import Field, Object
 _ids = count(1)
 _TEXT = re.compile(r"'(?:[^'\\]|\\.)*'")
 _AMONG = re.compile(
-    rf"\(?([\w.]+) IN \(({_TEXT.pattern}(?:, {_TEXT.pattern})*)\)(?: OR ([\w.]+) = null\))?"
+    rf"\(?([\w.]+) IN \(({_TEXT.pattern}(?:, ?{_TEXT.pattern})*)\)(?: OR ([\w.]+) = null\))?"
 )
 _FILLED = re.compile(r"([\w.]+) != null")
 

@@ -4,7 +4,7 @@ from itertools import count
 
 import pytest
 
-from m3sync_dagster.m3ter.pages import PATIENCE, read_pages
+from m3sync_dagster.m3ter.pages import MOST_REPEATS, read_pages
 from m3sync_dagster.sync.errors import RemoteError
 
 Query = Mapping[str, str | int]
@@ -135,7 +135,7 @@ def test_pages_that_go_round_in_a_circle_are_an_error(
     with pytest.raises(RemoteError, match="does not end"):
         for _ in read_pages(get, "accounts", {}):
             pass
-    rounds = 4 if records else 4 * PATIENCE
+    rounds = 4 if records else 4 * MOST_REPEATS
     assert next(calls) <= rounds * (lead + length) + 2
 
 

@@ -138,7 +138,7 @@ def test_permits_that_were_held_too_long_are_not_used() -> None:
     while permits._left < 2:
         permits.take()
     before = bucket.count()
-    permits._good_until = time.monotonic()
+    permits._valid_until = time.monotonic()
     permits.take()
     assert bucket.count() > before
 
@@ -147,7 +147,7 @@ def test_one_process_at_leisure_takes_one_permit_at_a_time() -> None:
     permits, bucket = counted()
     for taken in range(1, 6):
         permits.take()
-        permits._good_until = time.monotonic()
+        permits._valid_until = time.monotonic()
         assert bucket.count() == taken
 
 
@@ -169,7 +169,7 @@ def test_a_clock_that_was_set_back_does_not_stop_us(
     with closing(open_permits(shared, postgres_url)) as permits:
         permits.take()
         connection.execute(permits_at("1 h", 5, shared))
-        permits._good_until = 0
+        permits._valid_until = 0
         permits.take()
     query = sql.SQL("SELECT max(item_timestamp) < now() AT TIME ZONE 'UTC' FROM {}")
     assert connection.execute(query.format(table(shared))).fetchone() == (True,)
@@ -249,7 +249,7 @@ def test_a_connection_that_was_cut_is_made_anew(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE application_name = 'm3sync m3ter rate limit'"
         )
-        permits._good_until = 0
+        permits._valid_until = 0
         with pytest.raises(RemoteError, match="PostgreSQL"):
             permits.take()
         permits.take()

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from m3sync_dagster.salesforce import SalesforceClient
+from m3sync_dagster.salesforce import SalesforceClient, query
 from m3sync_dagster.sync.errors import (
     ConfigurationError,
     RateLimitError,
@@ -347,17 +347,22 @@ def test_a_target_that_does_not_fit_the_org_is_a_configuration_error(
     assert sandbox.records(ACCOUNTS) == {}
 
 
-def test_a_query_is_read_page_by_page_with_exact_numbers(org: SalesforceClient, jobs: Jobs) -> None:
+def test_a_query_is_read_page_by_page_with_exact_numbers(
+    org: SalesforceClient, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(query, "SMALL", 3_000)
     rows = [Row(f"b{i}", ["Balance", Decimal("0.1"), None]) for i in range(2_500)]
     list(org.upsert(BALANCES, group(rows, empty_lookups=EMPTY), jobs))
-    found = list(org.query("SELECT m3ter_Id__c, Amount__c FROM m3ter_Balance__c"))
-    assert {record["m3ter_Id__c"] for record in found} == {row.m3ter_id for row in rows}
-    assert {record["Amount__c"] for record in found} == {Decimal("0.1")}
+    batches = list(org.read_back(BALANCES, None))
+    assert [len(batch) for batch in batches] == [2_000, 500]
+    assert {row.m3ter_id for batch in batches for row in batch} == {row.m3ter_id for row in rows}
+    assert {row.values[1] for batch in batches for row in batch} == {Decimal("0.1")}
 
 
 def test_a_wrong_query_is_a_configuration_error(org: SalesforceClient) -> None:
+    target = Target("m3ter_Balance__c", "m3ter_Id__c", (Column("Nothing__c"),))
     with pytest.raises(ConfigurationError, match="Nothing__c"):
-        list(org.query("SELECT Nothing__c FROM m3ter_Balance__c"))
+        list(org.read_back(target, None))
 
 
 @both_ways

@@ -1,14 +1,12 @@
 """A describe is read, whatever it leaves out."""
 
-from typing import Any
-
 import pytest
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from m3sync_dagster.discovery.mapping_proposal import Package
 from m3sync_dagster.salesforce import ConnectedApp, SalesforceClient
-from m3sync_dagster.salesforce.describe import parse_field, parse_object
+from m3sync_dagster.salesforce.describe import DescribedField, parse_field, parse_object
 from m3sync_dagster.sync.salesforce_schema import SalesforceField
 from m3sync_dagster_tests.salesforce.conftest import Sandbox, Scripted
 
@@ -83,7 +81,7 @@ from m3sync_dagster_tests.salesforce.conftest import Sandbox, Scripted
         ),
     ],
 )
-def test_a_field_is_read(answer: dict[str, Any], expected: SalesforceField) -> None:
+def test_a_field_is_read(answer: DescribedField, expected: SalesforceField) -> None:
     assert parse_field(answer) == expected
 
 

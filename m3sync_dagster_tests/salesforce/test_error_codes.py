@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from m3sync_dagster.salesforce import SalesforceClient, advise
-from m3sync_dagster.salesforce._error_codes import ADVICE
+from m3sync_dagster.salesforce import SalesforceClient, look_up_code
+from m3sync_dagster.salesforce._error_codes import MEANINGS
 from m3sync_dagster.salesforce.errors import normalise
 from m3sync_dagster.salesforce.retry import REQUESTS
 from m3sync_dagster.sync.engine import fate
@@ -143,17 +143,19 @@ def message(code: str, kind: ErrorClass) -> str:
 def test_no_code_is_left_out() -> None:
     told = {code for code, _ in TABLE} | ELSEWHERE | {*LOGINS.split(), *LOGINS_THAT_PASS.split()}
     told |= {f"HTTP_{status}" for statuses in ANSWERS.values() for status in statuses}
-    known = {code for code, advice in ADVICE.items() if advice.error_class != ErrorClass.INVALID}
+    known = {
+        code for code, meaning in MEANINGS.items() if meaning.error_class != ErrorClass.INVALID
+    }
     assert known - {normalise(code) for code in told} == set()
     assert {normalise(code) for code in told} - known == {"ACODETHATNOBODYKNOWS"}
 
 
 @pytest.mark.parametrize(("code", "kind"), TABLE)
 def test_a_code_has_its_class_and_a_remedy_in_words(code: str, kind: ErrorClass) -> None:
-    advice = advise(code, message(code, kind))
-    assert advice.error_class is kind
-    assert advice.remedy.endswith((".", ")."))
-    assert ("does not know" in advice.remedy) is (code == "A_CODE_THAT_NOBODY_KNOWS")
+    meaning = look_up_code(code, message(code, kind))
+    assert meaning.error_class is kind
+    assert meaning.remedy.endswith((".", ")."))
+    assert ("does not know" in meaning.remedy) is (code == "A_CODE_THAT_NOBODY_KNOWS")
 
 
 def upsert(org: SalesforceClient, ids: list[str], jobs: Jobs, *, large: bool) -> list[RowResult]:
@@ -218,7 +220,7 @@ def test_what_a_code_does_to_a_request(
     refuse_writes(sandbox, 400, body, large=large)
     error = stopped(org, jobs, NEXT[kind].stops, large=large)
     assert code in error.cause
-    assert error.remedy == advise(code, message(code, kind)).remedy
+    assert error.remedy == look_up_code(code, message(code, kind)).remedy
     assert writes(sandbox, large=large) == (REQUESTS.attempts if kind is TRANSIENT else 1)
     assert sandbox.records(ACCOUNTS) == {}
 
@@ -236,7 +238,7 @@ def test_what_an_answer_without_a_code_does_to_a_request(
     refuse_writes(sandbox, status, [], large=large)
     error = stopped(org, jobs, NEXT[kind].stops, large=large)
     assert str(status) in error.cause
-    assert error.remedy == advise(f"HTTP_{status}").remedy
+    assert error.remedy == look_up_code(f"HTTP_{status}").remedy
     expected = REQUESTS.attempts if kind in {TRANSIENT, QUOTA} else 2 if status == 401 else 1
     assert writes(sandbox, large=large) == expected
 
@@ -249,7 +251,7 @@ def test_what_a_code_does_to_a_job(
     sandbox.inside.faults.add({"job": {"fail_after": 0, "message": told}})
     error = stopped(org, jobs, NEXT[kind].stops, large=True)
     assert code in error.cause
-    assert error.remedy == advise(code, message(code, kind)).remedy
+    assert error.remedy == look_up_code(code, message(code, kind)).remedy
     assert jobs.words == ["opened", "Failed"]
 
 

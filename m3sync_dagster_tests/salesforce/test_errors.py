@@ -9,9 +9,9 @@ from m3sync_dagster.salesforce.errors import (
     JobStateError,
     NotFoundError,
     UnreadableBodyError,
-    advise,
+    look_up_code,
     normalise,
-    parse_answer,
+    parse_error_body,
     parse_job_error,
     parse_row_error,
     to_sync_error,
@@ -67,13 +67,13 @@ def test_a_code_is_one_in_all_its_spellings(code: str) -> None:
 def test_a_code_and_its_message_tell_the_class(
     code: str, message: str, expected: ErrorClass
 ) -> None:
-    advice = advise(code, message)
-    assert advice.error_class is expected
-    assert advice.remedy.endswith((".", ")."))
+    meaning = look_up_code(code, message)
+    assert meaning.error_class is expected
+    assert meaning.remedy.endswith((".", ")."))
 
 
 def test_an_unknown_code_is_permanent_and_said_to_be_unknown() -> None:
-    refused = ApiError("BRAND_NEW_CODE", "what now", ("A__c",)).refuse("r1")
+    refused = ApiError("BRAND_NEW_CODE", "what now", ("A__c",)).reject("r1")
     assert refused == Rejected(
         "r1",
         ErrorClass.PERMANENT,
@@ -81,7 +81,7 @@ def test_an_unknown_code_is_permanent_and_said_to_be_unknown() -> None:
         "what now (a code m3sync does not know)",
         ("A__c",),
     )
-    assert "does not know" in advise("BRAND_NEW_CODE").remedy
+    assert "does not know" in look_up_code("BRAND_NEW_CODE").remedy
 
 
 @pytest.mark.parametrize(
@@ -147,11 +147,11 @@ def test_the_error_of_a_job_is_read(text: str, code: str, message: str) -> None:
     ],
 )
 def test_the_body_of_an_error_answer_is_read(body: object, expected: ApiError) -> None:
-    assert parse_answer(418, body) == expected
+    assert parse_error_body(418, body) == expected
 
 
 @pytest.mark.parametrize(
-    ("complaint", "where", "status", "kind", "remedy"),
+    ("api_error", "where", "status", "kind", "remedy"),
     [
         (ApiError("INVALID_SESSION_ID", "x"), "GET /a", 401, AuthenticationError, "scope"),
         (ApiError("WHATEVER", "x"), "GET /a", 401, AuthenticationError, "scope"),
@@ -235,10 +235,10 @@ def test_the_body_of_an_error_answer_is_read(body: object, expected: ApiError) -
     ],
 )
 def test_what_stops_a_sync(
-    complaint: ApiError, where: str, status: int | None, kind: type[SyncError], remedy: str
+    api_error: ApiError, where: str, status: int | None, kind: type[SyncError], remedy: str
 ) -> None:
-    error = to_sync_error(complaint, where, status)
+    error = to_sync_error(api_error, where, status)
     assert type(error) is kind
-    assert complaint.code in error.cause
+    assert api_error.code in error.cause
     assert where in error.cause
     assert remedy in error.remedy

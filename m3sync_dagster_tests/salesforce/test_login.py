@@ -1,8 +1,8 @@
 """Logins, with a secret or a key, and what a user is told who cannot."""
 
 import traceback
+from collections.abc import Mapping
 from contextlib import closing
-from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import serialization
@@ -63,7 +63,7 @@ def test_the_jwt_flow_logs_in_its_user_alone() -> None:
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     )
 
-    def limits(url: str, user: str) -> dict[str, Any]:
+    def limits(url: str, user: str) -> Mapping[str, Mapping[str, object]]:
         credential = ConnectedApp(url, "the-app", username=user, private_key=private)
         with closing(SalesforceClient(credential)) as org:
             return org.limits()

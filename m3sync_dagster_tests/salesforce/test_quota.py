@@ -5,7 +5,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from m3sync_dagster.salesforce import SalesforceClient
-from m3sync_dagster.salesforce.quota import Allowance, Limits, Quota
+from m3sync_dagster.salesforce.quota import Limit, Limits, Quota
 from m3sync_dagster.sync.errors import ConfigurationError, RateLimitError
 from m3sync_dagster.sync.results import ErrorClass, Rejected, Row, RowResult
 from m3sync_dagster_tests.salesforce.conftest import (
@@ -99,15 +99,15 @@ def test_limits_that_nobody_tells_stop_nothing(
 )
 def test_the_header_is_read(header: str, usage: tuple[int, int] | None) -> None:
     quota = Quota(0.8)
-    quota.note({"Sforce-Limit-Info": header})
+    quota.read_headers({"Sforce-Limit-Info": header})
     assert quota.usage == usage
-    assert quota.silent is (usage is None)
+    assert quota.header_missing is (usage is None)
 
 
 @pytest.mark.parametrize(("used", "stops"), [(79, False), (80, False), (81, True), (100, True)])
 def test_the_share_is_the_last_that_is_used(used: int, stops: bool) -> None:
     quota = Quota(0.8)
-    quota.learn(Limits(Allowance(100, 100 - used)))
+    quota.set_limits(Limits(Limit(100, 100 - used)))
     if stops:
         with pytest.raises(RateLimitError):
             quota.check()

@@ -115,7 +115,7 @@ def test_a_next_page_at_another_host_gets_no_token(scripted: Scripted) -> None:
 
     org, script = scripted(answer)
     with pytest.raises(RemoteError, match="outside the org"):
-        list(org.query("SELECT Id FROM Account"))
+        list(org.read_back(ACCOUNTS, None))
     assert len(script.requests) == 1
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from m3sync_dagster.salesforce.sobject_collections import body, lanes
+from m3sync_dagster.salesforce.sobject_collections import body, split_calls
 from m3sync_dagster.sync.results import Row, Value
 from m3sync_dagster.sync.rows import Column, Target
 
@@ -40,23 +40,23 @@ def children(*sizes: int) -> list[Row]:
 def test_calls_that_share_a_parent_go_one_after_the_other(
     sizes: tuple[int, ...], expected: list[list[int]]
 ) -> None:
-    found = lanes(children(*sizes), 0, 4)
-    assert [[len(chunk) for chunk in lane] for lane in found] == expected
+    found = split_calls(children(*sizes), 0, 4)
+    assert [[len(chunk) for chunk in sequence] for sequence in found] == expected
 
 
 def test_rows_without_a_parent_need_not_wait() -> None:
     rows = [Row(f"r{i}", [None]) for i in range(10)]
-    assert len(lanes(rows, None, 4)) == len(lanes(rows, 0, 4)) == 3
+    assert len(split_calls(rows, None, 4)) == len(split_calls(rows, 0, 4)) == 3
 
 
 @given(st.lists(st.integers(1, 30), max_size=30), st.integers(1, 10))
-def test_no_parent_is_in_two_lanes_and_no_call_is_wasted(sizes: list[int], size: int) -> None:
+def test_no_parent_is_in_two_sequences_and_no_call_is_wasted(sizes: list[int], size: int) -> None:
     rows = children(*sizes)
-    found = lanes(rows, 0, size)
-    chunks = [chunk for lane in found for chunk in lane]
+    found = split_calls(rows, 0, size)
+    chunks = [chunk for sequence in found for chunk in sequence]
     assert [row for chunk in chunks for row in chunk] == rows
     assert len(chunks) == ceil(len(rows) / size)
-    parents = [{row.values[0] for chunk in lane for row in chunk} for lane in found]
+    parents = [{row.values[0] for chunk in sequence for row in chunk} for sequence in found]
     assert sum(map(len, parents)) == len(set[Value]().union(*parents))
 
 
