@@ -125,7 +125,7 @@ def objects(client: httpx.Client) -> list[dict[str, str]]:
 def test_from_an_empty_org_to_a_sync(stage: Stage, bare: httpx.Client) -> None:
     missing = stage.run("check", "acme", "--json")
     assert missing.code == 2
-    assert "shows this user no object m3ter_Account__c" in missing.out
+    assert "object m3ter_Account__c does not exist, or is hidden" in missing.out
     deployed = stage.run("salesforce", "deploy", "acme", "--json")
     assert deployed.code == 0, deployed.err
     told = deployed.json
@@ -181,7 +181,7 @@ def test_a_deploy_whose_answer_is_lost_is_not_sent_again(stage: Stage) -> None:
     stage.salesforce("faults", rule)
     answer = stage.run("salesforce", "deploy", "acme")
     assert answer.code == 1
-    assert "Whether the deploy has begun is not known" in answer.err
+    assert "The deploy may have started" in answer.err
     assert "Deployment Status" in answer.err
     url = f"{stage.sandbox.salesforce_url}/sandbox/calls"
     counts = httpx.get(url).json()["counts"]
@@ -205,5 +205,7 @@ def test_ctrl_c_says_that_the_deploy_goes_on(stage: Stage) -> None:
         url = f"{stage.sandbox.salesforce_url}/sandbox/calls"
         until(lambda: "deployRequest/{id}" in httpx.get(url).text, "a look at the deploy")
         assert running.stop(signal.SIGINT) == 130
-        line = running.wait_for("goes on without us")
-    assert re.search("The deploy 0Af.{15} goes on without us: see Setup, Deployment Status", line)
+        line = running.wait_for("continues in Salesforce")
+    assert re.search(
+        "The deploy 0Af.{15} continues in Salesforce. Check Setup, Deployment Status", line
+    )

@@ -69,7 +69,7 @@ def test_a_run_past_the_share_of_the_quota_ends_in_good_order_and_says_when_it_g
 ) -> None:
     budget = {"budget": {"max": 1_000, "used": 900}}
     environment.salesforce.post("/sandbox/faults", json=budget).raise_for_status()
-    assert "goes no further than 80%" in put_off(run, environment, instance)
+    assert "m3sync stops at 80%" in put_off(run, environment, instance)
     check_going_on(run, environment)
 
 

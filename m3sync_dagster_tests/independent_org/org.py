@@ -168,7 +168,8 @@ class Org:
 
     def _many(self, object_name: str, key: str, body: bytes) -> Response:
         rows = _decode(body)["records"]
-        assert len(rows) <= 200
+        if len(rows) > 200:
+            return _refuse(400, "EXCEEDED_ID_LIMIT", "cannot submit more than 200 records")
         return _json([self._one(object_name, key, row) for row in rows])
 
     def _one(self, object_name: str, key: str, row: dict[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from m3sync_dagster_tests.independent_org.schema import Field, Object
 
 _ids = count(1)
 _TEXT = re.compile(r"'(?:[^'\\]|\\.)*'")
+_ESCAPED = re.compile(r"\\(.)")
 _AMONG = re.compile(
     rf"\(?([\w.]+) IN \(({_TEXT.pattern}(?:, ?{_TEXT.pattern})*)\)(?: OR ([\w.]+) = null\))?"
 )
@@ -98,7 +99,7 @@ class Rows:
         """Whether all conditions hold; one may be that a field is empty or else among these."""
         for path, listed, other in _AMONG.findall(where):
             value = self._read(target, record, path)
-            among = value in {text[1:-1] for text in _TEXT.findall(listed)}
+            among = value in {_ESCAPED.sub(r"\1", text[1:-1]) for text in _TEXT.findall(listed)}
             if not (among or (other and self._read(target, record, other) is None)):
                 return False
         filled = _FILLED.findall(_AMONG.sub("", where))

@@ -144,7 +144,7 @@ def test_a_proxy_that_refuses_is_named_at_once(
     with m3ter() as script, http_proxy(("127.0.0.1", script.port), refuse=status) as seen:
         monkeypatch.setenv("HTTPS_PROXY", seen.url.replace("//", "//me:pr0xy-secret@"))
         error = refused(script, f"https://{HOST}")
-    assert "the proxy does not take the request" in error.cause
+    assert "the proxy rejected the request" in error.cause
     assert status.partition(" ")[0] in error.cause
     assert "HTTPS_PROXY" in error.remedy
     assert "pr0xy-secret" not in str(error)

@@ -93,7 +93,7 @@ def test_one_that_is_lost_sight_of_goes_on(scripted: Scripted, time: Time) -> No
         return JSONResponse([{"errorCode": "NOT_FOUND", "message": "no such thing"}], 404)
 
     org, _ = scripted(handler)
-    with pytest.raises(SyncError, match="The deploy 0Af1 goes on without us"):
+    with pytest.raises(SyncError, match="The deploy 0Af1 continues in Salesforce"):
         run(org, time)
 
 

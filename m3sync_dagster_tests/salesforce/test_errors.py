@@ -198,7 +198,7 @@ def test_the_body_of_an_error_answer_is_read(body: object, expected: ApiError) -
             LOGIN,
             400,
             AuthenticationError,
-            "certificate of this very private key",
+            "certificate that belongs to this private key",
         ),
         (
             ApiError("invalid_client", "app cert expired"),

@@ -79,7 +79,7 @@ def test_the_jwt_flow_logs_in_its_user_alone() -> None:
 def test_a_private_key_that_is_none_is_a_configuration_error(sandbox: Sandbox, pem: str) -> None:
     credential = ConnectedApp(sandbox.url, "the-app", username="u", private_key=pem)
     org = SalesforceClient(credential)
-    with pytest.raises(ConfigurationError, match="cannot sign") as caught:
+    with pytest.raises(ConfigurationError, match="not a usable RSA key") as caught:
         org.limits()
     assert "xyz" not in "".join(traceback.format_exception(caught.value))
     org.close()

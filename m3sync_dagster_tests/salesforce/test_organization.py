@@ -38,5 +38,5 @@ def test_an_org_that_hides_its_organization_is_an_error(scripted: Scripted) -> N
         return JSONResponse({"totalSize": 0, "done": True, "records": []})
 
     org, _ = scripted(answer)
-    with pytest.raises(RemoteError, match="no Organization record"):
+    with pytest.raises(RemoteError, match="Organization record is hidden"):
         org.organization()

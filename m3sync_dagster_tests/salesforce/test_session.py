@@ -101,7 +101,7 @@ def test_a_token_is_not_sent_outside_salesforce(behind: Behind, time: Time) -> N
     proxy = behind(script.app())
     script.token_answer = {"access_token": "t", "instance_url": "https://acme.evil.example"}
     org = client_of(time)
-    with pytest.raises(RemoteError, match="no access token and instance of Salesforce"):
+    with pytest.raises(RemoteError, match="no access token or no Salesforce instance"):
         org.limits()
     assert set(proxy.hosts) == {HOST}
     assert script.requests == []

@@ -220,7 +220,7 @@ def test_an_answer_that_nobody_documents_is_a_remote_error(
     scripted: Scripted, jobs: Jobs, text: str
 ) -> None:
     org, _ = scripted(lambda _r, _b: PlainTextResponse(text))
-    with pytest.raises(RemoteError, match="cut off, or not as documented"):
+    with pytest.raises(RemoteError, match="cut off or not in the documented format"):
         list(org.upsert(ACCOUNTS, group(rows(1)), jobs))
 
 

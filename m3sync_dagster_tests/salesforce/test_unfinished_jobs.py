@@ -99,7 +99,7 @@ def test_a_user_id_of_15_or_18_characters_is_the_same(
 UNCLEAR = {
     "our user is not known": "createdById",
     "the external ID field is not known": "externalIdFieldName",
-    "another integration has requested one": "another integration has just requested a job",
+    "another integration has requested one": "another integration has also requested a job",
     "the list does not say when": "createdDate",
 }
 
