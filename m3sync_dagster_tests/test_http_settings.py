@@ -172,7 +172,7 @@ def test_a_variable_that_names_no_certificates_is_named(
     assert str(file) in caught.value.cause
 
 
-def test_a_certificate_error_is_found_wherever_a_library_keeps_it() -> None:
+def test_a_certificate_error_is_found_among_the_causes() -> None:
     reason = ssl.SSLCertVerificationError(1, "certificate verify failed")
     reason.verify_message = "self-signed certificate in certificate chain"
     as_cause = OSError("connection failed")
@@ -222,7 +222,7 @@ def test_other_libraries_reach_this_machine_without_a_proxy(
         ("https://api.m3ter.com", "https://proxy:3128", True, True),
     ],
 )
-def test_an_httpx_client_is_told_all_of_it(
+def test_an_httpx_client_gets_all_settings(
     url: str, proxy: str, proxied: bool, verified: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ALL_PROXY", proxy)

@@ -105,5 +105,5 @@ class Quota:
             raise RateLimitError(
                 f"{who} has used {used} of its {total} {what} in 24 hours; "
                 f"m3sync stops at {self._share:.0%}",
-                "Wait. An hourly run continues as soon as enough of them are free again.",
+                "Wait. The next hourly run continues if enough of them are free again.",
             )

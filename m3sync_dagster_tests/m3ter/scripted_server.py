@@ -1,4 +1,4 @@
-"""A real HTTP server that answers as a test tells it to, and remembers what it was asked."""
+"""A real HTTP server with scripted responses, which records its requests."""
 
 import json
 import ssl
@@ -17,7 +17,7 @@ SECRET = "sEcReT-7f3a"
 
 @dataclass(frozen=True)
 class Asked:
-    """A request, and when it came."""
+    """A request, and its time."""
 
     method: str
     path: str
@@ -33,7 +33,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Answer:
-    """What goes back; ``drop`` closes the connection instead."""
+    """A response; ``drop`` closes the connection instead."""
 
     status: int = 200
     body: object = None
@@ -52,7 +52,7 @@ def page(*ids: str, then: str | None = None) -> Answer:
 class Script:
     """Answers lists one after another from ``answers`` (the last again and again).
 
-    Tokens are ``token-1``, ``token-2`` and so on, unless ``token_answers`` says otherwise.
+    Tokens are ``token-1``, ``token-2`` and so on, unless ``token_answers`` has others.
     """
 
     def __init__(self, *answers: Answer, token_answers: tuple[Answer, ...] = ()) -> None:
@@ -117,7 +117,7 @@ def serving(script: Script, tls: ssl.SSLContext | None = None) -> Iterator[Scrip
 
 class _Server(ThreadingHTTPServer):
     def handle_error(self, *_: object) -> None:
-        """Keep quiet about clients that do not trust the certificate."""
+        """Do not print errors of clients that do not trust the certificate."""
 
 
 def _handler(answer: Callable[[Asked], Answer]) -> type[BaseHTTPRequestHandler]:

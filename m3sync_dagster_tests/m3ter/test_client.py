@@ -20,7 +20,7 @@ from m3sync_dagster_tests.m3ter.scripted_server import SECRET, Answer, Script, p
 
 BASIC = base64.b64encode(f"key-1:{SECRET}".encode()).decode()
 AT_ONCE = {"retry-after-ms": "1"}
-"""The SDK retries after so long; it spares the tests the waiting that they are not about."""
+"""A short delay of the SDK's retries, for tests that are not about delays."""
 BUSY = Answer(429, {"message": "Too many requests"}, AT_ONCE)
 BROKEN = Answer(500, {"message": "Internal error"}, AT_ONCE)
 DROPPED = Answer(drop=True)
@@ -39,13 +39,13 @@ def ask(
     retries: int = 2,
     take_permit: Callable[[], None] = lambda: None,
 ) -> list[list[bytes]]:
-    """Read the list of accounts to its end with a client of its own."""
+    """Read the whole list of accounts with a new client."""
     with closing(Client(script.credential(), take_permit, retries)) as client:
         return list(read_pages(client.get, "accounts", {"pageSize": 100}))
 
 
 def refused(script: Script, retries: int = 0) -> SyncError:
-    """Read the list in vain; the error and all that hangs on it hold no secret."""
+    """Read the list with an error, and check that the error and its causes have no secret."""
     with pytest.raises(SyncError) as caught:
         ask(script, retries)
     shown = "".join(traceback.format_exception(caught.value))
@@ -54,7 +54,7 @@ def refused(script: Script, retries: int = 0) -> SyncError:
     return caught.value
 
 
-def test_one_token_serves_many_pages() -> None:
+def test_one_token_is_used_for_many_pages() -> None:
     answers = [page(f"a{n}", then=f"t{n}") for n in range(9)]
     with serving(Script(*answers, page("last"))) as script:
         assert len(ask(script)) == 10
@@ -64,7 +64,7 @@ def test_one_token_serves_many_pages() -> None:
     assert {asked.path for asked in script.lists} == {"/organizations/org-1/accounts"}
 
 
-def test_the_token_is_asked_for_as_m3ter_documents_it() -> None:
+def test_the_token_request_is_the_documented_one() -> None:
     with serving(Script(page())) as script:
         ask(script)
     (asked,) = script.tokens
@@ -101,7 +101,7 @@ def test_the_token_is_renewed_before_it_ends(expires_in: int, elapsed: float, to
     assert script.lists[-1].authorization == f"Bearer token-{tokens}"
 
 
-def test_a_token_that_m3ter_no_longer_takes_is_renewed_once() -> None:
+def test_a_token_that_m3ter_no_longer_accepts_is_renewed_once() -> None:
     script = Script(page("1", then="t"), Answer(401, {"message": "Unauthorized"}), page("2"))
     with serving(script):
         assert [len(records) for records in ask(script, retries=0)] == [1, 1]
@@ -113,7 +113,7 @@ def test_a_token_that_m3ter_no_longer_takes_is_renewed_once() -> None:
     assert [asked.token for asked in script.lists] == [None, "t", "t"]
 
 
-def test_a_second_refusal_in_a_row_is_an_authentication_error() -> None:
+def test_a_second_401_in_a_row_is_an_authentication_error() -> None:
     with serving(Script(Answer(401, {"message": "Unauthorized"}))) as script:
         error = refused(script, retries=5)
     assert isinstance(error, AuthenticationError)
@@ -134,13 +134,13 @@ def test_a_wrong_secret_is_an_authentication_error_at_once(status: int) -> None:
 
 
 @pytest.mark.parametrize("trouble", [BUSY, BROKEN, DROPPED])
-def test_a_token_is_asked_for_again_after_passing_trouble(trouble: Answer) -> None:
+def test_a_token_request_is_retried_after_a_temporary_error(trouble: Answer) -> None:
     with serving(Script(page("1"), token_answers=(trouble,))) as script:
         assert ask(script, retries=1) == [[b'{"id": "1"}']]
     assert (len(script.tokens), len(script.lists)) == (2, 1)
 
 
-def test_an_answer_that_is_no_token_is_said_to_be_none() -> None:
+def test_a_response_without_a_token_is_reported() -> None:
     with serving(Script(page(), token_answers=(Answer(body={"expires_in": 1}),))) as script:
         error = refused(script)
     assert isinstance(error, RemoteError)
@@ -161,7 +161,7 @@ def test_an_answer_that_is_no_token_is_said_to_be_none() -> None:
     ],
     ids=["429", "429 Retry-After", "408", "409", "500", "503", "dropped", "cut short"],
 )
-def test_passing_trouble_in_the_middle_loses_nothing(trouble: Answer) -> None:
+def test_a_temporary_error_between_pages_loses_nothing(trouble: Answer) -> None:
     script = Script(page("1", then="t"), trouble, page("2", then="u"), page("3"))
     with serving(script):
         assert [records[0] for records in ask(script, retries=1)] == [
@@ -173,7 +173,7 @@ def test_passing_trouble_in_the_middle_loses_nothing(trouble: Answer) -> None:
     assert len(script.tokens) == 1
 
 
-def test_a_retry_waits_as_long_as_m3ter_says() -> None:
+def test_a_retry_respects_retry_after() -> None:
     script = Script(Answer(429, None, {"Retry-After": "1"}), page())
     with serving(script):
         ask(script, retries=1)
@@ -199,20 +199,20 @@ def test_a_retry_waits_as_long_as_m3ter_says() -> None:
         (DROPPED, RemoteError, "accounts.*RemoteProtocolError"),
     ],
 )
-def test_lasting_trouble_is_named(answer: Answer, kind: type[SyncError], words: str) -> None:
+def test_a_permanent_error_is_reported(answer: Answer, kind: type[SyncError], words: str) -> None:
     with serving(Script(answer)) as script, pytest.raises(kind, match=words) as caught:
         raise refused(script)
     assert type(caught.value) is kind
     assert caught.value.remedy
 
 
-def test_trouble_that_outlasts_the_retries_is_given_up() -> None:
+def test_an_error_that_persists_stops_the_run() -> None:
     with serving(Script(BROKEN)) as script:
         assert isinstance(refused(script, retries=2), RemoteError)
     assert len(script.lists) == 3
 
 
-def test_a_server_that_is_not_there_is_an_error_with_a_remedy() -> None:
+def test_an_unreachable_server_is_an_error_with_a_remedy() -> None:
     with serving(Script(page())) as script:
         pass
     error = refused(script)
@@ -230,7 +230,7 @@ def test_every_request_takes_a_permit_first() -> None:
     assert len(script.asked) == 6
 
 
-def test_a_request_for_a_token_has_a_deadline_too() -> None:
+def test_a_token_request_has_a_timeout_too() -> None:
     with serving(Script(page())) as script:
         auth = TokenAuth(script.credential(), Clock())
     deadline = {"connect": 1.0, "read": 2.0}
@@ -238,7 +238,7 @@ def test_a_request_for_a_token_has_a_deadline_too() -> None:
     assert next(auth.sync_auth_flow(request)).extensions["timeout"] == deadline
 
 
-def test_without_a_permit_nothing_is_sent_and_its_error_is_kept() -> None:
+def test_without_a_permit_no_request_is_sent_and_the_error_is_raised() -> None:
     def take_permit() -> None:
         raise RateLimitError("no permit", "Wait.")
 
@@ -257,7 +257,7 @@ def everything_logged(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCa
             logging.getLogger(name).setLevel(logging.NOTSET)
 
 
-def test_no_secret_reaches_a_log_even_at_its_most_talkative(
+def test_no_secret_is_in_a_log_at_any_level(
     everything_logged: pytest.LogCaptureFixture,
 ) -> None:
     with serving(Script(BROKEN, page("1", then="t"), Answer(401), page("2"))) as script:

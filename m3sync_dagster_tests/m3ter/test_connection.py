@@ -1,4 +1,4 @@
-"""The way to m3ter as companies have it: proxies, certificates of their own, pages in between."""
+"""Requests to m3ter in a company network: proxies, own certificates, and web pages of proxies."""
 
 import gzip
 import json
@@ -20,7 +20,7 @@ from m3sync_dagster_tests.m3ter.scripted_server import SECRET, Answer, Script, p
 from m3sync_dagster_tests.proxy_servers import http_proxy, socks_proxy
 
 HOST = "api.m3ter.test"
-"""A name that no resolver knows: only a proxy leads to it."""
+"""A host name without an address: only a proxy can reach it."""
 PAGES = [[b'{"id": "1"}'], [b'{"id": "2"}']]
 
 
@@ -39,7 +39,7 @@ def company() -> trustme.CA:
 
 @pytest.fixture
 def trusted(company: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The one variable that serves all our clients."""
+    """The variable that all our clients read."""
     company.cert_pem.write_to_path(tmp_path / "company.pem")
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "company.pem"))
 
@@ -64,7 +64,7 @@ def ask(script: Script, base_url: str | None = None, retries: int = RETRIES) -> 
 
 
 def refused(script: Script, base_url: str | None = None) -> SyncError:
-    """The error, which comes without another try: 8 of them would take 40 seconds."""
+    """The error, without a retry: 8 retries would take 40 seconds."""
     with pytest.raises(SyncError) as caught:
         ask(script, base_url)
     assert SECRET not in str(caught.value)
@@ -73,7 +73,7 @@ def refused(script: Script, base_url: str | None = None) -> SyncError:
 
 @pytest.mark.parametrize("kind", ["http", "https", "socks"])
 @pytest.mark.usefixtures("trusted")
-def test_m3ter_is_reached_by_a_proxy(
+def test_m3ter_is_reached_through_a_proxy(
     kind: str, company: trustme.CA, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tls = certificate_of(company)
@@ -93,7 +93,7 @@ def test_m3ter_is_reached_by_a_proxy(
 
 @pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-def test_what_is_on_this_machine_is_reached_without_a_proxy(
+def test_a_server_on_this_machine_is_reached_without_a_proxy(
     variable: str, host: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with m3ter() as script, http_proxy(("127.0.0.1", script.port)) as seen:
@@ -123,7 +123,7 @@ def test_a_certificate_that_is_not_trusted_is_named_at_once(company: trustme.CA)
 
 
 @pytest.mark.usefixtures("trusted")
-def test_so_is_one_that_has_expired_or_is_for_another_host(
+def test_an_expired_certificate_or_one_of_another_host_is_named(
     company: trustme.CA, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     yesterday = datetime.now(UTC) - timedelta(days=1)
@@ -152,7 +152,7 @@ def test_a_proxy_that_refuses_is_named_at_once(
 
 
 @pytest.mark.parametrize("expires_in", ["18000", 18000.5, None, "", "soon", 0, -1, "nan", "inf"])
-def test_whatever_is_said_of_its_end_one_token_serves(expires_in: object) -> None:
+def test_one_token_is_used_even_with_an_invalid_lifetime(expires_in: object) -> None:
     token = Answer(body={"access_token": "token-1", "expires_in": expires_in})
     with m3ter() as script:
         script.token_answers = [token]
@@ -160,7 +160,7 @@ def test_whatever_is_said_of_its_end_one_token_serves(expires_in: object) -> Non
     assert len(script.tokens) == 1
 
 
-def test_a_token_may_say_nothing_of_its_end() -> None:
+def test_a_token_may_have_no_lifetime() -> None:
     with m3ter() as script:
         script.token_answers = [Answer(body={"access_token": "token-1"})]
         assert ask(script) == PAGES
@@ -172,7 +172,7 @@ SIGN_IN = b"  <!DOCTYPE html><html><title>Acme single sign-on</title></html>"
 
 @pytest.mark.parametrize("status", [200, 401, 403, 404])
 @pytest.mark.parametrize("for_token", [False, True])
-def test_a_web_page_is_said_to_be_one_and_by_whom(status: int, for_token: bool) -> None:
+def test_a_web_page_and_its_host_are_reported(status: int, for_token: bool) -> None:
     sign_in = Answer(status, SIGN_IN)
     with m3ter(None, page() if for_token else sign_in) as script:
         script.token_answers = [sign_in] if for_token else []
@@ -190,14 +190,14 @@ def test_a_redirect_to_a_sign_in_page_has_the_same_remedy() -> None:
         assert "sign-in page" in refused(script).remedy
 
 
-def test_an_answer_that_is_no_token_is_not_asked_for_again() -> None:
+def test_a_response_without_a_token_is_not_retried() -> None:
     with m3ter() as script:
         script.token_answers = [Answer(body={"expires_in": 1})]
         assert "not a token" in refused(script).cause
     assert len(script.tokens) == 1
 
 
-def test_our_own_error_before_a_request_is_not_tried_again() -> None:
+def test_our_own_error_before_a_request_is_not_retried() -> None:
     asked = 0
 
     def take_permit() -> None:
@@ -228,7 +228,7 @@ def test_a_large_page_is_read(packed: bool) -> None:
     assert sum(map(len, records)) > 50_000_000
 
 
-def test_a_packed_answer_that_is_cut_off_is_no_list() -> None:
+def test_a_compressed_response_that_is_cut_off_is_an_error() -> None:
     packed = gzip.compress(json.dumps({"data": [{"id": str(n)} for n in range(999)]}).encode())
     cut = Answer(200, packed[: len(packed) // 2], {"Content-Encoding": "gzip"})
     with m3ter(None, cut) as script:
@@ -237,7 +237,7 @@ def test_a_packed_answer_that_is_cut_off_is_no_list() -> None:
     assert "accounts" in error.cause
 
 
-def test_one_that_breaks_off_on_the_line_is_asked_for_again() -> None:
+def test_a_response_with_a_broken_connection_is_requested_again() -> None:
     packed = gzip.compress(json.dumps({"data": [{"id": "1"}]}).encode())
     headers = {"Content-Encoding": "gzip", "Connection": "close"}
     broken = Answer(200, packed[:20], headers | {"Content-Length": str(len(packed))})

@@ -240,7 +240,7 @@ def test_a_database_that_is_away_is_named_without_its_password(
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("pool")]
 
 
-def test_a_connection_that_was_cut_is_made_anew(
+def test_a_broken_connection_is_opened_again(
     postgres_url: str, connection: psycopg.Connection
 ) -> None:
     with closing(open_permits(credential(), postgres_url)) as permits:

@@ -1,4 +1,4 @@
-"""The whole door, against the sandbox's m3ter: what it reads, and how it asks."""
+"""The m3ter source with the sandbox's m3ter: its records and its requests."""
 
 import contextlib
 import dataclasses
@@ -246,7 +246,7 @@ def test_a_user_whose_name_cannot_be_read_is_found_all_the_same(
     assert list(organization.users([user])) == [User(user, "zoe@example.com", "zoe@example.com")]
 
 
-def test_nobody_is_told_who_was_not_asked_for(
+def test_only_the_requested_users_are_read(
     store: sandbox.Organization, app: Starlette, organization: M3terSource
 ) -> None:
     one, other = store.ids("users")[:2]

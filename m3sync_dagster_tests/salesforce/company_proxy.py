@@ -1,4 +1,4 @@
-"""A company's proxy: it ends TLS with a certificate of the company, and passes on what it reads."""
+"""A company's proxy that decrypts TLS with a certificate of the company, and forwards the data."""
 
 import shutil
 import socket

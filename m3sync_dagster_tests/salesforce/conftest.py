@@ -1,4 +1,4 @@
-"""An org on this machine, and what tests need to write to it."""
+"""Test servers for Salesforce, and helpers to write to them."""
 
 import time as real_time
 from collections.abc import Callable, Iterator, Sequence
@@ -37,14 +37,14 @@ class Jobs:
     """A job log in a list."""
 
     events: list[tuple[str, ...]] = field(default_factory=list)
-    announcements: list[tuple[str, int, str]] = field(default_factory=list)
+    requested: list[tuple[str, int, str]] = field(default_factory=list)
     other_requested: set[str] = field(default_factory=set)
 
     def record_job_requested(self, object_name: str, rows: int, sha256: str) -> None:
-        self.announcements.append((object_name, rows, sha256))
+        self.requested.append((object_name, rows, sha256))
 
     def unknown_jobs(self, job_ids: Sequence[str]) -> list[str]:
-        known = {event[1] for event in self.events if event[0] == "opened"}
+        known = {event[1] for event in self.events if event[0] == "created"}
         return [job_id for job_id in job_ids if job_id not in known]
 
     def is_other_job_requested(self, object_name: str) -> bool:
@@ -52,20 +52,20 @@ class Jobs:
 
     def record_job_created(self, job_id: str, object_name: str, rows: int, sha256: str) -> None:
         assert len(sha256) == 64
-        self.events.append(("opened", job_id, object_name, str(rows)))
+        self.events.append(("created", job_id, object_name, str(rows)))
 
     def record_job_finished(self, job_id: str | None, state: str) -> None:
-        self.events.append(("ended", job_id or "announced", state))
+        self.events.append(("finished", job_id or "requested", state))
 
     @property
-    def words(self) -> list[str]:
-        """What happened, without the ids."""
-        return [event[0] if event[0] == "opened" else event[2] for event in self.events]
+    def states(self) -> list[str]:
+        """What was recorded, without the ids."""
+        return [event[0] if event[0] == "created" else event[2] for event in self.events]
 
 
 @dataclass
 class Time:
-    """A clock that only sleeping moves."""
+    """A clock that only ``sleep`` advances."""
 
     now: float = 0.0
     naps: list[float] = field(default_factory=list)
@@ -83,14 +83,14 @@ def accounts(*ids: str) -> list[Row]:
 
 
 def group(rows: Sequence[Row], *, large: bool = False, **options: object) -> Group:
-    """A group of these rows; ``large`` sends even a few through an ingest job."""
+    """A group of these rows; with ``large`` an ingest job sends even a few."""
     return Group(rows, 1_000_000 if large else len(rows), **options)  # type: ignore[arg-type]
 
 
-def carried(
+def send_all(
     org: SalesforceClient, target: Target, rows: Sequence[Row], jobs: Jobs, *, large: bool = False
 ) -> Iterator[list[RowResult]]:
-    """The results of rows that are sent as a sync sends them: what is left goes again."""
+    """The results of rows, sent as a sync sends them: rows without a result are sent again."""
     left, tries = {row.m3ter_id: row for row in rows}, 0
     while left:
         waiting = group(list(left.values()), large=large, tries=tries)
@@ -102,7 +102,7 @@ def carried(
 
 
 def outcome(batches: Iterator[list[RowResult]]) -> dict[str, RowResult]:
-    """The results by id, each of which must be there once."""
+    """The results by id; checks that no id has two results."""
     results = list(chain.from_iterable(batches))
     found = {result.m3ter_id: result for result in results}
     assert len(found) == len(results)
@@ -117,15 +117,15 @@ def updated(results: dict[str, RowResult]) -> set[str]:
     return {k for k, r in results.items() if isinstance(r, Acknowledged) and not r.created}
 
 
-def refused(results: dict[str, RowResult]) -> dict[str, str]:
+def rejected(results: dict[str, RowResult]) -> dict[str, str]:
     return {k: r.code for k, r in results.items() if isinstance(r, Rejected)}
 
 
 @dataclass
 class Script:
-    """A server that says what a test tells it to; logins succeed unless told otherwise.
+    """A server whose handler a test provides; logins succeed by default.
 
-    Its handler gets the request and its body, and gives the answer.
+    The handler gets the request and its body, and returns the response.
     """
 
     handler: Callable[[Request, bytes], Response]
@@ -173,7 +173,7 @@ def jobs() -> Jobs:
 
 @pytest.fixture
 def scripted(time: Time) -> Iterator[Scripted]:
-    """Makes an org whose server follows a script."""
+    """Makes a client of a server with a test's handler."""
     opened = []
 
     def make(handler: Callable[[Request, bytes], Response]) -> tuple[SalesforceClient, Script]:
@@ -192,7 +192,7 @@ def scripted(time: Time) -> Iterator[Scripted]:
 
 @dataclass
 class Sandbox:
-    """The sandbox org, from outside and from inside."""
+    """The sandbox org: its URL, and its Python object."""
 
     url: str
     inside: Org
@@ -201,7 +201,7 @@ class Sandbox:
         return ConnectedApp(self.url, "the-app", secret)
 
     def records(self, target: Target) -> dict[str, dict[str, Any]]:
-        """What it holds, by external ID."""
+        """The records of an object, by external ID."""
         found = self.inside.records(target.object)
         return {record["m3ter_Id__c"]: record for record in found}
 
@@ -227,7 +227,7 @@ def sandbox(served: Sandbox) -> Sandbox:
 
 @pytest.fixture
 def org(sandbox: Sandbox, time: Time) -> Iterator[SalesforceClient]:
-    """An org that sleeps for no longer than it takes to yield."""
+    """A client of the sandbox org that does not really sleep."""
 
     def nap(seconds: float) -> None:
         time.sleep(seconds)

@@ -1,4 +1,4 @@
-"""Arbitrary JSON values on their whole way into a field of each type.
+"""Arbitrary JSON values, mapped, validated and sent to a field of each type.
 
 Either Salesforce then holds what the value says, or the row is listed as invalid; or as waiting,
 where the value is the id of a record that is not there.
@@ -62,7 +62,7 @@ FIELDS: dict[str, dict[str, Any]] = {
 }
 """One field of each type, as the metadata of the org describes it."""
 KINDS = [kind for kind in FieldKind if kind is not FieldKind.TITLE]
-"""A title is cut and may leave a value out, so it does not say what the value says."""
+"""A title may be shortened, so it cannot be compared with the value."""
 PARENTS = ("A", "é", "null", "b c", "12345", "=1+1", "#N/A")
 """External IDs of the records that a lookup may point to."""
 DECODE = msgspec.json.Decoder(float_hook=Decimal).decode
@@ -70,7 +70,7 @@ BLANK = "".join(map(chr, range(0x21)))
 
 
 class Json(str):
-    """A JSON number, to be written as these very characters."""
+    """A JSON number, written with exactly these characters."""
 
     __slots__ = ()
 
@@ -116,7 +116,7 @@ texts = st.one_of(
     st.datetimes(timezones=st.timezones()).map(datetime.isoformat),
 )
 broken = st.sampled_from(['"\\ud800"', '"\\udc00\\ud800"', "NaN", "-Infinity", "01", "{"]).map(Json)
-"""What is no JSON at all."""
+"""Texts that are not JSON."""
 scalars = st.one_of(st.none(), st.booleans(), numbers, texts)
 values = st.recursive(
     scalars,
@@ -130,8 +130,8 @@ values = st.recursive(
 )
 
 
-def says(kind: FieldKind, to: str, value: object, held: object) -> bool:
-    """Whether what a field holds is what the value says, in words that are not the product's."""
+def equals(kind: FieldKind, to: str, value: object, held: object) -> bool:
+    """Whether a stored value equals the sent value, computed without the product's code."""
     if value is None or value == "" or value in ([], {}):
         return held in (None, False)
     match to:
@@ -153,7 +153,7 @@ def says(kind: FieldKind, to: str, value: object, held: object) -> bool:
 
 
 def as_json(kind: FieldKind, value: object) -> bool:
-    """Whether a value goes as JSON: nothing that anybody would want in a picklist."""
+    """Whether a value is sent as JSON, which no picklist needs."""
     return kind is FieldKind.JSON or (kind is FieldKind.ANY and isinstance(value, list | dict))
 
 
@@ -162,7 +162,7 @@ def clock(value: object) -> time:
 
 
 def chosen(value: object) -> set[str]:
-    """What is picked, in whatever order; nothing leaves the one empty text."""
+    """The chosen values, without order; no value gives one empty text."""
     told = value if isinstance(value, list) else [value]
     parts = ";".join(str_of(part) for part in told if part is not None).split(";")
     return set(filter(None, map(trimmed, parts))) or {""}
@@ -201,13 +201,13 @@ def encode(value: object) -> bytes:
 
 @dataclass
 class Anything:
-    """An org with one object that has a field of each type, and the way to it."""
+    """An org with one object that has a field of each type, and its client."""
 
     inside: Org
     org: SalesforceClient
 
     def held(self, to: str) -> dict[str, object]:
-        """What a field holds, by external ID; a lookup: the external ID of the parent."""
+        """The values of a field by external ID; for a lookup the parent's external ID."""
         records = self.inside.records(OBJECT)
         parents = {parent["Id"]: parent["Key__c"] for parent in self.inside.records("Parent__c")}
         return {
@@ -309,7 +309,7 @@ def carry(
 @example((FieldKind.ANY, "Parent"), ["A", "1" * 16, True, None], False)
 @example((FieldKind.NUMBER, "Number"), [Json("0.1234567890123456789"), Json('"\\ud800"')], True)
 @example((FieldKind.TEXT, "EncryptedText"), ["🧾" * 20, "🧾" * 21, "a" * 21], False)
-def test_salesforce_holds_what_the_value_says_or_the_row_is_listed(
+def test_salesforce_stores_the_value_or_the_row_is_listed(
     anything: Anything,
     field: tuple[FieldKind, str],
     given_values: list[object],
@@ -333,4 +333,4 @@ def test_salesforce_holds_what_the_value_says_or_the_row_is_listed(
             # Of a value alone Salesforce has nothing to refuse that was not found before.
             assert fate.error_class in {ErrorClass.INVALID, ErrorClass.DEPENDENCY}, fate
         else:
-            assert says(kind, to, value, held[f"r{number}"]), (value, held[f"r{number}"])
+            assert equals(kind, to, value, held[f"r{number}"]), (value, held[f"r{number}"])

@@ -1,4 +1,4 @@
-"""A large batch with many bad rows of many kinds: the good ones arrive, each bad one is listed."""
+"""A large batch with bad rows of many kinds: good rows are written, bad rows are listed."""
 
 import json
 import re
@@ -108,7 +108,7 @@ KINDS = {
         {}, "permanent", "BRAND_NEW_CODE", r"^oops \(a code m3sync does not know\)$", sent=3
     ),
 }
-"""The ten kinds; ids tell which one a record is of."""
+"""The ten kinds; a record's id contains its kind."""
 
 
 def records() -> dict[str, Record]:
@@ -149,7 +149,7 @@ class Listed:
 
 
 class CountingClient(SalesforceClient):
-    """Notes which rows it is given to send."""
+    """Records the rows that are sent."""
 
     went: set[str]
 
@@ -175,7 +175,7 @@ def inside(_app: Any) -> Org:  # noqa: ANN401 - Starlette's state
 
 @pytest.fixture
 def _app() -> Any:  # noqa: ANN401 - as above
-    """An org with rules of its own, in which one email address is taken."""
+    """An org with validation rules, and a record with a unique email address."""
     app = create_app(credentials=Credentials("the-app", SECRET))
     org: Org = app.state.org
     definition = org.object(ACCOUNTS)
@@ -242,7 +242,7 @@ def run(connection: psycopg.Connection, source: Listed, org: CountingClient) -> 
 
 
 def check(rejects: list[Reject]) -> None:
-    """See that each bad row is listed, and for its own reason."""
+    """Check that each bad row is listed, with its own reason."""
     counted = Counter(kind_of(reject.m3ter_id) for reject in rejects)
     assert counted == dict.fromkeys(KINDS, EACH)
     for reject in rejects:
@@ -252,7 +252,7 @@ def check(rejects: list[Reject]) -> None:
         assert set(reject.fields) >= set(kind.fields)
 
 
-def test_good_rows_arrive_and_each_bad_one_is_listed_and_sent_only_where_it_may_be(
+def test_good_rows_are_written_and_each_bad_row_is_listed(
     run: Run, org: CountingClient, inside: Org, source: Listed, connection: psycopg.Connection
 ) -> None:
     bad = {"invalid": 5 * EACH, "waiting": EACH, "rejected": 4 * EACH}

@@ -171,7 +171,7 @@ def test_an_unreadable_result_set_stops_the_run(tmp_path: Path, data: bytes) -> 
         list(read_results(path, ("m3ter_Id__c", "sf__Id")))
 
 
-def test_a_tally_knows_a_set_whatever_its_order() -> None:
+def test_a_checksum_does_not_depend_on_the_order_of_ids() -> None:
     one, two, other = IdChecksum(), IdChecksum(), IdChecksum()
     for key in ("a", "b", "c"):
         one.add(key)

@@ -1,4 +1,4 @@
-"""The life of an ingest job, with a server that behaves and misbehaves as scripted."""
+"""Ingest jobs, with a scripted server that also responds with errors."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -23,11 +23,11 @@ from m3sync_dagster_tests.salesforce.conftest import (
     Jobs,
     Scripted,
     Time,
-    carried,
     created,
     group,
     outcome,
-    refused,
+    rejected,
+    send_all,
     updated,
 )
 
@@ -59,7 +59,7 @@ def unprocessed(*ids: str) -> str:
 
 @dataclass
 class Job:
-    """One job: what polling says of it, and its three result sets."""
+    """One job: its states, one per poll, and its three result sets."""
 
     states: list[str] = field(default_factory=lambda: ["UploadComplete", "JobComplete"])
     done: str = HEAD
@@ -79,7 +79,7 @@ class Job:
 
 @dataclass
 class Server:
-    """Hands out the jobs it is given, one for each creation."""
+    """Creates the given jobs, one for each request."""
 
     queue: list[Job]
     hook: Callable[[str, str], Response | None] = lambda _m, _p: None
@@ -117,7 +117,7 @@ class Server:
         return JSONResponse({**info, "externalIdFieldName": "m3ter_Id__c"})
 
 
-def test_results_are_told_apart_and_matched_by_external_id(scripted: Scripted, jobs: Jobs) -> None:
+def test_results_are_matched_by_external_id(scripted: Scripted, jobs: Jobs) -> None:
     job = Job(
         ["UploadComplete", "InProgress", "JobComplete"],
         done("r3") + done("r1", new=False).removeprefix(HEAD),
@@ -136,26 +136,28 @@ def test_results_are_told_apart_and_matched_by_external_id(scripted: Scripted, j
     )
     assert job.data.startswith(b"m3ter_Id__c,Name,Code__c\nr1,Name of r1,#N/A\n")
     assert jobs.events == [
-        ("opened", "7501", "m3ter_Account__c", "3"),
-        ("ended", "7501", "JobComplete"),
+        ("created", "7501", "m3ter_Account__c", "3"),
+        ("finished", "7501", "JobComplete"),
     ]
     assert org.calls == 1 + 1 + 3 + 3 + 3
     assert len(script.requests) == 10
 
 
-def test_the_job_is_written_down_before_its_data_is_closed(scripted: Scripted, jobs: Jobs) -> None:
+def test_a_job_is_recorded_before_its_data_is_closed(scripted: Scripted, jobs: Jobs) -> None:
     known: list[list[str]] = []
 
     def watch(method: str, _path: str) -> None:
         if method in {"PUT", "PATCH"}:
-            known.append(jobs.words)
+            known.append(jobs.states)
 
     org, _ = scripted(Server([Job(done=done("r1"))], watch))
     list(org.upsert(ACCOUNTS, group(rows("r1"), large=True), jobs))
-    assert known == [["opened"], ["opened"]]
+    assert known == [["created"], ["created"]]
 
 
-def test_polling_slows_down_until_the_deadline(scripted: Scripted, jobs: Jobs, time: Time) -> None:
+def test_the_pauses_between_polls_grow_until_the_deadline(
+    scripted: Scripted, jobs: Jobs, time: Time
+) -> None:
     org, _ = scripted(Server([Job(["InProgress"])]))
     with pytest.raises(
         DeadlineError,
@@ -165,7 +167,7 @@ def test_polling_slows_down_until_the_deadline(scripted: Scripted, jobs: Jobs, t
     assert time.naps[:3] == pytest.approx([0.1, 0.15, 0.225])
     assert max(time.naps) == 15
     assert time.now <= LONGEST_STALL
-    assert jobs.words == ["opened"]
+    assert jobs.states == ["created"]
 
 
 @pytest.mark.parametrize(
@@ -180,7 +182,7 @@ def test_polling_slows_down_until_the_deadline(scripted: Scripted, jobs: Jobs, t
     ],
 )
 @pytest.mark.parametrize("state", ["Failed", "Aborted"])
-def test_a_job_that_took_no_row_stops_the_run(
+def test_a_job_that_processed_no_row_stops_the_run(
     scripted: Scripted, jobs: Jobs, state: str, message: str | None, kind: type[SyncError]
 ) -> None:
     if state == "Aborted":
@@ -189,30 +191,30 @@ def test_a_job_that_took_no_row_stops_the_run(
     with pytest.raises(kind, match="7501 of m3ter_Account__c") as caught:
         list(org.upsert(ACCOUNTS, group(rows("r1"), large=True), jobs))
     assert (message or "JOB_FAILED").partition(" : ")[2] in caught.value.cause
-    assert jobs.words == ["opened", state]
+    assert jobs.states == ["created", state]
 
 
-def test_rows_that_a_failed_job_never_came_to_go_again(scripted: Scripted, jobs: Jobs) -> None:
+def test_unprocessed_rows_of_a_failed_job_are_sent_again(scripted: Scripted, jobs: Jobs) -> None:
     first = Job(["Failed"], done("r1"), unprocessed=unprocessed("r2", "r3"), message="Timeout : x")
     second = Job(done=done("r3", "r2"))
     org, _ = scripted(Server([first, second]))
-    results = outcome(carried(org, ACCOUNTS, rows("r1", "r2", "r3"), jobs, large=True))
+    results = outcome(send_all(org, ACCOUNTS, rows("r1", "r2", "r3"), jobs, large=True))
     assert created(results) == {"r1", "r2", "r3"}
     head = b"m3ter_Id__c,Name,Code__c\n"
     assert second.data == head + b"r2,Name of r2,#N/A\nr3,Name of r3,#N/A\n"
-    assert jobs.words == ["opened", "Failed", "opened", "JobComplete"]
+    assert jobs.states == ["created", "Failed", "created", "JobComplete"]
 
 
-def test_rows_that_meet_a_lock_go_again_three_times_and_are_then_refused(
+def test_locked_rows_are_sent_again_three_times_and_then_rejected(
     scripted: Scripted, jobs: Jobs, time: Time
 ) -> None:
     first = Job(done=done("r1"), failed=failed(r2=LOCKED, r3=LOCKED))
     second = Job(done=done("r3"), failed=failed(r2=LOCKED))
     third = Job(failed=failed(r2=LOCKED))
     org, script = scripted(Server([first, second, third, third]))
-    results = outcome(carried(org, ACCOUNTS, rows("r1", "r2", "r3"), jobs, large=True))
+    results = outcome(send_all(org, ACCOUNTS, rows("r1", "r2", "r3"), jobs, large=True))
     assert created(results) == {"r1", "r3"}
-    assert refused(results) == {"r2": "UNABLE_TO_LOCK_ROW"}
+    assert rejected(results) == {"r2": "UNABLE_TO_LOCK_ROW"}
     assert isinstance(results["r2"], Rejected)
     assert results["r2"].error_class is ErrorClass.TRANSIENT
     assert sum("POST" in request for request in script.requests) == 4
@@ -220,7 +222,9 @@ def test_rows_that_meet_a_lock_go_again_three_times_and_are_then_refused(
     assert long == sorted(long)
 
 
-def test_a_quota_used_up_half_way_hands_over_and_stops(scripted: Scripted, jobs: Jobs) -> None:
+def test_an_exceeded_quota_keeps_the_results_and_stops_the_run(
+    scripted: Scripted, jobs: Jobs
+) -> None:
     job = Job(["Failed"], done("r1"), unprocessed=unprocessed("r2"), message="ExceededQuota : x")
     org, script = scripted(Server([job]))
     handed: list[str] = []
@@ -242,13 +246,15 @@ def test_a_quota_used_up_half_way_hands_over_and_stops(scripted: Scripted, jobs:
         Job(done=done("r1"), failed=failed(r1="X:y:--")),
     ],
 )
-def test_results_that_do_not_add_up_stop_the_run(scripted: Scripted, jobs: Jobs, job: Job) -> None:
+def test_results_that_are_not_those_of_the_rows_stop_the_run(
+    scripted: Scripted, jobs: Jobs, job: Job
+) -> None:
     org, _ = scripted(Server([job]))
-    with pytest.raises(RemoteError, match="2 were sent"):
+    with pytest.raises(RemoteError, match="2 rows sent"):
         list(org.upsert(ACCOUNTS, group(rows("r1", "r2"), large=True), jobs))
 
 
-def test_a_lost_answer_to_the_closing_does_no_harm(scripted: Scripted, jobs: Jobs) -> None:
+def test_a_job_is_closed_once_after_a_lost_response(scripted: Scripted, jobs: Jobs) -> None:
     wrong = [{"errorCode": "INVALIDJOBSTATE", "message": "not open"}]
     answers = iter([PlainTextResponse("", 503), JSONResponse(wrong, 400)])
     server = Server([Job(done=done("r1"))])
@@ -272,11 +278,11 @@ def test_a_job_whose_upload_fails_is_aborted(scripted: Scripted, jobs: Jobs) -> 
     org, script = scripted(Server([Job()], refuse))
     with pytest.raises(RemoteError):
         list(org.upsert(ACCOUNTS, group(rows("r1"), large=True), jobs))
-    assert jobs.words == ["opened", "Aborted"]
+    assert jobs.states == ["created", "Aborted"]
     assert script.requests[-1].startswith("PATCH")
 
 
-def test_trouble_while_polling_or_reading_does_not_abort_the_job(
+def test_an_error_while_polling_or_reading_does_not_abort_the_job(
     scripted: Scripted, jobs: Jobs
 ) -> None:
     trouble = iter([0, 503, 503, 0, 502, 0, 0, 0])
@@ -290,7 +296,7 @@ def test_trouble_while_polling_or_reading_does_not_abort_the_job(
     assert sum("PATCH" in request for request in script.requests) == 1
 
 
-def test_a_result_set_that_breaks_off_is_read_again(scripted: Scripted, jobs: Jobs) -> None:
+def test_a_result_set_that_is_cut_off_is_read_again(scripted: Scripted, jobs: Jobs) -> None:
     whole = done("r1", "r2").encode()
     breaks = iter([True, False])
 
@@ -304,7 +310,9 @@ def test_a_result_set_that_breaks_off_is_read_again(scripted: Scripted, jobs: Jo
     assert created(results) == {"r1", "r2"}
 
 
-def test_an_upload_is_sent_whole_again_after_a_failure(scripted: Scripted, jobs: Jobs) -> None:
+def test_an_upload_is_repeated_from_its_start_after_a_failure(
+    scripted: Scripted, jobs: Jobs
+) -> None:
     trouble = iter([503, 0])
 
     def fail(method: str, _path: str) -> Response | None:
@@ -317,7 +325,7 @@ def test_an_upload_is_sent_whole_again_after_a_failure(scripted: Scripted, jobs:
     assert job.data == b"m3ter_Id__c,Name,Code__c\nr1,Name of r1,#N/A\n"
 
 
-def test_text_is_utf8_whatever_the_answer_says(scripted: Scripted, jobs: Jobs) -> None:
+def test_text_is_read_as_utf8_even_with_another_media_type(scripted: Scripted, jobs: Jobs) -> None:
     job = Job(done=done("żółć"))
     org, _ = scripted(Server([job]))
     results = outcome(org.upsert(ACCOUNTS, group(rows("żółć"), large=True), jobs))
@@ -332,17 +340,17 @@ def test_text_is_utf8_whatever_the_answer_says(scripted: Scripted, jobs: Jobs) -
         ("Open", "Aborted", set()),
     ],
 )
-def test_a_job_left_by_an_earlier_run_is_picked_up(
+def test_the_results_of_an_earlier_runs_job_are_read(
     scripted: Scripted, jobs: Jobs, state: str, ending: str, expected: set[str]
 ) -> None:
     server = Server([], made=[Job([state], done("r1"), closed=state != "Open")])
     org, _ = scripted(server)
     assert created(outcome(org.resume(left("7501"), jobs))) == expected
-    assert jobs.events == [("ended", "7501", ending)]
+    assert jobs.events == [("finished", "7501", ending)]
 
 
-def test_a_job_that_salesforce_has_forgotten_has_no_results(scripted: Scripted, jobs: Jobs) -> None:
+def test_a_job_that_salesforce_has_deleted_has_no_results(scripted: Scripted, jobs: Jobs) -> None:
     gone = [{"errorCode": "NOT_FOUND", "message": "The requested resource does not exist"}]
     org, _ = scripted(lambda _r, _b: JSONResponse(gone, 404))
     assert list(org.resume(left("7501"), jobs)) == []
-    assert jobs.events == [("ended", "7501", "Unknown")]
+    assert jobs.events == [("finished", "7501", "Unknown")]

@@ -1,4 +1,4 @@
-"""Waiting for jobs: how long, what counts as progress, and jobs that an admin aborts."""
+"""Waiting for jobs: the limits, what counts as progress, and jobs that an admin aborts."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -42,7 +42,7 @@ def many(count: int) -> Any:  # noqa: ANN401 - a group
 
 @dataclass(frozen=True)
 class Case:
-    """A job that processes a row every so many minutes, and when a run stops waiting for it."""
+    """A job that processes a row per interval in minutes, and when a run stops waiting for it."""
 
     ends: float
     every: float
@@ -51,7 +51,7 @@ class Case:
 
 
 class Progress:
-    """A server of one job, whose answers follow from the minutes that have passed."""
+    """A server with one job, whose state depends on the minutes that have passed."""
 
     def __init__(self, time: Time, case: Case) -> None:
         self._time, self._case = time, case
@@ -74,7 +74,7 @@ class Progress:
         Case(ends=60, every=5, stops=LONGEST_WAIT, advanced=True),
     ],
 )
-def test_a_job_is_given_up_without_progress_or_at_the_limit_of_a_run(
+def test_waiting_ends_without_progress_or_at_the_limit_of_a_run(
     scripted: Scripted, time: Time, kind: JobKind, case: Case
 ) -> None:
     org, _ = scripted(Progress(time, case))
@@ -90,14 +90,14 @@ def test_a_job_is_given_up_without_progress_or_at_the_limit_of_a_run(
     assert case.stops - 16 <= time.now <= case.stops
 
 
-def test_a_job_that_advances_is_waited_for_longer_than_20_minutes(
+def test_a_job_with_progress_is_waited_for_longer_than_20_minutes(
     org: SalesforceClient, sandbox: Sandbox, jobs: Jobs, time: Time
 ) -> None:
     sandbox.inside.faults.add({"job": {"polls_per_chunk": 30}})
     results = outcome(org.upsert(ACCOUNTS, many(600), jobs))
     assert len(created(results)) == 600
     assert time.now > LONGEST_STALL
-    assert jobs.words == ["opened", "JobComplete"]
+    assert jobs.states == ["created", "JobComplete"]
 
 
 @pytest.fixture
@@ -130,7 +130,7 @@ def test_a_job_that_an_admin_aborts_is_reported_and_not_sent_again(
         handed.extend(chain.from_iterable(admin.upsert(ACCOUNTS, rows, jobs)))
     assert "Bulk Data Load Jobs" in caught.value.remedy
     assert len(handed) == 200
-    assert jobs.words == ["opened", "Aborted"]
+    assert jobs.states == ["created", "Aborted"]
     assert posted(sandbox) == 1
 
 
@@ -145,7 +145,7 @@ def test_a_job_that_an_admin_aborts_while_a_later_run_waits_for_it_is_reported(
     with pytest.raises(RemoteError, match=f"The ingest job {job_id}.* was aborted"):
         handed.extend(chain.from_iterable(admin.resume(left, jobs)))
     assert len(handed) == 600
-    assert jobs.words == ["opened", "Aborted"]
+    assert jobs.states == ["created", "Aborted"]
 
 
 def test_a_job_that_an_admin_aborts_before_its_upload_is_not_replaced(
@@ -161,4 +161,4 @@ def test_a_job_that_an_admin_aborts_before_its_upload_is_not_replaced(
     with pytest.raises(RemoteError, match=r"The ingest job .* was aborted"):
         list(org.upsert(ACCOUNTS, many(3), jobs))
     assert posted(sandbox) == 1
-    assert jobs.words == ["opened", "Aborted"]
+    assert jobs.states == ["created", "Aborted"]

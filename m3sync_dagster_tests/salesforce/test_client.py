@@ -1,4 +1,4 @@
-"""Rows on their whole way into an org, by both ways."""
+"""Upserts by sObject Collections and by ingest jobs, with the sandbox."""
 
 import subprocess
 import sys
@@ -25,11 +25,11 @@ from m3sync_dagster_tests.salesforce.conftest import (
     Sandbox,
     Time,
     accounts,
-    carried,
     created,
     group,
     outcome,
-    refused,
+    rejected,
+    send_all,
     updated,
 )
 
@@ -52,7 +52,7 @@ def test_the_first_upsert_creates_and_the_second_updates(
         "a2": "Renamed",
         "a3": "Account a3",
     }
-    assert jobs.words == (["opened", "JobComplete"] * 2 if large else [])
+    assert jobs.states == (["created", "JobComplete"] * 2 if large else [])
 
 
 @both_ways
@@ -73,7 +73,7 @@ def test_lookups_are_set_and_cleared_and_nulls_empty_a_field(
 
 
 @both_ways
-def test_bad_rows_are_refused_one_by_one_with_their_cause(
+def test_each_bad_row_is_rejected_with_its_cause(
     org: SalesforceClient, jobs: Jobs, large: bool
 ) -> None:
     list(org.upsert(ACCOUNTS, group(accounts("a1")), jobs))
@@ -85,7 +85,7 @@ def test_bad_rows_are_refused_one_by_one_with_their_cause(
     ]
     results = outcome(org.upsert(BALANCES, group(rows, large=large, parent=2), jobs))
     assert created(results) == {"good"}
-    assert refused(results) == {
+    assert rejected(results) == {
         "long": "STRING_TOO_LONG",
         "huge": "NUMBER_OUTSIDE_VALID_RANGE",
         "orphan": "INVALID_FIELD",
@@ -114,7 +114,7 @@ def test_bad_rows_are_refused_one_by_one_with_their_cause(
         "#n/a",
     ],
 )
-def test_any_text_arrives_as_it_is(
+def test_any_text_arrives_unchanged(
     org: SalesforceClient, sandbox: Sandbox, jobs: Jobs, large: bool, text: str
 ) -> None:
     target = Target("m3ter_Balance__c", "m3ter_Id__c", (Column("Description__c"),))
@@ -125,7 +125,7 @@ def test_any_text_arrives_as_it_is(
 
 @both_ways
 @pytest.mark.parametrize("text", ["0.00000001", "-1234567890.12345678", "9.9", "100", "1E+2", "0"])
-def test_any_amount_arrives_to_the_last_digit(
+def test_any_amount_arrives_with_all_its_digits(
     org: SalesforceClient, sandbox: Sandbox, jobs: Jobs, large: bool, text: str
 ) -> None:
     rows = [Row("b1", ["Balance", Decimal(text), None])]
@@ -133,7 +133,7 @@ def test_any_amount_arrives_to_the_last_digit(
     assert sandbox.records(BALANCES)["b1"]["Amount__c"] == Decimal(text)
 
 
-def test_a_text_that_csv_cannot_say_goes_by_collections(
+def test_a_text_that_csv_cannot_express_is_sent_by_collections(
     org: SalesforceClient, sandbox: Sandbox, jobs: Jobs
 ) -> None:
     rows = [Row("a1", ["#N/A", "#N/A"])]
@@ -152,21 +152,19 @@ def test_of_rows_with_one_external_id_the_last_is_sent(
 
 
 @pytest.mark.parametrize("count", [1, 200, 201, 1_000, 2_000])
-def test_a_call_carries_200_rows(org: SalesforceClient, jobs: Jobs, count: int) -> None:
+def test_a_call_has_200_rows(org: SalesforceClient, jobs: Jobs, count: int) -> None:
     rows = accounts(*(f"a{i}" for i in range(count)))
     assert len(created(outcome(org.upsert(ACCOUNTS, group(rows), jobs)))) == count
     assert org.calls == 1 + ceil(count / 200)
 
 
-def test_no_rows_cost_no_call(org: SalesforceClient, jobs: Jobs) -> None:
+def test_no_rows_need_no_call(org: SalesforceClient, jobs: Jobs) -> None:
     destination: Destination = org
     assert list(destination.upsert(ACCOUNTS, group([]), jobs)) == []
     assert org.calls == 0
 
 
-def test_five_thousand_rows_go_by_one_job(
-    org: SalesforceClient, sandbox: Sandbox, jobs: Jobs
-) -> None:
+def test_5000_rows_are_sent_by_one_job(org: SalesforceClient, sandbox: Sandbox, jobs: Jobs) -> None:
     rows = accounts(*(f"a{i}" for i in range(5_000)))
     assert len(created(outcome(org.upsert(ACCOUNTS, group(rows), jobs)))) == 5_000
     assert len(sandbox.records(ACCOUNTS)) == 5_000
@@ -180,8 +178,8 @@ def test_a_large_upload_is_split_into_jobs_one_after_the_other(
     rows = accounts(*(f"a{i}" for i in range(3_000)))
     assert len(created(outcome(org.upsert(ACCOUNTS, group(rows), jobs)))) == 3_000
     org.close()
-    assert jobs.words == ["opened", "JobComplete"] * (len(jobs.events) // 2)
-    opened = [event for event in jobs.events if event[0] == "opened"]
+    assert jobs.states == ["created", "JobComplete"] * (len(jobs.events) // 2)
+    opened = [event for event in jobs.events if event[0] == "created"]
     assert len(opened) == 3
     assert sum(int(event[3]) for event in opened) == 3_000
 
@@ -208,7 +206,7 @@ print(results, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 
 
 def test_memory_does_not_grow_with_the_upload(sandbox: Sandbox) -> None:
-    """The client has a process of its own; it sends 60 MB, and reads as much."""
+    """The client runs in its own process; it sends 60 MB, and reads 60 MB of results."""
     command = [sys.executable, "-c", _CLIENT, sandbox.url, SECRET]
     shown = subprocess.run(command, check=True, capture_output=True, text=True)
     results, grown = map(int, shown.stdout.split())
@@ -217,37 +215,37 @@ def test_memory_does_not_grow_with_the_upload(sandbox: Sandbox) -> None:
 
 
 @both_ways
-def test_locked_rows_go_again(
+def test_locked_rows_are_sent_again(
     org: SalesforceClient, sandbox: Sandbox, jobs: Jobs, time: Time, large: bool
 ) -> None:
     lock = {"external_ids": ["a3", "a7"], "code": "UNABLE_TO_LOCK_ROW", "message": "busy"}
     sandbox.inside.faults.add({"rows": lock, "times": 2})
     rows = accounts(*(f"a{i}" for i in range(10)))
-    results = outcome(carried(org, ACCOUNTS, rows, jobs, large=large))
+    results = outcome(send_all(org, ACCOUNTS, rows, jobs, large=large))
     assert len(created(results)) == 10
     assert sum(1 for nap in time.naps if nap >= 0.5) >= 2
 
 
 @both_ways
-def test_rows_that_stay_locked_are_refused_as_transient(
+def test_rows_that_stay_locked_are_rejected_as_transient(
     org: SalesforceClient, sandbox: Sandbox, jobs: Jobs, large: bool
 ) -> None:
     lock = {"external_ids": ["a3"], "code": "UNABLE_TO_LOCK_ROW", "message": "busy"}
     sandbox.inside.faults.add({"rows": lock, "times": None})
     rows = accounts("a1", "a3")
-    results = outcome(carried(org, ACCOUNTS, rows, jobs, large=large))
+    results = outcome(send_all(org, ACCOUNTS, rows, jobs, large=large))
     assert results["a3"] == Rejected("a3", ErrorClass.TRANSIENT, "UNABLE_TO_LOCK_ROW", "busy")
     assert created(results) == {"a1"}
 
 
-def test_locked_rows_go_again_in_smaller_calls(
+def test_locked_rows_are_sent_again_in_smaller_calls(
     org: SalesforceClient, sandbox: Sandbox, jobs: Jobs
 ) -> None:
     rows = accounts(*(f"a{i}" for i in range(150)))
     keys = [row.m3ter_id for row in rows]
     lock = {"external_ids": keys, "code": "UNABLE_TO_LOCK_ROW", "message": "busy"}
     sandbox.inside.faults.add({"rows": lock})
-    assert len(created(outcome(carried(org, ACCOUNTS, rows, jobs)))) == 150
+    assert len(created(outcome(send_all(org, ACCOUNTS, rows, jobs)))) == 150
     assert org.calls == 1 + 1 + 3
 
 
@@ -256,9 +254,9 @@ def test_a_job_that_fails_half_way_is_finished_by_another(
 ) -> None:
     sandbox.inside.faults.add({"job": {"fail_after": 400}})
     rows = accounts(*(f"a{i}" for i in range(3_000)))
-    results = outcome(carried(org, ACCOUNTS, rows, jobs))
+    results = outcome(send_all(org, ACCOUNTS, rows, jobs))
     assert len(created(results)) == 3_000
-    assert jobs.words == ["opened", "Failed", "opened", "JobComplete"]
+    assert jobs.states == ["created", "Failed", "created", "JobComplete"]
 
 
 def test_a_job_that_always_fails_leaves_its_rows_unprocessed(
@@ -266,16 +264,16 @@ def test_a_job_that_always_fails_leaves_its_rows_unprocessed(
 ) -> None:
     sandbox.inside.faults.add({"job": {"fail_after": 200}, "times": None})
     rows = accounts(*(f"a{i}" for i in range(3_000)))
-    results = outcome(carried(org, ACCOUNTS, rows, jobs))
+    results = outcome(send_all(org, ACCOUNTS, rows, jobs))
     assert len(created(results)) == 800
-    assert set(refused(results).values()) == {"UNPROCESSED"}
+    assert set(rejected(results).values()) == {"UNPROCESSED"}
     left = next(result for result in results.values() if isinstance(result, Rejected))
     assert left.error_class is ErrorClass.TRANSIENT
     assert "InternalError" in left.message
 
 
 @both_ways
-def test_a_session_that_ends_midway_is_renewed_once(
+def test_a_session_that_expires_during_an_upsert_is_renewed_once(
     org: SalesforceClient, sandbox: Sandbox, jobs: Jobs, large: bool
 ) -> None:
     list(org.upsert(ACCOUNTS, group(accounts("a0"), large=large), jobs))
@@ -293,7 +291,7 @@ def test_a_session_that_ends_midway_is_renewed_once(
     [{"status": 503}, {"status": 502}, {"drop": "before"}, {"drop": "after"}],
     ids=["503", "502", "dropped", "lost"],
 )
-def test_every_request_of_an_upsert_survives_passing_trouble(
+def test_every_request_of_an_upsert_is_retried_after_a_temporary_error(
     org: SalesforceClient, sandbox: Sandbox, jobs: Jobs, large: bool, fault: dict[str, Any]
 ) -> None:
     steps = ["/jobs/ingest$", "/batches", "Results", "unprocessed", "/ingest/750[^/]*$"]
@@ -321,7 +319,7 @@ def test_an_object_is_described_once(org: SalesforceClient) -> None:
     assert amount.scale > 2
 
 
-def test_an_object_that_is_not_there_is_a_configuration_error(org: SalesforceClient) -> None:
+def test_an_unknown_object_is_a_configuration_error(org: SalesforceClient) -> None:
     with pytest.raises(ConfigurationError, match="Nothing__c") as caught:
         org.describe("Nothing__c")
     assert "permission set" in caught.value.remedy
@@ -376,7 +374,7 @@ def test_nothing_is_written_past_the_share_of_the_quota(
     assert sandbox.records(ACCOUNTS) == {}
 
 
-def test_a_day_without_calls_left_is_a_rate_limit(
+def test_a_used_up_daily_limit_is_a_rate_limit_error(
     org: SalesforceClient, sandbox: Sandbox, jobs: Jobs
 ) -> None:
     sandbox.inside.usage.used = sandbox.inside.usage.max

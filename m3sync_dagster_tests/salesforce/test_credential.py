@@ -1,4 +1,4 @@
-"""Credentials are checked before anything is sent."""
+"""Credentials are validated before the first request."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ JWT = {"username": "u@acme.com", "private_key": "PEM-private-value"}
         ("https://127.0.0.1:8443", SECRET, True),
     ],
 )
-def test_an_address_of_salesforce_or_of_this_machine_is_taken(
+def test_a_url_of_salesforce_or_of_this_machine_is_accepted(
     url: str, flow: dict[str, Any], loopback: bool
 ) -> None:
     assert ConnectedApp(url, "id", **flow).loopback is loopback
@@ -63,7 +63,7 @@ def test_an_address_of_salesforce_or_of_this_machine_is_taken(
         (MY_DOMAIN, SECRET | {"api_version": "v67"}),
     ],
 )
-def test_anything_else_is_refused_with_a_remedy(url: str, flow: dict[str, Any]) -> None:
+def test_any_other_url_is_rejected_with_a_remedy(url: str, flow: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError) as caught:
         ConnectedApp(url, "id", **flow)
     assert caught.value.remedy
@@ -96,5 +96,5 @@ def test_no_secret_is_in_the_repr(flow: dict[str, Any]) -> None:
         ("https://acme--uat.my.salesforce.mil", "test"),
     ],
 )
-def test_a_jwt_is_made_out_to_one_of_the_two_audiences(url: str, domain: str) -> None:
+def test_a_jwt_has_one_of_the_two_audiences(url: str, domain: str) -> None:
     assert _arguments(ConnectedApp(url, "id", **JWT))["domain"] == domain

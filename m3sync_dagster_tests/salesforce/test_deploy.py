@@ -1,4 +1,4 @@
-"""A deploy from its start to its end."""
+"""Deploys of metadata."""
 
 from collections.abc import Callable
 
@@ -46,7 +46,7 @@ def run(org: SalesforceClient, time: Time) -> list[tuple[str, int]]:
     return [(step.status, step.deployed) for step in stream]
 
 
-def test_it_is_followed_to_its_end(scripted: Scripted, time: Time) -> None:
+def test_a_deploy_is_followed_to_its_end(scripted: Scripted, time: Time) -> None:
     handler = states(
         {"status": "Pending", "done": False},
         {"status": "InProgress", "numberComponentsDeployed": 3, "numberComponentsTotal": 9},
@@ -58,7 +58,7 @@ def test_it_is_followed_to_its_end(scripted: Scripted, time: Time) -> None:
 
 
 @pytest.mark.parametrize("listed", [True, False])
-def test_one_problem_comes_with_or_without_a_list(
+def test_a_single_error_may_be_an_object_or_a_list(
     scripted: Scripted, time: Time, listed: bool
 ) -> None:
     failure = {"fullName": "A__c.B__c", "problem": "no", "lineNumber": 3, "columnNumber": "7"}
@@ -71,7 +71,9 @@ def test_one_problem_comes_with_or_without_a_list(
 
 
 @pytest.mark.parametrize("status", ["Pending", "InProgress", "FinalizingDeploy", "Canceling"])
-def test_one_that_does_not_end_is_left_alone(scripted: Scripted, time: Time, status: str) -> None:
+def test_waiting_for_a_deploy_ends_at_the_deadline(
+    scripted: Scripted, time: Time, status: str
+) -> None:
     org, _ = scripted(states({"status": status}))
     with pytest.raises(DeadlineError, match=f"0Af1 is {status} after 30 minutes") as caught:
         run(org, time)
@@ -79,14 +81,14 @@ def test_one_that_does_not_end_is_left_alone(scripted: Scripted, time: Time, sta
     assert DEADLINE < time.now < DEADLINE + 30
 
 
-def test_one_that_somebody_cancels_has_failed(scripted: Scripted, time: Time) -> None:
+def test_a_canceled_deploy_has_failed(scripted: Scripted, time: Time) -> None:
     ended = {"status": "Canceled", "done": True, "success": False, "details": None}
     org, _ = scripted(states({"status": "Canceling"}, ended))
     *_, last = deploy(org.transport, ARCHIVE, check_only=True, sleep=time.sleep, clock=time.clock)
     assert (last.id, last.status, last.success, last.problems) == ("0Af1", "Canceled", False, [])
 
 
-def test_one_that_is_lost_sight_of_goes_on(scripted: Scripted, time: Time) -> None:
+def test_a_deploy_continues_after_a_lost_connection(scripted: Scripted, time: Time) -> None:
     def handler(request: Request, body: bytes) -> Response:
         if request.method == "POST":
             return started(body)
@@ -115,7 +117,7 @@ def test_a_session_that_has_ended_is_renewed_since_nothing_was_done(
     assert script.tokens == 2
 
 
-def test_a_user_without_the_right_is_told_so(scripted: Scripted, time: Time) -> None:
+def test_a_missing_permission_is_reported(scripted: Scripted, time: Time) -> None:
     def handler(_request: Request, _body: bytes) -> Response:
         body = [{"errorCode": "INSUFFICIENT_ACCESS", "message": "use of the Metadata API requires"}]
         return JSONResponse(body, 403)
@@ -126,7 +128,7 @@ def test_a_user_without_the_right_is_told_so(scripted: Scripted, time: Time) -> 
     assert len(script.requests) == 1
 
 
-def test_the_sandbox_takes_what_we_ship(org: SalesforceClient, time: Time) -> None:
+def test_the_sandbox_accepts_our_metadata(org: SalesforceClient, time: Time) -> None:
     archive = package(source_files(list(ENTITIES)))
     *_, last = deploy(org.transport, archive, check_only=True, sleep=time.sleep, clock=time.clock)
     assert (last.success, last.check_only, last.problems) == (True, True, [])

@@ -1,4 +1,4 @@
-"""A describe is read, whatever it leaves out."""
+"""Describes are read even if they lack properties."""
 
 import pytest
 from starlette.requests import Request
@@ -121,7 +121,7 @@ def test_an_unchanged_object_is_not_sent_again(sandbox: Sandbox) -> None:
     assert statuses[-2:] == [200, 304]
 
 
-def test_a_changed_object_is_read_again_and_any_if_asked_to(sandbox: Sandbox) -> None:
+def test_a_changed_object_is_read_again_and_any_on_refresh(sandbox: Sandbox) -> None:
     cache = Cache()
     org = SalesforceClient(sandbox.credential(), describes=cache)
     org.describe("m3ter_Account__c")
@@ -135,7 +135,7 @@ def test_a_changed_object_is_read_again_and_any_if_asked_to(sandbox: Sandbox) ->
     later.close()
 
 
-def test_whom_an_org_sees_decides_what_is_remembered(sandbox: Sandbox) -> None:
+def test_the_cache_belongs_to_an_org_and_a_user(sandbox: Sandbox) -> None:
     same, other = sandbox.credential(), ConnectedApp(sandbox.url, "another-app", "s")
     assert same.identity == sandbox.credential("another secret").identity
     assert same.identity != other.identity
@@ -146,12 +146,12 @@ def test_whom_an_org_sees_decides_what_is_remembered(sandbox: Sandbox) -> None:
     [
         ([("Code", None), ("Hidden", None)], {"Code__c", "Hidden__c"}),
         ([("Code", None), ("Id", "pkg")], {"Code__c", "pkg__Id__c"}),
-        # What the describe shows is not there: it is not the whole truth.
+        # The visible field is missing, so the list is not complete.
         ([("Hidden", None)], None),
         ([], None),
     ],
 )
-def test_hidden_fields_are_believed_only_beside_the_shown(
+def test_custom_fields_are_known_only_if_they_include_the_visible_ones(
     scripted: Scripted, records: list[tuple[str, str | None]], names: set[str] | None
 ) -> None:
     found = [{"DeveloperName": name, "NamespacePrefix": prefix} for name, prefix in records]
@@ -167,7 +167,7 @@ def test_hidden_fields_are_believed_only_beside_the_shown(
 
 
 @pytest.mark.parametrize("status", [400, 403, 404])
-def test_who_may_not_read_setup_is_told_nothing(scripted: Scripted, status: int) -> None:
+def test_custom_fields_are_unknown_without_setup_access(scripted: Scripted, status: int) -> None:
     def handler(request: Request, _body: bytes) -> Response:
         if "tooling" in request.url.path:
             body = [{"errorCode": "INVALID_TYPE", "message": "sObject type is not supported"}]

@@ -20,7 +20,7 @@ from m3sync_dagster.sync.errors import (
     SyncError,
 )
 from m3sync_dagster.sync.results import Acknowledged, Count, ErrorClass, Rejected, Row, RowResult
-from m3sync_dagster_tests.salesforce.conftest import ACCOUNTS, Jobs, Sandbox, carried, group
+from m3sync_dagster_tests.salesforce.conftest import ACCOUNTS, Jobs, Sandbox, group, send_all
 
 TRANSIENT, QUOTA, AUTHENTICATION = ErrorClass.TRANSIENT, ErrorClass.QUOTA, ErrorClass.AUTHENTICATION
 CONFIGURATION, PERMANENT = ErrorClass.CONFIGURATION, ErrorClass.PERMANENT
@@ -97,9 +97,9 @@ CODES: dict[ErrorClass, str] = {
         FIELD_INTEGRITY_EXCEPTION INVALID_CROSS_REFERENCE_KEY MALFORMED_ID INVALID_ID_FIELD
         ENTITY_IS_DELETED JobAborted JobFailed A_CODE_THAT_NOBODY_KNOWS""",
 }
-"""Codes that may be said of a row, a request or a job, as Salesforce spells them."""
+"""Codes of rows, requests and jobs, as Salesforce spells them."""
 ELSEWHERE = {"STORAGE_LIMIT_EXCEEDED", "JSON_PARSER_ERROR", "INVALIDJOBSTATE"}
-"""Codes with a way of their own, which other tests go."""
+"""Codes that other tests cover."""
 MESSAGES = {
     ("REQUEST_LIMIT_EXCEEDED", QUOTA): "TotalRequests Limit exceeded.",
     ("REQUEST_LIMIT_EXCEEDED", TRANSIENT): "ConcurrentPerOrgLongTxn Limit exceeded.",
@@ -109,7 +109,7 @@ MESSAGES = {
     ("DUPLICATE_VALUE", PERMANENT): "Duplicate external id specified: x",
     ("InvalidBatch", CONFIGURATION): "Field name not found : X__c",
 }
-"""Messages that decide, or that there is a special remedy for."""
+"""Messages that determine the class or the remedy."""
 ANSWERS: dict[ErrorClass, tuple[int, ...]] = {
     TRANSIENT: (420, 500, 502, 503, 504),
     QUOTA: (429,),
@@ -117,7 +117,7 @@ ANSWERS: dict[ErrorClass, tuple[int, ...]] = {
     CONFIGURATION: (301, 302, 303, 307, 308, 403, 404, 405, 409, 410, 412, 413, 414, 415, 428, 431),
     PERMANENT: (300,),
 }
-"""HTTP statuses of answers that name no code."""
+"""HTTP statuses of responses without a code."""
 LOGINS = """
     invalid_client invalid_client_id invalid_client_credentials invalid_app unauthorized_client
     invalid_grant invalid_request unsupported_grant_type OAUTH_APP_BLOCKED OAUTH_APP_ACCESS_DENIED
@@ -159,7 +159,7 @@ def test_a_code_has_its_class_and_a_remedy_in_words(code: str, kind: ErrorClass)
 
 
 def upsert(org: SalesforceClient, ids: list[str], jobs: Jobs, *, large: bool) -> list[RowResult]:
-    """All results, whether or not the upsert is stopped after them."""
+    """All results, also those before an error that stops the upsert."""
     rows = [Row(key, [f"Account {key}", None]) for key in ids]
     handed: list[RowResult] = []
     for results in org.upsert(ACCOUNTS, group(rows, large=large), jobs):
@@ -172,7 +172,7 @@ def upsert(org: SalesforceClient, ids: list[str], jobs: Jobs, *, large: bool) ->
 def test_what_each_code_does_to_a_row(
     org: SalesforceClient, sandbox: Sandbox, jobs: Jobs, kind: ErrorClass, large: bool
 ) -> None:
-    """Each code hits a row of its own; the rows between them are fine."""
+    """Each code is the error of one row; the rows between them are written."""
     then = NEXT[kind]
     codes = {f"bad-{n}": code for n, (code, of) in enumerate(TABLE) if of is kind}
     for key, code in codes.items():
@@ -180,7 +180,7 @@ def test_what_each_code_does_to_a_row(
         sandbox.inside.faults.add({"rows": fault | {"fields": ["Name"]}, "times": None})
     handed: list[RowResult] = []
     rows = [Row(key, [key, None]) for key in [*codes, *(f"good-{key}" for key in codes)]]
-    batches = carried(org, ACCOUNTS, rows, jobs, large=large)
+    batches = send_all(org, ACCOUNTS, rows, jobs, large=large)
     if then.row_stops:
         with pytest.raises(then.stops):
             handed.extend(result for results in batches for result in results)
@@ -200,7 +200,7 @@ def test_what_each_code_does_to_a_row(
 
 @both_ways
 @pytest.mark.parametrize("kind", [TRANSIENT, COLLATERAL])
-def test_a_row_that_met_a_passing_trouble_goes_through_in_the_same_run(
+def test_a_row_with_a_temporary_error_is_written_in_the_same_run(
     org: SalesforceClient, sandbox: Sandbox, jobs: Jobs, kind: ErrorClass, large: bool
 ) -> None:
     codes = {f"bad-{n}": code for n, (code, of) in enumerate(TABLE) if of is kind}
@@ -231,7 +231,7 @@ def test_what_a_code_does_to_a_request(
     [(status, kind) for kind, all_ in ANSWERS.items() for status in all_],
     ids=lambda said: str(said[0]),
 )
-def test_what_an_answer_without_a_code_does_to_a_request(
+def test_what_a_response_without_a_code_does_to_a_request(
     org: SalesforceClient, sandbox: Sandbox, jobs: Jobs, said: tuple[int, ErrorClass], large: bool
 ) -> None:
     status, kind = said
@@ -252,7 +252,7 @@ def test_what_a_code_does_to_a_job(
     error = stopped(org, jobs, NEXT[kind].stops, large=True)
     assert code in error.cause
     assert error.remedy == look_up_code(code, message(code, kind)).remedy
-    assert jobs.words == ["opened", "Failed"]
+    assert jobs.states == ["created", "Failed"]
 
 
 @pytest.mark.parametrize("code", LOGINS.split())
@@ -269,7 +269,7 @@ def test_what_a_code_does_to_a_login(
 
 
 @pytest.mark.parametrize("code", LOGINS_THAT_PASS.split())
-def test_a_login_that_may_pass_is_tried_again(
+def test_a_login_with_a_temporary_error_is_retried(
     org: SalesforceClient, sandbox: Sandbox, jobs: Jobs, code: str
 ) -> None:
     refuse_logins(sandbox, code)

@@ -1,4 +1,4 @@
-"""What Salesforce complains of, read off the forms it complains in."""
+"""Salesforce's errors are read from rows, jobs and responses."""
 
 import pytest
 
@@ -27,7 +27,7 @@ from m3sync_dagster.sync.results import ErrorClass, Rejected
 
 
 @pytest.mark.parametrize("code", ["InvalidJobState", "INVALIDJOBSTATE", "INVALID_JOB_STATE"])
-def test_a_code_is_one_in_all_its_spellings(code: str) -> None:
+def test_all_spellings_are_one_code(code: str) -> None:
     assert normalise(code) == "INVALIDJOBSTATE"
 
 
@@ -64,7 +64,7 @@ def test_a_code_is_one_in_all_its_spellings(code: str) -> None:
         ("ALL_OR_NONE_OPERATION_ROLLED_BACK", "", ErrorClass.COLLATERAL),
     ],
 )
-def test_a_code_and_its_message_tell_the_class(
+def test_code_and_message_determine_the_class(
     code: str, message: str, expected: ErrorClass
 ) -> None:
     meaning = look_up_code(code, message)
@@ -72,7 +72,7 @@ def test_a_code_and_its_message_tell_the_class(
     assert meaning.remedy.endswith((".", ")."))
 
 
-def test_an_unknown_code_is_permanent_and_said_to_be_unknown() -> None:
+def test_an_unknown_code_is_permanent_and_reported_as_unknown() -> None:
     refused = ApiError("BRAND_NEW_CODE", "what now", ("A__c",)).reject("r1")
     assert refused == Rejected(
         "r1",
@@ -146,7 +146,7 @@ def test_the_error_of_a_job_is_read(text: str, code: str, message: str) -> None:
         ({}, ApiError("HTTP_418", "")),
     ],
 )
-def test_the_body_of_an_error_answer_is_read(body: object, expected: ApiError) -> None:
+def test_the_body_of_an_error_response_is_read(body: object, expected: ApiError) -> None:
     assert parse_error_body(418, body) == expected
 
 

@@ -1,4 +1,4 @@
-"""Logins, with a secret or a key, and what a user is told who cannot."""
+"""Logins with a secret or a key, and their errors."""
 
 import traceback
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ from m3sync_dagster_tests.salesforce.conftest import (
 )
 
 
-def test_a_wrong_secret_is_an_authentication_error_and_not_tried_again(sandbox: Sandbox) -> None:
+def test_a_wrong_secret_is_an_authentication_error_and_not_retried(sandbox: Sandbox) -> None:
     org = SalesforceClient(sandbox.credential("wr0ng-secret"))
     for _ in range(2):
         with pytest.raises(AuthenticationError, match="invalid_client") as caught:
@@ -37,7 +37,7 @@ def test_a_wrong_secret_is_an_authentication_error_and_not_tried_again(sandbox: 
     org.close()
 
 
-def test_a_credential_revoked_midway_is_an_authentication_error(
+def test_a_credential_revoked_during_a_run_is_an_authentication_error(
     org: SalesforceClient, sandbox: Sandbox, jobs: Jobs
 ) -> None:
     list(org.upsert(ACCOUNTS, group(accounts("a1")), jobs))
@@ -52,7 +52,7 @@ def test_a_credential_revoked_midway_is_an_authentication_error(
     assert sandbox.inside.calls.counts["POST /services/oauth2/token"] == 2
 
 
-def test_the_jwt_flow_logs_in_its_user_alone() -> None:
+def test_the_jwt_flow_logs_in_only_its_user() -> None:
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     private = key.private_bytes(
         serialization.Encoding.PEM,
@@ -76,7 +76,7 @@ def test_the_jwt_flow_logs_in_its_user_alone() -> None:
 
 
 @pytest.mark.parametrize("pem", ["nonsense", "-----BEGIN PRIVATE KEY-----\nxyz\n"])
-def test_a_private_key_that_is_none_is_a_configuration_error(sandbox: Sandbox, pem: str) -> None:
+def test_an_invalid_private_key_is_a_configuration_error(sandbox: Sandbox, pem: str) -> None:
     credential = ConnectedApp(sandbox.url, "the-app", username="u", private_key=pem)
     org = SalesforceClient(credential)
     with pytest.raises(ConfigurationError, match="not a usable RSA key") as caught:
@@ -85,8 +85,6 @@ def test_a_private_key_that_is_none_is_a_configuration_error(sandbox: Sandbox, p
     org.close()
 
 
-def test_the_login_says_which_org_and_user_it_reached(
-    org: SalesforceClient, sandbox: Sandbox
-) -> None:
+def test_the_login_names_the_org_and_the_user(org: SalesforceClient, sandbox: Sandbox) -> None:
     known = sandbox.inside.identity
     assert org.identity() == OrgIdentity(known.organization_id[:15], known.user_id[:15])

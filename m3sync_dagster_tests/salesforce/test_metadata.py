@@ -1,4 +1,4 @@
-"""The Salesforce metadata we ship and the entity types must say the same."""
+"""The Salesforce metadata and the entity types must agree."""
 
 import json
 from collections import Counter
@@ -53,7 +53,7 @@ def read_field(entity: EntityType, name: str) -> Properties:
 
 
 def expected(field: Field) -> Properties:
-    """The properties that decide what a field takes."""
+    """The properties that determine which values a field accepts."""
     if field.kind in TEXTS and field.length <= 255:
         return {"type": "Text", "length": str(field.length)}
     if field.kind in TEXTS:

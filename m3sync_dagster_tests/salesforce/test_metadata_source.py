@@ -1,4 +1,4 @@
-"""Our metadata in the two forms: the Salesforce CLI's own conversion is the judge of ours."""
+"""Our metadata in both formats, compared with the Salesforce CLI's conversion."""
 
 import io
 import shutil
@@ -23,7 +23,7 @@ def unpacked(archive: bytes) -> dict[str, bytes]:
 
 
 def statements(content: bytes) -> Statements:
-    """Everything that a file says, in whatever order it says it."""
+    """The content of an XML file, independent of its order."""
 
     def each(element: ET.Element, path: tuple[str, ...]) -> Statements:
         here = (*path, element.tag.rpartition("}")[2])

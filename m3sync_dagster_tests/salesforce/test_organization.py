@@ -1,4 +1,4 @@
-"""An org says which one it is, in one call."""
+"""The Organization record is read with one call."""
 
 import pytest
 from starlette.requests import Request
@@ -20,7 +20,7 @@ def test_the_organization_is_that_of_the_login(org: SalesforceClient, sandbox: S
 
 
 @pytest.mark.parametrize("names_itself", [True, False])
-def test_an_org_that_names_itself_in_the_login_or_not(names_itself: bool) -> None:
+def test_the_org_id_with_and_without_an_identity_url(names_itself: bool) -> None:
     independent = Org()
     independent.names_itself = names_itself
     with running(independent.app()) as url:

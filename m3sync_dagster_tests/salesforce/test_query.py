@@ -1,4 +1,4 @@
-"""Reading back: SOQL pages for few rows, a query job for many, from a real stand-in."""
+"""Reading records back: SOQL pages for few rows, a query job for many."""
 
 from decimal import Decimal
 from typing import Any
@@ -108,13 +108,13 @@ def forms(values: Any) -> list[object]:  # noqa: ANN401 - values of any kind
     return [canonical(value, kind) for value, kind in zip(values, KINDS, strict=True)]
 
 
-def test_records_without_an_external_id_are_nobodys(org: SalesforceClient) -> None:
+def test_records_without_an_external_id_are_not_read(org: SalesforceClient) -> None:
     org.transport.call("POST", "/sobjects/m3ter_Account__c", json={"Name": "by hand"})
     fill(org, 2)
     assert set(read(org, ACCOUNTS)) == {"a00000", "a00001"}
 
 
-def test_a_selection_is_read_alone(org: SalesforceClient) -> None:
+def test_only_the_selected_records_are_read(org: SalesforceClient) -> None:
     awkward = "it's \\ \n"
     fill(org, 3)
     outcome(org.upsert(ACCOUNTS, group([Row(awkward.strip(), ["Account", None])]), Jobs()))
@@ -129,7 +129,7 @@ def test_a_selection_is_read_alone(org: SalesforceClient) -> None:
     }
 
 
-def test_a_selection_by_id_also_gives_what_has_no_external_id(org: SalesforceClient) -> None:
+def test_a_selection_by_id_includes_records_without_an_external_id(org: SalesforceClient) -> None:
     fill(org, 2)
     org.transport.call("POST", "/sobjects/m3ter_Account__c", json={"Name": "by hand"})
     soql = "SELECT Id, m3ter_Id__c FROM m3ter_Account__c"
@@ -142,7 +142,7 @@ def test_a_selection_by_id_also_gives_what_has_no_external_id(org: SalesforceCli
     assert found == {None, "a00001"}
 
 
-def test_a_selection_may_take_in_what_is_under_no_account(org: SalesforceClient) -> None:
+def test_a_selection_may_include_records_without_an_account(org: SalesforceClient) -> None:
     fill(org, 2)
     parents = ("a00000", "a00001", None)
     rows = [Row(f"b{n}", ["One", None, parent]) for n, parent in enumerate(parents)]
@@ -155,7 +155,7 @@ def test_a_selection_may_take_in_what_is_under_no_account(org: SalesforceClient)
 Scripted = Any
 
 
-def test_a_result_that_names_the_same_page_again_is_not_read_for_ever(scripted: Scripted) -> None:
+def test_a_repeated_locator_is_an_error(scripted: Scripted) -> None:
     page = Response('"Id","m3ter_Id__c","Name","Code__c"\n', headers={"Sforce-Locator": "A"})
     org, script = scripted(answers(page))
     with pytest.raises(RemoteError, match="has no locator of the next page"):
@@ -163,7 +163,7 @@ def test_a_result_that_names_the_same_page_again_is_not_read_for_ever(scripted: 
     assert sum(request.endswith("/results") for request in script.requests) == 2
 
 
-def test_a_result_page_with_rows_missing_is_not_trusted(scripted: Scripted) -> None:
+def test_a_result_page_with_missing_rows_is_an_error(scripted: Scripted) -> None:
     headers = {"Sforce-Locator": "null", "Sforce-NumberOfRecords": "2"}
     page = Response('"Id","m3ter_Id__c","Name","Code__c"\n"001","a","A",""\n', headers=headers)
     org, _ = scripted(answers(page))
@@ -171,7 +171,7 @@ def test_a_result_page_with_rows_missing_is_not_trusted(scripted: Scripted) -> N
         read(org, ACCOUNTS)
 
 
-def test_a_query_job_that_an_admin_aborts_says_so(scripted: Scripted) -> None:
+def test_a_query_job_that_an_admin_aborts_is_reported(scripted: Scripted) -> None:
     org, _ = scripted(answers(Response(""), "Aborted"))
     with pytest.raises(RemoteError, match=r"The query job 750x.* was aborted"):
         read(org, ACCOUNTS)
@@ -189,7 +189,7 @@ def answers(result: Response, state: str = "JobComplete") -> Any:  # noqa: ANN40
     return handler
 
 
-def test_a_result_that_does_not_say_whether_it_is_the_last_is_not_trusted(
+def test_a_result_page_without_a_locator_is_an_error(
     scripted: Scripted,
 ) -> None:
     org, _ = scripted(answers(Response('"Id","m3ter_Id__c","Name","Code__c"\n')))
@@ -197,7 +197,7 @@ def test_a_result_that_does_not_say_whether_it_is_the_last_is_not_trusted(
         read(org, ACCOUNTS)
 
 
-def test_a_query_job_that_fails_says_so(scripted: Scripted) -> None:
+def test_a_failed_query_job_is_reported(scripted: Scripted) -> None:
     org, _ = scripted(answers(Response(""), "Failed"))
     with pytest.raises(SyncError, match="query job 750x of m3ter_Account__c: TooBig: no"):
         read(org, ACCOUNTS)
@@ -215,7 +215,7 @@ def test_deleting_by_id(org: SalesforceClient) -> None:
     ids = {row.m3ter_id: row.salesforce_id for row in read(org, ACCOUNTS).values()}
     before = org.calls
     done = [list(org.delete(list(ids.values())[:400])), list(org.delete([ids["a00000"], "zzz"]))]
-    # Two calls of 200; what is gone already is as good as deleted, what is no Id is not.
+    # Two calls of 200. A record that was already deleted counts as deleted, an invalid Id does not.
     assert [[len(results) for results in batches] for batches in done] == [[200, 200], [2]]
     assert org.calls - before == 3
     again, wrong = done[1][0]
@@ -224,7 +224,7 @@ def test_deleting_by_id(org: SalesforceClient) -> None:
     assert len(read(org, ACCOUNTS)) == 1
 
 
-def test_changing_by_id_makes_no_record(org: SalesforceClient) -> None:
+def test_an_update_by_id_creates_no_record(org: SalesforceClient) -> None:
     fill(org, 201)
     ids = {row.m3ter_id: row.salesforce_id for row in read(org, ACCOUNTS).values()}
     list(org.delete([ids["a00001"]]))

@@ -1,4 +1,4 @@
-"""What is known of an org's daily API calls, and where writing stops."""
+"""The org's daily limits, and when writing stops."""
 
 import pytest
 from starlette.requests import Request
@@ -28,7 +28,7 @@ def left(maximum: int, remaining: int) -> Response:
 
 
 def silent(scripted: Scripted, limits: Response) -> tuple[SalesforceClient, Script]:
-    """An org whose answers have no header that tells of the usage."""
+    """An org whose responses have no usage header."""
 
     def handler(request: Request, _body: bytes) -> Response:
         return limits if request.url.path.endswith("/limits") else JSONResponse(TAKEN)
@@ -43,27 +43,21 @@ def send(org: SalesforceClient, jobs: Jobs, times: int = 1) -> None:
         assert created(outcome(org.upsert(ACCOUNTS, group(ROWS), jobs))) == {"r1"}
 
 
-def test_the_limits_are_asked_for_once_where_no_header_tells_of_them(
-    scripted: Scripted, jobs: Jobs
-) -> None:
+def test_the_limits_are_read_once_where_no_header_has_them(scripted: Scripted, jobs: Jobs) -> None:
     org, script = silent(scripted, left(1_000, 900))
     send(org, jobs, 4)
     assert sum(request.endswith("/limits") for request in script.requests) == 1
     assert org.usage == (103, 1_000)
 
 
-def test_where_a_header_tells_of_them_the_limits_are_not_asked_for(
-    scripted: Scripted, jobs: Jobs
-) -> None:
+def test_the_limits_are_not_read_where_a_header_has_them(scripted: Scripted, jobs: Jobs) -> None:
     org, script = silent(scripted, left(1_000, 0))
     script.usage = "api-usage=5/1000"
     send(org, jobs, 3)
     assert sum(request.endswith("/limits") for request in script.requests) == 0
 
 
-def test_writing_stops_past_the_share_that_the_limits_tell_of(
-    scripted: Scripted, jobs: Jobs
-) -> None:
+def test_writing_stops_past_the_share_of_the_limits(scripted: Scripted, jobs: Jobs) -> None:
     org, _ = silent(scripted, left(1_000, 199))
     send(org, jobs)
     with pytest.raises(RateLimitError, match="801 of its 1000") as caught:
@@ -79,9 +73,7 @@ def test_writing_stops_past_the_share_that_the_limits_tell_of(
         JSONResponse({"something": "else"}),
     ],
 )
-def test_limits_that_nobody_tells_stop_nothing(
-    scripted: Scripted, jobs: Jobs, answer: Response
-) -> None:
+def test_unknown_limits_stop_nothing(scripted: Scripted, jobs: Jobs, answer: Response) -> None:
     org, script = silent(scripted, answer)
     send(org, jobs, 3)
     assert sum(request.endswith("/limits") for request in script.requests) == 1
@@ -115,9 +107,7 @@ def test_the_share_is_the_last_that_is_used(used: int, stops: bool) -> None:
         quota.check()
 
 
-def test_an_app_with_a_limit_of_its_own_goes_no_further_than_its_share(
-    scripted: Scripted, jobs: Jobs
-) -> None:
+def test_writing_stops_at_the_share_of_the_apps_own_limit(scripted: Scripted, jobs: Jobs) -> None:
     org, script = silent(scripted, left(1_000, 900))
     script.usage = "api-usage=18/5000; per-app-api-usage=201/250(appName=m3sync)"
     send(org, jobs)
@@ -126,7 +116,7 @@ def test_an_app_with_a_limit_of_its_own_goes_no_further_than_its_share(
 
 
 @pytest.mark.parametrize(("remaining", "stops"), [(3_000, False), (2_999, True), (0, True)])
-def test_batches_are_asked_for_before_they_are_used(
+def test_the_limit_of_batches_is_read_before_a_job(
     scripted: Scripted, remaining: int, stops: bool
 ) -> None:
     limits = {
@@ -146,7 +136,7 @@ def test_batches_are_asked_for_before_they_are_used(
     assert org.usage == (1, 100_000)
 
 
-def test_batches_that_nobody_tells_of_stop_nothing(scripted: Scripted) -> None:
+def test_an_unknown_limit_of_batches_stops_nothing(scripted: Scripted) -> None:
     for answer in (left(1_000, 900), JSONResponse([{"errorCode": "INSUFFICIENT_ACCESS"}], 403)):
         org, script = silent(scripted, answer)
         org.transport.check_quota(batches=True)
@@ -158,7 +148,7 @@ def test_batches_that_nobody_tells_of_stop_nothing(scripted: Scripted) -> None:
 @pytest.mark.parametrize(
     "code", ["EXCEEDED_QUOTA", "INSERT_UPDATE_DELETE_NOT_ALLOWED_DURING_MAINTENANCE"]
 )
-def test_rows_refused_for_the_quota_are_handed_over_and_stop_the_run(
+def test_rows_rejected_for_the_quota_are_results_and_stop_the_run(
     org: SalesforceClient, sandbox: Sandbox, jobs: Jobs, large: bool, code: str
 ) -> None:
     fault = {"object": "m3ter_Account__c", "external_ids": ["r2"], "code": code, "message": "full"}
@@ -170,10 +160,10 @@ def test_rows_refused_for_the_quota_are_handed_over_and_stop_the_run(
         handed.extend(result for results in batches for result in results)
     assert len(handed) == 300
     assert Rejected("r2", ErrorClass.QUOTA, code, "full") in handed
-    assert jobs.words == (["opened", "JobComplete"] if large else [])
+    assert jobs.states == (["created", "JobComplete"] if large else [])
 
 
-def test_an_org_without_room_takes_no_further_rows(
+def test_full_data_storage_stops_the_run(
     org: SalesforceClient, sandbox: Sandbox, jobs: Jobs
 ) -> None:
     fault = {"external_ids": ["r1"], "code": "STORAGE_LIMIT_EXCEEDED", "message": "full"}

@@ -1,4 +1,4 @@
-"""Proxies, certificates, My Domains, API versions, and answers that are none of Salesforce's."""
+"""Proxies, certificates, My Domains, API versions, and responses of other systems."""
 
 import gzip
 import logging
@@ -49,7 +49,7 @@ Behind = Callable[[ASGIApp], CompanyProxy]
 def behind(
     authority: trustme.CA, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Iterator[Behind]:
-    """A company's network: all hosts are one application, and its authority is trusted."""
+    """A company network: all hosts are one application with a trusted authority."""
     for name in (*CA_VARIABLES, *PROXIES, *map(str.lower, PROXIES)):
         monkeypatch.delenv(name, raising=False)
     authority.cert_pem.write_to_path(tmp_path / "company.pem")
@@ -85,9 +85,7 @@ def sandbox_app() -> ASGIApp:
         "acme.cloudforce.com",
     ],
 )
-def test_a_login_and_what_follows_reach_the_my_domain_and_no_other_host(
-    behind: Behind, time: Time, host: str
-) -> None:
+def test_all_requests_go_to_the_my_domain_host(behind: Behind, time: Time, host: str) -> None:
     proxy = behind(sandbox_app())
     org = client_of(time, host)
     assert org.limits()["DailyApiRequests"]["Max"] == 100_000
@@ -135,7 +133,7 @@ def test_a_certificate_that_is_not_trusted_is_named_at_once(
     org.close()
 
 
-def test_a_stand_in_with_a_certificate_is_reached_without_the_proxy(
+def test_a_local_server_with_a_certificate_is_reached_without_the_proxy(
     behind: Behind, time: Time
 ) -> None:
     proxy = behind(sandbox_app())
@@ -192,9 +190,7 @@ def test_a_version_that_the_org_does_not_have_is_named_with_the_newest(
 
 
 @pytest.mark.parametrize("status", [404, 410])
-def test_what_is_not_there_is_asked_for_once_where_the_version_exists(
-    scripted: Scripted, status: int
-) -> None:
+def test_the_versions_are_read_once_for_missing_resources(scripted: Scripted, status: int) -> None:
     def answer(request: Request, _body: bytes) -> Response:
         if request.url.path == "/services/data":
             return JSONResponse([{"version": "67.0", "label": "x"}])
@@ -223,7 +219,7 @@ PAGE = "<!DOCTYPE html><html><head><title>\n Sign in &amp; go </title></head></h
         ("results", True),
     ],
 )
-def test_a_web_page_in_the_place_of_data_is_named(
+def test_a_web_page_instead_of_data_is_reported(
     scripted: Scripted, jobs: Jobs, ask: str, declared: bool
 ) -> None:
     page = HTMLResponse(PAGE) if declared else PlainTextResponse(PAGE)
@@ -245,7 +241,7 @@ def test_a_web_page_in_the_place_of_data_is_named(
 
 
 @pytest.mark.parametrize("status", [403, 407, 511])
-def test_a_web_page_that_refuses_is_not_taken_for_salesforces_refusal(
+def test_a_web_page_with_an_error_status_is_not_salesforces_error(
     scripted: Scripted, status: int
 ) -> None:
     org, _ = scripted(lambda _r, _b: HTMLResponse(PAGE, status))
@@ -253,7 +249,7 @@ def test_a_web_page_that_refuses_is_not_taken_for_salesforces_refusal(
         org.limits()
 
 
-def test_a_web_page_for_the_login_is_named(behind: Behind, time: Time) -> None:
+def test_a_web_page_instead_of_a_token_is_reported(behind: Behind, time: Time) -> None:
     async def app(_scope: object, _receive: object, send: Callable[..., object]) -> None:
         await HTMLResponse(PAGE)({"type": "http"}, _receive, send)  # type: ignore[arg-type]
 
@@ -265,7 +261,7 @@ def test_a_web_page_for_the_login_is_named(behind: Behind, time: Time) -> None:
 
 
 def zipped(body: bytes, cut: int, *, says_so: bool) -> Response:
-    """An answer whose compressed body lacks its end, and whose length may say so."""
+    """A response whose compressed body is cut off, with or without the right length."""
     whole = gzip.compress(body)
     headers = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
     response = Response(whole[: len(whole) - cut], headers=headers)
@@ -274,7 +270,7 @@ def zipped(body: bytes, cut: int, *, says_so: bool) -> Response:
     return response
 
 
-def test_a_compressed_answer_that_breaks_off_is_asked_for_again(scripted: Scripted) -> None:
+def test_a_compressed_response_that_is_cut_off_is_requested_again(scripted: Scripted) -> None:
     cuts = iter([9, 20])
 
     def answer(_request: Request, _body: bytes) -> Response:
@@ -285,9 +281,7 @@ def test_a_compressed_answer_that_breaks_off_is_asked_for_again(scripted: Script
     assert len(script.requests) == 3
 
 
-def test_rows_whose_answer_is_cut_off_unnoticed_are_not_taken_for_sent(
-    scripted: Scripted, jobs: Jobs
-) -> None:
+def test_rows_with_a_cut_off_response_do_not_count_as_sent(scripted: Scripted, jobs: Jobs) -> None:
     whole = b'[{"id": "001", "success": true, "created": true, "errors": []}]'
     org, _ = scripted(lambda _r, _b: zipped(whole, 20, says_so=False))
     with pytest.raises(RemoteError, match="cut off"):

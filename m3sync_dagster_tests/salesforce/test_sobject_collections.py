@@ -1,4 +1,4 @@
-"""Calls of sObject Collections: what runs side by side, and the JSON of each."""
+"""Calls of sObject Collections: which are sent in parallel, and their JSON."""
 
 from decimal import Decimal
 from math import ceil
@@ -21,7 +21,7 @@ TARGET = Target(
 
 
 def children(*sizes: int) -> list[Row]:
-    """Rows of as many parents, each with so many children."""
+    """Rows of several parents, with the given numbers of children."""
     parents = (parent for parent, size in enumerate(sizes) for _ in range(size))
     return [Row(f"r{i}", [f"p{parent}"]) for i, parent in enumerate(parents)]
 
@@ -44,13 +44,13 @@ def test_calls_that_share_a_parent_go_one_after_the_other(
     assert [[len(chunk) for chunk in sequence] for sequence in found] == expected
 
 
-def test_rows_without_a_parent_need_not_wait() -> None:
+def test_rows_without_a_parent_are_sent_in_parallel() -> None:
     rows = [Row(f"r{i}", [None]) for i in range(10)]
     assert len(split_calls(rows, None, 4)) == len(split_calls(rows, 0, 4)) == 3
 
 
 @given(st.lists(st.integers(1, 30), max_size=30), st.integers(1, 10))
-def test_no_parent_is_in_two_sequences_and_no_call_is_wasted(sizes: list[int], size: int) -> None:
+def test_no_parent_is_in_two_sequences_and_every_call_is_full(sizes: list[int], size: int) -> None:
     rows = children(*sizes)
     found = split_calls(rows, 0, size)
     chunks = [chunk for sequence in found for chunk in sequence]
@@ -77,7 +77,7 @@ def test_no_parent_is_in_two_sequences_and_no_call_is_wasted(sizes: list[int], s
         ('q"\r\n雪\rz', '"q\\"\\n雪\\nz"'),
     ],
 )
-def test_a_value_is_written_digit_by_digit(value: Value, literal: str) -> None:
+def test_a_number_is_written_with_its_exact_digits(value: Value, literal: str) -> None:
     assert f'"Value__c":{literal},'.encode() in body(TARGET, [Row("r1", [value, "a1"])])
 
 

@@ -31,14 +31,14 @@ def age(folder: Path) -> None:
     os.utime(folder, (before, before))
 
 
-def test_a_folder_lasts_as_long_as_it_is_used() -> None:
+def test_a_folder_exists_during_its_block() -> None:
     with temporary_folder() as folder:
         (folder / "file").write_text("x")
         assert folder.name.startswith(PREFIX)
     assert not folder.exists()
 
 
-def test_what_a_killed_process_has_left_is_deleted_and_what_a_living_one_uses_is_not() -> None:
+def test_only_folders_of_killed_processes_are_deleted() -> None:
     command = [sys.executable, "-c", HOLDER]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -54,14 +54,14 @@ def test_what_a_killed_process_has_left_is_deleted_and_what_a_living_one_uses_is
         assert not left.exists()
 
 
-def test_a_folder_that_was_made_just_now_is_left_alone(temporary: Path) -> None:
+def test_a_new_folder_is_not_deleted(temporary: Path) -> None:
     fresh = temporary / f"{PREFIX}fresh"
     fresh.mkdir()
     with temporary_folder():
         assert fresh.exists()
 
 
-def test_what_is_not_ours_is_left_alone(temporary: Path) -> None:
+def test_other_folders_are_not_deleted(temporary: Path) -> None:
     other = temporary / "m3sync-other"
     other.mkdir()
     age(other)

@@ -1,4 +1,4 @@
-"""What the session does about passing trouble, old tokens, quotas and nonsense."""
+"""Retries, expired tokens, quotas, and invalid responses."""
 
 import logging
 import threading
@@ -40,7 +40,7 @@ EXPIRED = [{"errorCode": "INVALID_SESSION_ID", "message": "Session expired or in
 
 
 def fine(body: bytes) -> Response:
-    """Takes every row of a Collections call."""
+    """Accepts every row of a Collections call."""
     rows = body.count(b'"attributes"')
     answers = [
         {"id": f"001{i}", "success": True, "created": True, "errors": []} for i in range(rows)
@@ -52,14 +52,14 @@ def rows(count: int) -> list[Row]:
     return [Row(f"r{i}", [f"Name {i}", None]) for i in range(count)]
 
 
-def test_nothing_is_sent_before_it_is_needed(scripted: Scripted) -> None:
+def test_no_request_is_sent_before_the_first_use(scripted: Scripted) -> None:
     org, script = scripted(lambda _r, _b: JSONResponse({}))
     assert (org.calls, org.usage, script.tokens) == (0, None, 0)
     org.limits()
     assert (org.calls, script.tokens) == (2, 1)
 
 
-def test_an_old_token_is_renewed_once_for_all_threads(scripted: Scripted, jobs: Jobs) -> None:
+def test_an_expired_token_is_renewed_once_for_all_threads(scripted: Scripted, jobs: Jobs) -> None:
     seen: list[tuple[str, str]] = []
     arrived = threading.Barrier(4)
 
@@ -82,7 +82,7 @@ def test_an_old_token_is_renewed_once_for_all_threads(scripted: Scripted, jobs: 
     assert [token for token, _ in seen].count("token-2") == 4
 
 
-def test_a_401_that_stays_is_an_authentication_error(scripted: Scripted) -> None:
+def test_a_repeated_401_is_an_authentication_error(scripted: Scripted) -> None:
     org, script = scripted(lambda _r, _b: JSONResponse(EXPIRED, 401))
     with pytest.raises(AuthenticationError, match="INVALID_SESSION_ID"):
         org.limits()
@@ -105,7 +105,7 @@ def test_a_401_that_stays_is_an_authentication_error(scripted: Scripted) -> None
         ),
     ],
 )
-def test_passing_trouble_is_tried_again(
+def test_a_temporary_error_is_retried(
     scripted: Scripted, time: Time, status: int, body: object
 ) -> None:
     trouble = iter([1, 1])
@@ -125,7 +125,7 @@ def test_passing_trouble_is_tried_again(
 @pytest.mark.parametrize(
     ("status", "kind"), [(503, RemoteError), (429, RateLimitError), (500, RemoteError)]
 )
-def test_trouble_that_does_not_pass_stops_the_run(
+def test_an_error_that_persists_stops_the_run(
     scripted: Scripted, status: int, kind: type[SyncError]
 ) -> None:
     org, script = scripted(lambda _r, _b: PlainTextResponse("no", status))
@@ -144,7 +144,7 @@ def test_trouble_that_does_not_pass_stops_the_run(
         (400, "NEVER_HEARD_OF", RemoteError),
     ],
 )
-def test_a_refusal_is_not_tried_again(
+def test_a_permanent_error_is_not_retried(
     scripted: Scripted, status: int, code: str, kind: type[SyncError]
 ) -> None:
     body = [{"errorCode": code, "message": "TotalRequests Limit exceeded."}]
@@ -157,7 +157,7 @@ def test_a_refusal_is_not_tried_again(
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
-def test_a_redirect_takes_the_token_nowhere(scripted: Scripted, status: int) -> None:
+def test_a_redirect_is_not_followed(scripted: Scripted, status: int) -> None:
     org, script = scripted(lambda _r, _b: RedirectResponse("/elsewhere", status))
     with pytest.raises(ConfigurationError, match=str(status)) as caught:
         org.limits()
@@ -167,7 +167,7 @@ def test_a_redirect_takes_the_token_nowhere(scripted: Scripted, status: int) -> 
 
 @pytest.mark.parametrize("as_date", [False, True])
 @pytest.mark.parametrize("status", [429, 503])
-def test_an_answer_may_say_when_to_come_again(
+def test_retry_after_is_respected(
     scripted: Scripted, time: Time, status: int, as_date: bool
 ) -> None:
     trouble = iter([1])
@@ -196,7 +196,7 @@ def test_an_answer_may_say_when_to_come_again(
         ("-5", REQUESTS.attempts),
     ],
 )
-def test_a_long_wait_is_left_to_the_next_run(
+def test_a_long_retry_after_stops_the_run(
     scripted: Scripted, time: Time, after: str, tries: int
 ) -> None:
     headers = {"Retry-After": after}
@@ -207,7 +207,7 @@ def test_a_long_wait_is_left_to_the_next_run(
     assert max(time.naps, default=0) < 60
 
 
-def test_an_unreachable_org_says_so(time: Time) -> None:
+def test_an_unreachable_org_is_reported(time: Time) -> None:
     org = SalesforceClient(ConnectedApp("http://127.0.0.1:9", "id", SECRET), sleep=time.sleep)
     with pytest.raises(RemoteError, match="refused"):
         org.limits()
@@ -216,7 +216,7 @@ def test_an_unreachable_org_says_so(time: Time) -> None:
 
 
 @pytest.mark.parametrize("text", ["", '{"a": 1}', '[{"no": "success"}]'])
-def test_an_answer_that_nobody_documents_is_a_remote_error(
+def test_an_undocumented_response_is_a_remote_error(
     scripted: Scripted, jobs: Jobs, text: str
 ) -> None:
     org, _ = scripted(lambda _r, _b: PlainTextResponse(text))
@@ -224,7 +224,7 @@ def test_an_answer_that_nobody_documents_is_a_remote_error(
         list(org.upsert(ACCOUNTS, group(rows(1)), jobs))
 
 
-def test_a_wrong_number_of_answers_is_a_remote_error(scripted: Scripted, jobs: Jobs) -> None:
+def test_a_wrong_number_of_results_is_a_remote_error(scripted: Scripted, jobs: Jobs) -> None:
     org, _ = scripted(lambda _r, _b: JSONResponse([]))
     with pytest.raises(RemoteError, match="0 rows"):
         list(org.upsert(ACCOUNTS, group(rows(2)), jobs))
@@ -251,7 +251,7 @@ def test_writing_stops_at_the_share_of_the_quota(scripted: Scripted, jobs: Jobs)
     assert jobs.events == []
 
 
-def test_a_value_that_cannot_be_read_costs_its_row_alone(scripted: Scripted, jobs: Jobs) -> None:
+def test_a_value_that_cannot_be_parsed_rejects_only_its_row(scripted: Scripted, jobs: Jobs) -> None:
     trouble = [{"errorCode": "JSON_PARSER_ERROR", "message": "Cannot deserialize instance of date"}]
 
     def handler(_request: Request, body: bytes) -> Response:
@@ -263,7 +263,7 @@ def test_a_value_that_cannot_be_read_costs_its_row_alone(scripted: Scripted, job
     assert "Cannot deserialize" in str(results["r5"])
 
 
-def test_what_is_answered_beside_a_failure_is_handed_over(scripted: Scripted, jobs: Jobs) -> None:
+def test_results_of_other_calls_are_kept_after_a_failure(scripted: Scripted, jobs: Jobs) -> None:
     failed = threading.Event()
 
     def handler(_request: Request, body: bytes) -> Response:
@@ -281,9 +281,7 @@ def test_what_is_answered_beside_a_failure_is_handed_over(scripted: Scripted, jo
     assert handed == [f"r{i}" for i in range(200)]
 
 
-def test_no_secret_is_in_what_goes_wrong(
-    scripted: Scripted, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_no_secret_is_in_an_error(scripted: Scripted, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     org, _ = scripted(lambda _r, _b: PlainTextResponse("no", 503))
     with pytest.raises(RemoteError) as caught:
@@ -293,7 +291,7 @@ def test_no_secret_is_in_what_goes_wrong(
     assert "token-1" not in told
 
 
-def test_plain_http_is_no_way_to_an_official_host() -> None:
+def test_plain_http_to_an_official_host_is_rejected() -> None:
     transport = Transport(ConnectedApp("https://acme.my.salesforce.com", "id", SECRET))
     with pytest.raises(requests.exceptions.InvalidSchema):
         transport.session.get_adapter("http://acme.my.salesforce.com/services")
@@ -301,7 +299,7 @@ def test_plain_http_is_no_way_to_an_official_host() -> None:
 
 
 @pytest.mark.parametrize("url", ["https://acme.my.salesforce.com", "http://127.0.0.1:9"])
-def test_no_netrc_replaces_the_token(
+def test_a_netrc_file_does_not_replace_the_token(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, url: str
 ) -> None:
     netrc = tmp_path / "netrc"
@@ -313,7 +311,7 @@ def test_no_netrc_replaces_the_token(
     assert transport.session.prepare_request(request).headers["Authorization"] == "Bearer x"
 
 
-def test_no_proxy_comes_between_us_and_this_machine(
+def test_no_proxy_is_used_for_this_machine(
     scripted: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("http_proxy", "https_proxy", "all_proxy"):
@@ -341,7 +339,7 @@ def test_no_proxy_comes_between_us_and_this_machine(
         "t",
     ],
 )
-def test_a_login_answer_without_a_token_or_for_a_stranger_is_refused(
+def test_a_login_response_without_a_token_or_for_another_host_is_rejected(
     scripted: Scripted, answer: object
 ) -> None:
     org, script = scripted(lambda _r, _b: JSONResponse({}))

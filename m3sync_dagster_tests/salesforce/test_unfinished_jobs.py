@@ -1,4 +1,4 @@
-"""Ingest jobs that a run has left: picked up, aborted, or none of ours."""
+"""Ingest jobs that an earlier run did not finish, and jobs of other tools."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -19,7 +19,7 @@ from m3sync_dagster_tests.salesforce.conftest import (
     created,
     group,
     outcome,
-    refused,
+    rejected,
 )
 
 
@@ -33,7 +33,7 @@ def states(sandbox: Sandbox) -> dict[str, str]:
 
 
 def requested() -> UnfinishedJob:
-    """A job that an earlier run has requested just now, and whose id it never learned."""
+    """A job that an earlier run has just requested, and whose id it did not receive."""
     return UnfinishedJob(None, "m3ter_Account__c", datetime.now(UTC), "m3ter_Id__c")
 
 
@@ -46,7 +46,7 @@ def test_a_job_whose_id_was_lost_is_found_and_aborted(
     assert list(org.resume(requested(), jobs)) == []
     found = states(sandbox)
     assert (found[orphan], found[known], found[strange]) == ("Aborted", "Open", "Open")
-    assert jobs.events[-1] == ("ended", "announced", "Aborted")
+    assert jobs.events[-1] == ("finished", "requested", "Aborted")
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_a_job_whose_id_was_lost_is_found_and_aborted(
         {"columnDelimiter": "TAB"},
     ],
 )
-def test_a_job_that_differs_from_ours_is_left_alone(
+def test_a_job_that_differs_from_ours_is_not_aborted(
     org: SalesforceClient,
     sandbox: Sandbox,
     jobs: Jobs,
@@ -78,7 +78,7 @@ def test_a_job_that_differs_from_ours_is_left_alone(
     assert job_id not in caplog.text
 
 
-def test_a_job_of_another_user_is_left_alone(
+def test_a_job_of_another_user_is_not_aborted(
     org: SalesforceClient, sandbox: Sandbox, jobs: Jobs
 ) -> None:
     job_id = open_job(org)
@@ -105,7 +105,7 @@ UNCLEAR = {
 
 
 @pytest.mark.parametrize("case", UNCLEAR)
-def test_a_job_that_may_be_ours_is_left_open_and_the_log_says_so(
+def test_a_job_that_may_be_ours_is_logged_and_not_aborted(
     org: SalesforceClient,
     sandbox: Sandbox,
     caplog: pytest.LogCaptureFixture,
@@ -131,10 +131,10 @@ def test_a_job_that_may_be_ours_is_left_open_and_the_log_says_so(
     assert states(sandbox)[job_id] == "Open"
     assert job_id in caplog.text
     assert UNCLEAR[case] in caplog.text
-    assert jobs.words == ["Aborted"]
+    assert jobs.states == ["Aborted"]
 
 
-def test_a_tools_insert_job_survives_a_lost_answer_of_ours(
+def test_an_insert_job_of_another_tool_is_not_aborted(
     org: SalesforceClient, sandbox: Sandbox, jobs: Jobs
 ) -> None:
     other = {"object": "m3ter_Account__c", "operation": "insert"}
@@ -145,7 +145,7 @@ def test_a_tools_insert_job_survives_a_lost_answer_of_ours(
     assert states(sandbox)[job_id] == "Open"
 
 
-def test_a_job_of_another_hour_is_left_alone(
+def test_a_job_of_another_hour_is_not_aborted(
     org: SalesforceClient, sandbox: Sandbox, jobs: Jobs
 ) -> None:
     job_id = open_job(org)
@@ -154,7 +154,7 @@ def test_a_job_of_another_hour_is_left_alone(
     assert states(sandbox)[job_id] == "Open"
 
 
-def test_a_job_that_was_created_by_a_request_whose_answer_was_lost_is_aborted(
+def test_a_job_whose_creation_response_was_lost_is_aborted(
     org: SalesforceClient, sandbox: Sandbox, jobs: Jobs
 ) -> None:
     before = set(states(sandbox))
@@ -166,27 +166,27 @@ def test_a_job_that_was_created_by_a_request_whose_answer_was_lost_is_aborted(
     assert sorted(made) == ["Aborted", "JobComplete"]
 
 
-def test_a_list_of_jobs_that_nobody_may_see_stops_nothing(
+def test_a_list_of_jobs_that_cannot_be_read_stops_nothing(
     org: SalesforceClient, sandbox: Sandbox, jobs: Jobs
 ) -> None:
     body = [{"errorCode": "INSUFFICIENT_ACCESS", "message": "no"}]
     fault = {"method": "GET", "path": "/jobs/ingest$", "status": 403, "body": body}
     sandbox.inside.faults.add(fault)
     assert list(org.resume(requested(), jobs)) == []
-    assert jobs.words == ["Aborted"]
+    assert jobs.states == ["Aborted"]
 
 
-def test_a_job_that_salesforce_refuses_is_no_longer_expected(
+def test_a_rejected_job_request_is_recorded_as_finished(
     org: SalesforceClient, sandbox: Sandbox, jobs: Jobs
 ) -> None:
     strange = replace(ACCOUNTS, object="Nothing__c")
     with pytest.raises(ConfigurationError):
         list(org.upsert(strange, group(accounts("a1"), large=True), jobs))
-    assert jobs.words == ["Rejected"]
+    assert jobs.states == ["Rejected"]
 
 
 @pytest.mark.parametrize("uploaded", [False, True])
-def test_a_job_that_was_never_closed_is_aborted_and_its_rows_go_again(
+def test_an_open_job_is_aborted_and_its_rows_are_sent_again(
     org: SalesforceClient, sandbox: Sandbox, jobs: Jobs, uploaded: bool
 ) -> None:
     job_id = open_job(org)
@@ -197,11 +197,11 @@ def test_a_job_that_was_never_closed_is_aborted_and_its_rows_go_again(
         list(org.resume(UnfinishedJob(job_id, "m3ter_Account__c", datetime.now(UTC)), jobs)) == []
     )
     assert states(sandbox)[job_id] == "Aborted"
-    assert jobs.words == ["Aborted"]
+    assert jobs.states == ["Aborted"]
     assert sandbox.records(ACCOUNTS) == {}
 
 
-def test_a_job_that_hangs_is_picked_up_when_it_has_ended(
+def test_the_results_of_a_slow_job_are_read_when_it_has_ended(
     org: SalesforceClient, sandbox: Sandbox, jobs: Jobs
 ) -> None:
     sandbox.inside.faults.add({"job": {"hang_after": 400}})
@@ -210,11 +210,11 @@ def test_a_job_that_hangs_is_picked_up_when_it_has_ended(
         list(org.upsert(ACCOUNTS, group(rows, large=True), jobs))
     assert caught.value.status == "TIMEOUT_LIMIT_EXCEEDED"
     assert not caught.value.advanced
-    assert jobs.words == ["opened"]
+    assert jobs.states == ["created"]
     job_id = jobs.events[0][1]
     org.transport.call("PATCH", f"/jobs/ingest/{job_id}", json={"state": "Aborted"})
     job = UnfinishedJob(job_id, "m3ter_Account__c", datetime.now(UTC))
     results = outcome(org.resume(job, jobs))
     assert len(created(results)) == 400
-    assert set(refused(results).values()) == {"UNPROCESSED"}
-    assert jobs.words == ["opened", "Aborted"]
+    assert set(rejected(results).values()) == {"UNPROCESSED"}
+    assert jobs.states == ["created", "Aborted"]
