@@ -1,4 +1,4 @@
-"""Real proxies on this machine, which lead every host to one server and remember what came by."""
+"""Real proxies on this machine that connect every host to one server, and record requests."""
 
 import select
 import socket
@@ -13,7 +13,7 @@ Target = tuple[str, int]
 
 
 class Seen(list[str]):
-    """What a proxy was asked for: ``host:port`` for a tunnel, the first line for the rest."""
+    """The requests of a proxy: ``host:port`` for a tunnel, the first line for others."""
 
     url: str = ""
 
@@ -22,12 +22,12 @@ class Seen(list[str]):
 def http_proxy(
     target: Target, *, refuse: str | None = None, tls: ssl.SSLContext | None = None
 ) -> Iterator[Seen]:
-    """A proxy that makes tunnels by CONNECT, and answers anything else with 502.
+    """A proxy that opens tunnels with CONNECT, and responds 502 to other requests.
 
     Args:
-        target: where every tunnel leads.
-        refuse: the status line's end with which it refuses a tunnel instead.
-        tls: makes it a proxy that is spoken to over TLS.
+        target: the server of every tunnel.
+        refuse: the status with which it refuses tunnels instead.
+        tls: serves the proxy itself over TLS.
     """
 
     def handle(plain: socket.socket, seen: Seen) -> None:
@@ -50,7 +50,7 @@ def http_proxy(
 
 @contextmanager
 def socks_proxy(target: Target) -> Iterator[Seen]:
-    """A SOCKS 5 proxy without a password, which takes host names (RFC 1928)."""
+    """A SOCKS 5 proxy without a password, for host names (RFC 1928)."""
 
     def handle(connection: socket.socket, seen: Seen) -> None:
         connection.recv(262)
@@ -98,7 +98,7 @@ def _head(connection: socket.socket) -> bytes:
 
 
 def _join(one: socket.socket, target: Target) -> None:
-    """Carry bytes both ways until one side ends."""
+    """Copy bytes in both directions until one side closes."""
     with socket.create_connection(target) as other:
         ways = {one: other, other: one}
         while True:

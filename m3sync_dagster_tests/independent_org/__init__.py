@@ -1,5 +1,5 @@
-"""A second, terse stand-in for Salesforce, written from Salesforce's and m3ter's documents alone.
+"""A second, small test server for Salesforce, written only from Salesforce's and m3ter's documents.
 
-It shares no line with the sandbox, and its packages name their objects and fields as m3ter's API
-and Console do, never as ours: what works with both does not rest on a belief of one of them.
+It shares no code with the sandbox. Its packages name their objects and fields as m3ter's API and
+Console do, not as our metadata does. So a wrong assumption of one server shows with the other.
 """

@@ -1,4 +1,4 @@
-"""Bulk API 2.0: ingest jobs and query jobs, each seen in progress once before it has ended."""
+"""Bulk API 2.0: ingest jobs and query jobs, each in progress for one poll before its end."""
 
 import csv
 import io
@@ -26,7 +26,7 @@ class Job:
 
 
 class Jobs:
-    """The jobs of one org, all of which one user makes."""
+    """The jobs of one org, all created by the same user."""
 
     def __init__(self, rows: Rows, user_id: str) -> None:
         self._rows = rows
@@ -34,21 +34,21 @@ class Jobs:
         self._jobs: dict[str, Job] = {}
         self._numbers = count(1)
 
-    def create(self, kind: str, asked: dict[str, Any]) -> dict[str, Any]:
-        """Take a new job; a query job waits for nothing."""
+    def create(self, kind: str, properties: dict[str, Any]) -> dict[str, Any]:
+        """Create a job; a query job needs no upload."""
         job_id = f"750{next(self._numbers):015}"
         now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S}.000+0000"
         state = "Open" if kind == "ingest" else "UploadComplete"
         own = {"id": job_id, "state": state, "createdDate": now, "createdById": self._user_id}
-        self._jobs[job_id] = Job(own | asked)
+        self._jobs[job_id] = Job(own | properties)
         return self._jobs[job_id].info
 
     def list(self) -> dict[str, Any]:
-        """Every job."""
+        """List all jobs."""
         return {"done": True, "records": [job.info for job in self._jobs.values()]}
 
     def fill(self, job_id: str, data: bytes) -> bytes:
-        """Take an ingest job's CSV file; nothing is answered."""
+        """Store an ingest job's CSV file; the response is empty."""
         self._jobs[job_id].data = data
         return b""
 
@@ -57,8 +57,8 @@ class Jobs:
         self._jobs[job_id].info["state"] = state
         return self._jobs[job_id].info
 
-    def look(self, job_id: str) -> dict[str, Any]:
-        """Tell a job's state; what was waiting gets on its way, what was on its way is done."""
+    def read(self, job_id: str) -> dict[str, Any]:
+        """Return a job's state; each call advances a closed job to the next state."""
         job = self._jobs[job_id]
         if job.info["state"] == "InProgress":
             job.info["state"] = "JobComplete"
@@ -68,7 +68,7 @@ class Jobs:
         return job.info
 
     def results(self, job_id: str, kind: str) -> str:
-        """A result set of an ingest job, in no order."""
+        """A result set of an ingest job, in random order."""
         job = self._jobs[job_id]
         first = {
             "successfulresults": ["sf__Id", "sf__Created"],
@@ -100,19 +100,19 @@ class Jobs:
         for cells in lines:
             named = dict(zip(job.head, cells, strict=True))
             try:
-                _take(seen, named[key])
+                _reject_repeated(seen, named[key])
                 record_id, created = self._rows.upsert(job.info["object"], key, _row(named))
                 job.results["successfulresults"].append([record_id, str(created).lower(), *cells])
             except RowError as error:
-                told = f"{error.code}:{error.words}:{' '.join(error.fields)}--"
-                job.results["failedresults"].append(["", told, *cells])
+                error_cell = f"{error.code}:{error.message}:{' '.join(error.fields)}--"
+                job.results["failedresults"].append(["", error_cell, *cells])
 
     def _query(self, job: Job) -> None:
         job.head, records = self._rows.select(job.info["query"])
         job.results = {"results": [[_cell(value) for value in record] for record in records]}
 
 
-def _take(seen: set[str], key: str) -> None:
+def _reject_repeated(seen: set[str], key: str) -> None:
     if key in seen:
         raise RowError("DUPLICATE_VALUE", f"Duplicate external id specified: {key}")
     seen.add(key)

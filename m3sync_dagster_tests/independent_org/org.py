@@ -1,4 +1,4 @@
-"""The org over HTTP: how it lets somebody in, what it says of itself, and how rows come and go."""
+"""The HTTP endpoints of the org: login, describes, upserts, jobs and queries."""
 
 import re
 from collections.abc import Callable
@@ -20,7 +20,7 @@ from m3sync_dagster_tests.independent_org.schema import objects_of
 TOKEN = "00D!terse"
 BASIC = "Basic "
 JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
-REFUSALS: dict[str, tuple[int, str, str]] = {
+TOOLING_ERRORS: dict[str, tuple[int, str, str]] = {
     "forbidden": (403, "INSUFFICIENT_ACCESS", "insufficient access rights on object id"),
     "unsupported": (400, "INVALID_TYPE", "sObject type 'InstalledSubscriberPackage' is unknown"),
     "disabled": (403, "API_DISABLED_FOR_ORG", "The Tooling API is not for this user"),
@@ -33,13 +33,13 @@ class Org:
     """One org.
 
     Attributes:
-        tooling: ``open``, ``empty``, or how the Tooling API refuses.
-        packages: name of each installed package by its namespace.
-        public_key: what JWTs are checked with; ``None``: the client's secret is what opens it.
-        limit_info: whether answers tell how many API calls are used.
+        tooling: ``open``, ``empty``, or the error of the Tooling API.
+        packages: names of the installed packages, by namespace.
+        public_key: verifies JWTs; ``None``: the login needs a client secret instead.
+        limit_info: whether responses have the usage of API calls.
         calls: every request so far.
-        organization_id, user_id: what it calls itself and the user that acts in it.
-        names_itself: whether a token answer says both, as documented.
+        organization_id, user_id: the Ids of the org and of its user.
+        names_itself: whether a token response has both, as documented.
     """
 
     def __init__(self) -> None:
@@ -71,26 +71,26 @@ class Org:
         if path == "/services/oauth2/token":
             return self._log_in(dict(parse_qsl(body.decode())), request)
         if request.headers.get("Authorization") != f"Bearer {TOKEN}":
-            return _refuse(401, "INVALID_SESSION_ID", "Session expired or invalid")
+            return _error(401, "INVALID_SESSION_ID", "Session expired or invalid")
         rest = re.sub(r"^/services/data/v[\d.]+/", "", path).rstrip("/")
-        for method, pattern, act in self._ways(request, body):
+        for method, pattern, act in self._endpoints(request, body):
             if method == request.method and (found := re.fullmatch(pattern, rest, re.IGNORECASE)):
                 response = act(*found.groups())
                 if self.limit_info:
                     response.headers["Sforce-Limit-Info"] = "api-usage=18/15000"
                 return response
-        return _refuse(404, "NOT_FOUND", "The requested resource does not exist")
+        return _error(404, "NOT_FOUND", "The requested resource does not exist")
 
-    def _ways(
+    def _endpoints(
         self, request: Request, body: bytes
     ) -> list[tuple[str, str, Callable[..., Response]]]:
-        asked, jobs = request.query_params, self.jobs
+        query, jobs = request.query_params, self.jobs
         return [
             ("GET", r"limits", self._limits),
             ("GET", r"sobjects", self._describe_all),
             ("GET", r"sobjects/(\w+)/describe", self._describe),
-            ("GET", r"tooling/query", lambda: self._tooling(asked["q"])),
-            ("GET", r"query", lambda: self._query(asked["q"])),
+            ("GET", r"tooling/query", lambda: self._tooling(query["q"])),
+            ("GET", r"query", lambda: self._query(query["q"])),
             ("PATCH", r"composite/sobjects/(\w+)/(\w+)", lambda o, k: self._many(o, k, body)),
             ("GET", r"jobs/ingest", lambda: _json(jobs.list())),
             ("POST", r"jobs/(ingest|query)", lambda k: _json(jobs.create(k, _decode(body)))),
@@ -104,49 +104,49 @@ class Org:
                 r"jobs/\w+/(\w+)",
                 lambda j: _json(jobs.set_state(j, _decode(body)["state"])),
             ),
-            ("GET", r"jobs/\w+/(\w+)", lambda j: _json(jobs.look(j))),
+            ("GET", r"jobs/\w+/(\w+)", lambda j: _json(jobs.read(j))),
             ("GET", r"jobs/ingest/(\w+)/(\w+)", lambda j, k: _text(jobs.results(j, k.lower()))),
             (
                 "GET",
                 r"jobs/query/(\w+)/results",
-                lambda j: _page(*jobs.page(j, asked.get("locator", ""))),
+                lambda j: _page(*jobs.page(j, query.get("locator", ""))),
             ),
         ]
 
     def _log_in(self, form: dict[str, Any], request: Request) -> Response:
-        asks_by_jwt = form.get("grant_type") == JWT_BEARER
-        if self.public_key and asks_by_jwt:
-            good = _holds(form["assertion"], self.public_key)
+        uses_jwt = form.get("grant_type") == JWT_BEARER
+        if self.public_key and uses_jwt:
+            accepted = _is_valid(form["assertion"], self.public_key)
         else:
-            good = not asks_by_jwt and request.headers.get("Authorization", "").startswith(BASIC)
-        if not good:
-            told = {"error": "invalid_grant", "error_description": "authentication failure"}
-            return _json(told, 400)
+            accepted = not uses_jwt and request.headers.get("Authorization", "").startswith(BASIC)
+        if not accepted:
+            body = {"error": "invalid_grant", "error_description": "authentication failure"}
+            return _json(body, 400)
         address = str(request.base_url).rstrip("/")
-        told = {"access_token": TOKEN, "instance_url": address, "token_type": "Bearer"}
+        body = {"access_token": TOKEN, "instance_url": address, "token_type": "Bearer"}
         if self.names_itself:
-            told["id"] = f"https://login.salesforce.com/id/{self.organization_id}/{self.user_id}"
-        return _json(told)
+            body["id"] = f"https://login.salesforce.com/id/{self.organization_id}/{self.user_id}"
+        return _json(body)
 
     def _limits(self) -> Response:
         return _json({"DailyApiRequests": {"Max": 15000, "Remaining": 14982}})
 
     def _describe_all(self) -> Response:
-        shown = [
+        objects = [
             {"name": one.name, "label": one.label, **one.more} for one in self.rows.objects.values()
         ]
-        return _json({"encoding": "UTF-8", "maxBatchSize": 200, "sobjects": shown})
+        return _json({"encoding": "UTF-8", "maxBatchSize": 200, "sobjects": objects})
 
     def _describe(self, name: str) -> Response:
         found = self.rows.objects.get(name)
         if found is None:
-            return _refuse(404, "NOT_FOUND", "The requested resource does not exist")
+            return _error(404, "NOT_FOUND", "The requested resource does not exist")
         fields = [one.described() for one in found.fields.values()]
         return _json({"name": name, "label": found.label, "fields": fields})
 
     def _tooling(self, soql: str) -> Response:
-        if self.tooling in REFUSALS:
-            return _refuse(*REFUSALS[self.tooling])
+        if self.tooling in TOOLING_ERRORS:
+            return _error(*TOOLING_ERRORS[self.tooling])
         records: list[dict[str, Any]] = []
         if "FROM InstalledSubscriberPackage" in soql and self.tooling == "open":
             records = [
@@ -157,31 +157,31 @@ class Org:
 
     def _query(self, soql: str) -> Response:
         if soql.endswith(" FROM Organization"):
-            return _json({"totalSize": 1, "done": True, "records": [self._itself()]})
+            return _json({"totalSize": 1, "done": True, "records": [self._organization()]})
         paths, found = self.rows.select(soql)
         records = [_nested(zip(paths, values, strict=True)) for values in found]
         return _json({"totalSize": len(records), "done": True, "records": records[:2000]})
 
-    def _itself(self) -> dict[str, Any]:
+    def _organization(self) -> dict[str, Any]:
         known = {"Name": "Terse", "IsSandbox": False, "InstanceName": "EU45"}
         return {"attributes": {"type": "Organization"}, "Id": self.organization_id} | known
 
     def _many(self, object_name: str, key: str, body: bytes) -> Response:
         rows = _decode(body)["records"]
         if len(rows) > 200:
-            return _refuse(400, "EXCEEDED_ID_LIMIT", "cannot submit more than 200 records")
+            return _error(400, "EXCEEDED_ID_LIMIT", "cannot submit more than 200 records")
         return _json([self._one(object_name, key, row) for row in rows])
 
     def _one(self, object_name: str, key: str, row: dict[str, Any]) -> dict[str, Any]:
         try:
             record_id, created = self.rows.upsert(object_name, key, row)
         except RowError as error:
-            told = {"statusCode": error.code, "message": error.words, "fields": error.fields}
-            return {"success": False, "errors": [told]}
+            details = {"statusCode": error.code, "message": error.message, "fields": error.fields}
+            return {"success": False, "errors": [details]}
         return {"id": record_id, "success": True, "errors": [], "created": created}
 
 
-def _holds(assertion: str, public_key: str) -> bool:
+def _is_valid(assertion: str, public_key: str) -> bool:
     audience = "https://login.salesforce.com"
     try:
         claims = jwt.decode(assertion, public_key, algorithms=["RS256"], audience=audience)
@@ -191,7 +191,7 @@ def _holds(assertion: str, public_key: str) -> bool:
 
 
 def _nested(values: Any) -> dict[str, Any]:  # noqa: ANN401 - pairs
-    """A record as a query shows it: what is reached through a lookup is inside the lookup."""
+    """A record as a query returns it: fields of a parent are inside its relationship."""
     record: dict[str, Any] = {}
     for path, value in values:
         relation, dot, name = path.partition(".")
@@ -202,8 +202,8 @@ def _nested(values: Any) -> dict[str, Any]:  # noqa: ANN401 - pairs
     return record
 
 
-def _json(told: object, status: int = 200) -> Response:
-    return Response(_encode(told), status, media_type="application/json")
+def _json(body: object, status: int = 200) -> Response:
+    return Response(_encode(body), status, media_type="application/json")
 
 
 def _text(csv: str) -> Response:
@@ -216,5 +216,5 @@ def _page(csv: str, locator: str) -> Response:
     return response
 
 
-def _refuse(status: int, code: str, words: str) -> Response:
-    return _json([{"message": words, "errorCode": code}], status)
+def _error(status: int, code: str, message: str) -> Response:
+    return _json([{"message": message, "errorCode": code}], status)

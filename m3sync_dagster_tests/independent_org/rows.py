@@ -1,4 +1,4 @@
-"""The org's records: how a row is taken, refused, and read back."""
+"""The org's records: how rows are written, rejected, and read."""
 
 import re
 from datetime import UTC, date, datetime
@@ -11,18 +11,18 @@ from m3sync_dagster_tests.independent_org.schema import Field, Object
 _ids = count(1)
 _TEXT = re.compile(r"'(?:[^'\\]|\\.)*'")
 _ESCAPED = re.compile(r"\\(.)")
-_AMONG = re.compile(
+_IN_LIST = re.compile(
     rf"\(?([\w.]+) IN \(({_TEXT.pattern}(?:, ?{_TEXT.pattern})*)\)(?: OR ([\w.]+) = null\))?"
 )
-_FILLED = re.compile(r"([\w.]+) != null")
+_NOT_NULL = re.compile(r"([\w.]+) != null")
 
 
 class RowError(Exception):
-    """Why a row is refused: status code, words, and the fields it is about."""
+    """Why a row is rejected: status code, message, and the fields concerned."""
 
-    def __init__(self, code: str, words: str, *fields: str) -> None:
-        super().__init__(words)
-        self.code, self.words, self.fields = code, words, list(fields)
+    def __init__(self, code: str, message: str, *fields: str) -> None:
+        super().__init__(message)
+        self.code, self.message, self.fields = code, message, list(fields)
 
 
 class Rows:
@@ -32,39 +32,39 @@ class Rows:
         self.objects: dict[str, Object] = {}
 
     def upsert(self, object_name: str, key: str, row: dict[str, Any]) -> tuple[str, bool]:
-        """Write one row; gives the record's id, and whether it is new."""
+        """Write one row; return the record's id, and whether it is new."""
         target = self.objects[object_name]
         given = {name: value for name, value in row.items() if name != "attributes"}
         values = dict(self._value(target, name, value) for name, value in given.items())
-        held = next((r for r in target.records.values() if r.get(key) == values[key]), None)
+        existing = next((r for r in target.records.values() if r.get(key) == values[key]), None)
         required = [
             one.name
             for one in target.fields.values()
-            if one.required and (held or {} | values).get(one.name) is None
+            if one.required and (existing or {} | values).get(one.name) is None
         ]
         if required:
-            words = f"Required fields are missing: [{', '.join(required)}]"
-            raise RowError("REQUIRED_FIELD_MISSING", words, *required)
-        if held is None:
+            message = f"Required fields are missing: [{', '.join(required)}]"
+            raise RowError("REQUIRED_FIELD_MISSING", message, *required)
+        if existing is None:
             record_id = f"a0{next(_ids):016}"
             unchecked = {f.name: False for f in target.fields.values() if f.kind == "boolean"}
             target.records[record_id] = {"Id": record_id} | unchecked | values
             return record_id, True
-        held.update(values)
-        return str(held["Id"]), False
+        existing.update(values)
+        return str(existing["Id"]), False
 
     def _value(self, target: Object, name: str, value: Any) -> tuple[str, Any]:  # noqa: ANN401 - JSON
-        """A field and what it will hold; a parent is named by one of its external IDs."""
+        """A field and its new value; a parent is identified by its external ID."""
         if isinstance(value, dict):
             return self._parent(target, name, value)
         found = target.fields.get(name)
         if found is None:
-            words = f"No such column '{name}' on sobject of type {target.name}"
-            raise RowError("INVALID_FIELD", words)
+            message = f"No such column '{name}' on sobject of type {target.name}"
+            raise RowError("INVALID_FIELD", message)
         if found.locked:
-            words = f"Unable to create/update fields: {name}. Please check the security settings"
-            raise RowError("INVALID_FIELD_FOR_INSERT_UPDATE", words, name)
-        return name, held_as(found, value)
+            message = f"Unable to create/update fields: {name}. Please check the security settings"
+            raise RowError("INVALID_FIELD_FOR_INSERT_UPDATE", message, name)
+        return name, stored(found, value)
 
     def _parent(self, target: Object, relation: str, value: dict[str, str]) -> tuple[str, str]:
         lookup = self.lookup(target, relation)
@@ -75,8 +75,8 @@ class Rows:
         for record_id, record in parent.records.items():
             if record.get(key) == wanted:
                 return lookup.name, record_id
-        words = f"Foreign key external ID: {wanted} not found for field {key} in entity"
-        raise RowError("INVALID_FIELD", f"{words} {parent.name}")
+        message = f"Foreign key external ID: {wanted} not found for field {key} in entity"
+        raise RowError("INVALID_FIELD", f"{message} {parent.name}")
 
     @staticmethod
     def lookup(target: Object, relation: str) -> Field:
@@ -88,7 +88,7 @@ class Rows:
         return found
 
     def select(self, soql: str) -> tuple[list[str], list[list[Any]]]:
-        """Answer the one form of query that a sync asks: what is selected, and each record's."""
+        """Run a query as a sync sends it: the selected paths, and the values of each record."""
         found = re.fullmatch(r"SELECT (.+) FROM (\w+) WHERE (.+)", soql)
         assert found, soql
         paths, target = found[1].split(", "), self.objects[found[2]]
@@ -96,15 +96,17 @@ class Rows:
         return paths, [[self._read(target, r, path) for path in paths] for r in records]
 
     def _meets(self, target: Object, record: dict[str, Any], where: str) -> bool:
-        """Whether all conditions hold; one may be that a field is empty or else among these."""
-        for path, listed, other in _AMONG.findall(where):
+        """Whether a record meets all conditions; one may be a list of values, or null."""
+        for path, listed, other in _IN_LIST.findall(where):
             value = self._read(target, record, path)
-            among = value in {_ESCAPED.sub(r"\1", text[1:-1]) for text in _TEXT.findall(listed)}
-            if not (among or (other and self._read(target, record, other) is None)):
+            listed_value = value in {
+                _ESCAPED.sub(r"\1", text[1:-1]) for text in _TEXT.findall(listed)
+            }
+            if not (listed_value or (other and self._read(target, record, other) is None)):
                 return False
-        filled = _FILLED.findall(_AMONG.sub("", where))
-        assert filled or _AMONG.search(where), where
-        return all(self._read(target, record, path) is not None for path in filled)
+        not_null = _NOT_NULL.findall(_IN_LIST.sub("", where))
+        assert not_null or _IN_LIST.search(where), where
+        return all(self._read(target, record, path) is not None for path in not_null)
 
     def _read(self, target: Object, record: dict[str, Any], path: str) -> Any:  # noqa: ANN401 - JSON
         relation, dot, name = path.partition(".")
@@ -116,8 +118,8 @@ class Rows:
         return parent.get(name)
 
 
-def held_as(field: Field, value: Any) -> Any:  # noqa: ANN401 - JSON
-    """What a field makes of a value, whether it came as JSON or as the text of a CSV cell."""
+def stored(field: Field, value: Any) -> Any:  # noqa: ANN401 - JSON
+    """The stored form of a value, which comes from JSON or from a CSV cell."""
     if isinstance(value, str):
         value = value.strip() or None
     if value is None:
@@ -129,23 +131,23 @@ def held_as(field: Field, value: Any) -> Any:  # noqa: ANN401 - JSON
 
 
 def _mistyped(field: Field, value: object) -> RowError:
-    words = f"{field.label}: value not of required type: {value}"
-    return RowError("INVALID_TYPE_ON_FIELD_IN_RECORD", words, field.name)
+    message = f"{field.label}: value not of required type: {value}"
+    return RowError("INVALID_TYPE_ON_FIELD_IN_RECORD", message, field.name)
 
 
 def _text(field: Field, value: object) -> str:
     if not isinstance(value, str):
         raise _mistyped(field, value)
     if field.size and len(value) > field.size[0]:
-        words = f"{field.label}: data value too large: {value[:40]} (max length={field.size[0]})"
-        raise RowError("STRING_TOO_LONG", words, field.name)
+        message = f"{field.label}: data value too large: {value[:40]} (max length={field.size[0]})"
+        raise RowError("STRING_TOO_LONG", message, field.name)
     return value
 
 
 def _choice(field: Field, value: object) -> str:
     if field.choices and value not in field.choices:
-        words = f"{field.label}: bad value for restricted picklist field: {value}"
-        raise RowError("INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST", words, field.name)
+        message = f"{field.label}: bad value for restricted picklist field: {value}"
+        raise RowError("INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST", message, field.name)
     return str(value)
 
 

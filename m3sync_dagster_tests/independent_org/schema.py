@@ -1,7 +1,7 @@
 """Objects and fields of the orgs, a line each: API name, type, label.
 
-m3ter does not publish its package's names. One package here speaks as m3ter's Console does, the
-other as its API does. ``{p}`` stands for the package's namespace.
+m3ter does not publish its package's names. One package here uses the names of m3ter's Console, the
+other those of its API. ``{p}`` is replaced by the package's namespace.
 """
 
 from dataclasses import dataclass, field
@@ -23,25 +23,25 @@ class Field:
     choices: tuple[str, ...] = ()
 
     def described(self) -> dict[str, Any]:
-        """What a describe says of it; much of what Salesforce documents is left out."""
-        told: dict[str, Any] = {"name": self.name, "type": self.kind, "label": self.label}
-        told |= {"nillable": not self.required, "defaultedOnCreate": False}
+        """The field in a describe, with only some of the documented properties."""
+        properties: dict[str, Any] = {"name": self.name, "type": self.kind, "label": self.label}
+        properties |= {"nillable": not self.required, "defaultedOnCreate": False}
         if self.kind in {"string", "textarea", "email"}:
-            told["length"] = self.size[0]
+            properties["length"] = self.size[0]
         if self.kind == "double":
-            told |= {"precision": sum(self.size), "scale": self.size[1]}
+            properties |= {"precision": sum(self.size), "scale": self.size[1]}
         if self.key:
-            told |= {"externalId": True, "unique": True, "caseSensitive": True}
+            properties |= {"externalId": True, "unique": True, "caseSensitive": True}
         if self.locked:
-            told |= {"createable": False, "updateable": False}
+            properties |= {"createable": False, "updateable": False}
         if self.target:
-            told["referenceTo"] = [self.target]
+            properties["referenceTo"] = [self.target]
             if self.name.endswith("Id"):
-                told["relationshipName"] = self.name.removesuffix("Id")
+                properties["relationshipName"] = self.name.removesuffix("Id")
         if self.choices:
-            told["restrictedPicklist"] = True
-            told["picklistValues"] = [{"value": one, "active": True} for one in self.choices]
-        return told
+            properties["restrictedPicklist"] = True
+            properties["picklistValues"] = [{"value": one, "active": True} for one in self.choices]
+        return properties
 
 
 @dataclass
@@ -56,7 +56,7 @@ class Object:
 
 
 def field_of(line: str) -> Field:
-    """Read a line such as ``Amount__c double(12,6) Amount``; ``!`` requires, ``-`` locks it."""
+    """Read a line such as ``Amount__c double(12,6) Amount``; ``!``: required, ``-``: read-only."""
     name, kind, label = line.split(maxsplit=2)
     found = Field(name.rstrip("!-"), kind.split("(")[0], label)
     found.required, found.locked = name.endswith("!"), name.endswith("-")
@@ -73,7 +73,7 @@ def field_of(line: str) -> Field:
 
 
 def objects_of(text: str, prefix: str = "") -> dict[str, Object]:
-    """Read objects: a line at the margin for each, and its fields indented beneath it."""
+    """Read objects: one line for each, followed by indented lines for its fields."""
     found: dict[str, Object] = {}
     last = Object("", "")
     for line in text.replace("{p}", prefix).splitlines():
@@ -191,7 +191,7 @@ CONSOLE = f"""\
 
 
 def _as_the_api(label: str, name: str, *fields: str) -> str:
-    """An object whose fields have the names of m3ter's JSON, with a label that says nothing."""
+    """An object whose fields have the names of m3ter's JSON, and empty labels."""
     audit = "version:double(18,0) dtCreated:datetime dtLastModified:datetime"
     shared = f"m3Id:key lastSystemToUpdate!:picklist(m3ter,SFDC) {audit}"
     lines = [f"{{p}}__{name}__c {label}"]
@@ -272,11 +272,11 @@ TRAPS = """\
 {p}__Accounts__c m3 Account
   Name string(80) Name
 """
-"""What is called alike and is something else; the last is a custom setting."""
+"""Other objects with similar names; the last is a custom setting."""
 OTHER = """\
 acme__Account__c Account
   Name string(80) Name
 acme__Balance__c Balance Sheet
   Name string(80) Name
 """
-"""A package of somebody else's."""
+"""A package of another vendor."""
