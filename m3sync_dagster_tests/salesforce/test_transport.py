@@ -226,7 +226,7 @@ def test_an_undocumented_response_is_a_remote_error(
 
 def test_a_wrong_number_of_results_is_a_remote_error(scripted: Scripted, jobs: Jobs) -> None:
     org, _ = scripted(lambda _r, _b: JSONResponse([]))
-    with pytest.raises(RemoteError, match="0 rows"):
+    with pytest.raises(RemoteError, match="0 results"):
         list(org.upsert(ACCOUNTS, group(rows(2)), jobs))
 
 
