@@ -164,7 +164,7 @@ class Checks:
         integration = found.integration
         mappings, blocked = integration.mappings, False
         try:
-            report = Preflight(mappings, self._org(found)).all()
+            report = Preflight(mappings, self._org(found)).check_all()
         except SyncError as error:
             yield CheckResult(integration.name, "salesforce", "", error)
             return

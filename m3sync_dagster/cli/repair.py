@@ -84,7 +84,7 @@ def verified(
         for done in verification.run():
             if tell:
                 tell(f"{done.salesforce} read from Salesforce, {done.m3ter} from m3ter")
-        yield Verified(verification.tally, verification.examples, verification.calls, comparison)
+        yield Verified(verification.counts, verification.examples, verification.calls, comparison)
 
 
 @dataclass(slots=True)
@@ -112,7 +112,7 @@ class RepairReport:
         if outcome.refused:
             self.problems.append(
                 f"{entity}: Salesforce did not {wish} {outcome.refused} records. The first: "
-                f"{outcome.why}"
+                f"{outcome.first_error}"
             )
 
     def unlisted(self, entity: str, outcome: Outcome) -> None:
@@ -161,7 +161,7 @@ def mend(
                 mapping = both.found.integration.mappings[name]
                 put = restore_external_ids(mapping, both.org, one.comparison)
                 mended.refusal(name, "give their external IDs back to", put)
-                one.comparison.forget()
+                one.comparison.withdraw_fingerprints()
         with watched():
             mended.report = sync(environment, both.found, entity=entity)
         if mended.report.error:
@@ -203,7 +203,7 @@ def _remove(
 def _counts(
     both: Connections, entity: str, one: Verified, removal: Removal, report: Report | None
 ) -> dict[str, int]:
-    sent, done = one.comparison.mended(), removal.outcome.done
+    sent, done = one.comparison.count_repaired(), removal.outcome.done
     left, calls = one.tally.missing + one.tally.changed + one.tally.invalid - sent, 0
     if report and report.status == COMPLETE and (one.tally.missing or one.tally.changed):
         with verified(both, entity, None) as again:

@@ -135,7 +135,7 @@ def _verify(
 
 def _result(key: dg.AssetKey, found: Reconciler, seconds: float) -> dg.AssetCheckResult:
     """What has only not been sent yet is the next sync's business, and no drift."""
-    tally = found.tally
+    tally = found.counts
     metadata: dict[str, dg.MetadataValue | int | float] = {
         **asdict(tally),
         "salesforce_api_calls": found.calls,

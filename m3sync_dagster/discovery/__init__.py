@@ -1,1 +1,1 @@
-"""Proposing a mapping for an org whose objects and fields have unknown names."""
+"""Proposals of a mapping for an org whose objects and fields have unknown names."""

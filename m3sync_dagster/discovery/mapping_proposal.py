@@ -1,8 +1,8 @@
-"""Finding m3ter's managed package in an org, and proposing where each field could go.
+"""Finding m3ter's managed package in an org, and proposing a mapping to its fields.
 
-m3ter does not publish the package's API names, so they are looked up: objects by their API names
-without the prefix, then by labels such as ``m3 Account``; fields the same way, as far as their
-types fit. Nothing here is used by a sync: a person reads the proposal and takes it over.
+m3ter does not publish the package's API names, so they are searched in the org: objects by their
+API names without the prefix, then by labels such as ``m3 Account``; fields in the same way, if
+their types fit. A sync does not use this: a person reads the proposal and accepts it.
 """
 
 from collections import Counter
@@ -12,20 +12,20 @@ from dataclasses import dataclass, field
 from m3sync_dagster.discovery.field_matching import (
     BY_LABEL,
     CUSTOM,
-    LIKENESSES,
-    Alike,
-    bare,
+    NAME_MATCHES,
+    NameMatch,
     external_ids,
-    is_called,
+    has_entity_name,
     is_id,
     namespace_of,
+    without_namespace,
 )
 from m3sync_dagster.entities import ENTITIES, EntityType, Field, FieldKind
 from m3sync_dagster.sync.entity_options import EntityOptions
 from m3sync_dagster.sync.errors import ConfigurationError
 from m3sync_dagster.sync.salesforce_schema import SalesforceField, SalesforceObject
 from m3sync_dagster.sync.schema_validation import SYSTEM_FIELDS
-from m3sync_dagster.sync.type_compatibility import holds, kind_in_words
+from m3sync_dagster.sync.type_compatibility import can_hold, kind_in_words
 
 TESTING = "m3ter_connector_testing"
 REFERENCE = "reference"
@@ -41,7 +41,7 @@ class Package:
 
 @dataclass(frozen=True, slots=True)
 class KnownObject:
-    """An object that the org shows: API name and label."""
+    """An object that this user sees: API name and label."""
 
     name: str
     label: str
@@ -54,15 +54,15 @@ class KnownObject:
 
 @dataclass(slots=True)
 class EntityProposal:
-    """Where the records of one type could go.
+    """The proposed object and fields of one entity type.
 
     Args:
-        object: API name; ``None`` where no object, or no single one, is like it.
+        object: API name; ``None`` if none or several objects match.
         external_id_field: API name; ``None`` as for ``object``.
-        fields: m3ter field to Salesforce field; those that could not be matched are not in it.
+        fields: m3ter field to Salesforce field, for the matched ones.
         remarks: an m3ter field or ``object`` or ``external_id_field``, with the reason why it
-            could not be matched, or the label by which it was.
-        unused: the object's other fields that could be written, with their labels.
+            was not matched, or the label by which it was.
+        unused: the object's other writable fields, with their labels.
     """
 
     object: str | None = None
@@ -75,17 +75,17 @@ class EntityProposal:
 def find_package(
     namespace: str, packages: Sequence[Package] | None, objects: Iterable[KnownObject]
 ) -> Package:
-    """Find the package that carries m3ter's objects; without a name where none is told.
+    """Find the package with m3ter's objects; its name is empty if it is not known.
 
     Args:
-        namespace: which of the two installations is meant, as the integration says.
-        packages: what is installed; ``None`` where that may not be asked.
-        objects: what this user sees.
+        namespace: the integration's ``namespace``, which selects one of two packages.
+        packages: the installed packages; ``None`` if this user may not read them.
+        objects: the objects that this user sees.
 
     Raises:
-        ConfigurationError: there is none, or no telling which.
+        ConfigurationError: there is none, or it is not clear which one.
     """
-    seen = {one.namespace for one in objects if one.namespace and _is_m3ters(one, packages)}
+    seen = {one.namespace for one in objects if one.namespace and _is_of_m3ter(one, packages)}
     names = {package.namespace: package.name for package in packages or ()}
     seen = seen & names.keys() or seen
     testing = {one for one in seen if "test" in f"{names.get(one, '')} {one}".casefold()}
@@ -93,21 +93,23 @@ def find_package(
     if len(meant) == 1:
         (found,) = meant
         return Package(names.get(found, ""), found)
-    told = ", ".join(f"{names.get(one) or 'a package'} ({one})" for one in sorted(seen))
+    candidates = ", ".join(f"{names.get(one) or 'a package'} ({one})" for one in sorted(seen))
     raise ConfigurationError(
-        _not_found(namespace, told, meant),
+        _not_found(namespace, candidates, meant),
         "Install m3ter's package and assign its permission set to this user, set "
         "namespace_prefix by hand, or choose another namespace.",
         ("namespace",),
     )
 
 
-def _not_found(namespace: str, told: str, meant: set[str]) -> str:
-    if not told:
+def _not_found(namespace: str, candidates: str, meant: set[str]) -> str:
+    if not candidates:
         return "this user sees no package with objects such as m3 Account in the org"
     if not meant:
-        return f"the org has {told} alone, for tests by its name, and {namespace} means another"
-    return f"of {told} there is no telling which one {namespace} means"
+        return (
+            f"the org has only {candidates}, a test package by its name; {namespace} means another"
+        )
+    return f"it is not clear which one of {candidates} {namespace} means"
 
 
 def propose(
@@ -116,27 +118,31 @@ def propose(
     objects: Sequence[KnownObject],
     describe: Callable[[str], SalesforceObject],
 ) -> dict[str, EntityProposal]:
-    """Propose a mapping for each entity, parents first. What the options say stays as it is.
+    """Propose a mapping for each entity, parents first. The given options are not changed.
 
     Args:
-        entities: what the integration says of each of its entities.
+        entities: the options of each of the integration's entities.
         namespace: the package's, without underscores.
-        objects: what this user sees.
-        describe: reads one of them.
+        objects: the objects that this user sees.
+        describe: describes one of them.
 
     Raises:
-        SyncError: Salesforce could not be asked.
+        SyncError: Salesforce could not be reached, or refused.
     """
     proposed: dict[str, EntityProposal] = {}
     parents = _Parents()
-    pointed_to = {carried.refers_to for name in entities for carried in ENTITIES[name].fields}
+    pointed_to = {
+        source_field.refers_to for name in entities for source_field in ENTITIES[name].fields
+    }
     for name, entity in ENTITIES.items():
         own = entities.get(name)
-        found = [own.object] if own and own.object else _like(entity, namespace, objects)
+        found = (
+            [own.object] if own and own.object else _matching_objects(entity, namespace, objects)
+        )
         if own is None and name not in pointed_to:
             continue
         if own is None:
-            parents.note_not_carried(entity, namespace, found, describe)
+            parents.add_not_synced(entity, namespace, found, describe)
         elif len(found) == 1:
             parents.objects[name] = found[0]
             proposed[name] = _Matching(entity, own, describe(found[0]), parents).proposal()
@@ -148,25 +154,25 @@ def propose(
 
 @dataclass(frozen=True, slots=True)
 class _Parents:
-    """What is known of the objects that lookups point to.
+    """The objects that lookups point to.
 
     Args:
-        objects: entity type to the object that was found for it; for one that is not carried and
-            not found, the object that a sync takes it to be in.
-        keys: for a type that is not carried, the fields that could be its object's external ID.
+        objects: entity type to its object; for a type that the integration does not sync and that
+            was not found, the object that a sync assumes.
+        keys: for a type that is not synced, the fields that could be its object's external ID.
     """
 
     objects: dict[str, str] = field(default_factory=dict)
     keys: dict[str, list[str]] = field(default_factory=dict)
 
-    def note_not_carried(
+    def add_not_synced(
         self,
         entity: EntityType,
         namespace: str,
         found: Sequence[str],
         describe: Callable[[str], SalesforceObject],
     ) -> None:
-        """Look a type up that nothing is said of."""
+        """Find the object of a type that the integration does not sync."""
         self.objects[entity.name] = f"{namespace}__{entity.object}"
         if len(found) == 1:
             fields = describe(found[0]).fields.values()
@@ -175,13 +181,13 @@ class _Parents:
 
 
 class _Matching:
-    """One entity's fields held against those of one object.
+    """Matches the fields of one entity with those of one object.
 
     Args:
         entity: the record type.
-        own: what the integration says of it.
+        own: its options.
         described: the object.
-        parents: what is known of the objects that its lookups point to.
+        parents: the objects that its lookups point to.
     """
 
     def __init__(
@@ -199,31 +205,33 @@ class _Matching:
             for f in described.fields.values()
             if f.name.endswith(CUSTOM) or f.name not in SYSTEM_FIELDS
         ]
-        self._taken = _said(own)
-        self._asked = [carried for carried in entity.fields if carried.source not in own.fields]
+        self._taken = _mapped_in_yaml(own)
+        self._asked = [
+            source_field for source_field in entity.fields if source_field.source not in own.fields
+        ]
         self._match_external_id(own.external_id_field)
 
     def proposal(self) -> EntityProposal:
-        """Match what can be; what has a field of its very name comes before what is like one.
+        """Match the fields: equal names first, then similar ones.
 
-        A lookup goes to a lookup where there is one, even if a text field has a better name.
+        A lookup is matched with a lookup if there is one, even if a text field has a better name.
         """
-        lookups = [carried for carried in self._asked if carried.kind is FieldKind.LOOKUP]
+        lookups = [one for one in self._asked if one.kind is FieldKind.LOOKUP]
         for asked, types in ((lookups, {REFERENCE}), (self._asked, None)):
-            for alike in LIKENESSES:
-                self._match(alike, asked, types)
-        for carried in self._asked:
-            if carried.source not in self._proposal.fields | self._proposal.remarks:
-                self._proposal.remarks[carried.source] = self._why_not(carried)
+            for matches in NAME_MATCHES:
+                self._match(matches, asked, types)
+        for source_field in self._asked:
+            if source_field.source not in self._proposal.fields | self._proposal.remarks:
+                self._proposal.remarks[source_field.source] = self._why_not(source_field)
         self._proposal.unused = {
             f.name: f.label
             for f in self._fields
-            if f.name.endswith(CUSTOM) and not self._misfit(None, f)
+            if f.name.endswith(CUSTOM) and not self._reason_unusable(None, f)
         }
         return self._proposal
 
     def _match_external_id(self, own: str | None) -> None:
-        free = [field for field in self._fields if not self._misfit(None, field)]
+        free = [field for field in self._fields if not self._reason_unusable(None, field)]
         found = external_ids(self._entity, free)
         keys = [own] if own else [field.name for field in found]
         if len(keys) == 1:
@@ -237,106 +245,111 @@ class _Matching:
         if remark:
             self._proposal.remarks["external_id_field"] = remark
 
-    def _match(self, alike: Alike, asked: Sequence[Field], types: set[str] | None) -> None:
-        """Take every pair in which either side has no other choice."""
+    def _match(self, matches: NameMatch, asked: Sequence[Field], types: set[str] | None) -> None:
+        """Match every pair in which neither side has another candidate."""
         choices = {
-            carried.source: [
+            source_field.source: [
                 target
                 for target in self._fields
                 if (not types or target.type in types)
-                and alike(self._entity, carried, target)
-                and not self._misfit(carried, target)
+                and matches(self._entity, source_field, target)
+                and not self._reason_unusable(source_field, target)
             ]
-            for carried in asked
-            if carried.source not in self._proposal.fields | self._proposal.remarks
+            for source_field in asked
+            if source_field.source not in self._proposal.fields | self._proposal.remarks
         }
         claims = Counter(target.name for found in choices.values() for target in found)
-        for carried in asked:
-            source, found = carried.source, choices.get(carried.source)
+        for source_field in asked:
+            source, found = source_field.source, choices.get(source_field.source)
             if found and len(found) == 1 and claims[found[0].name] == 1:
-                self._take(carried, found[0], labelled=alike in BY_LABEL)
+                self._take(source_field, found[0], labelled=matches in BY_LABEL)
             elif found:
                 names = ", ".join(target.name for target in found)
-                self._proposal.remarks[source] = f"it is not clear where it goes: {names}"
+                self._proposal.remarks[source] = f"several fields match: {names}"
 
-    def _take(self, carried: Field, target: SalesforceField, *, labelled: bool) -> None:
-        self._taken[target.name] = carried.source
-        keys = self._parents.keys.get(carried.refers_to or "")
+    def _take(self, source_field: Field, target: SalesforceField, *, labelled: bool) -> None:
+        self._taken[target.name] = source_field.source
+        keys = self._parents.keys.get(source_field.refers_to or "")
         if keys is not None and target.relationship:
-            self._take_path(carried, target, keys)
+            self._take_path(source_field, target, keys)
             return
-        self._proposal.fields[carried.source] = target.name
+        self._proposal.fields[source_field.source] = target.name
         if labelled and target.label:
             label = " ".join(target.label.split())
-            self._proposal.remarks[carried.source] = f'labelled "{label}"'
+            self._proposal.remarks[source_field.source] = f'labelled "{label}"'
 
-    def _take_path(self, carried: Field, target: SalesforceField, keys: Sequence[str]) -> None:
-        """Let a lookup name the external ID of its parent, of which the file says nothing."""
+    def _take_path(self, source_field: Field, target: SalesforceField, keys: Sequence[str]) -> None:
+        """Map a lookup to a path with the external ID of its parent, which is not synced."""
         if len(keys) == 1:
-            self._proposal.fields[carried.source] = f"{target.relationship}.{keys[0]}"
+            self._proposal.fields[source_field.source] = f"{target.relationship}.{keys[0]}"
             remark = (
-                f"its {carried.refers_to} has to come from another integration; null leaves it out"
+                f"its {source_field.refers_to} must be synced by another integration; "
+                "null leaves it out"
             )
         else:
             remark = (
-                f"{target.name} is like it, but which field of {', '.join(target.refers_to)} is "
+                f"{target.name} matches, but which field of {', '.join(target.refers_to)} is "
                 f"the external ID is not clear: {', '.join(keys) or 'none is unique'}"
             )
-        self._proposal.remarks[carried.source] = remark
+        self._proposal.remarks[source_field.source] = remark
 
-    def _misfit(self, carried: Field | None, target: SalesforceField) -> str | None:
-        """Why a field cannot take a value, of any kind or of one; ``None``: it can."""
+    def _reason_unusable(self, source_field: Field | None, target: SalesforceField) -> str | None:
+        """Why a Salesforce field cannot be used for an m3ter field, or at all; ``None``: it can."""
         if taken := self._taken.get(target.name):
-            return f"{taken} goes there"
+            return f"it is used for {taken}"
         if not (target.createable and target.updateable):
             return "this user may not write it"
-        if carried is None:
+        if source_field is None:
             return None
-        if not holds(carried.kind, target):
-            kind = kind_in_words(carried.kind)
-            return f"it is of type {target.type}, and {carried.source} is {kind}"
-        parent = self._parents.objects.get(carried.refers_to or "")
+        if not can_hold(source_field.kind, target):
+            kind = kind_in_words(source_field.kind)
+            return f"it is of type {target.type}, and {source_field.source} is {kind}"
+        parent = self._parents.objects.get(source_field.refers_to or "")
         if parent and target.refers_to and target.refers_to != (parent,):
             where = f"it points to {', '.join(target.refers_to)}, and not to {parent}"
-            return f"{where}, where {carried.refers_to} records are taken to be"
+            return f"{where}, which has the {source_field.refers_to} records"
         return None
 
-    def _why_not(self, carried: Field) -> str:
-        told = [
-            f"{target.name} is like it, but {self._misfit(carried, target)}"
+    def _why_not(self, source_field: Field) -> str:
+        reasons = [
+            f"{target.name} matches, but {self._reason_unusable(source_field, target)}"
             for target in self._fields
-            if any(alike(self._entity, carried, target) for alike in LIKENESSES)
+            if any(matches(self._entity, source_field, target) for matches in NAME_MATCHES)
         ]
-        return "; ".join(told) or f"no field of {self._proposal.object} is like it"
+        return "; ".join(reasons) or f"no field of {self._proposal.object} matches"
 
 
-def _said(own: EntityOptions) -> dict[str, str]:
-    """Salesforce fields that the file gives a value, and which."""
-    said = {target: source for source, target in own.fields.items() if target}
-    said |= {target: f"customFields.{name}" for name, target in own.custom_field_mappings.items()}
-    said |= dict.fromkeys(own.constants, "a constant")
-    return said | ({own.gone_field: "the mark of gone records"} if own.gone_field else {})
+def _mapped_in_yaml(own: EntityOptions) -> dict[str, str]:
+    """The Salesforce fields that the YAML already uses, and for what."""
+    mapped = {target: source for source, target in own.fields.items() if target}
+    mapped |= {target: f"customFields.{name}" for name, target in own.custom_field_mappings.items()}
+    mapped |= dict.fromkeys(own.constants, "a constant")
+    return mapped | ({own.gone_field: "the mark of deleted records"} if own.gone_field else {})
 
 
-def _is_m3ters(one: KnownObject, packages: Sequence[Package] | None) -> bool:
-    """Whether an object is called after one of our entities, by a package that is called m3."""
+def _is_of_m3ter(one: KnownObject, packages: Sequence[Package] | None) -> bool:
+    """Whether an object of a package is named like one of our entities."""
     publisher = {p.namespace: p.name for p in packages or ()}.get(one.namespace, one.namespace)
     known = publisher.casefold().startswith("m3")
-    return any(is_called(one.name, one.label, e, any_name=known) for e in ENTITIES.values())
+    return any(has_entity_name(one.name, one.label, e, any_name=known) for e in ENTITIES.values())
 
 
-def _like(entity: EntityType, namespace: str, objects: Sequence[KnownObject]) -> list[str]:
-    """Objects of the package that could hold an entity: by API name, else by either name."""
+def _matching_objects(
+    entity: EntityType, namespace: str, objects: Sequence[KnownObject]
+) -> list[str]:
+    """The package's objects that match an entity: by API name, else by similar names."""
     package = [one for one in objects if one.namespace.casefold() == namespace.casefold()]
-    exact = [one for one in package if bare(one.name).casefold() == entity.object.casefold()]
-    alike = exact or [
-        one for one in package if is_called(one.name, one.label, entity, any_name=True)
+    exact = [
+        one for one in package if without_namespace(one.name).casefold() == entity.object.casefold()
     ]
-    return sorted(one.name for one in alike)
+    matches = exact or [
+        one for one in package if has_entity_name(one.name, one.label, entity, any_name=True)
+    ]
+    return sorted(one.name for one in matches)
 
 
 def _no_object(entity: EntityType, namespace: str, found: Sequence[str]) -> str:
     if found:
-        return f"several objects are like it: {', '.join(found)}"
-    none = f"no object of the package {namespace} is like m3 {entity.label}"
-    return f"{none}: name one, or take {entity.name} out"
+        return f"several objects match: {', '.join(found)}"
+    none = f"no object of the package {namespace} matches m3 {entity.label}"
+    return f"{none}: name one, or remove {entity.name}"

@@ -1,4 +1,4 @@
-"""What a record type is: the words in which the entity files are written."""
+"""The types that the entity files use to describe a record type."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,9 +6,9 @@ from enum import StrEnum
 
 
 class FieldKind(StrEnum):
-    """The form of a value in m3ter's JSON, and so the rule that turns it into a Salesforce value.
+    """The form of a value in m3ter's JSON, which selects its converter.
 
-    - ``TEXT``: a string. An empty string is no value, as it is to Salesforce.
+    - ``TEXT``: a string. An empty string is no value, as in Salesforce.
     - ``NUMBER``, ``INTEGER``: a JSON number, kept as exact decimal digits.
     - ``BOOLEAN``: ``true`` or ``false``.
     - ``DATE``: an ISO 8601 calendar date, sent unchanged.
@@ -16,8 +16,8 @@ class FieldKind(StrEnum):
     - ``LIST``: an array of plain strings, sent as one text joined with ``;``.
     - ``JSON``: any array or object, sent as compact JSON text with sorted keys.
     - ``LOOKUP``: the m3ter id of another record, sent as that record's external ID.
-    - ``ANY``: a field that we have no description of: a custom field, or one that is newer than
-      this code. Its form follows from the value itself.
+    - ``ANY``: a field without a description: a custom field, or one that is newer than this
+      code. Its form follows from the value itself.
     - ``TITLE``: Salesforce's ``Name``: the first of several fields that has a value, cut to fit.
     """
 
@@ -36,17 +36,17 @@ class FieldKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One m3ter response field and the Salesforce field it goes to by default.
+    """One m3ter response field and its default Salesforce field.
 
     Args:
-        source: the field's path in m3ter's JSON; a dot goes into a nested object.
+        source: the field's path in m3ter's JSON; a dot separates a nested object's field.
         salesforce: the API name of the Salesforce field, without a namespace prefix.
         kind: the form of the value.
         length: the most characters our Salesforce field holds; over 255 it is a long text area.
         precision, scale: digits in all, and after the decimal point, of a number field.
         refers_to: for a ``LOOKUP``, the name of the entity type it points to.
         sources: for a ``TITLE``, the m3ter fields to look at, in this order.
-        aliases: other names that people have for it, m3ter's Console among them.
+        aliases: other names of it, such as those of m3ter's Console.
     """
 
     source: str
@@ -62,22 +62,22 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class EntityType:
-    """A type of m3ter record that is carried into Salesforce.
+    """A type of m3ter record that is synced to Salesforce.
 
     Args:
-        name: our word for it, as in the YAML and in asset keys: ``account``.
-        label: the same for people: ``Account``.
+        name: its name in the YAML and in asset keys: ``account``.
+        label: its name for people: ``Account``.
         path: the list endpoint's last segment, under ``/organizations/{orgId}/``.
         account_field: the field that holds the id of the account the record belongs to;
             ``id`` for accounts themselves.
         account_filter: the query parameter with which the list endpoint narrows to one account.
         object: the API name of our Salesforce custom object, without a namespace prefix.
         custom_fields: whether m3ter lets people add custom fields to this type.
-        fields: every documented response field, ``id`` and ``customFields`` apart.
-        aliases: other names that people have for it.
-        query: parameters of the list endpoint beside those for paging and for accounts.
-        settled: a record is carried once one of these fields has this value, since before that
-            m3ter may still calculate it again; from then on it is followed; empty: always.
+        fields: every documented response field except ``id`` and ``customFields``.
+        aliases: other names of it.
+        query: parameters of the list endpoint other than those for paging and accounts.
+        final_when: a new record is synced only if one of these fields has this value, since
+            until then m3ter may recalculate it; a synced record is always updated; empty: always.
     """
 
     name: str
@@ -90,7 +90,7 @@ class EntityType:
     fields: tuple[Field, ...]
     aliases: tuple[str, ...] = ()
     query: tuple[tuple[str, str], ...] = ()
-    settled: tuple[tuple[str, str | bool], ...] = ()
+    final_when: tuple[tuple[str, str | bool], ...] = ()
 
     @property
     def lookups(self) -> Iterator[Field]:
@@ -107,18 +107,18 @@ EXTERNAL_ID = "m3ter_Id__c"
 """The external ID field of each of our objects; it holds m3ter's ``id``."""
 
 M3TER_ID_LENGTH = 64
-"""m3ter's ids are UUIDs of 36 characters; the rest is room for other forms."""
+"""m3ter's ids are UUIDs of 36 characters; the length allows other forms."""
 
 
 def identity(source: str, salesforce: str) -> Field:
-    """A field that holds the id of something that is not carried into Salesforce."""
+    """A field with the id of an object that is not synced to Salesforce."""
     return Field(source, salesforce, length=M3TER_ID_LENGTH)
 
 
 def money(source: str, salesforce: str) -> Field:
     """An amount or percentage: 12 digits before the decimal point.
 
-    That is room for amounts in the smallest currencies. Six decimal places are shown; Salesforce
+    That is enough for amounts in the smallest currencies. Six decimal places are shown; Salesforce
     keeps more if they are sent.
     Source: Salesforce Help 000387302, on decimal places of numbers that come by the API.
     """
@@ -137,4 +137,4 @@ AUDIT_FIELDS: tuple[Field, ...] = (
     identity("createdBy", "Created_By_In_m3ter__c"),
     identity("lastModifiedBy", "Modified_By_In_m3ter__c"),
 )
-"""The fields that m3ter keeps on every record."""
+"""The fields that every m3ter record has."""

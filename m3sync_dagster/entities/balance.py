@@ -1,7 +1,7 @@
 """Balance: credit that an account draws down.
 
-Source: m3ter's OpenAPI description, schema ``BalanceResponse``. Its amount can move without its
-version, and its start and end are date-times where a contract's are dates.
+Source: m3ter's OpenAPI description, schema ``BalanceResponse``. Its amount can change without its
+version, and its start and end are date-times, while a contract's are dates.
 """
 
 from m3sync_dagster.entities._model import (

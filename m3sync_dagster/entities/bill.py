@@ -1,9 +1,9 @@
-"""Bill: what an account owes for a period of time; its header with the total, no line items.
+"""Bill: the amount due from an account for a period; its header with the total, no line items.
 
 Source: m3ter's OpenAPI description, ``ListBills`` and schema ``BillResponse``. Until a bill is
-approved or locked, m3ter may calculate it again, so only those are carried by default; one that
-is opened again is followed, so that Salesforce never shows an approval that m3ter took back. The
-list can be narrowed to one of the two at a time, so it is read whole. A bill has no custom fields.
+approved or locked, m3ter may recalculate it, so only those are synced by default. A synced bill is
+still updated when it is reopened, so that it stops showing as approved. The list can be filtered
+by only one of the two, so all bills are read. A bill has no custom fields.
 """
 
 from m3sync_dagster.entities._model import (
@@ -25,7 +25,7 @@ BILL = EntityType(
     custom_fields=False,
     aliases=("invoice",),
     query=(("excludeLineItems", "true"), ("includeBillTotal", "true")),
-    settled=(("status", "APPROVED"), ("locked", True)),
+    final_when=(("status", "APPROVED"), ("locked", True)),
     fields=(
         Field(
             "title",

@@ -1,7 +1,7 @@
 """Commitment: an amount a customer has promised to pay; m3ter's Console calls it Prepayment.
 
 Source: m3ter's OpenAPI description, schema ``CommitmentResponse``. It has no name, no code and no
-custom fields, so Salesforce numbers its records by itself. ``endDate`` is exclusive.
+custom fields, so its Salesforce Name is an auto number. ``endDate`` is exclusive.
 """
 
 from m3sync_dagster.entities._model import (

@@ -189,8 +189,8 @@ def explain(error: BaseException) -> SyncError | None:
         return None
     state = getattr(reason, "sqlstate", None) or getattr(reason, "pgcode", None)
     meaning = _meaning(state, reason)
-    told = f"{meaning.cause} ({first_line(reason)})"
-    return meaning.kind(told, meaning.remedy)
+    cause = f"{meaning.cause} ({first_line(reason)})"
+    return meaning.kind(cause, meaning.remedy)
 
 
 def explain_refusal(place: str, error: Exception) -> SyncError:

@@ -7,7 +7,7 @@ _KEY = "integration = %(integration)s AND entity = %(entity)s"
 
 NOW = "SELECT clock_timestamp()"
 
-CLEAR = f"DELETE FROM m3sync.outgoing_record WHERE {_KEY}"
+DELETE_ALL_STAGED = f"DELETE FROM m3sync.outgoing_record WHERE {_KEY}"
 
 BASIS = (
     "SELECT salesforce_org_id, m3ter_org_id, object, external_id_field "
@@ -35,25 +35,25 @@ WITHDRAW_ALL = (
 )
 WITHDRAW = f"{WITHDRAW_ALL} AND m3ter_id = ANY(%(ids)b)"
 
-FORGET_ALL = f"DELETE FROM m3sync.synced_record WHERE {_KEY}"
-FORGET = f"{FORGET_ALL} AND m3ter_id = ANY(%(ids)b)"
+DELETE_ALL_SYNCED = f"DELETE FROM m3sync.synced_record WHERE {_KEY}"
+DELETE_SYNCED = f"{DELETE_ALL_SYNCED} AND m3ter_id = ANY(%(ids)b)"
 
 END_PAUSES = f"UPDATE m3sync.rejected_record SET retry_at = NULL WHERE {_KEY}"
 
-KEYED = (
+SYNCED_IDS = (
     f"SELECT salesforce_id, m3ter_id FROM m3sync.synced_record WHERE {_KEY} "
     "AND m3ter_id > %(after)s ORDER BY m3ter_id LIMIT %(size)s"
 )
 
-ANY_CUT = f"SELECT EXISTS (SELECT 1 FROM m3sync.synced_record WHERE {_KEY} AND cut)"
+HAS_CUT_ROWS = f"SELECT EXISTS (SELECT 1 FROM m3sync.synced_record WHERE {_KEY} AND cut)"
 
-UNSEEN = """
+UNKNOWN_DIGESTS = """
 SELECT given.place - 1
 FROM unnest(%(digests)b::bytea[]) WITH ORDINALITY AS given (digest, place)
 WHERE NOT EXISTS (
-    SELECT 1 FROM m3sync.synced_record AS held
-    WHERE held.integration = %(integration)s AND held.entity = %(entity)s
-    AND held.digest = given.digest)
+    SELECT 1 FROM m3sync.synced_record AS synced
+    WHERE synced.integration = %(integration)s AND synced.entity = %(entity)s
+    AND synced.digest = given.digest)
 """
 
 ACKNOWLEDGED = (
@@ -62,24 +62,24 @@ ACKNOWLEDGED = (
 )
 
 CONFIRM = """
-UPDATE m3sync.synced_record AS held SET digest = seen.digest
+UPDATE m3sync.synced_record AS synced SET digest = seen.digest
 FROM unnest(%(ids)b::text[], %(fingerprints)b::bytea[], %(digests)b::bytea[])
     AS seen (m3ter_id, fingerprint, digest)
-WHERE held.integration = %(integration)s AND held.entity = %(entity)s
-AND held.m3ter_id = seen.m3ter_id AND held.fingerprint = seen.fingerprint
+WHERE synced.integration = %(integration)s AND synced.entity = %(entity)s
+AND synced.m3ter_id = seen.m3ter_id AND synced.fingerprint = seen.fingerprint
 """
 
 # One statement, so one transaction: no row is ever staged whose record's fingerprint still stands.
 STAGE = """
 WITH given AS (
     SELECT * FROM unnest(%(ids)b::text[], %(fingerprints)b::bytea[], %(digests)b::bytea[],
-        %(shapes)b::int[], %(parents)b::text[], %(siblings)b::text[], %(payloads)b::bytea[],
+        %(group_keys)b::int[], %(parents)b::text[], %(siblings)b::text[], %(payloads)b::bytea[],
         %(pointers)b::text[], %(cuts)b::bool[])
         AS given (m3ter_id, fingerprint, digest, shape, parent, sibling, payload, pointers, cut)
 ), withdrawn AS (
-    UPDATE m3sync.synced_record AS held SET fingerprint = NULL, digest = NULL FROM given
-    WHERE held.integration = %(integration)s AND held.entity = %(entity)s
-    AND held.m3ter_id = given.m3ter_id
+    UPDATE m3sync.synced_record AS synced SET fingerprint = NULL, digest = NULL FROM given
+    WHERE synced.integration = %(integration)s AND synced.entity = %(entity)s
+    AND synced.m3ter_id = given.m3ter_id
 )
 INSERT INTO m3sync.outgoing_record
     (integration, entity, m3ter_id, fingerprint, digest, shape, parent, sibling, payload, parents,
@@ -96,9 +96,9 @@ ON CONFLICT (integration, entity, m3ter_id) DO UPDATE SET
 # A row goes after the record of the same type that it points to, if that one is staged too.
 _LEVEL = """
 AND NOT EXISTS (
-    SELECT 1 FROM m3sync.outgoing_record AS ahead
-    WHERE ahead.integration = %(integration)s AND ahead.entity = %(entity)s
-    AND ahead.m3ter_id = staged.sibling)
+    SELECT 1 FROM m3sync.outgoing_record AS earlier
+    WHERE earlier.integration = %(integration)s AND earlier.entity = %(entity)s
+    AND earlier.m3ter_id = staged.sibling)
 """
 _READY = f"SELECT shape, count(*) FROM m3sync.outgoing_record AS staged WHERE {_KEY} "
 _BY_SHAPE = " GROUP BY shape ORDER BY shape"
@@ -107,64 +107,64 @@ READY_LEVEL = _READY + _LEVEL + _BY_SHAPE
 
 _STAGED = (
     f"SELECT m3ter_id, payload FROM m3sync.outgoing_record AS staged WHERE {_KEY} "
-    "AND shape = ANY(%(shapes)s) "
+    "AND shape = ANY(%(group_keys)s) "
 )
 _SORTED = " ORDER BY parent, m3ter_id"
 STAGED = _STAGED + _SORTED
 STAGED_LEVEL = _STAGED + _LEVEL + _SORTED
 
 # What this run has sent already need not go again: the answer would be the same.
-HELD_PARENTS = """
-SELECT staged.m3ter_id, held.entity, held.m3ter_id
+SYNCED_PARENTS = """
+SELECT staged.m3ter_id, synced.entity, synced.m3ter_id
 FROM m3sync.outgoing_record AS staged
-JOIN m3sync.synced_record AS held ON held.integration = staged.integration
-    AND held.entity = ANY(%(entities)s) AND held.m3ter_id = ANY(staged.parents)
+JOIN m3sync.synced_record AS synced ON synced.integration = staged.integration
+    AND synced.entity = ANY(%(entities)s) AND synced.m3ter_id = ANY(staged.parents)
 WHERE staged.integration = %(integration)s AND staged.entity = %(entity)s
     AND staged.m3ter_id = ANY(%(ids)b)
     AND NOT EXISTS (
-        SELECT 1 FROM m3sync.outgoing_record AS ahead
-        WHERE ahead.integration = held.integration AND ahead.entity = held.entity
-        AND ahead.m3ter_id = held.m3ter_id)
-    AND held.run_id <> %(run_id)s
+        SELECT 1 FROM m3sync.outgoing_record AS earlier
+        WHERE earlier.integration = synced.integration AND earlier.entity = synced.entity
+        AND earlier.m3ter_id = synced.m3ter_id)
+    AND synced.run_id <> %(run_id)s
     AND NOT EXISTS (
         SELECT 1 FROM m3sync.rejected_record AS rejected
-        WHERE rejected.integration = held.integration AND rejected.entity = held.entity
-        AND rejected.m3ter_id = held.m3ter_id AND rejected.run_id = %(run_id)s)
+        WHERE rejected.integration = synced.integration AND rejected.entity = synced.entity
+        AND rejected.m3ter_id = synced.m3ter_id AND rejected.run_id = %(run_id)s)
 """
 
 # Whoever points to a record that was deleted in Salesforce has an empty lookup there now; that is
 # so for every integration that writes to the same org.
 _SAME_ORG = """
-(held.integration = %(integration)s OR EXISTS (
+(synced.integration = %(integration)s OR EXISTS (
     SELECT 1 FROM m3sync.claim_basis AS ours JOIN m3sync.claim_basis AS theirs
         ON theirs.salesforce_org_id = ours.salesforce_org_id
     WHERE ours.integration = %(integration)s AND ours.entity = %(entity)s
-    AND theirs.integration = held.integration AND theirs.entity = held.entity))
+    AND theirs.integration = synced.integration AND theirs.entity = synced.entity))
 """
 
 REPLACED = """
 SELECT sent.m3ter_id, sent.payload
 FROM m3sync.outgoing_record AS sent
-JOIN m3sync.synced_record AS held USING (integration, entity, m3ter_id)
+JOIN m3sync.synced_record AS synced USING (integration, entity, m3ter_id)
 JOIN unnest(%(ids)b::text[], %(salesforce_ids)b::text[]) AS answered (m3ter_id, salesforce_id)
     USING (m3ter_id)
 WHERE sent.integration = %(integration)s AND sent.entity = %(entity)s
-AND left(held.salesforce_id, 15) <> left(answered.salesforce_id, 15)
+AND left(synced.salesforce_id, 15) <> left(answered.salesforce_id, 15)
 ORDER BY sent.m3ter_id
 """
 
 WITHDRAW_CHILDREN = f"""
-UPDATE m3sync.synced_record AS held SET fingerprint = NULL, digest = NULL
-WHERE held.parents && %(ids)b::text[] AND held.fingerprint IS NOT NULL AND {_SAME_ORG}
+UPDATE m3sync.synced_record AS synced SET fingerprint = NULL, digest = NULL
+WHERE synced.parents && %(ids)b::text[] AND synced.fingerprint IS NOT NULL AND {_SAME_ORG}
 """
 
 # Another integration says that Salesforce holds the parent. It is to send it again.
 WITHDRAW_PARENTS_ELSEWHERE = f"""
-UPDATE m3sync.synced_record AS held SET fingerprint = NULL, digest = NULL
+UPDATE m3sync.synced_record AS synced SET fingerprint = NULL, digest = NULL
 FROM m3sync.outgoing_record AS sent
 WHERE sent.integration = %(integration)s AND sent.entity = %(entity)s
-AND sent.m3ter_id = ANY(%(ids)b) AND held.m3ter_id = ANY(sent.parents)
-AND held.integration <> %(integration)s AND held.fingerprint IS NOT NULL AND {_SAME_ORG}
+AND sent.m3ter_id = ANY(%(ids)b) AND synced.m3ter_id = ANY(sent.parents)
+AND synced.integration <> %(integration)s AND synced.fingerprint IS NOT NULL AND {_SAME_ORG}
 """
 
 ACKNOWLEDGE = """
@@ -182,11 +182,11 @@ ON CONFLICT (integration, entity, m3ter_id) DO UPDATE SET
     synced_at = clock_timestamp()
 """
 
-UNSTAGE = f"DELETE FROM m3sync.outgoing_record WHERE {_KEY} AND m3ter_id = ANY(%(ids)b)"
+DELETE_STAGED = f"DELETE FROM m3sync.outgoing_record WHERE {_KEY} AND m3ter_id = ANY(%(ids)b)"
 
-UNREJECT = f"DELETE FROM m3sync.rejected_record WHERE {_KEY} AND m3ter_id = ANY(%(ids)b)"
+DELETE_REJECTS = f"DELETE FROM m3sync.rejected_record WHERE {_KEY} AND m3ter_id = ANY(%(ids)b)"
 
-_AGAIN = """
+_ON_REPEATED_REJECT = """
 ON CONFLICT (integration, entity, m3ter_id) DO UPDATE SET
     class = excluded.class, code = excluded.code, message = excluded.message,
     fields = excluded.fields, run_id = excluded.run_id, fingerprint = excluded.fingerprint,
@@ -203,18 +203,18 @@ INSERT INTO m3sync.rejected_record AS known
 SELECT integration, entity, m3ter_id, fingerprint, %(class)s, %(code)s, %(message)s, %(fields)s,
     %(run_id)s
 FROM m3sync.outgoing_record WHERE {_KEY} AND m3ter_id = %(m3ter_id)s
-{_AGAIN}"""
+{_ON_REPEATED_REJECT}"""
 
 REJECT_UNSENT = f"""
 INSERT INTO m3sync.rejected_record AS known
     (integration, entity, m3ter_id, class, code, message, fields, run_id)
 VALUES (%(integration)s, %(entity)s, %(m3ter_id)s, %(class)s, %(code)s, %(message)s, %(fields)s,
     %(run_id)s)
-{_AGAIN}"""
+{_ON_REPEATED_REJECT}"""
 
 # What Salesforce refuses for good goes again in the next two runs, and then rests for 2, 4, 8, 16
 # and 24 hours; ten minutes less, so that the run of that hour takes it along.
-REST = f"""
+SET_RETRY_TIME = f"""
 UPDATE m3sync.rejected_record SET retry_at = CASE WHEN class = 'permanent' AND attempts > 2
     THEN clock_timestamp() - interval '10 minutes'
         + least(interval '1 hour' * power(2, least(attempts - 2, 5)), interval '24 hours') END
@@ -222,12 +222,12 @@ WHERE {_KEY} AND m3ter_id = ANY(%(ids)b)
 """
 
 PAUSED = """
-SELECT held.m3ter_id, held.class, held.code, held.message, held.fields
-FROM m3sync.rejected_record AS held
+SELECT synced.m3ter_id, synced.class, synced.code, synced.message, synced.fields
+FROM m3sync.rejected_record AS synced
 JOIN unnest(%(ids)b::text[], %(fingerprints)b::bytea[]) AS seen (m3ter_id, fingerprint)
-    ON held.m3ter_id = seen.m3ter_id AND held.fingerprint = seen.fingerprint
-WHERE held.integration = %(integration)s AND held.entity = %(entity)s
-AND held.retry_at > clock_timestamp()
+    ON synced.m3ter_id = seen.m3ter_id AND synced.fingerprint = seen.fingerprint
+WHERE synced.integration = %(integration)s AND synced.entity = %(entity)s
+AND synced.retry_at > clock_timestamp()
 """
 
 KEEP_PAUSED = f"""
@@ -265,18 +265,18 @@ WHERE job_id = %(job_id)s
 """
 
 # By which field the rows of a job are matched is known if the basis has not changed since then.
-_THEIR_FIELD = (
+_EXTERNAL_ID_FIELD = (
     f"(SELECT external_id_field FROM m3sync.claim_basis WHERE {_KEY} "
     "AND since <= ingest_job.opened_at)"
 )
 JOBS_UNFINISHED = (
-    f"SELECT job_id, object, opened_at, {_THEIR_FIELD} FROM m3sync.ingest_job WHERE {_KEY} "
+    f"SELECT job_id, object, opened_at, {_EXTERNAL_ID_FIELD} FROM m3sync.ingest_job WHERE {_KEY} "
     f"AND ended_at IS NULL AND coalesce(salesforce_org_id = {_ORG}, true) ORDER BY opened_at"
 )
 
 JOBS_UNKNOWN = """
 SELECT given.job_id FROM unnest(%(job_ids)b::text[]) AS given (job_id)
-WHERE NOT EXISTS (SELECT 1 FROM m3sync.ingest_job AS held WHERE held.job_id = given.job_id)
+WHERE NOT EXISTS (SELECT 1 FROM m3sync.ingest_job AS synced WHERE synced.job_id = given.job_id)
 """
 
 OTHER_JOB_REQUESTED = f"""

@@ -1,13 +1,13 @@
-"""The statements of a comparison.
+"""The SQL statements of a reconciliation.
 
-Its tables are temporary: they belong to one connection, are written without a log, and are gone
-with it. Arrays go as binary parameters (``%(name)b``), as in ``_ledger_sql``.
+Its tables are temporary: they belong to one connection, are not written to the WAL, and are dropped
+when it closes. Arrays go as binary parameters (``%(name)b``), as in ``_ledger_sql``.
 """
 
 _KEY = "integration = %(integration)s AND entity = %(entity)s"
 
-# What is stored of another org says nothing of the one that is read back.
-_KNOWN = """
+# Rows that were synced to another org do not describe the org that is read back.
+_SYNCED = """
 (SELECT stored.* FROM m3sync.synced_record AS stored
 JOIN m3sync.claim_basis AS basis USING (integration, entity)
 WHERE stored.integration = %(integration)s AND stored.entity = %(entity)s
@@ -15,106 +15,115 @@ WHERE stored.integration = %(integration)s AND stored.entity = %(entity)s
 """
 
 BEGIN = """
-DROP TABLE IF EXISTS pg_temp.held, pg_temp.wanted, pg_temp.difference;
-CREATE TEMP TABLE held (
+DROP TABLE IF EXISTS pg_temp.salesforce_record, pg_temp.m3ter_record, pg_temp.difference;
+CREATE TEMP TABLE salesforce_record (
     m3ter_id text NOT NULL, salesforce_id text NOT NULL, in_scope boolean,
-    flagged boolean NOT NULL, payload bytea NOT NULL, displaced boolean NOT NULL);
-CREATE TEMP TABLE wanted (
+    flagged boolean NOT NULL, payload bytea NOT NULL, external_id_changed boolean NOT NULL);
+CREATE TEMP TABLE m3ter_record (
     m3ter_id text PRIMARY KEY, fingerprint bytea NOT NULL, payload bytea NOT NULL);
 CREATE TEMP TABLE difference (
-    m3ter_id text NOT NULL, salesforce_id text, held bytea, wanted bytea, kind text NOT NULL,
-    pending boolean NOT NULL, known boolean NOT NULL, displaced boolean NOT NULL)
+    m3ter_id text NOT NULL, salesforce_id text, salesforce_payload bytea, m3ter_payload bytea,
+    kind text NOT NULL, pending boolean NOT NULL, was_synced boolean NOT NULL,
+    external_id_changed boolean NOT NULL)
 """
 
 NOW = "SELECT clock_timestamp()"
 
-HOLD = (
-    "COPY pg_temp.held (m3ter_id, salesforce_id, in_scope, flagged, payload, displaced) "
+COPY_SALESFORCE = (
+    "COPY pg_temp.salesforce_record "
+    "(m3ter_id, salesforce_id, in_scope, flagged, payload, external_id_changed) "
     "FROM STDIN (FORMAT BINARY)"
 )
 
-WANT = f"""
-INSERT INTO pg_temp.wanted AS listed (m3ter_id, fingerprint, payload)
+ADD_M3TER = f"""
+INSERT INTO pg_temp.m3ter_record AS listed (m3ter_id, fingerprint, payload)
 SELECT given.m3ter_id, given.fingerprint, given.payload
-FROM unnest(%(ids)b::text[], %(fingerprints)b::bytea[], %(payloads)b::bytea[], %(settled)b::bool[])
-    AS given (m3ter_id, fingerprint, payload, settled)
-WHERE given.settled OR EXISTS (
-    SELECT 1 FROM {_KNOWN} AS known WHERE known.m3ter_id = given.m3ter_id)
+FROM unnest(%(ids)b::text[], %(fingerprints)b::bytea[], %(payloads)b::bytea[], %(final)b::bool[])
+    AS given (m3ter_id, fingerprint, payload, final)
+WHERE given.final OR EXISTS (
+    SELECT 1 FROM {_SYNCED} AS synced WHERE synced.m3ter_id = given.m3ter_id)
 ON CONFLICT (m3ter_id) DO UPDATE SET
     fingerprint = excluded.fingerprint, payload = excluded.payload
 """
 
-# Autovacuum does not come to temporary tables.
-ANALYZE = "ANALYZE pg_temp.held; ANALYZE pg_temp.wanted"
+# Autovacuum does not analyze temporary tables.
+ANALYZE = "ANALYZE pg_temp.salesforce_record; ANALYZE pg_temp.m3ter_record"
 
-UNHELD = """
-SELECT m3ter_id FROM pg_temp.wanted
-WHERE payload <> ''
-    AND NOT EXISTS (SELECT 1 FROM pg_temp.held WHERE held.m3ter_id = wanted.m3ter_id)
+MISSING_IDS = """
+SELECT m3ter_id FROM pg_temp.m3ter_record AS m3ter
+WHERE payload <> '' AND NOT EXISTS (
+    SELECT 1 FROM pg_temp.salesforce_record AS salesforce
+    WHERE salesforce.m3ter_id = m3ter.m3ter_id)
 ORDER BY m3ter_id
 """
 
-_LOST = f"""
-FROM {_KNOWN} AS known
-JOIN pg_temp.wanted ON wanted.m3ter_id = known.m3ter_id AND wanted.payload <> ''
-WHERE NOT EXISTS (SELECT 1 FROM pg_temp.held AS there WHERE there.m3ter_id = known.m3ter_id)
+_MISSING_SYNCED = f"""
+FROM {_SYNCED} AS synced
+JOIN pg_temp.m3ter_record AS m3ter ON m3ter.m3ter_id = synced.m3ter_id AND m3ter.payload <> ''
+WHERE NOT EXISTS (
+    SELECT 1 FROM pg_temp.salesforce_record AS other WHERE other.m3ter_id = synced.m3ter_id)
 """
 
-DISPLACE = f"""
-UPDATE pg_temp.held SET m3ter_id = lost.m3ter_id, displaced = true
-FROM (SELECT known.m3ter_id, known.salesforce_id {_LOST}) AS lost
-WHERE held.salesforce_id = lost.salesforce_id
-    AND NOT EXISTS (SELECT 1 FROM pg_temp.wanted AS other WHERE other.m3ter_id = held.m3ter_id)
+MATCH_BY_SALESFORCE_ID = f"""
+UPDATE pg_temp.salesforce_record AS salesforce
+SET m3ter_id = missing.m3ter_id, external_id_changed = true
+FROM (SELECT synced.m3ter_id, synced.salesforce_id {_MISSING_SYNCED}) AS missing
+WHERE salesforce.salesforce_id = missing.salesforce_id AND NOT EXISTS (
+    SELECT 1 FROM pg_temp.m3ter_record AS other WHERE other.m3ter_id = salesforce.m3ter_id)
 """
 
-LOST = f"SELECT known.salesforce_id {_LOST} ORDER BY known.m3ter_id"
+MISSING_SALESFORCE_IDS = f"SELECT synced.salesforce_id {_MISSING_SYNCED} ORDER BY synced.m3ter_id"
 
-LOST_AMONG = (
-    f"SELECT known.salesforce_id, known.m3ter_id {_LOST} AND known.salesforce_id = ANY(%(ids)b)"
+M3TER_IDS_OF_MISSING = (
+    f"SELECT synced.salesforce_id, synced.m3ter_id {_MISSING_SYNCED} "
+    "AND synced.salesforce_id = ANY(%(ids)b)"
 )
 
-WANTS = "SELECT m3ter_id FROM pg_temp.wanted WHERE m3ter_id = ANY(%(ids)b)"
+IDS_IN_M3TER = "SELECT m3ter_id FROM pg_temp.m3ter_record WHERE m3ter_id = ANY(%(ids)b)"
 
-LET_GO = "DELETE FROM pg_temp.held WHERE salesforce_id = ANY(%(ids)b)"
+REMOVE_SALESFORCE = "DELETE FROM pg_temp.salesforce_record WHERE salesforce_id = ANY(%(ids)b)"
 
 DROP_DIFFERENCES = "TRUNCATE pg_temp.difference"
 
-# A row that was acknowledged after we began to read may be newer than what we have read.
+# A row that was acknowledged after the reading started may be newer than what was read.
 COMPARE = f"""
 INSERT INTO pg_temp.difference
-SELECT coalesce(wanted.m3ter_id, held.m3ter_id), held.salesforce_id, held.payload, wanted.payload,
-    CASE WHEN wanted.m3ter_id IS NULL AND held.flagged THEN 'flagged'
-        WHEN wanted.m3ter_id IS NULL THEN 'extra'
-        WHEN wanted.payload = '' THEN 'invalid'
-        WHEN held.m3ter_id IS NULL THEN 'missing'
+SELECT coalesce(m3ter.m3ter_id, salesforce.m3ter_id),
+    salesforce.salesforce_id, salesforce.payload, m3ter.payload,
+    CASE WHEN m3ter.m3ter_id IS NULL AND salesforce.flagged THEN 'flagged'
+        WHEN m3ter.m3ter_id IS NULL THEN 'extra'
+        WHEN m3ter.payload = '' THEN 'invalid'
+        WHEN salesforce.m3ter_id IS NULL THEN 'missing'
         ELSE 'changed' END,
-    coalesce(wanted.payload <> '' AND (known.m3ter_id IS NULL
-        OR known.fingerprint IS DISTINCT FROM wanted.fingerprint
-        OR known.synced_at >= %(began)s), false),
-    known.m3ter_id IS NOT NULL, coalesce(held.displaced, false)
-FROM pg_temp.held FULL JOIN pg_temp.wanted ON held.m3ter_id = wanted.m3ter_id
-LEFT JOIN {_KNOWN} AS known
-    ON known.m3ter_id = coalesce(wanted.m3ter_id, held.m3ter_id)
-WHERE held.payload IS DISTINCT FROM wanted.payload
-    AND (wanted.m3ter_id IS NOT NULL OR coalesce(held.in_scope, known.m3ter_id IS NOT NULL))
+    coalesce(m3ter.payload <> '' AND (synced.m3ter_id IS NULL
+        OR synced.fingerprint IS DISTINCT FROM m3ter.fingerprint
+        OR synced.synced_at >= %(began)s), false),
+    synced.m3ter_id IS NOT NULL, coalesce(salesforce.external_id_changed, false)
+FROM pg_temp.salesforce_record AS salesforce
+FULL JOIN pg_temp.m3ter_record AS m3ter ON salesforce.m3ter_id = m3ter.m3ter_id
+LEFT JOIN {_SYNCED} AS synced
+    ON synced.m3ter_id = coalesce(m3ter.m3ter_id, salesforce.m3ter_id)
+WHERE salesforce.payload IS DISTINCT FROM m3ter.payload
+    AND (m3ter.m3ter_id IS NOT NULL
+        OR coalesce(salesforce.in_scope, synced.m3ter_id IS NOT NULL))
 """
 
 # Several integrations may write to one object, each from an m3ter organization of its own.
 DROP_OTHERS = """
 DELETE FROM pg_temp.difference AS found USING m3sync.synced_record AS other
-WHERE found.kind IN ('extra', 'flagged') AND NOT found.known
+WHERE found.kind IN ('extra', 'flagged') AND NOT found.was_synced
     AND other.entity = %(entity)s AND other.m3ter_id = found.m3ter_id
     AND other.integration <> %(integration)s
 """
 
-TALLY = """
+COUNT_DIFFERENCES = """
 SELECT
-    (SELECT count(*) FROM pg_temp.wanted)
+    (SELECT count(*) FROM pg_temp.m3ter_record)
         - count(*) FILTER (WHERE kind IN ('missing', 'changed', 'invalid')) AS equal,
     count(*) FILTER (WHERE kind = 'missing') AS missing,
     count(*) FILTER (WHERE kind = 'changed') AS changed,
     count(*) FILTER (WHERE kind = 'extra') AS extra,
-    count(*) FILTER (WHERE kind = 'extra' AND known) AS gone,
+    count(*) FILTER (WHERE kind = 'extra' AND was_synced) AS gone,
     count(*) FILTER (WHERE kind = 'flagged') AS flagged,
     count(*) FILTER (WHERE kind = 'invalid') AS invalid,
     count(*) FILTER (WHERE kind IN ('missing', 'changed') AND pending) AS pending
@@ -122,51 +131,53 @@ FROM pg_temp.difference
 """
 
 DIFFERENCES = """
-SELECT m3ter_id, salesforce_id, kind, pending, held, wanted FROM (
+SELECT m3ter_id, salesforce_id, kind, pending, salesforce_payload, m3ter_payload FROM (
     SELECT *, row_number() OVER (PARTITION BY kind ORDER BY pending, m3ter_id) AS place
     FROM pg_temp.difference WHERE kind <> 'flagged') AS numbered
 WHERE place <= %(most)s ORDER BY kind, place
 """
 
-FORGET = f"""
-UPDATE m3sync.synced_record AS known SET fingerprint = NULL, digest = NULL
+WITHDRAW_FINGERPRINTS = f"""
+UPDATE m3sync.synced_record AS synced SET fingerprint = NULL, digest = NULL
 FROM pg_temp.difference AS found
-WHERE {_KEY} AND known.m3ter_id = found.m3ter_id
-    AND found.kind IN ('missing', 'changed') AND NOT found.pending AND NOT found.displaced
+WHERE {_KEY} AND synced.m3ter_id = found.m3ter_id
+    AND found.kind IN ('missing', 'changed') AND NOT found.pending AND NOT found.external_id_changed
 """
 
-DISPLACED = """
+CHANGED_EXTERNAL_IDS = """
 SELECT m3ter_id, salesforce_id FROM pg_temp.difference
-WHERE displaced AND m3ter_id > %(after)s ORDER BY m3ter_id LIMIT %(size)s
+WHERE external_id_changed AND m3ter_id > %(after)s ORDER BY m3ter_id LIMIT %(size)s
 """
 
-REPLACED = "UPDATE pg_temp.difference SET displaced = false WHERE m3ter_id = ANY(%(ids)b)"
+RECORD_RESTORED = (
+    "UPDATE pg_temp.difference SET external_id_changed = false WHERE m3ter_id = ANY(%(ids)b)"
+)
 
-MENDED = f"""
-SELECT count(*) FROM m3sync.synced_record AS known
-JOIN pg_temp.difference AS found ON known.m3ter_id = found.m3ter_id
-WHERE {_KEY} AND found.kind IN ('missing', 'changed') AND known.synced_at >= %(began)s
+COUNT_REPAIRED = f"""
+SELECT count(*) FROM m3sync.synced_record AS synced
+JOIN pg_temp.difference AS found ON synced.m3ter_id = found.m3ter_id
+WHERE {_KEY} AND found.kind IN ('missing', 'changed') AND synced.synced_at >= %(began)s
 """
 
-EXTRAS = """
+EXTRA_RECORDS = """
 SELECT m3ter_id, salesforce_id FROM pg_temp.difference
 WHERE kind = 'extra' AND m3ter_id = ANY(%(ids)b)
 """
 
-GONE = """
+DELETED_IN_M3TER = """
 SELECT m3ter_id, salesforce_id FROM pg_temp.difference
-WHERE kind = 'extra' AND known AND m3ter_id > %(after)s ORDER BY m3ter_id LIMIT %(size)s
+WHERE kind = 'extra' AND was_synced AND m3ter_id > %(after)s ORDER BY m3ter_id LIMIT %(size)s
 """
 
-FORGET_GONE = f"DELETE FROM m3sync.synced_record WHERE {_KEY} AND m3ter_id = ANY(%(ids)b)"
+DELETE_SYNCED = f"DELETE FROM m3sync.synced_record WHERE {_KEY} AND m3ter_id = ANY(%(ids)b)"
 
-REMOVED = """
+RECORD_REMOVAL = """
 INSERT INTO m3sync.removed_record
     (integration, entity, m3ter_id, salesforce_id, action, run_id)
 SELECT %(integration)s, %(entity)s, given.m3ter_id, given.salesforce_id, %(action)s, %(run_id)s
 FROM unnest(%(ids)b::text[], %(salesforce_ids)b::text[]) AS given (m3ter_id, salesforce_id)
 """
 
-EVER_DELETED = f"""
+HAS_DELETED = f"""
 SELECT EXISTS (SELECT 1 FROM m3sync.removed_record WHERE {_KEY} AND action = 'delete')
 """

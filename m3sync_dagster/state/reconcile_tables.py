@@ -20,10 +20,10 @@ _TYPES = ("text", "text", "bool", "bool", "bytea", "bool")
 
 
 class PostgresReconciliation:
-    """A ``Reconciliation`` in temporary tables, which nobody else sees.
+    """A ``Reconciliation`` in temporary tables, which no other session sees.
 
-    Comparing writes nothing that lasts. ``forget`` and ``removed`` do: whoever calls them holds
-    the integration's lock.
+    Comparing writes to temporary tables only. ``withdraw_fingerprints`` and ``record_removal``
+    write to the schema ``m3sync``: their caller holds the integration's lock.
 
     Args:
         connection: the connection whose temporary tables are used; it serves one comparison at a
@@ -36,14 +36,14 @@ class PostgresReconciliation:
         self._key: dict[str, Any] = {"integration": integration, "entity": entity}
 
     def begin(self, salesforce_org_id: str) -> None:
-        """Start with nothing on either side; what is stored of other orgs does not count."""
+        """Start with both sides empty; rows synced to other orgs are ignored."""
         self._key["salesforce_org_id"] = salesforce_org_id
         self._connection.execute(sql.BEGIN)
         self._key["began"] = self._one(sql.NOW)
 
-    def hold(self, rows: Sequence[SalesforceRecord]) -> None:
-        """Put down records of Salesforce."""
-        with self._connection.cursor() as cursor, cursor.copy(sql.HOLD) as copy:
+    def add_salesforce(self, rows: Sequence[SalesforceRecord]) -> None:
+        """Add records of Salesforce."""
+        with self._connection.cursor() as cursor, cursor.copy(sql.COPY_SALESFORCE) as copy:
             copy.set_types(_TYPES)
             for row in rows:
                 copy.write_row(
@@ -53,120 +53,123 @@ class PostgresReconciliation:
                         row.in_scope,
                         row.flagged,
                         row.payload,
-                        row.displaced,
+                        row.external_id_changed,
                     )
                 )
 
-    def want(self, rows: Sequence[M3terRecord]) -> None:
-        """Put down records of m3ter. One that comes again takes the later row."""
+    def add_m3ter(self, rows: Sequence[M3terRecord]) -> None:
+        """Add records of m3ter. A record that is added again replaces the earlier one."""
         self._connection.execute(
-            sql.WANT,
+            sql.ADD_M3TER,
             self._key
             | {
                 "ids": [row.m3ter_id for row in rows],
                 "fingerprints": [row.fingerprint for row in rows],
                 "payloads": [row.payload for row in rows],
-                "settled": [row.settled for row in rows],
+                "final": [row.final for row in rows],
             },
         )
 
-    def unheld(self, size: int) -> Iterator[list[str]]:
-        """Give the ids that only m3ter's side has, so many at a time."""
-        return self._stream(sql.UNHELD, size)
+    def missing_ids(self, size: int) -> Iterator[list[str]]:
+        """Yield the ids that only m3ter has, ``size`` at a time."""
+        return self._stream(sql.MISSING_IDS, size)
 
-    def displace(self) -> None:
-        """Take records that go by another external ID for those that this integration has written.
+    def match_by_salesforce_id(self) -> None:
+        """Give records whose external ID was edited the m3ter id under which they were synced.
 
-        Those whose external ID is of a record on m3ter's side stay what they are.
+        They are recognized by their Salesforce Id. A record whose external ID is the id of another
+        record of m3ter keeps it.
         """
         self._connection.execute(sql.ANALYZE)
-        self._connection.execute(sql.DISPLACE, self._key)
+        self._connection.execute(sql.MATCH_BY_SALESFORCE_ID, self._key)
 
-    def lost(self, size: int) -> Iterator[list[str]]:
-        """Give the Salesforce Ids that those of ``unheld`` had when they were written."""
-        return self._stream(sql.LOST, size)
+    def missing_salesforce_ids(self, size: int) -> Iterator[list[str]]:
+        """Yield the Salesforce Ids that the records of ``missing_ids`` were synced to."""
+        return self._stream(sql.MISSING_SALESFORCE_IDS, size)
 
-    def lost_among(self, salesforce_ids: Sequence[str]) -> dict[str, str]:
-        """Tell which of these are such Ids, and the m3ter id of each."""
+    def m3ter_ids_of_missing(self, salesforce_ids: Sequence[str]) -> dict[str, str]:
+        """Return those that ``missing_salesforce_ids`` yields, with the m3ter id of each."""
         given = self._key | {"ids": list(salesforce_ids)}
-        return dict(self._connection.execute(sql.LOST_AMONG, given).fetchall())
+        return dict(self._connection.execute(sql.M3TER_IDS_OF_MISSING, given).fetchall())
 
     def _stream(self, query: str, size: int) -> Iterator[list[str]]:
         self._connection.execute(sql.ANALYZE)
-        # Held beyond its transaction: whoever reads this asks Salesforce in between.
+        # The cursor outlives its transaction, because the caller queries Salesforce in between.
         with self._connection.cursor("stream", withhold=True) as cursor:
             cursor.execute(query, self._key)
             while found := cursor.fetchmany(size):
                 yield [identity for (identity,) in found]
 
-    def wants(self, ids: Sequence[str]) -> set[str]:
-        """Tell which of these ids m3ter's side has."""
-        found = self._connection.execute(sql.WANTS, {"ids": list(ids)})
+    def ids_in_m3ter(self, ids: Sequence[str]) -> set[str]:
+        """Return those of these ids that m3ter has."""
+        found = self._connection.execute(sql.IDS_IN_M3TER, {"ids": list(ids)})
         return {m3ter_id for (m3ter_id,) in found}
 
-    def let_go(self, salesforce_ids: Sequence[str]) -> None:
-        """Take records off Salesforce's side again."""
-        self._connection.execute(sql.LET_GO, {"ids": list(salesforce_ids)})
+    def remove_salesforce(self, salesforce_ids: Sequence[str]) -> None:
+        """Remove records from Salesforce's side again."""
+        self._connection.execute(sql.REMOVE_SALESFORCE, {"ids": list(salesforce_ids)})
 
     def compare(self) -> DiffCounts:
-        """Compare; again after more has been put down."""
+        """Compare both sides; call it again after more records were added."""
         self._connection.execute(sql.ANALYZE)
         self._connection.execute(sql.DROP_DIFFERENCES)
         self._connection.execute(sql.COMPARE, self._key)
         self._connection.execute(sql.DROP_OTHERS, self._key)
         with self._connection.cursor(row_factory=class_row(DiffCounts)) as cursor:
-            return cursor.execute(sql.TALLY).fetchone() or DiffCounts()
+            return cursor.execute(sql.COUNT_DIFFERENCES).fetchone() or DiffCounts()
 
-    def extras(self, ids: Sequence[str]) -> dict[str, str]:
-        """Tell which of these ids were found extra, and the Salesforce Id of each."""
-        return dict(self._connection.execute(sql.EXTRAS, {"ids": list(ids)}).fetchall())
+    def extra_records(self, ids: Sequence[str]) -> dict[str, str]:
+        """Return those of these ids that are only in Salesforce, with the Salesforce Id of each."""
+        return dict(self._connection.execute(sql.EXTRA_RECORDS, {"ids": list(ids)}).fetchall())
 
     def differences(self, most: int) -> list[Difference]:
-        """Give the first records that differ, of each kind up to so many."""
+        """Return the first records that differ, at most ``most`` of each kind."""
         with self._connection.cursor(row_factory=class_row(Difference)) as cursor:
             return cursor.execute(sql.DIFFERENCES, {"most": most}).fetchall()
 
-    def forget(self) -> int:
-        """Withdraw the fingerprints of what is missing or changed, and tell how many.
+    def withdraw_fingerprints(self) -> int:
+        """Withdraw the fingerprints of missing and changed records, and return their number.
 
         The next run then sends these rows.
         """
-        return self._connection.execute(sql.FORGET, self._key).rowcount
+        return self._connection.execute(sql.WITHDRAW_FINGERPRINTS, self._key).rowcount
 
-    def mended(self) -> int:
-        """Tell how many rows that differed Salesforce has acknowledged since ``begin``."""
-        return int(self._one(sql.MENDED))
+    def count_repaired(self) -> int:
+        """Count the rows that differed and that Salesforce has acknowledged since ``begin``."""
+        return int(self._one(sql.COUNT_REPAIRED))
 
-    def displaced(self, size: int) -> Iterator[list[SyncedRecord]]:
-        """Give the records that go by another external ID than m3ter's id, so many at a time."""
-        return self._known(sql.DISPLACED, size)
+    def changed_external_ids(self, size: int) -> Iterator[list[SyncedRecord]]:
+        """Yield the records whose external ID is not m3ter's id, ``size`` at a time."""
+        return self._read_synced(sql.CHANGED_EXTERNAL_IDS, size)
 
-    def replaced(self, ids: Sequence[str]) -> None:
-        """Note that records go by their m3ter ids again."""
-        self._connection.execute(sql.REPLACED, {"ids": list(ids)})
+    def record_restored(self, ids: Sequence[str]) -> None:
+        """Note that records have their m3ter ids as external IDs again."""
+        self._connection.execute(sql.RECORD_RESTORED, {"ids": list(ids)})
 
-    def gone(self, size: int) -> Iterator[list[SyncedRecord]]:
-        """Give the records that m3ter no longer has, so many at a time."""
-        return self._known(sql.GONE, size)
+    def deleted_in_m3ter(self, size: int) -> Iterator[list[SyncedRecord]]:
+        """Yield the records that m3ter no longer has, ``size`` at a time."""
+        return self._read_synced(sql.DELETED_IN_M3TER, size)
 
-    def _known(self, query: str, size: int) -> Iterator[list[SyncedRecord]]:
+    def _read_synced(self, query: str, size: int) -> Iterator[list[SyncedRecord]]:
         after = ""
         with self._connection.cursor(row_factory=class_row(SyncedRecord)) as cursor:
             while found := cursor.execute(query, {"after": after, "size": size}).fetchall():
                 yield found
                 after = found[-1].m3ter_id
 
-    def removed(self, rows: Sequence[SyncedRecord], action: WhenGone, run_id: str) -> None:
-        """Write down what was flagged or deleted; it is no longer an acknowledged row."""
+    def record_removal(self, rows: Sequence[SyncedRecord], action: WhenGone, run_id: str) -> None:
+        """Record what was flagged or deleted; it is no longer an acknowledged row."""
         ids = {"ids": [row.m3ter_id for row in rows]}
-        told = {"salesforce_ids": [row.salesforce_id for row in rows], "action": action.value}
+        removal = {"salesforce_ids": [row.salesforce_id for row in rows], "action": action.value}
         with self._connection.transaction():
-            self._connection.execute(sql.FORGET_GONE, self._key | ids)
-            self._connection.execute(sql.REMOVED, self._key | ids | told | {"run_id": run_id})
+            self._connection.execute(sql.DELETE_SYNCED, self._key | ids)
+            self._connection.execute(
+                sql.RECORD_REMOVAL, self._key | ids | removal | {"run_id": run_id}
+            )
 
     def has_deleted(self) -> bool:
         """Whether this integration has deleted records of this entity before."""
-        return bool(self._one(sql.EVER_DELETED))
+        return bool(self._one(sql.HAS_DELETED))
 
     def _one(self, query: str) -> Any:  # noqa: ANN401 - whatever the query gives
         (found,) = self._connection.execute(query, self._key).fetchone() or (None,)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class AccountFilter:
-    """The accounts whose records are carried.
+    """The accounts whose records are synced.
 
     Args:
         allowed: m3ter account ids; empty for every account.
@@ -16,10 +16,9 @@ class AccountFilter:
     restricted: frozenset[str] = frozenset()
 
     def admits(self, account_id: object) -> bool:
-        """Tell whether records of this account are carried.
+        """Whether records of this account are in scope.
 
-        A record that names no account belongs to none that was asked for or left out, so it is
-        carried only where every account is.
+        A record without an account is in scope only if ``allowed`` is empty.
         """
         if not isinstance(account_id, str):
             return not self.allowed
@@ -28,8 +27,8 @@ class AccountFilter:
         )
 
     def fetchable(self) -> list[str] | None:
-        """The accounts to ask m3ter for, in a stable order; ``None`` for all of them.
+        """The accounts to request from m3ter, in a stable order; ``None`` for all of them.
 
-        A list that is empty says that nothing is in scope: every allowed account is restricted.
+        An empty list means that nothing is in scope: every allowed account is restricted.
         """
         return sorted(self.allowed - self.restricted) if self.allowed else None

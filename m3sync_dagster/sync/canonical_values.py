@@ -1,7 +1,7 @@
-"""When a value that Salesforce gives back is the one that was sent.
+"""Comparing a value that Salesforce returns with the one that was sent.
 
-Salesforce keeps values in forms of its own, and its two ways of reading write them differently
-once more. ``canonical`` brings each side to one form, in which equal values are equal.
+Salesforce stores values in its own forms, and its REST and Bulk APIs return them in different ones.
+``canonical`` converts both sides to one form, in which equal values are equal.
 
 Sources: Salesforce SOAP API Developer Guide, "Primitive Data Types" (a ``dateTime`` has a precision
 of one second); Salesforce Help 000394530 (a number leaves the REST and Bulk APIs as a double);
@@ -16,14 +16,14 @@ from m3sync_dagster.sync.converters import BLANK
 from m3sync_dagster.sync.converters import text as as_text
 
 Canonical = str | bool | float | None
-"""A value in the one form: numbers as doubles, moments as UTC to the second."""
+"""A value in canonical form: numbers as doubles, moments as UTC to the second."""
 
 
 def canonical(value: object, kind: str) -> Canonical:
-    """Bring a value to the one form of a field's type.
+    """Convert a value to the canonical form of a field's type.
 
     Args:
-        value: as it is sent, or as a query or a CSV file gives it back.
+        value: as it is sent, or as a query or a CSV file returns it.
         kind: describe's ``type`` of the field.
     """
     words = value.strip(BLANK) if isinstance(value, str) else value
@@ -42,7 +42,7 @@ def _text(value: object) -> Canonical:
 
 
 def _number(value: object) -> Canonical:
-    """The double nearest to a number; what is no number stays as it is, and so differs."""
+    """The nearest double; a value that is not a number is unchanged, and so differs."""
     try:
         return float(Decimal(str(value))) + 0.0  # no minus before a zero
     except InvalidOperation:
@@ -59,12 +59,12 @@ def _moment(value: object) -> Canonical:
 
 
 def _choices(value: object) -> Canonical:
-    """A multi-select picklist comes back in the order of its definition."""
+    """A multi-select picklist is returned in the order of its definition."""
     return ";".join(sorted(part.strip(BLANK) for part in str(value).split(";")))
 
 
 def _reference(value: object) -> Canonical:
-    """A Salesforce Id has 15 characters, and three more that follow from them."""
+    """A Salesforce Id has 15 characters, and three more that are computed from them."""
     words = str(value)
     return words[:15] if len(words) == 18 and words.isalnum() else words
 

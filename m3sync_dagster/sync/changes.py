@@ -1,7 +1,7 @@
-"""Which records of a batch have changed, and which rows they become.
+"""Which records of a batch have changed, and the rows to send for them.
 
-The one place where this is decided: a run sends the answer, ``m3sync plan`` prints it, and
-``m3sync verify`` builds its rows with ``build_candidate``.
+Only decided here: a run sends the rows, ``m3sync plan`` prints them, and ``m3sync verify`` builds
+its rows with ``build_candidate``.
 """
 
 from collections.abc import Sequence
@@ -22,15 +22,15 @@ _ENCODE = msgspec.json.Encoder().encode
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A record in scope as the row that it should be, or why it cannot be one.
+    """A record in scope as a row, or the reason why it is invalid.
 
     Args:
         m3ter_id: the record.
-        final: whether m3ter calculates it no more; otherwise it is carried only if Salesforce
-            holds it already.
-        row: the row; ``None`` where ``rejected`` says why not.
-        fingerprint: 16 bytes that stand for the values and their fields. Values that do not fit
-            the org's fields have one too: Salesforce may hold them from before a field changed.
+        final: whether m3ter will no longer recalculate it; a record that is not final is synced
+            only if it is already in Salesforce.
+        row: the row; ``None`` if it is ``rejected``.
+        fingerprint: a hash of 16 bytes of the values and their fields. Values that do not fit the
+            org's fields have one too: Salesforce may have stored them before a field changed.
     """
 
     m3ter_id: str
@@ -41,7 +41,7 @@ class Candidate:
 
 
 def build_candidate(mapping: FieldMapping, validator: RowValidator, raw: bytes) -> Candidate | None:
-    """Map and validate a record's JSON text; ``None`` for a record that is out of scope."""
+    """Map and validate a record's JSON text; ``None`` if it is out of scope."""
     mapped = mapping.map(raw)
     if mapped is None:
         return None
@@ -64,26 +64,26 @@ class ChangedRow:
     """A row that differs from the one that Salesforce acknowledged.
 
     Args:
-        seen: the record that it stands for.
+        seen: the hashes of the record.
         row: the row to send.
-        held: whether Salesforce holds the record already, as far as is known.
+        in_salesforce: whether the record is in Salesforce, according to the ledger.
     """
 
     seen: RecordHash
     row: Row
-    held: bool
+    in_salesforce: bool
 
 
 @dataclass(slots=True)
 class BatchChanges:
-    """What a batch of records changes.
+    """The changes of a batch of records.
 
     Args:
-        unchanged: how many records Salesforce holds as they are.
-        confirmed: those of them whose JSON text is new and makes the same row.
+        unchanged: how many records have the values that Salesforce acknowledged.
+        confirmed: those of them whose JSON text has changed without a change of the row.
         rows: the rows to send.
-        invalid: records that cannot be rows.
-        paused: records that Salesforce has rejected as they are, and that are not due yet.
+        invalid: records that cannot be turned into rows.
+        paused: records whose present values Salesforce has rejected, until their next attempt.
     """
 
     unchanged: int = 0
@@ -94,18 +94,18 @@ class BatchChanges:
 
     @property
     def to_do(self) -> bool:
-        """Whether something follows from it for Salesforce or for the list of rejects."""
+        """Whether there are rows to send or invalid records to report."""
         return bool(self.rows or self.invalid)
 
 
 class ChangeDetector:
-    """Finds what batches of records change.
+    """Detects the changed records of batches.
 
     Args:
         mapping: which field goes where, and which accounts are in scope.
-        known: what is stored about earlier runs' rows.
-        schema: the Salesforce object. Its stored describe decides as long as nothing is to be
-            sent; before that the org is asked once.
+        known: the stored fingerprints and rejects of earlier runs.
+        schema: the Salesforce object. Its cached describe is used until something is to be sent;
+            then the object is described once.
     """
 
     def __init__(self, mapping: FieldMapping, known: KnownRows, schema: TargetSchema) -> None:
@@ -114,11 +114,11 @@ class ChangeDetector:
         self._schema = schema
 
     def detect(self, batch: Sequence[bytes]) -> BatchChanges:
-        """Find what a batch changes.
+        """Detect the changes of a batch.
 
         Raises:
             SchemaMismatchError: the org does not fit the mapping.
-            SyncError: Salesforce or the database could not be asked.
+            SyncError: Salesforce or the database could not be reached, or refused.
         """
         found = self._detect(batch)
         if found.to_do and not self._schema.current:
@@ -130,10 +130,10 @@ class ChangeDetector:
         validator = self._schema.validator()
         seed = self._schema.digest_seed
         digests = [xxhash.xxh3_128_digest(raw, seed) for raw in batch]
-        unseen = self._known.unseen(digests)
-        found = BatchChanges(unchanged=len(batch) - len(unseen))
+        unknown = self._known.unknown_digests(digests)
+        found = BatchChanges(unchanged=len(batch) - len(unknown))
         candidates: dict[str, tuple[Candidate, bytes]] = {}
-        for place in unseen:
+        for place in unknown:
             candidate = build_candidate(self._mapping, validator, batch[place])
             if candidate:
                 candidates[candidate.m3ter_id] = candidate, digests[place]
@@ -141,19 +141,19 @@ class ChangeDetector:
         return found
 
     def _compare(self, candidates: dict[str, tuple[Candidate, bytes]], found: BatchChanges) -> None:
-        """Compare rows with what Salesforce acknowledged, and leave out what is not final."""
-        held = self._known.acknowledged(list(candidates)) if candidates else {}
+        """Compare rows with the acknowledged ones, and leave out new records that are not final."""
+        acknowledged = self._known.acknowledged(list(candidates)) if candidates else {}
         changed: dict[str, ChangedRow] = {}
         for m3ter_id, (candidate, digest) in candidates.items():
-            if not candidate.final and m3ter_id not in held:
+            if not candidate.final and m3ter_id not in acknowledged:
                 continue
             seen = RecordHash(m3ter_id, candidate.fingerprint, digest)
-            if candidate.fingerprint and held.get(m3ter_id) == candidate.fingerprint:
+            if candidate.fingerprint and acknowledged.get(m3ter_id) == candidate.fingerprint:
                 found.confirmed.append(seen)
             elif candidate.rejected:
                 found.invalid.append(candidate.rejected)
             elif candidate.row:
-                changed[m3ter_id] = ChangedRow(seen, candidate.row, m3ter_id in held)
+                changed[m3ter_id] = ChangedRow(seen, candidate.row, m3ter_id in acknowledged)
         found.unchanged += len(found.confirmed)
         found.paused = self._known.paused([row.seen for row in changed.values()])
         for rejected in found.paused:

@@ -1,4 +1,4 @@
-"""Before a run reads anything: do the stored fingerprints speak of the place that it writes to?"""
+"""Checking, before a run reads records, that the stored fingerprints are valid for it."""
 
 from m3sync_dagster.sync.claims import BasisChange, ClaimBasis, compare, describe_change
 from m3sync_dagster.sync.errors import ConfigurationError, RemoteError
@@ -13,7 +13,7 @@ BATCH = 2_000
 
 
 def current_basis(mapping: FieldMapping, source: Source, org: OrgIdentity) -> ClaimBasis:
-    """What the fingerprints of this run are about."""
+    """The basis of this run's fingerprints."""
     return ClaimBasis(
         org.organization_id, source.organization_id, mapping.object_name, mapping.external_id_field
     )
@@ -26,15 +26,15 @@ def check_basis(
     destination: Destination,
     schema: TargetSchema,
 ) -> tuple[ClaimBasis, ClaimBasis] | None:
-    """Log in, and withdraw stored fingerprints that speak of another place.
+    """Log in, and withdraw stored fingerprints of another basis.
 
     Returns:
-        Both bases, the stored one first, where fingerprints of another place were dropped.
+        The stored and the current basis, if fingerprints of another place were deleted.
 
     Raises:
-        ConfigurationError: the external ID field has changed, and the known records cannot get
-            the new external ID.
-        SyncError: Salesforce or the database could not be asked.
+        ConfigurationError: the external ID field has changed, and Salesforce does not accept
+            the new external ID for a synced record.
+        SyncError: Salesforce or the database could not be reached, or refused.
     """
     current = current_basis(mapping, source, destination.identity())
     stored = ledger.basis()
@@ -48,7 +48,7 @@ def check_basis(
 
 
 def _organization(destination: Destination) -> Organization | None:
-    """What the org says of itself; it is shown to people, and no sync depends on it."""
+    """The org's name and kind, for display; ``None`` if they cannot be read."""
     try:
         return destination.organization()
     except (ConfigurationError, RemoteError):
@@ -56,42 +56,42 @@ def _organization(destination: Destination) -> Organization | None:
 
 
 def other_place(credential: str, stored: ClaimBasis, current: ClaimBasis) -> ConfigurationError:
-    """What people are told when a run finds that it writes to another place."""
+    """The event of a run that writes to another place than the runs before."""
     return ConfigurationError(
-        f"{describe_change(credential, stored, current)}: every record is compared anew",
-        "Nothing to do if that is meant. Otherwise correct the credential or the integration; "
-        "the records in the former place stay as they are.",
+        f"{describe_change(credential, stored, current)}: every record is compared again",
+        "If that is intended, do nothing. Otherwise correct the credential or the integration; "
+        "the records in the former place are not changed.",
     )
 
 
 def _write_external_ids(mapping: FieldMapping, ledger: Ledger, destination: Destination) -> None:
-    """Give the known records their m3ter ids in the new external ID field, by Salesforce Id.
+    """Write the m3ter ids of synced records into the new external ID field, by Salesforce Id.
 
     Without it, every upsert by the new field would create a second record.
     """
-    for ids in ledger.keyed(BATCH):
+    for ids in ledger.synced_ids(BATCH):
         changes = {
             salesforce_id: {mapping.external_id_field: m3ter_id}
             for salesforce_id, m3ter_id in ids.items()
         }
         for results in destination.update(mapping.object_name, changes):
-            ledger.forget([ids[one.m3ter_id] for one in results if _is_gone(one)])
+            ledger.delete_synced([ids[one.m3ter_id] for one in results if _is_deleted(one)])
             _require_written(mapping, ids, results)
 
 
-def _is_gone(result: RowResult) -> bool:
+def _is_deleted(result: RowResult) -> bool:
     return isinstance(result, Rejected) and result.code in NO_SUCH_RECORD
 
 
 def _require_written(mapping: FieldMapping, ids: dict[str, str], results: list[RowResult]) -> None:
     for result in results:
-        if isinstance(result, Acknowledged) or _is_gone(result):
+        if isinstance(result, Acknowledged) or _is_deleted(result):
             continue
         raise ConfigurationError(
             f"the external ID field of {mapping.entity.name} is {mapping.external_id_field} now, "
-            f"and Salesforce did not take it for the record {ids[result.m3ter_id]} "
+            f"and Salesforce did not accept it for the record {ids[result.m3ter_id]} "
             f"({result.m3ter_id}): {result.code}: {result.message}",
-            "Correct that record in Salesforce, or set external_id_field back. No record was "
-            "sent, so that none is created twice.",
+            "Correct that record in Salesforce, or restore external_id_field. No record was sent, "
+            "so that none is created twice.",
             ("entities", mapping.entity.name, "external_id_field"),
         )

@@ -1,8 +1,8 @@
-"""What the stored fingerprints of an entity are claims about, and when they stop being true.
+"""The basis of stored fingerprints, and what happens to them when it changes.
 
-A fingerprint says: this Salesforce org, in this object, under this external ID field, holds this
-row of this m3ter organization. Where one of these four has changed, the fingerprint says nothing
-about the place that the next run writes to.
+A fingerprint claims: this Salesforce org has, in this object, under this external ID field, this
+row of this m3ter organization. If one of these four changes, the fingerprint is not valid for the
+next run.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ClaimBasis:
-    """What the fingerprints of one entity of one integration are about.
+    """The org, organization, object and field for which fingerprints are valid.
 
     Args:
         salesforce_org_id: see ``OrgIdentity.organization_id``.
@@ -35,22 +35,22 @@ class ClaimBasis:
 
 
 class BasisChange(Enum):
-    """What a run does about fingerprints that an earlier run stored."""
+    """What has changed since the fingerprints were stored, and so what a run does with them."""
 
     NONE = auto()
-    """Nothing has changed: they hold."""
+    """Nothing has changed: they are valid."""
     UNKNOWN = auto()
-    """It was never stored what they are about: they are withdrawn, the Salesforce Ids are kept."""
+    """No basis is stored: they are withdrawn, the Salesforce Ids are kept."""
     OTHER_PLACE = auto()
-    """They are about another org, m3ter organization or object: they and the Ids are dropped."""
+    """Another org, m3ter organization or object: they and the Salesforce Ids are deleted."""
     OTHER_KEY = auto()
-    """Only the external ID field is another: the known records get the new external ID first."""
+    """Only the external ID field: the synced records get their external ID in the new field."""
 
 
 def compare(stored: ClaimBasis | None, current: ClaimBasis) -> BasisChange:
-    """Say what has changed since the fingerprints were stored.
+    """Compare the stored basis with the current one.
 
-    API names of Salesforce are the same in capital and small letters.
+    API names of Salesforce are not case-sensitive.
     """
     if stored is None:
         return BasisChange.UNKNOWN
@@ -62,12 +62,12 @@ def compare(stored: ClaimBasis | None, current: ClaimBasis) -> BasisChange:
 
 
 def describe_change(credential: str, stored: ClaimBasis, current: ClaimBasis) -> str:
-    """Say in words which of the places has changed.
+    """Describe in words what has changed.
 
     Args:
         credential: name of the Salesforce credential.
-        stored: what the fingerprints are about.
-        current: what this run writes to.
+        stored: the basis of the fingerprints.
+        current: the basis of this run.
     """
     pairs = (
         (f"the org behind {credential}", stored.salesforce_org_id, current.salesforce_org_id),
@@ -86,11 +86,11 @@ def _place(basis: ClaimBasis) -> tuple[str, str, str]:
     return basis.salesforce_org_id, basis.m3ter_org_id, basis.object_name.casefold()
 
 
-class NothingHolds:
-    """A ``KnownRows`` for a plan that follows a change of the basis: no fingerprint holds.
+class WithdrawnFingerprints:
+    """The ``KnownRows`` of a plan after a change of the basis: no fingerprint is valid.
 
     Args:
-        known: what is stored.
+        known: the stored rows.
         change: what has changed.
     """
 
@@ -98,14 +98,14 @@ class NothingHolds:
         self._known = known
         self._other_place = change is BasisChange.OTHER_PLACE
 
-    def unseen(self, digests: Sequence[bytes]) -> list[int]:
-        """Every record has to be looked at."""
+    def unknown_digests(self, digests: Sequence[bytes]) -> list[int]:
+        """All digests are unknown."""
         return list(range(len(digests)))
 
     def acknowledged(self, ids: Sequence[str]) -> dict[str, bytes | None]:
-        """The records that Salesforce holds, none of them with a fingerprint."""
+        """The records in Salesforce, without fingerprints; none if the place has changed."""
         return {} if self._other_place else dict.fromkeys(self._known.acknowledged(ids))
 
     def paused(self, seen: Sequence["RecordHash"]) -> list[Rejected]:  # noqa: ARG002 - as the interface has it
-        """No pause outlives the change."""
+        """The change ends all pauses."""
         return []

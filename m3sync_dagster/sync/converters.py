@@ -1,7 +1,7 @@
-"""m3ter's JSON values, turned into exact Salesforce values by the kind of their field.
+"""Converting m3ter's JSON values to exact Salesforce values, by the kind of their field.
 
-Each converter takes a decoded JSON value that is not ``None`` and gives a value to send, or
-``None`` where nothing is left to send. It raises ``ConversionError`` with the reason otherwise.
+Each converter takes a decoded JSON value that is not ``None`` and returns a value to send, or
+``None`` if it is empty. It raises ``ConversionError`` with the reason otherwise.
 
 Numbers are ``int`` or ``Decimal`` from m3ter's JSON to Salesforce's: no binary floating point.
 """
@@ -18,17 +18,17 @@ from m3sync_dagster.sync.results import Value
 
 
 class ConversionError(ValueError):
-    """A value that cannot be what its field asks for; the text says why."""
+    """A value that cannot be converted to what its field needs; the text says why."""
 
 
 class Undecodable:
-    """Stands for a value of m3ter's JSON that cannot be used, whatever its field asks for.
+    """A placeholder for a value of m3ter's JSON that no field can use.
 
-    In a field that is not carried it harms nothing. It is no dataclass, for msgspec would write
-    one out as JSON.
+    In a field that is not mapped it has no effect. It is not a dataclass, because msgspec would
+    encode one as JSON.
 
     Args:
-        reason: why, in words to show.
+        reason: why, for messages.
     """
 
     __slots__ = ("reason",)
@@ -41,7 +41,7 @@ class Undecodable:
 
 
 BLANK = "".join(map(chr, range(0x21)))
-"""What Salesforce takes off both ends of a text: spaces and control characters."""
+"""What Salesforce strips from both ends of a text: spaces and control characters."""
 LONGEST_ID = 255
 """Characters of an external ID. Source: Salesforce Help, "Custom Field Types", ``Text``."""
 _GOOD_ID = re.compile(r"[^\x00-\x20](?:[^\x00-\x1f]*[^\x00-\x20])?")
@@ -55,7 +55,7 @@ def shown(value: object) -> str:
     """A short form of any value for a message.
 
     Raises:
-        ConversionError: it could not even be decoded, and that is what there is to say.
+        ConversionError: it could not be decoded; the reason is the message.
     """
     if isinstance(value, Undecodable):
         raise ConversionError(value.reason)
@@ -67,7 +67,7 @@ _COMPACT = msgspec.json.Encoder(decimal_format="number", order="deterministic", 
 
 
 def plain(number: int | Decimal) -> str:
-    """Decimal digits without an exponent, as CSV files and text fields want them.
+    """Decimal digits without an exponent, as for CSV files and text fields.
 
     Raises:
         ConversionError: the number would take thousands of digits.
@@ -78,12 +78,10 @@ def plain(number: int | Decimal) -> str:
 
 
 def text(value: object) -> Value:
-    """A string whose line ends are line feeds; empty is no value, as it is to Salesforce."""
+    """A string with line feeds as line ends; an empty one is no value, as in Salesforce."""
     if isinstance(value, str):
         if "\0" in value:
-            raise ConversionError(
-                f"{shown(value)} holds the character NUL, which is none of a text"
-            )
+            raise ConversionError(f"{shown(value)} holds the character NUL, which no text may have")
         return (_NEWLINES.sub("\n", value) if "\r" in value else value) or None
     if isinstance(value, bool):
         return "true" if value else "false"
@@ -93,23 +91,23 @@ def text(value: object) -> Value:
 
 
 def length(words: str) -> int:
-    """How long a text is, as Salesforce may count it: in UTF-16 code units.
+    """The length of a text, as Salesforce may count it: in UTF-16 code units.
 
     A character outside the Basic Multilingual Plane, such as most emoji, counts as two.
     Source: Salesforce Help 005166849, for formulas and Apex strings. How a field's length is
-    counted is documented nowhere, and no other count is longer.
+    counted is not documented; no other count is longer.
     """
     return len(words) if words.isascii() else len(words.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def shortened(words: str, most: int) -> str:
-    """A text cut to a length, and never in the middle of a character."""
+    """A text cut to a length, but not in the middle of a character."""
     units = words.encode("utf-16-le")[: 2 * most]
     return units.decode("utf-16-le", errors="ignore").rstrip(BLANK)
 
 
 def record_id(value: object) -> Value:
-    """A m3ter id. Salesforce would take blanks off its ends, and then know another record by it."""
+    """A m3ter id without blanks at its ends: Salesforce would strip them, which changes the id."""
     if not isinstance(value, str) or not _GOOD_ID.fullmatch(value):
         raise ConversionError(f"{shown(value)} is not the id of a record")
     if length(value) > LONGEST_ID:
@@ -118,15 +116,15 @@ def record_id(value: object) -> Value:
 
 
 def lookup(value: object) -> Value:
-    """The id of another record; empty is none."""
+    """The id of another record; an empty text is no value."""
     return None if value == "" else record_id(value)
 
 
 def decimal(digits: str) -> Decimal:
-    """The number that these digits write.
+    """The number with these digits.
 
     Raises:
-        ConversionError: its exponent is so large that not even a decimal number can have it.
+        ConversionError: its exponent is too large for ``Decimal``.
     """
     try:
         return Decimal(digits)
@@ -137,7 +135,7 @@ def decimal(digits: str) -> Decimal:
 
 
 def number(value: object) -> Value:
-    """Exact decimal digits; digits in a string are taken as the number they write."""
+    """An exact number; a string of digits is converted."""
     if isinstance(value, bool):
         raise ConversionError(f"{shown(value)} is not a number")
     if isinstance(value, int | Decimal):
@@ -163,7 +161,7 @@ def boolean(value: object) -> Value:
 
 
 def calendar_date(value: object) -> Value:
-    """A calendar date, unchanged: no time zone ever moves it."""
+    """A calendar date, unchanged: no time zone is applied."""
     if not isinstance(value, str) or not _DATE.fullmatch(value):
         raise ConversionError(f"{shown(value)} is not a date of the form 2026-01-31")
     try:
@@ -174,9 +172,9 @@ def calendar_date(value: object) -> Value:
 
 
 def date_time(value: object) -> Value:
-    """A moment as UTC, to the millisecond; without an offset it is taken as UTC already.
+    """A date-time in UTC, to the millisecond; without an offset it is UTC.
 
-    Of what is sent, Salesforce keeps whole seconds.
+    Salesforce stores whole seconds.
     Source: Salesforce SOAP API Developer Guide, "Primitive Data Types", ``dateTime``.
     """
     try:
@@ -188,14 +186,14 @@ def date_time(value: object) -> Value:
 
 
 def clock_time(value: object) -> Value:
-    """A time of day, as Salesforce writes it: in UTC, to the millisecond."""
+    """A time of day in Salesforce's form: in UTC, to the millisecond."""
     if not isinstance(value, str) or not _TIME.fullmatch(value):
         raise ConversionError(f"{shown(value)} is not a time of the form 10:20:30")
     try:
-        told = time.fromisoformat(value.removesuffix("Z"))
+        parsed = time.fromisoformat(value.removesuffix("Z"))
     except ValueError:
         raise ConversionError(f"{shown(value)} is not a time of the day") from None
-    return told.isoformat("milliseconds") + "Z"
+    return parsed.isoformat("milliseconds") + "Z"
 
 
 def joined(value: object) -> Value:
@@ -218,8 +216,8 @@ def json_text(value: object) -> Value:
         raise ConversionError("a key in it is not a text that UTF-8 can write") from None
 
 
-def whatever(value: object) -> Value:
-    """A value as it is; arrays and objects as JSON."""
+def any_value(value: object) -> Value:
+    """A value unchanged; arrays and objects as JSON."""
     if isinstance(value, list | dict):
         return json_text(value)
     return value if isinstance(value, bool | int | Decimal) else text(value)
@@ -235,6 +233,6 @@ CONVERTERS: dict[FieldKind, Callable[[object], Value]] = {
     FieldKind.LIST: joined,
     FieldKind.JSON: json_text,
     FieldKind.LOOKUP: lookup,
-    FieldKind.ANY: whatever,
+    FieldKind.ANY: any_value,
 }
 """One converter for each kind of a single field; a ``TITLE`` is made of several."""

@@ -1,8 +1,8 @@
-"""What becomes of Salesforce records that m3ter no longer has.
+"""Flagging or deleting Salesforce records that were deleted in m3ter.
 
-A record is gone when this integration has written it, and m3ter no longer lists it. A verification
-has asked for m3ter's whole list by then; see ``Reconciler``. A list may still lack a record that
-m3ter has, so m3ter is asked for each record by its id before it is flagged or deleted.
+A record was deleted in m3ter if this integration has synced it and m3ter no longer lists it. The
+verification has read m3ter's whole list before; see ``Reconciler``. A list can still lack a record
+that m3ter has, so each record is requested from m3ter by its id before it is flagged or deleted.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,26 +19,26 @@ from m3sync_dagster.sync.results import Acknowledged, Rejected, RowResult, Value
 from m3sync_dagster.sync.salesforce_schema import SalesforceObject
 
 FEW = 10
-"""Records that may be deleted although they are more than a share of all."""
+"""So many records may be deleted although they exceed ``MOST_SHARE``."""
 MOST_SHARE = 0.1
-"""Share of the records held beyond which more than ``FEW`` are not deleted."""
+"""Share of the records in Salesforce above which more than ``FEW`` are not deleted."""
 HALF = 0.5
-"""Share of the records held from which on not even a few are deleted."""
+"""Share of the records in Salesforce from which on not even ``FEW`` are deleted."""
 BATCH = 200
-"""Records that are asked for, and then changed or deleted, together: as many as one call takes."""
+"""Records that one call changes or deletes."""
 
 
 class Org(Protocol):
-    """Salesforce, for changing and deleting records that are there."""
+    """Salesforce, for changing and deleting existing records."""
 
     def describe(self, object_name: str) -> SalesforceObject:
-        """Read what the org says of an object; see ``ports.Destination``."""
+        """Describe an object; see ``preflight.SchemaReader``."""
         ...
 
     def update(
         self, object_name: str, changes: Mapping[str, Mapping[str, Value]]
     ) -> Iterator[list[RowResult]]:
-        """Give fields of records new values, by their Salesforce Ids; the results name them so.
+        """Update fields of records by Salesforce Id; the results name the records by it.
 
         Raises:
             SyncError: Salesforce could not be asked.
@@ -46,7 +46,7 @@ class Org(Protocol):
         ...
 
     def delete(self, salesforce_ids: Sequence[str]) -> Iterator[list[RowResult]]:
-        """Delete records by their Salesforce Ids, under which the results name them.
+        """Delete records by Salesforce Id; the results name the records by it.
 
         Raises:
             SyncError: Salesforce could not be asked.
@@ -55,14 +55,14 @@ class Org(Protocol):
 
 
 class DeletedRecords(Protocol):
-    """What a comparison knows of gone records."""
+    """The records that were deleted in m3ter."""
 
-    def gone(self, size: int) -> Iterator[list[SyncedRecord]]:
-        """Give the gone records, so many at a time."""
+    def deleted_in_m3ter(self, size: int) -> Iterator[list[SyncedRecord]]:
+        """Yield the records that were deleted in m3ter, ``size`` at a time."""
         ...
 
-    def removed(self, rows: Sequence[SyncedRecord], action: WhenGone, run_id: str) -> None:
-        """Write down what was flagged or deleted."""
+    def record_removal(self, rows: Sequence[SyncedRecord], action: WhenGone, run_id: str) -> None:
+        """Record what was flagged or deleted."""
         ...
 
     def has_deleted(self) -> bool:
@@ -76,7 +76,7 @@ class DeletionConsent:
 
     Args:
         first: the first deletion of an entity's records.
-        many: the deletion of so many of them, whatever share of all they are.
+        many: the deletion of up to so many of them, whatever their share of all records.
     """
 
     first: bool = False
@@ -85,44 +85,44 @@ class DeletionConsent:
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of records by their Ids.
+    """The results of updating or deleting records by their Ids.
 
     Args:
         done: how many Salesforce has changed or deleted.
-        refused: how many it would not.
-        why: what it said of the first of them.
-        still_in_m3ter: m3ter ids of records that m3ter has, although its list lacks them; nothing
-            is done about these.
+        refused: how many it refused.
+        first_error: its answer to the first of them.
+        still_in_m3ter: m3ter ids of records that m3ter has, although its list lacks them; these
+            are neither flagged nor deleted.
     """
 
     done: int = 0
     refused: int = 0
-    why: str | None = None
+    first_error: str | None = None
     still_in_m3ter: list[str] = field(default_factory=list)
 
-    def take(self, results: Sequence[RowResult]) -> list[str]:
-        """Count results, and give the Ids of the records that went through."""
+    def add(self, results: Sequence[RowResult]) -> list[str]:
+        """Count results, and return the Ids of the records that Salesforce accepted."""
         refused = [result for result in results if isinstance(result, Rejected)]
-        taken = [r.salesforce_id for r in results if isinstance(r, Acknowledged)]
-        self.done += len(taken)
+        accepted = [r.salesforce_id for r in results if isinstance(r, Acknowledged)]
+        self.done += len(accepted)
         self.refused += len(refused)
-        if refused and self.why is None:
-            self.why = f"{refused[0].code}: {refused[0].message}"
-        return taken
+        if refused and self.first_error is None:
+            self.first_error = f"{refused[0].code}: {refused[0].message}"
+        return accepted
 
 
 @dataclass(slots=True)
 class Removal:
-    """What is done about one entity's gone records.
+    """The removal of one entity's records that were deleted in m3ter.
 
     Args:
-        mapping: which records are meant.
+        mapping: of the records.
         action: what is done.
         gone_field: the field that marks them, for ``FLAG``.
         source: m3ter.
         org: Salesforce.
-        records: the gone records.
-        run_id: the run in whose course this is done.
+        records: the records that were deleted in m3ter.
+        run_id: the run that does this.
         outcome: filled by ``run``.
     """
 
@@ -136,57 +136,56 @@ class Removal:
     outcome: Outcome
 
     def run(self, found: DiffCounts, agreed: DeletionConsent) -> None:
-        """Do it.
+        """Flag or delete the records, as ``action`` says.
 
         Args:
-            found: what was found of the entity.
+            found: the counts of the verification.
             agreed: what a person has agreed to.
 
         Raises:
-            SyncError: it may not be done, or could not be done to the end. What was done is on
-                record.
+            SyncError: it needs consent, or could not be completed. What was done is recorded.
         """
         if self.action is WhenGone.KEEP or not found.gone:
             return
         self._require_some_kept(found)
         if self.action is WhenGone.DELETE:
             self._require_few(found, agreed)
-            self._require_agreement(found, agreed)
+            self._require_consent(found, agreed)
         mark = self._mark() if self.action is WhenGone.FLAG else None
-        for rows in self.records.gone(BATCH):
+        for rows in self.records.deleted_in_m3ter(BATCH):
             self._remove([row for row in rows if not self._is_in_m3ter(row)], mark)
 
     def _require_some_kept(self, found: DiffCounts) -> None:
-        if not found.kept:
+        if not found.in_both:
             raise SyncError(
-                f"m3ter lists none of the {found.held} {self.mapping.entity.name} records that "
-                "Salesforce holds",
-                "See whether its credential still reads the right organization. If all of them "
-                "really are gone, delete them in Salesforce.",
+                f"m3ter lists none of the {found.in_salesforce} {self.mapping.entity.name} records "
+                "that are in Salesforce",
+                "Check that the m3ter credential still reads the right organization. If all of "
+                "them really were deleted in m3ter, delete them in Salesforce.",
             )
 
     def _require_few(self, found: DiffCounts, agreed: DeletionConsent) -> None:
-        share = found.gone / found.held
+        share = found.gone / found.in_salesforce
         few = found.gone <= FEW and share < HALF
         if not few and share > MOST_SHARE and found.gone > agreed.many:
             raise SyncError(
-                f"{found.gone} of {found.held} {self.mapping.entity.name} records are gone from "
-                f"m3ter, and m3sync deletes none unasked when they are half of all or more, or "
-                f"more than {FEW} and more than {MOST_SHARE:.0%}",
-                "See whether m3ter still lists what it should. If they really are gone, run m3sync "
-                f"verify again with --repair --yes --delete-up-to {found.gone}.",
+                f"{found.gone} of {found.in_salesforce} {self.mapping.entity.name} records were "
+                "deleted in m3ter, and m3sync deletes none without consent when they are half of "
+                f"all or more, or more than {FEW} and more than {MOST_SHARE:.0%}",
+                "Check that m3ter still lists what it should. If they really were deleted, run "
+                f"m3sync verify again with --repair --yes --delete-up-to {found.gone}.",
             )
 
-    def _require_agreement(self, found: DiffCounts, agreed: DeletionConsent) -> None:
+    def _require_consent(self, found: DiffCounts, agreed: DeletionConsent) -> None:
         if not agreed.first and not self.records.has_deleted():
             raise SyncError(
-                f"{found.gone} {self.mapping.entity.name} records are gone from m3ter, and m3sync "
-                "has not deleted any before",
-                "Look at them, then run m3sync verify again with --repair --yes.",
+                f"{found.gone} {self.mapping.entity.name} records were deleted in m3ter, and "
+                "m3sync has not deleted any of this entity before",
+                "Review them, then run m3sync verify again with --repair --yes.",
             )
 
     def _mark(self) -> Value:
-        """What the field says of a gone record."""
+        """The value that marks a record as deleted, in the type of the field."""
         described = self.org.describe(self.mapping.object_name)
         kind = described.fields[str(self.gone_field)].type
         marks: dict[str, Value] = {
@@ -211,8 +210,8 @@ class Removal:
     def _remove(self, rows: Sequence[SyncedRecord], mark: Value) -> None:
         by_id = {row.salesforce_id: row for row in rows}
         for results in self._send(list(by_id), mark):
-            taken = [by_id[salesforce_id] for salesforce_id in self.outcome.take(results)]
-            self.records.removed(taken, self.action, self.run_id)
+            accepted = [by_id[salesforce_id] for salesforce_id in self.outcome.add(results)]
+            self.records.record_removal(accepted, self.action, self.run_id)
 
     def _send(self, ids: Sequence[str], mark: Value) -> Iterator[list[RowResult]]:
         if self.action is WhenGone.DELETE:

@@ -1,6 +1,6 @@
-"""One entity's sync: read, find what changed, send, record.
+"""The sync of one entity: read, detect changes, send, record.
 
-Nothing here holds more than a batch of records: what is to be sent waits in the ledger.
+Only one batch of records is in memory: rows that are to be sent are staged in the ledger.
 """
 
 from collections import Counter
@@ -11,7 +11,7 @@ from itertools import chain, islice
 from m3sync_dagster.sync.changes import BatchChanges, ChangeDetector
 from m3sync_dagster.sync.interfaces import Destination, Ledger, Source
 from m3sync_dagster.sync.mapping import FieldMapping
-from m3sync_dagster.sync.missing_parents import MissingParents
+from m3sync_dagster.sync.missing_parents import MissingParentRetry
 from m3sync_dagster.sync.results import (
     Acknowledged,
     Count,
@@ -27,14 +27,14 @@ from m3sync_dagster.sync.target_schema import TargetSchema
 BATCH = 1_000
 """Records that are looked up in the ledger together: ten of m3ter's pages."""
 SHOWN_REJECTS = 20
-"""How many of the rows that did not go through are shown with a run; all are recorded."""
+"""Rejected rows that are shown with a run; all are recorded."""
 SHOWN_REPLACED = 3
-"""How many of the records that somebody had deleted in Salesforce are named in the event."""
+"""Records that were deleted in Salesforce by hand and that the event names."""
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a sync is, for whoever watches it: records read, rows answered by Salesforce."""
+    """The progress of a sync: records read, and rows with a result from Salesforce."""
 
     read: int
     answered: int
@@ -46,16 +46,16 @@ class EntitySync:
     Args:
         mapping: which field goes where, and which accounts are in scope.
         source: m3ter.
-        ledger: what Salesforce has acknowledged so far, and where ingest jobs are recorded.
-        destination: Salesforce. It gets no row while nothing has changed.
+        ledger: the rows that Salesforce has acknowledged, and the ingest jobs.
+        destination: Salesforce. Nothing is sent if nothing has changed.
         schema: the mapping's Salesforce object.
         send_parents: sends records of a parent entity type again, by their m3ter ids.
 
     Attributes:
-        counts: what became of the records that were read.
-        rejected: the first rows that did not go through.
-        replaced: how many records Salesforce no longer held under the Id that they had.
-        replaced_names: of the first of them.
+        counts: the records that were read, by result.
+        rejected: the first rows that were invalid or rejected.
+        replaced: how many records had been deleted in Salesforce and were created again.
+        replaced_names: the names of the first of them.
     """
 
     def __init__(  # noqa: PLR0913 - each can be exchanged by a test
@@ -78,22 +78,22 @@ class EntitySync:
         self._destination = destination
         self._schema = schema
         self._detector = ChangeDetector(mapping, ledger, schema)
-        self._parents = MissingParents(mapping, ledger, self._send_again, send_parents)
+        self._parents = MissingParentRetry(mapping, ledger, self._send_again, send_parents)
         self._answered = 0
         self._tries: Counter[int] = Counter()
 
     def run(self, *, full: bool = False) -> Iterator[Progress]:
-        """Bring Salesforce to what m3ter holds now, and tell how far it is.
+        """Make Salesforce's records equal to m3ter's; yields the progress.
 
-        Afterwards ``counts`` tells what became of all records, and ``rejected`` the first rows
-        that did not go through. The ledger's basis has to be this run's, see ``prepare``.
+        Afterwards ``counts`` and ``rejected`` are complete. The ledger's basis must be this run's,
+        see ``check_basis``.
 
         Args:
-            full: withdraw what is stored as acknowledged first, so that every row is sent.
+            full: withdraw all fingerprints first, so that every row is sent.
 
         Raises:
-            SyncError: the sync could not reach its end. What Salesforce acknowledged until
-                then is recorded, and the next run goes on from there.
+            SyncError: the sync did not complete. What Salesforce acknowledged until then is
+                recorded, and the next run sends the rest.
         """
         for answered in self._resume():
             yield Progress(0, answered)
@@ -104,7 +104,7 @@ class EntitySync:
             self._schema.require_current()
         read = 0
         for batch in batched(self._records()):
-            self._take(self._detector.detect(batch))
+            self._handle(self._detector.detect(batch))
             read += len(batch)
             yield Progress(read, 0)
         for answered in self._send():
@@ -112,7 +112,7 @@ class EntitySync:
         self._ledger.delete_stale_rejects(started)
 
     def send_only(self, ids: Sequence[str]) -> None:
-        """Send these records again, whatever is stored about them.
+        """Send these records again, even if they are stored as acknowledged.
 
         Raises:
             SyncError: as for ``run``.
@@ -125,9 +125,9 @@ class EntitySync:
             pass
 
     def _resume(self) -> Iterator[int]:
-        """Record what became of the rows that an earlier run sent by ingest jobs.
+        """Record the results of rows that an earlier run sent by ingest jobs.
 
-        They count as unchanged in this run, since it finds them as they should be.
+        They count as unchanged in this run, since it finds them acknowledged.
         """
         for job in self._ledger.unfinished_jobs():
             for results in self._destination.resume(job, self._ledger):
@@ -139,24 +139,24 @@ class EntitySync:
         return self._source.records(self._mapping.entity, self._mapping.scope.fetchable())
 
     def _send_again(self, ids: Sequence[str]) -> None:
-        """Stage records whatever is stored about them; those that m3ter no longer has are not."""
+        """Withdraw the fingerprints of records and stage those that m3ter still has."""
         self._ledger.withdraw(ids)
         found = (self._source.fetch(self._mapping.entity, m3ter_id) for m3ter_id in ids)
         for batch in batched([[raw for raw in found if raw is not None]]):
             changes = self._detector.detect(batch)
             self._stage(changes)
-            # When they were read in this run, they looked unchanged.
+            # This run has already counted them as unchanged.
             again = min(len(changes.rows), self.counts[Count.UNCHANGED])
             self.counts[Count.UNCHANGED] -= again
 
-    def _take(self, changes: BatchChanges) -> None:
-        """Count and record what a batch changes, and stage what is to be sent."""
+    def _handle(self, changes: BatchChanges) -> None:
+        """Count and record the changes of a batch, and stage the rows to send."""
         self.counts[Count.UNCHANGED] += changes.unchanged
         self._ledger.confirm(changes.confirmed)
         self._ledger.keep_paused(changes.paused)
         self._count(changes.paused)
         self._stage(changes)
-        self._account(changes.invalid)
+        self._record_and_count(changes.invalid)
 
     def _stage(self, changes: BatchChanges) -> None:
         if changes.rows:
@@ -167,45 +167,46 @@ class EntitySync:
         return RowGroups(self._schema.target, self._mapping.self_lookup)
 
     def _send(self) -> Iterator[int]:
-        """Send siblings level by level; a circle of them has no first, so it goes as it is.
+        """Send parents of the same type before their children, one level after the other.
 
-        What is left unanswered is still staged, and so goes again before the next level.
+        Records that point to each other in a cycle have no first one, so they are sent last, all
+        together. A row without a result is still staged, and is sent again before the next level.
         """
         for all_rows in (False, True):
             while ready := self._ledger.ready(all_rows=all_rows):
-                # Few rows travel together whatever their shape; many need a file for each.
+                # A few rows of all groups are sent together; many need a CSV file for each group.
                 few = sum(n for _, n in ready) <= COLLECTIONS_UP_TO
                 together = dict(ready if few else ready[:1])
-                yield from self._send_shapes(together, all_rows=all_rows, few=few)
+                yield from self._send_groups(together, all_rows=all_rows, few=few)
                 self._parents.send()
 
-    def _send_shapes(self, ready: dict[int, int], *, all_rows: bool, few: bool) -> Iterator[int]:
-        shapes, count = list(ready), sum(ready.values())
+    def _send_groups(self, ready: dict[int, int], *, all_rows: bool, few: bool) -> Iterator[int]:
+        group_keys, count = list(ready), sum(ready.values())
         if few and not all_rows:
             count = self._in_full_calls(count)
-        rows = islice(self._ledger.staged(shapes, all_rows=all_rows), count)
-        tries = max(self._tries[shape] for shape in shapes)
-        group = replace(self._groups().group(shapes, rows, count), tries=tries)
+        rows = islice(self._ledger.staged(group_keys, all_rows=all_rows), count)
+        tries = max(self._tries[group_key] for group_key in group_keys)
+        group = replace(self._groups().group(group_keys, rows, count), tries=tries)
         answered = self._answered
         for results in self._destination.upsert(self._schema.target, group, self._ledger):
-            self._account(self._parents.keep_back(results))
+            self._record_and_count(self._parents.defer(results))
             self._answered += len(results)
             yield self._answered
         left = self._answered - answered < count
-        for shape in shapes:
-            self._tries[shape] = tries + 1 if left else 0
+        for group_key in group_keys:
+            self._tries[group_key] = tries + 1 if left else 0
 
     def _in_full_calls(self, count: int) -> int:
-        """How many of the ready rows go now: if others wait for them, what fills whole calls.
+        """How many of the ready rows to send now: if others wait for them, only full calls.
 
-        The rest of them goes with the next level, and so saves a call.
+        The rest is sent together with the next level, which saves a call.
         """
         waiting = sum(n for _, n in self._ledger.ready(all_rows=True)) - count
         whole = count - count % COLLECTION_ROWS
         return whole if waiting and whole else count
 
-    def _account(self, results: Sequence[RowResult]) -> None:
-        """Record results, and count them only then."""
+    def _record_and_count(self, results: Sequence[RowResult]) -> None:
+        """Record results, then count them."""
         if results:
             self._record(results)
             self._count(results)
@@ -213,23 +214,23 @@ class EntitySync:
     def _record(self, results: Sequence[RowResult]) -> None:
         replaced = self._ledger.record(results)
         self.replaced += len(replaced)
-        room = SHOWN_REPLACED - len(self.replaced_names)
-        self.replaced_names.extend(self._name(record) for record in replaced[:room])
+        left = SHOWN_REPLACED - len(self.replaced_names)
+        self.replaced_names.extend(self._name(record) for record in replaced[:left])
 
     def _name(self, record: ReplacedRecord) -> str:
-        """What people call a record: its title, if the mapping carries one, and its id."""
+        """A record in words: its title, if the mapping has one, and its id."""
         place = self._mapping.title
         title = None if place is None else record.values[place]
         return f"{title} ({record.m3ter_id})" if title else record.m3ter_id
 
     def _count(self, results: Sequence[RowResult]) -> None:
-        self.counts.update(fate(result) for result in results)
+        self.counts.update(count_of(result) for result in results)
         rejected = (result for result in results if isinstance(result, Rejected))
         self.rejected.extend(list(rejected)[: SHOWN_REJECTS - len(self.rejected)])
 
 
-def fate(result: RowResult) -> Count:
-    """Tell which of the six fates a result is."""
+def count_of(result: RowResult) -> Count:
+    """Which of the six counts a result belongs to."""
     match result:
         case Acknowledged(created=True):
             return Count.CREATED
@@ -243,7 +244,7 @@ def fate(result: RowResult) -> Count:
 
 
 def batched(pages: Iterable[Sequence[bytes]]) -> Iterator[list[bytes]]:
-    """Put pages together into batches of about ``BATCH`` records."""
+    """Join and split pages into batches of ``BATCH`` records."""
     batch: list[bytes] = []
     for record in chain.from_iterable(pages):
         batch.append(record)

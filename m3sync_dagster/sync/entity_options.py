@@ -1,4 +1,4 @@
-"""What an integration's YAML says of its entities, and the mappings that follow from it."""
+"""The options of an integration's entities, and the mappings built from them."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -9,17 +9,17 @@ from enum import StrEnum
 from m3sync_dagster.entities import ENTITIES, EXTERNAL_ID, EntityType, Field, FieldKind
 from m3sync_dagster.sync.account_filter import AccountFilter
 from m3sync_dagster.sync.errors import ConfigurationError
-from m3sync_dagster.sync.lookup_paths import part
+from m3sync_dagster.sync.lookup_paths import split_paths
 from m3sync_dagster.sync.mapping import FieldMapping
 from m3sync_dagster.sync.results import Value
 
 Constant = str | bool | int | float
-"""A fixed value, as YAML writes it."""
+"""A constant in YAML."""
 _API_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*", re.ASCII)
 
 
 class WhenGone(StrEnum):
-    """What becomes of a record that m3ter no longer has: nothing, a mark, or its end."""
+    """What is done with a record that was deleted in m3ter: keep, flag or delete it."""
 
     KEEP = "keep"
     FLAG = "flag"
@@ -28,7 +28,7 @@ class WhenGone(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class EntityOptions:
-    """What an integration's YAML says of one entity; see ``EntityConfig`` for each field."""
+    """The YAML options of one entity; see ``EntityConfig`` for each field."""
 
     object: str | None = None
     external_id_field: str | None = None
@@ -47,20 +47,20 @@ def build_mapping(
     options: Mapping[str, EntityOptions],
     prefix: str,
 ) -> FieldMapping:
-    """Settle where an entity's fields go.
+    """Build the mapping of an entity.
 
     Args:
         entity: the record type.
-        options: what the integration says of each of its entities, by name.
-        prefix: the namespace that stands before every object and field of ours, with its two
-            underscores; empty for none.
+        options: the options of each of the integration's entities, by name.
+        prefix: the namespace prefix of our objects and fields, with its two underscores; empty
+            for none.
 
     Raises:
         ConfigurationError: the options contradict themselves or each other.
     """
     own = options[entity.name]
     _require_unsettled(entity, own)
-    lookups, keys = part(entity, own.fields)
+    lookups, keys = split_paths(entity, own.fields)
     own = replace(own, fields=lookups)
     _require_api_names(entity.name, own)
     fields = (*_mapped_fields(entity, own, prefix), *_custom_fields(entity, own))
@@ -83,7 +83,7 @@ def build_mapping(
         },
         truncated=own.truncate,
         written=_written(entity.name, own),
-        settled=() if own.include_unsettled else entity.settled,
+        final_when=() if own.include_unsettled else entity.final_when,
     )
     _refuse_doubles(mapping, own)
     _require_truncatable(mapping)
@@ -106,7 +106,7 @@ def _written(entity: str, own: EntityOptions) -> dict[str, tuple[str, ...]]:
 
 
 def _require_api_names(entity: str, own: EntityOptions) -> None:
-    """Refuse what cannot be the name of a field or an object in any org.
+    """Refuse names that no field or object of an org can have.
 
     Source: Salesforce Help, "Field Names": letters, digits and underscores, a letter first.
     """
@@ -119,18 +119,18 @@ def _require_api_names(entity: str, own: EntityOptions) -> None:
         )
         if where[0] == "constants" and "." in name:
             remedy = (
-                "A constant goes to a field of the object itself. For a record type, give "
-                "RecordTypeId the id of 18 characters that is in the address of its page in Setup."
+                "A constant is written to a field of the object itself. For a record type, set "
+                "RecordTypeId to the Id of 18 characters in the URL of its page in Setup."
             )
         raise ConfigurationError(
-            f"{name!r} in the {entity} is no API name of Salesforce",
+            f"{name!r} in the {entity} is not an API name of Salesforce",
             remedy,
             ("entities", entity, *where),
         )
 
 
 def _names(own: EntityOptions) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Every Salesforce name that the YAML gives, with its place."""
+    """Every Salesforce name in the YAML, with its path."""
     yield from ((("fields", source), name) for source, name in own.fields.items() if name)
     for source, name in own.custom_field_mappings.items():
         yield ("custom_field_mappings", source), name
@@ -142,16 +142,16 @@ def _names(own: EntityOptions) -> Iterator[tuple[tuple[str, ...], str]]:
 
 
 def _require_unsettled(entity: EntityType, own: EntityOptions) -> None:
-    if own.include_unsettled and not entity.settled:
+    if own.include_unsettled and not entity.final_when:
         raise ConfigurationError(
-            f"every {entity.name} is carried: m3ter knows none that are not settled",
-            "Take include_unsettled out.",
+            f"every {entity.name} is synced: include_unsettled is only for bills",
+            "Remove include_unsettled.",
             ("entities", entity.name, "include_unsettled"),
         )
 
 
 def _require_truncatable(mapping: FieldMapping) -> None:
-    """Only a text that is carried can be cut; half an id would point to another record."""
+    """Only a mapped text can be cut; a part of an id would be another id."""
     uncut = {
         FieldKind.LOOKUP,
         FieldKind.NUMBER,
@@ -163,15 +163,14 @@ def _require_truncatable(mapping: FieldMapping) -> None:
     texts = {f.source for f in mapping.fields if f.kind not in uncut}
     if wrong := sorted(mapping.truncated - texts):
         raise ConfigurationError(
-            f"{', '.join(wrong)} cannot be cut: it is no text of a {mapping.entity.name} "
-            "that is carried",
-            "Take it out of truncate.",
+            f"{', '.join(wrong)} cannot be cut: it is not a mapped text of a {mapping.entity.name}",
+            "Remove it from truncate.",
             ("entities", mapping.entity.name, "truncate"),
         )
 
 
 def _mapped_fields(entity: EntityType, own: EntityOptions, prefix: str) -> list[Field]:
-    """The default fields with the YAML's changes, then fields that only the YAML knows."""
+    """The default fields with the YAML's changes, then the additional fields of the YAML."""
     explicit = {target for target in own.fields.values() if target}
     known = {f.source: f for f in entity.fields}
     kept = []
@@ -197,7 +196,7 @@ def _custom_fields(entity: EntityType, own: EntityOptions) -> list[Field]:
     if own.custom_field_mappings and not entity.custom_fields:
         raise ConfigurationError(
             f"m3ter has no custom fields on a {entity.name}",
-            "Take custom_field_mappings out of it.",
+            "Remove custom_field_mappings from it.",
             ("entities", entity.name, "custom_field_mappings"),
         )
     return [
@@ -212,20 +211,20 @@ def _prefixed(name: str, prefix: str) -> str:
 
 
 def _constants(entity: EntityType, own: EntityOptions) -> dict[str, Value]:
-    """The fixed values. A record that m3ter lists is not gone, so it loses the mark of one."""
+    """The constants. A record that m3ter lists is not deleted, so its ``gone_field`` is cleared."""
     where = ("entities", entity.name, "gone_field" if own.gone_field else "when_gone")
     if (own.when_gone is WhenGone.FLAG) != bool(own.gone_field):
         raise ConfigurationError(
             f"the {entity.name} says when_gone: {own.when_gone} and gone_field: {own.gone_field}",
             "Give when_gone: flag together with gone_field, the Salesforce checkbox, date or "
-            "date-time field that marks a record as gone; or neither.",
+            "date-time field that marks a record as deleted in m3ter; or neither.",
             where,
         )
     constants = {name: _constant(value) for name, value in own.constants.items()}
     if own.gone_field and own.gone_field.casefold() in map(str.casefold, constants):
         raise ConfigurationError(
             f"the {entity.name} field {own.gone_field} is both a constant and the gone_field",
-            "Give gone_field a field of its own.",
+            "Use another field as gone_field.",
             where,
         )
     return constants | ({own.gone_field: None} if own.gone_field else {})
@@ -236,9 +235,9 @@ def _constant(value: Constant) -> Value:
 
 
 def _refuse_doubles(mapping: FieldMapping, own: EntityOptions) -> None:
-    """Two sources for one Salesforce field would leave it to chance which one it shows.
+    """Refuse two sources for one Salesforce field: which value it gets would be undefined.
 
-    Salesforce takes names that differ in case alone for one.
+    Salesforce's names are not case-sensitive.
     """
     taken = {mapping.external_id_field.casefold(): "m3ter's id"}
     sources = [(f.source, f.salesforce) for f in mapping.fields]
@@ -247,14 +246,14 @@ def _refuse_doubles(mapping: FieldMapping, own: EntityOptions) -> None:
             raise ConfigurationError(
                 f"the {mapping.entity.name} field {target} is mapped twice: "
                 f"to {before} and to {source}",
-                "Give one of them another Salesforce field, or leave one out with null.",
+                "Map one of them to another Salesforce field, or to null.",
                 _where(mapping.entity.name, source, target, own),
             )
         taken[target.casefold()] = source
 
 
 def _where(entity: str, source: str, target: str, own: EntityOptions) -> tuple[str, ...]:
-    """The place in the YAML that asks for the second of two mappings to one field."""
+    """The YAML path of the second of two mappings to one field."""
     base = ("entities", entity)
     for name, sent_to in own.custom_field_mappings.items():
         if sent_to == target:

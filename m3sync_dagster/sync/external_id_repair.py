@@ -1,6 +1,6 @@
-"""Records whose external ID somebody has edited by hand, and how they get it back.
+"""Restoring external IDs that were edited by hand in Salesforce.
 
-Without it, the next sync would find no such record and make a second one.
+Without this, the next upsert would not find the record and would create a second one.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,27 +12,27 @@ from m3sync_dagster.sync.reconcile_types import SyncedRecord
 
 
 class ChangedExternalIds(Protocol):
-    """What a comparison knows of such records."""
+    """The records whose external ID was edited."""
 
-    def displaced(self, size: int) -> Iterator[list[SyncedRecord]]:
-        """Give them under the ids that they should have, so many at a time."""
+    def changed_external_ids(self, size: int) -> Iterator[list[SyncedRecord]]:
+        """Yield them under the m3ter ids that they should have, ``size`` at a time."""
         ...
 
-    def replaced(self, ids: Sequence[str]) -> None:
-        """Note that records go by their m3ter ids again."""
+    def record_restored(self, ids: Sequence[str]) -> None:
+        """Note that records have their m3ter ids as external IDs again."""
         ...
 
 
 def restore_external_ids(mapping: FieldMapping, org: Org, records: ChangedExternalIds) -> Outcome:
-    """Write m3ter's ids into the records again, and nothing else.
+    """Write m3ter's ids into the external ID field again, and nothing else.
 
     Raises:
         SyncError: Salesforce could not be asked.
     """
     outcome = Outcome()
-    for rows in records.displaced(BATCH):
+    for rows in records.changed_external_ids(BATCH):
         ids = {row.salesforce_id: row.m3ter_id for row in rows}
         changes = {key: {mapping.external_id_field: m3ter_id} for key, m3ter_id in ids.items()}
         for results in org.update(mapping.object_name, changes):
-            records.replaced([ids[salesforce_id] for salesforce_id in outcome.take(results)])
+            records.record_restored([ids[salesforce_id] for salesforce_id in outcome.add(results)])
     return outcome

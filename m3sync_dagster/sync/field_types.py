@@ -1,4 +1,4 @@
-"""What each of Salesforce's field types takes, and what an org's own field takes of that.
+"""Checking and converting a value by the type and the definition of a Salesforce field.
 
 Sources: Salesforce Object Reference, "Field Types"; SOAP API Developer Guide, "Primitive Data
 Types".
@@ -30,13 +30,15 @@ Rule = Callable[[Value, SalesforceField], Value]
 MOST_DIGITS = 18
 """Digits that a number has at most. Source: Salesforce Help, "Custom Field Types"."""
 EARLIEST, LATEST = "1700-01-01", "4000-12-31"
-"""The days that Salesforce knows. Source: SOAP API Developer Guide, "Primitive Data Types"."""
+"""The first and the last date that Salesforce accepts.
+
+Source: SOAP API Developer Guide, "Primitive Data Types"."""
 
 _ID = re.compile(r"[A-Za-z0-9]{15}(?:[A-Za-z0-9]{3})?")
 
 
 def rule_of(described: SalesforceField, *, by_external_id: bool = False) -> Rule:
-    """The rule of a field's type; a required field also has to have a value.
+    """The rule for a field's type; a required field also needs a value.
 
     Args:
         described: the field.
@@ -47,10 +49,10 @@ def rule_of(described: SalesforceField, *, by_external_id: bool = False) -> Rule
         return rule
 
     def required(value: Value, field: SalesforceField) -> Value:
-        fitted = rule(value, field)
-        if fitted is None:
+        converted = rule(value, field)
+        if converted is None:
             raise ConversionError("there is no value, and the org requires one")
-        return fitted
+        return converted
 
     return required
 
@@ -60,7 +62,7 @@ def _unchanged(value: Value, _described: SalesforceField) -> Value:
 
 
 def _text(value: Value, described: SalesforceField) -> Value:
-    """Salesforce takes the blanks off both ends before it counts."""
+    """Salesforce strips blanks from both ends before it counts the length."""
     if value is None:
         return None
     words = str(text(value) or "")
@@ -75,8 +77,8 @@ def _text(value: Value, described: SalesforceField) -> Value:
 
 def _picklist(value: Value, described: SalesforceField) -> Value:
     words = _text(value, described)
-    told = str(words or "").strip(BLANK)
-    if told and described.restricted and told not in described.picklist:
+    chosen_value = str(words or "").strip(BLANK)
+    if chosen_value and described.restricted and chosen_value not in described.picklist:
         raise ConversionError(f"{shown(words)} is not a value of this restricted picklist")
     return words
 
@@ -85,25 +87,26 @@ def _choices(value: Value, described: SalesforceField) -> Value:
     """Several values of a picklist, joined with ``;``; Salesforce keeps each once."""
     words = str(_text(value, described) or "")
     chosen = dict.fromkeys(filter(None, (part.strip(BLANK) for part in words.split(";"))))
-    if described.restricted and (strange := chosen.keys() - set(described.picklist)):
-        raise ConversionError(f"{shown(min(strange))} is not a value of this restricted picklist")
+    if described.restricted and (unknown := chosen.keys() - set(described.picklist)):
+        raise ConversionError(f"{shown(min(unknown))} is not a value of this restricted picklist")
     return ";".join(chosen) or None
 
 
 def _number(value: Value, described: SalesforceField) -> Value:
-    """Digits before the decimal point have to fit; of those after it, Salesforce keeps more.
+    """Digits before the decimal point must fit; Salesforce keeps more of those after it.
 
-    But not without end: no number has more than 18 digits in all.
+    No number may have more than 18 digits in all.
     Source: Salesforce Help 000387302, on decimal places of numbers that come by the API.
     """
     if value is None:
         return None
     exact = Decimal(number(value))  # type: ignore[arg-type] # a converter gave int or Decimal
-    room = described.precision - described.scale
+    most_digits = described.precision - described.scale
     whole = max(0, exact.adjusted() + 1) if exact else 0
-    if described.precision and whole > room:
+    if described.precision and whole > most_digits:
         raise ConversionError(
-            f"{shown(exact)} has {whole} digits before the decimal point, the field holds {room}"
+            f"{shown(exact)} has {whole} digits before the decimal point, "
+            f"the field holds {most_digits}"
         )
     if _figures(exact) > MOST_DIGITS:
         raise ConversionError(
@@ -115,7 +118,7 @@ def _number(value: Value, described: SalesforceField) -> Value:
 
 
 def _figures(exact: Decimal) -> int:
-    """How many digits say something: neither zeros in front nor at the end."""
+    """The number of significant digits, without leading and trailing zeros."""
     digits = exact.as_tuple().digits
     return len(digits) if digits[-1] else len(bytes(digits).rstrip(b"\0"))
 
@@ -132,7 +135,7 @@ def _whole(value: Value, described: SalesforceField) -> Value:
 
 
 def _checkbox(value: Value, _described: SalesforceField) -> Value:
-    """A checkbox has no third state: nothing is not checked."""
+    """A checkbox has no third state: no value means not checked."""
     if value is None:
         return False
     if isinstance(value, bool):
@@ -159,7 +162,7 @@ def _time(value: Value, _described: SalesforceField) -> Value:
 
 
 def _reference(value: Value, _described: SalesforceField) -> Value:
-    """A lookup that no m3ter record goes with takes Salesforce's own ids."""
+    """A lookup that is not set by external ID accepts Salesforce Ids."""
     if value is None or (isinstance(value, str) and _ID.fullmatch(value)):
         return value
     raise ConversionError(f"{shown(value)} is not a Salesforce Id of 15 or 18 characters")
@@ -186,4 +189,4 @@ _RULES: dict[str, Rule] = {
     "time": _time,
     "reference": _reference,
 }
-"""Describe's field types; a type that is not listed takes what comes."""
+"""Describe's field types; a type that is not listed accepts any value."""

@@ -1,6 +1,6 @@
 """What the engine needs: Source (m3ter), Ledger (PostgreSQL) and Destination (Salesforce).
 
-The package ``sync`` decides what to send, and uses these three through the protocols below alone.
+The package ``sync`` decides what to send, and uses these three only through the protocols below.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,63 +22,62 @@ from m3sync_dagster.sync.salesforce_schema import Organization, OrgIdentity
 
 
 class JobLog(Protocol):
-    """Where ingest jobs are written down, so that a crash forgets none."""
+    """The record of ingest jobs, so that none is lost in a crash."""
 
     def record_job_requested(self, object_name: str, rows: int, sha256: str) -> None:
-        """A job is about to be created; no other is on its way at the same time."""
+        """Record that a job is about to be created; at most one such job at a time."""
         ...
 
     def record_job_created(self, job_id: str, object_name: str, rows: int, sha256: str) -> None:
-        """Salesforce has created the requested job; called before its data is sent."""
+        """Record the id of the created job; called before its data is sent."""
         ...
 
     def record_job_finished(self, job_id: str | None, state: str) -> None:
-        """All of a job's results have been handed over; ``None`` means the one requested."""
+        """Record that all results of a job were read; ``None`` means the requested job."""
         ...
 
     def unknown_jobs(self, job_ids: Sequence[str]) -> list[str]:
-        """Tell which of these jobs no integration has written down."""
+        """Return those of these jobs that no integration has recorded."""
         ...
 
     def is_other_job_requested(self, object_name: str) -> bool:
-        """Whether another integration has requested a job on an object and not learned its id."""
+        """Whether another integration has requested a job on an object whose id is unknown."""
         ...
 
 
 class KnownRows(Protocol):
-    """What is stored about earlier runs' rows of one entity, for reading alone."""
+    """The stored fingerprints and rejects of one entity, read only."""
 
-    def unseen(self, digests: Sequence[bytes]) -> list[int]:
-        """Tell which JSON texts are not those of acknowledged rows, by their positions."""
+    def unknown_digests(self, digests: Sequence[bytes]) -> list[int]:
+        """Return the positions of the JSON texts that do not belong to acknowledged rows."""
         ...
 
     def acknowledged(self, ids: Sequence[str]) -> dict[str, bytes | None]:
-        """Give the fingerprints of the records that Salesforce holds, by m3ter id.
+        """Return the fingerprints of the records that are in Salesforce, by m3ter id.
 
-        ``None`` stands for a fingerprint that was withdrawn: Salesforce holds the record, and
-        it is not certain with which values.
+        ``None`` is a withdrawn fingerprint: the record is in Salesforce, with unknown values.
         """
         ...
 
     def paused(self, seen: Sequence[RecordHash]) -> list[Rejected]:
-        """Tell which records' rows Salesforce has rejected as they are, and are not due yet."""
+        """Return the rejects whose row is unchanged and whose next attempt is not due."""
         ...
 
 
 class Ledger(JobLog, KnownRows, Protocol):
-    """What is known of one entity of one integration: what Salesforce holds, what waits to go."""
+    """The state of one entity of one integration: acknowledged, staged and rejected rows."""
 
     def basis(self) -> ClaimBasis | None:
-        """What the stored fingerprints are about; ``None`` where that was never stored."""
+        """The basis of the stored fingerprints; ``None`` if none is stored."""
         ...
 
     def set_basis(
         self, basis: ClaimBasis, change: BasisChange, organization: Organization | None
     ) -> None:
-        """Store what fingerprints are about from now on, and withdraw those that say nothing now.
+        """Store the basis of fingerprints, and withdraw those of another basis.
 
-        One transaction. Rows that wait to be sent, and the pauses of rejected rows, end with it.
-        The organization is stored to be shown.
+        In one transaction, which also deletes staged rows and ends the pauses of rejected rows.
+        The organization is stored for display.
         """
         ...
 
@@ -90,65 +89,65 @@ class Ledger(JobLog, KnownRows, Protocol):
         """Withdraw the fingerprints of these records, so that the next run sends them."""
         ...
 
-    def forget(self, ids: Sequence[str]) -> None:
-        """Drop what is stored of these records: Salesforce does not hold them any longer."""
+    def delete_synced(self, ids: Sequence[str]) -> None:
+        """Delete the stored state of these records: they are no longer in Salesforce."""
         ...
 
-    def keyed(self, size: int) -> Iterator[dict[str, str]]:
-        """Give the m3ter id of each record that Salesforce holds, by Salesforce Id."""
+    def synced_ids(self, size: int) -> Iterator[dict[str, str]]:
+        """Yield the m3ter ids of the records in Salesforce by Salesforce Id, ``size`` at a time."""
         ...
 
     def has_cut_rows(self) -> bool:
-        """Tell whether Salesforce holds rows with a text that was cut to its field's length."""
+        """Whether a synced row has a text that was cut to its field's length."""
         ...
 
     def unfinished_jobs(self) -> list[UnfinishedJob]:
-        """Name the ingest jobs in this org whose results are not all recorded, the oldest first.
+        """Return the ingest jobs in this org whose results are not all recorded, oldest first.
 
-        The rows that were sent with them are still staged, with the fingerprints that were sent:
-        their results can be recorded until ``clear``.
+        Their rows are still staged with the fingerprints that were sent, so their results can be
+        recorded until ``clear``.
         """
         ...
 
     def clear(self) -> datetime:
-        """Drop the rows that an earlier run left unsent; gives the time of the database."""
+        """Delete the rows that an earlier run left staged; returns the database's time."""
         ...
 
     def confirm(self, seen: Sequence[RecordHash]) -> None:
-        """Store the digest of JSON texts whose rows Salesforce has acknowledged as they are."""
+        """Store the digests of JSON texts whose rows are equal to the acknowledged ones."""
         ...
 
     def keep_paused(self, rejected: Sequence[Rejected]) -> None:
-        """Note that these records were read in this run; they stay rejected as they are."""
+        """Record that this run has read these paused records, so that they stay rejected."""
         ...
 
     def stage(self, rows: Sequence[StagedRow]) -> None:
-        """Put rows up to be sent, and withdraw their records' fingerprints in one transaction.
+        """Store rows to send, and withdraw their records' fingerprints, in one transaction.
 
-        A record that is staged again takes the later row.
+        A record that is staged again replaces the earlier row.
         """
         ...
 
     def ready(self, *, all_rows: bool) -> list[tuple[int, int]]:
-        """Name the shapes of staged rows that can go next, in order, and how many rows each has.
+        """Return the group keys of staged rows that can be sent next, with their row counts.
 
         Args:
-            all_rows: also those whose sibling is itself still staged.
+            all_rows: also rows whose ``sibling`` is itself still staged.
         """
         ...
 
-    def staged(self, shapes: Sequence[int], *, all_rows: bool) -> Iterator[Row]:
-        """Read the staged rows of these shapes, those of one parent next to each other."""
+    def staged(self, group_keys: Sequence[int], *, all_rows: bool) -> Iterator[Row]:
+        """Read the staged rows of these groups, sorted by parent."""
         ...
 
-    def held_parents(
+    def synced_parents(
         self, ids: Sequence[str], entities: Sequence[str]
     ) -> list[tuple[str, str, str]]:
-        """Tell which parents of staged rows Salesforce should hold, by what earlier runs stored.
+        """Return the parents of staged rows that earlier runs have synced to Salesforce.
 
         Args:
             ids: m3ter ids of the staged rows.
-            entities: the entity types that they may point to.
+            entities: the entity types that their lookups refer to.
 
         Returns:
             For each such parent: the row's m3ter id, the parent's entity type and m3ter id.
@@ -156,36 +155,36 @@ class Ledger(JobLog, KnownRows, Protocol):
         ...
 
     def record(self, results: Sequence[RowResult]) -> list[ReplacedRecord]:
-        """Store in one transaction what Salesforce said of rows, or why they were not sent.
+        """Store results of rows in one transaction, and delete these rows from the staged ones.
 
-        An acknowledged row is from now on the one to compare with; no row of the results is
-        staged any longer. A result whose row is not staged is left out.
+        The fingerprint of an acknowledged row is compared with from now on. A result whose row is
+        not staged is ignored.
 
         Returns:
-            Acknowledged records that Salesforce held under another Id before. The fingerprints
-            of all records that pointed to them are withdrawn, for their lookups are empty now.
+            Acknowledged records that had another Salesforce Id before. The fingerprints of all
+            records that point to them are withdrawn, because their lookups are empty now.
         """
         ...
 
     def delete_stale_rejects(self, since: datetime) -> None:
-        """Drop rejects that were not recorded again since then: the records are gone or fine."""
+        """Delete rejects that were not recorded again since then."""
         ...
 
 
 class DescribeCache(Protocol):
-    """What an org has said of its objects before, kept from run to run."""
+    """The describes of an org's objects, kept from run to run."""
 
     def read(self, object_name: str) -> tuple[bytes, str] | None:
-        """Give an object's describe as it came, and the time stamp that came with it."""
+        """Return an object's describe as it was received, and its time stamp."""
         ...
 
     def write(self, object_name: str, body: bytes, last_modified: str) -> None:
-        """Keep an object's describe in the place of an earlier one."""
+        """Store an object's describe; it replaces an earlier one."""
         ...
 
 
 class Source(Protocol):
-    """m3ter, as the sync sees it."""
+    """The m3ter organization that records are read from."""
 
     @property
     def organization_id(self) -> str:
@@ -199,7 +198,7 @@ class Source(Protocol):
 
         Args:
             entity: the type.
-            account_ids: fetch these accounts' records alone; ``None`` for everything.
+            account_ids: only the records of these accounts; ``None`` for all.
 
         Yields:
             The raw JSON text of each record of a page. A page may be empty.
@@ -210,10 +209,10 @@ class Source(Protocol):
         ...
 
     def fetch(self, entity: EntityType, m3ter_id: str) -> bytes | None:
-        """Ask for one record by its id.
+        """Read one record by its id.
 
         Returns:
-            The record's JSON text, which may hold more fields than the list gives; ``None`` where
+            The record's JSON text, which may have more fields than in the list; ``None`` where
             m3ter says that the record does not exist.
 
         Raises:
@@ -223,7 +222,7 @@ class Source(Protocol):
 
 
 class Destination(Protocol):
-    """Salesforce, as the sync sees it."""
+    """The Salesforce org that rows are sent to."""
 
     @property
     def calls(self) -> int:
@@ -231,7 +230,7 @@ class Destination(Protocol):
         ...
 
     def identity(self) -> OrgIdentity:
-        """Log in if that has not been done, and say which org it is.
+        """Log in, unless that was done before, and return the org's identity.
 
         Raises:
             SyncError: the login failed.
@@ -239,43 +238,43 @@ class Destination(Protocol):
         ...
 
     def organization(self) -> Organization:
-        """Read what the org says of itself.
+        """Read the org's name and kind.
 
         Raises:
-            SyncError: Salesforce could not be asked.
+            SyncError: Salesforce could not be reached, or refused.
         """
         ...
 
     def update(
         self, object_name: str, changes: Mapping[str, Mapping[str, Value]]
     ) -> Iterator[list[RowResult]]:
-        """Give fields of records new values by their Salesforce Ids, which name the results.
+        """Update fields of records by Salesforce Id; the results name the records by it.
 
         Raises:
-            SyncError: Salesforce could not be asked.
+            SyncError: Salesforce could not be reached, or refused.
         """
         ...
 
     def upsert(self, target: Target, group: Group, jobs: JobLog) -> Iterator[list[RowResult]]:
-        """Send rows, and hand over Salesforce's answer to each, a batch at a time.
+        """Send rows, and yield Salesforce's result of each, a batch at a time.
 
-        Every row of the group is in the results once, in any order. Rows that met a temporary
-        error may be missing, a few tries long: these are to be sent again, with what else is
-        left by then. At the last try each is a ``Rejected``.
+        Every row of the group has one result, in any order. For the first few tries, rows that met
+        a temporary error may have none: the caller sends them again. At the last try each of them
+        is a ``Rejected``.
 
         Raises:
-            SyncError: Salesforce could not be asked; rows not yet handed over are not known to
-                be in Salesforce, and may be.
+            SyncError: Salesforce could not be reached, or refused; rows without a result may or
+                may not be in Salesforce.
         """
         ...
 
     def resume(self, job: UnfinishedJob, jobs: JobLog) -> Iterator[list[RowResult]]:
-        """Hand over what became of the rows of an earlier run's job.
+        """Yield the results of the rows of an earlier run's job.
 
-        Rows that it does not name are to be sent again.
+        Rows without a result are to be sent again.
 
         Raises:
             DeadlineError: the job does not end in the time that a run has.
-            SyncError: Salesforce could not be asked.
+            SyncError: Salesforce could not be reached, or refused.
         """
         ...

@@ -1,14 +1,14 @@
-"""Parts of a JSON text that strict decoders refuse, set aside so that the rest can be read.
+"""Replacing parts of a JSON text that strict decoders refuse, so that the rest can be read.
 
-JSON allows strings with half a surrogate pair and nesting without end (RFC 8259, sections 7 and
-9); senders make more of their own, such as ``NaN``. A decoder refuses the whole text for any of
-them. Here such a part is replaced by a short string, and can be put back.
+JSON allows strings with half a surrogate pair and nesting without a limit (RFC 8259, sections 7 and
+9); some senders also write ``NaN``. A decoder refuses the whole text for one such part. Here such a
+part is replaced by a short string, and can be restored.
 """
 
 import re
 
 MARK = "\udcff"
-"""Begins and ends a mark: a byte that UTF-8 never has, as ``surrogateescape`` reads it."""
+"""Starts and ends a placeholder: a byte that UTF-8 never has, as ``surrogateescape`` reads it."""
 
 _STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
 _TOKEN = re.compile(_STRING + rb'|(?P<open>".*)|-?\bInfinity\b|\bNaN\b', re.DOTALL)
@@ -20,17 +20,17 @@ _MARKED = re.compile(rb'"\xff(\d+)\xff"')
 
 
 class JsonParts:
-    """The parts of one text that are set aside."""
+    """The replaced parts of one text."""
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []
 
     def without_odd_strings(self, text: bytes) -> bytes:
-        """Set aside strings that a decoder might refuse, and ``NaN`` and ``Infinity``."""
-        return _TOKEN.sub(self._set_aside_odd, text)
+        """Replace strings that a decoder might refuse, and ``NaN`` and ``Infinity``."""
+        return _TOKEN.sub(self._replace_odd, text)
 
     def without_deep_parts(self, text: bytes, most: int) -> bytes:
-        """Set aside each part that has more than so many levels of nesting above its end."""
+        """Replace each part that is nested deeper than ``most`` levels."""
         starts: list[int] = []
         kept, done, too_deep = [], 0, False
         for token in _BRACKET.finditer(text):
@@ -46,10 +46,10 @@ class JsonParts:
         return b"".join([*kept, text[done:]])
 
     def restored(self, text: bytes) -> bytes:
-        """Put back what is set aside."""
+        """Restore the replaced parts."""
         return _MARKED.sub(self._part, text)
 
-    def _set_aside_odd(self, token: re.Match[bytes]) -> bytes:
+    def _replace_odd(self, token: re.Match[bytes]) -> bytes:
         whole = token[0]
         if token["open"] is not None or (whole[:1] == b'"' and not _ODD.search(whole)):
             return whole

@@ -1,8 +1,8 @@
-"""From m3ter's record to the Salesforce row that it should be.
+"""Mapping m3ter's records to Salesforce rows.
 
-A ``FieldMapping`` is built once for a run: which m3ter field goes to which Salesforce field, by
-default and as the integration's YAML says. Its ``seed`` is part of every JSON text's digest, so
-that after a change every record is mapped again; the rows that come out different are sent.
+A ``FieldMapping`` is built once for a run: the Salesforce field of each m3ter field, by default and
+from the integration's YAML. Its ``seed`` is part of every JSON text's digest, so that after a
+change every record is mapped again; the rows that differ are sent.
 """
 
 from collections.abc import Callable, Mapping
@@ -27,18 +27,18 @@ from m3sync_dagster.sync.record_decoder import decode_record
 from m3sync_dagster.sync.results import ErrorClass, Rejected, Value
 
 INVALID_RECORD = "M3SYNC_INVALID_RECORD"
-"""Code of a record that cannot be turned into a row at all."""
+"""Code of a record that cannot be read or has no usable id."""
 INVALID_VALUE = "M3SYNC_INVALID_VALUE"
-"""Code of a row of which some value is not what its field asks for."""
+"""Code of a row with a value that does not fit its field."""
 
 Record = dict[str, object]
 """A decoded m3ter record."""
 
 
 def _code_digest() -> int:
-    """A digest of the source text of everything that turns a record into a row.
+    """A digest of the source text of all modules that turn a record into a row.
 
-    A corrected converter makes other rows of the same records, so all are mapped again.
+    A corrected converter can change the rows of the same records, so all are mapped again.
     """
     package = files("m3sync_dagster")
     sources = [one for one in package.joinpath("entities").iterdir() if one.name.endswith(".py")]
@@ -61,13 +61,13 @@ CODE_DIGEST = _code_digest()
 
 @dataclass(frozen=True, slots=True)
 class Mapped:
-    """A record as the row it should be.
+    """A record that was mapped to a row.
 
     Args:
         m3ter_id: the record.
         values: one for each of the mapping's fields, then its constants.
-        final: whether m3ter calculates it no more; otherwise it is carried only if Salesforce
-            holds it already.
+        final: whether m3ter will no longer recalculate it; a record that is not final is synced
+            only if it is already in Salesforce.
     """
 
     m3ter_id: str
@@ -77,7 +77,7 @@ class Mapped:
 
 @dataclass(frozen=True, slots=True)
 class Unmapped:
-    """A record that cannot be a row, and why; ``final`` as in ``Mapped``."""
+    """A record that cannot be mapped, and why; ``final`` as in ``Mapped``."""
 
     rejected: Rejected
     final: bool = True
@@ -85,20 +85,20 @@ class Unmapped:
 
 @dataclass(frozen=True)
 class FieldMapping:
-    """Where each m3ter field of one entity goes in one org.
+    """The Salesforce field of each m3ter field of one entity.
 
     Args:
         entity: the record type.
         object_name: API name of the Salesforce object.
         external_id_field: API name of the field that holds the m3ter id.
-        fields: the m3ter fields that are carried, with their Salesforce fields' API names.
-        constants: Salesforce field to the fixed value that it gets on every row.
+        fields: the mapped m3ter fields, with their Salesforce fields' API names.
+        constants: Salesforce field to the value that it gets in every row.
         parent_external_ids: entity type to the external ID field of its Salesforce object.
-        scope: the accounts whose records are carried.
-        parent_objects: entity type to its Salesforce object, as far as the YAML settles it.
-        truncated: the m3ter fields whose texts are cut to what the Salesforce field holds.
-        written: Salesforce field to the place in the YAML that names it.
-        settled: a record is carried once one of these fields has this value; empty: always.
+        scope: the accounts whose records are synced.
+        parent_objects: entity type to its Salesforce object, as far as the YAML defines it.
+        truncated: the m3ter fields whose texts are cut to the length of the Salesforce field.
+        written: Salesforce field to the YAML path that names it.
+        final_when: a record is final if one of these fields has this value; empty: always.
     """
 
     entity: EntityType
@@ -111,11 +111,11 @@ class FieldMapping:
     parent_objects: Mapping[str, str] = field(default_factory=dict)
     truncated: frozenset[str] = frozenset()
     written: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    settled: tuple[tuple[str, str | bool], ...] = ()
+    final_when: tuple[tuple[str, str | bool], ...] = ()
 
     @cached_property
     def seed(self) -> int:
-        """64 bits that change whenever any row could come out differently."""
+        """64 bits that change whenever any row could differ."""
         parts = (
             CODE_DIGEST,
             self.row_seed,
@@ -124,13 +124,13 @@ class FieldMapping:
             sorted(self.scope.allowed),
             sorted(self.scope.restricted),
             sorted(self.truncated),
-            self.settled,
+            self.final_when,
         )
         return xxhash.xxh3_64_intdigest(msgspec.json.encode(parts))
 
     @cached_property
     def row_seed(self) -> int:
-        """64 bits that change whenever the same values would be written to another place."""
+        """64 bits that change whenever the same values would be written to other fields."""
         parts = (
             self.object_name,
             self.external_id_field,
@@ -152,20 +152,20 @@ class FieldMapping:
 
     @property
     def title(self) -> int | None:
-        """Position of the field that holds what people call a record."""
+        """Position of the field with the record's name for people."""
         places = (i for i, f in enumerate(self.fields) if f.kind is FieldKind.TITLE)
         return next(places, None)
 
     def map(self, raw: bytes) -> Mapped | Unmapped | None:
-        """Turn a record's JSON text into its row.
+        """Map a record's JSON text to a row.
 
         Returns:
-            The row; or why there is none; or ``None`` for a record that is out of scope.
+            The row; or the reason why there is none; or ``None`` if the record is out of scope.
         """
         try:
             m3ter_id, record = _decode(raw)
         except ConversionError as problem:
-            # A record without a usable id goes by a digest of its text, to be found again.
+            # A record without a usable id is identified by a digest of its text.
             name = f"unknown-{xxhash.xxh3_64_hexdigest(raw)}"
             return Unmapped(Rejected(name, ErrorClass.INVALID, INVALID_RECORD, str(problem)))
         if not self.scope.admits(record.get(self.entity.account_field)):
@@ -178,8 +178,8 @@ class FieldMapping:
         return Mapped(m3ter_id, values, self._is_final(record))
 
     def _is_final(self, record: Record) -> bool:
-        """A record whose state cannot be read counts as final, so that it is shown as invalid."""
-        wanted = self.settled
+        """A record whose status cannot be read is final, so that it is reported as invalid."""
+        wanted = self.final_when
         return not wanted or any(
             (found := record.get(name)) == value or isinstance(found, Undecodable)
             for name, value in wanted
@@ -213,13 +213,13 @@ class FieldMapping:
         return lambda record: None if (value := record.get(outer)) is None else convert(value)
 
     def _sibling(self, value: object) -> Value:
-        """A record that is left out is not in Salesforce, so nothing can point to it there."""
+        """A record out of scope is not in Salesforce, so a lookup to it is left empty."""
         sibling = None if value is None else CONVERTERS[FieldKind.LOOKUP](value)
         return sibling if self.scope.admits(sibling) else None
 
 
 def _decode(raw: bytes) -> tuple[str, Record]:
-    """Decode a record, and make sure that it has an id to go by."""
+    """Decode a record, and make sure that it has a usable id."""
     record = decode_record(raw)
     if not isinstance(record, dict):
         raise ConversionError(f"{shown(record)} is not a record")
@@ -249,5 +249,5 @@ def _title(record: Record, carried: Field) -> Value:
 
 
 def where_mapped(mapping: FieldMapping, target: str) -> tuple[str, ...]:
-    """The place in the YAML that names a Salesforce field; the entity's for a default."""
+    """The YAML path that names a Salesforce field; the entity's for a default."""
     return mapping.written.get(target, ("entities", mapping.entity.name))

@@ -1,7 +1,7 @@
-"""Rows that Salesforce rejects for a missing parent which it should hold.
+"""Sending parents again that were deleted in Salesforce.
 
-If the ledger says that Salesforce holds the parent, somebody has deleted it there. The parent goes
-again, and the row after it, in the same run.
+Salesforce rejects a row whose parent is missing. If the ledger says that the parent was synced, it
+was deleted in Salesforce by hand. Then the parent and the row are sent again in the same run.
 """
 
 from collections import defaultdict
@@ -12,14 +12,15 @@ from m3sync_dagster.sync.mapping import FieldMapping
 from m3sync_dagster.sync.results import ErrorClass, Rejected, RowResult
 
 
-class MissingParents:
-    """Collects the missing parents of one entity's rows, and has them sent again.
+class MissingParentRetry:
+    """Collects the missing parents of one entity's rows, and sends them again.
 
     Args:
         mapping: the mapping of the rows.
-        ledger: what Salesforce has acknowledged of the integration.
+        ledger: the rows of the integration that Salesforce has acknowledged.
         send_again: stages records of the same entity type again, by their m3ter ids.
-        send_parents: sends records of another entity type again; ``None`` where that cannot be.
+        send_parents: sends records of another entity type again; ``None``
+            if that is not possible.
     """
 
     def __init__(
@@ -37,15 +38,15 @@ class MissingParents:
         self._missing: defaultdict[str, set[str]] = defaultdict(set)
         self._tried: set[tuple[str, str]] = set()
 
-    def keep_back(self, results: Sequence[RowResult]) -> list[RowResult]:
-        """Take out the rows that shall go again after their parents; they stay staged.
+    def defer(self, results: Sequence[RowResult]) -> list[RowResult]:
+        """Return the results without rows that are sent again after their parents.
 
-        A parent is sent again once in a run. If Salesforce does not find it then either, the
-        row's rejection stands.
+        Those rows stay staged. A parent is sent again once in a run; if Salesforce does not find it
+        then, the row is rejected.
         """
         waiting = [one.m3ter_id for one in results if _lacks_parent(one)]
         again = set()
-        for m3ter_id, entity, parent in self._held_parents(waiting):
+        for m3ter_id, entity, parent in self._synced_parents(waiting):
             if (entity, parent) not in self._tried:
                 self._missing[entity].add(parent)
                 again.add(m3ter_id)
@@ -55,7 +56,7 @@ class MissingParents:
         """Send the missing parents again.
 
         Raises:
-            SyncError: m3ter or Salesforce could not be asked.
+            SyncError: m3ter or Salesforce could not be reached, or refused.
         """
         missing, self._missing = self._missing, defaultdict(set)
         for entity, ids in missing.items():
@@ -65,8 +66,8 @@ class MissingParents:
             elif self._send_parents:
                 self._send_parents(entity, sorted(ids))
 
-    def _held_parents(self, ids: Sequence[str]) -> list[tuple[str, str, str]]:
-        return self._ledger.held_parents(ids, self._entities) if ids else []
+    def _synced_parents(self, ids: Sequence[str]) -> list[tuple[str, str, str]]:
+        return self._ledger.synced_parents(ids, self._entities) if ids else []
 
 
 def _lacks_parent(result: RowResult) -> bool:

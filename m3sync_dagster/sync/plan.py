@@ -1,8 +1,8 @@
-"""What a sync would send, without sending it: read, find what changed, and show.
+"""What a sync would send, without sending it: read, detect changes, show.
 
-Nothing here is written anywhere. A record that Salesforce holds, as far as is known, counts as an
-update, any other as a new record. A row that Salesforce has rejected for good more than once
-pauses for a while, and would not be sent.
+Nothing is written. A record that is in Salesforce according to the ledger counts as an update, any
+other as a new record. A row that Salesforce has permanently rejected more than twice is paused and
+would not be sent.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,7 +12,7 @@ from typing import Literal, Protocol, get_args
 from m3sync_dagster.sync.canonical_values import canonical
 from m3sync_dagster.sync.changes import BatchChanges, ChangeDetector
 from m3sync_dagster.sync.claim_check import current_basis
-from m3sync_dagster.sync.claims import BasisChange, ClaimBasis, NothingHolds, compare
+from m3sync_dagster.sync.claims import BasisChange, ClaimBasis, WithdrawnFingerprints, compare
 from m3sync_dagster.sync.engine import batched
 from m3sync_dagster.sync.interfaces import KnownRows, Source
 from m3sync_dagster.sync.mapping import FieldMapping
@@ -30,18 +30,18 @@ Action = Literal["create", "update", "unchanged", "invalid", "paused"]
 
 
 class StoredRows(KnownRows, Protocol):
-    """What is stored about earlier runs' rows, and what it speaks of."""
+    """The stored fingerprints and rejects of earlier runs, and their basis."""
 
     def basis(self) -> ClaimBasis | None:
-        """What the stored fingerprints are about; ``None`` where that was never stored."""
+        """The basis of the stored fingerprints; ``None`` if none is stored."""
         ...
 
 
 class Org(SchemaReader, Protocol):
-    """Salesforce, for reading alone."""
+    """Salesforce, read only."""
 
     def identity(self) -> OrgIdentity:
-        """Say which org it is; see ``interfaces.Destination``."""
+        """Return the org's identity; see ``interfaces.Destination``."""
         ...
 
     def read_back(self, target: Target, only: Selection | None) -> Iterator[Sequence[ReadRow]]:
@@ -65,9 +65,9 @@ class EntityPlan:
     Args:
         mapping: which field goes where, and which accounts are in scope.
         source: m3ter.
-        stored: what Salesforce has acknowledged so far.
+        stored: the rows that Salesforce has acknowledged.
         org: Salesforce.
-        counts: filled by ``run``: records by what would become of them.
+        counts: filled by ``run``: records by action.
         sample: filled by ``run``: the first rows that would be sent.
     """
 
@@ -79,7 +79,7 @@ class EntityPlan:
     sample: list[Sample] = field(default_factory=list)
 
     def run(self) -> Iterator[int]:
-        """Make the plan, and tell after each batch how many records have been read.
+        """Make the plan; yields the number of records read after each batch.
 
         Raises:
             ConfigurationError: the mapping does not fit the org.
@@ -97,29 +97,33 @@ class EntityPlan:
             read += len(batch)
             yield read
         described = self.org.describe(self.mapping.object_name)
-        self.sample = _Present(self.org, schema.target, described).compare(chosen)
+        self.sample = _SalesforceValues(self.org, schema.target, described).compare(chosen)
 
     def _known(self) -> KnownRows:
-        """What holds of the stored rows: nothing, if they speak of another place."""
+        """The stored rows; without fingerprints if their basis has changed."""
         basis = current_basis(self.mapping, self.source, self.org.identity())
         change = compare(self.stored.basis(), basis)
-        return self.stored if change is BasisChange.NONE else NothingHolds(self.stored, change)
+        return (
+            self.stored
+            if change is BasisChange.NONE
+            else WithdrawnFingerprints(self.stored, change)
+        )
 
     def _count(self, changes: BatchChanges) -> list[tuple[Row, Action]]:
-        """Count what a batch changes, and give the rows that would be sent."""
+        """Count the changes of a batch, and return the rows that would be sent."""
         self.counts["unchanged"] += changes.unchanged
         self.counts["invalid"] += len(changes.invalid)
         self.counts["paused"] += len(changes.paused)
         rows: list[tuple[Row, Action]] = [
-            (one.row, "update" if one.held else "create") for one in changes.rows
+            (one.row, "update" if one.in_salesforce else "create") for one in changes.rows
         ]
         for _, action in rows:
             self.counts[action] += 1
         return rows
 
 
-class _Present:
-    """What Salesforce shows of a few records now."""
+class _SalesforceValues:
+    """The present values of a few records in Salesforce."""
 
     def __init__(self, org: Org, target: Target, described: SalesforceObject) -> None:
         self._org = org
@@ -127,7 +131,7 @@ class _Present:
         self._types = [described.fields[column.field].type for column in self._target.columns]
 
     def compare(self, rows: Sequence[tuple[Row, Action]]) -> list[Sample]:
-        """Say of each row which fields it would change."""
+        """Return for each row the fields that it would change."""
         found = self._read([row.m3ter_id for row, _ in rows]) if rows else {}
         missing = [None] * len(self._target.columns)
         return [

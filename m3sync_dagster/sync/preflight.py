@@ -1,4 +1,4 @@
-"""The check of the whole org before a run writes its first row."""
+"""Validating every object of a run before its first row is written."""
 
 from collections.abc import Mapping
 from typing import Protocol
@@ -7,18 +7,18 @@ from m3sync_dagster.sync.errors import ConfigurationError
 from m3sync_dagster.sync.mapping import FieldMapping
 from m3sync_dagster.sync.salesforce_schema import SalesforceObject
 from m3sync_dagster.sync.schema_findings import SchemaFinding, require_none
-from m3sync_dagster.sync.schema_validation import examine
+from m3sync_dagster.sync.schema_validation import validate_schema
 
 
 class SchemaReader(Protocol):
-    """Salesforce, as far as it is asked about its objects."""
+    """Reads the describes of Salesforce's objects."""
 
     def describe(self, object_name: str, *, refresh: bool = False) -> SalesforceObject:
-        """Read what the org says of an object now.
+        """Describe an object as it is now.
 
         Args:
             object_name: API name.
-            refresh: ask even for what would be unchanged since it was last read.
+            refresh: read it again even if Salesforce reports no change since the last read.
 
         Raises:
             ConfigurationError: the object does not exist, or this user may not see it.
@@ -27,20 +27,20 @@ class SchemaReader(Protocol):
         ...
 
     def cached(self, object_name: str) -> SalesforceObject | None:
-        """Give what was last read of an object, by this run or an earlier one."""
+        """The describe that this run or an earlier one read last; ``None``: none."""
         ...
 
     def custom_fields(self, object_name: str) -> frozenset[str] | None:
-        """Name an object's custom fields, seen by this user or not; ``None``: not allowed."""
+        """All custom fields, visible to this user or not; ``None`` without the right to ask."""
         ...
 
 
 class Preflight:
-    """Holds every entity of a run against the org, once, and each again before it is written.
+    """Validates every entity of a run once, and each one again before it is written.
 
-    The describe of an entity that is about to be written is asked for. The others are taken as
-    they were last read, so that an hour in which one entity changes costs one call; they are
-    asked for where none was read yet, or where something is wrong.
+    The entity that is written next is validated with a new describe. The others are validated
+    with the cached describe, so that an hour in which one entity changes costs one call; they are
+    read anew if there is no cached describe or if it has a blocking finding.
 
     Args:
         mappings: the run's entities.
@@ -53,48 +53,52 @@ class Preflight:
         self._passed = False
 
     def require(self, entity: str) -> list[SchemaFinding]:
-        """Make sure that a run may write, beginning with this entity.
+        """Make sure that the run may write this entity.
 
         Returns:
-            Warnings of entities that were examined.
+            Warnings of the entities that were validated.
 
         Raises:
-            SchemaMismatchError: something is in the way; every finding of every entity is in it.
+            SchemaMismatchError: a finding blocks; it contains the findings of all entities.
             SyncError: Salesforce could not be asked.
         """
         names = [entity] if self._passed else list(self._mappings)
-        found = [finding for name in names for finding in self._look(name, about_to=name == entity)]
+        found = [
+            finding
+            for name in names
+            for finding in self._check(name, is_written_next=name == entity)
+        ]
         require_none(found)
         self._passed = True
         return found
 
-    def all(self) -> dict[str, list[SchemaFinding]]:
-        """Examine every entity as it is now; by entity, what was found.
+    def check_all(self) -> dict[str, list[SchemaFinding]]:
+        """Validate every entity with a new describe; returns the findings by entity.
 
         Raises:
             SyncError: Salesforce could not be asked.
         """
-        return {name: self._look(name, about_to=True) for name in self._mappings}
+        return {name: self._check(name, is_written_next=True) for name in self._mappings}
 
-    def _look(self, name: str, *, about_to: bool) -> list[SchemaFinding]:
+    def _check(self, name: str, *, is_written_next: bool) -> list[SchemaFinding]:
         mapping = self._mappings[name]
-        held = None if about_to else self._org.cached(mapping.object_name)
-        if held is not None and not _blocks(found := examine(mapping, held)):
+        cached = None if is_written_next else self._org.cached(mapping.object_name)
+        if cached is not None and not _blocks(found := validate_schema(mapping, cached)):
             return found
         try:
-            found = examine(mapping, self._org.describe(mapping.object_name))
-            return self._look_again(mapping) if _blocks(found) else found
+            found = validate_schema(mapping, self._org.describe(mapping.object_name))
+            return self._check_uncached(mapping) if _blocks(found) else found
         except ConfigurationError as error:
             return [SchemaFinding(name, error.cause, error.remedy, where=("entities", name))]
 
-    def _look_again(self, mapping: FieldMapping) -> list[SchemaFinding]:
-        """Nobody is sent to mend what has been mended in the very second of the last answer."""
+    def _check_uncached(self, mapping: FieldMapping) -> list[SchemaFinding]:
+        """Read it again without the cache, in case the admin has just corrected it."""
         described = self._org.describe(mapping.object_name, refresh=True)
-        found = examine(mapping, described)
+        found = validate_schema(mapping, described)
         wanted = {mapping.external_id_field, *mapping.columns}
         if wanted <= described.fields.keys():
             return found
-        return examine(mapping, described, self._org.custom_fields(mapping.object_name))
+        return validate_schema(mapping, described, self._org.custom_fields(mapping.object_name))
 
 
 def _blocks(findings: list[SchemaFinding]) -> bool:

@@ -1,7 +1,7 @@
-"""Whether Salesforce holds what m3ter holds: both are read whole, and compared field by field.
+"""Comparing Salesforce with m3ter: all records of both are read and compared field by field.
 
-Nothing here is written to Salesforce, and neither side is ever held whole: what was read waits in
-the ``Reconciliation``.
+Nothing here is written to Salesforce. No side is held in memory as a whole: the records are in the
+``Reconciliation``.
 """
 
 from collections.abc import Iterator, Sequence
@@ -35,9 +35,9 @@ from m3sync_dagster.sync.rows import Column
 EXAMPLES = 20
 """Differing records of an entity that are shown."""
 MOST_IDS = 200
-"""Ids that fit into the address of one query: Salesforce takes 16,384 bytes with the headers."""
+"""Ids that fit into the URL of one query: Salesforce accepts 16,384 bytes with the headers."""
 FEW_QUERIES = 10
-"""Queries by Id up to which one for everything without external ID would not be quicker."""
+"""Most queries by Id; beyond, one query for all records without external ID is quicker."""
 
 _ID = Column("Id")
 _ENCODE = msgspec.json.Encoder().encode
@@ -46,7 +46,7 @@ _DECODE = msgspec.json.Decoder(list[Any]).decode
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a verification is: records read back from Salesforce, and read from m3ter."""
+    """The progress of a verification: records read from Salesforce and from m3ter so far."""
 
     salesforce: int
     m3ter: int
@@ -70,11 +70,11 @@ class Reconciler:
         mapping: which field goes where, and which accounts are in scope.
         source: m3ter.
         org: Salesforce.
-        comparison: where both sides are put.
-        gone_field: the field that marks records as gone, if the integration has one.
+        comparison: stores both sides and compares them.
+        gone_field: the field that marks records as deleted in m3ter, if the integration has one.
 
     Attributes:
-        tally, examples, calls: what was found, and in how many API calls; filled by ``run``.
+        counts, examples, calls: what was found, and in how many API calls; filled by ``run``.
     """
 
     def __init__(
@@ -85,53 +85,53 @@ class Reconciler:
         comparison: Reconciliation,
         gone_field: str | None = None,
     ) -> None:
-        self.tally = DiffCounts()
+        self.counts = DiffCounts()
         self.examples: list[Example] = []
         self.calls = 0
         self._mapping = mapping
         self._source = source
         self._org = org
         self._comparison = comparison
-        self._gone = mapping.columns.index(gone_field) if gone_field else None
+        self._gone_column = mapping.columns.index(gone_field) if gone_field else None
 
     def run(self) -> Iterator[Progress]:
-        """Read both sides, compare them, and tell how far it is.
+        """Read both sides and compare them; yields the progress.
 
         Raises:
             ConfigurationError: the mapping does not fit the org.
-            SyncError: a side could not be read to its end; then nothing is known.
+            SyncError: a side could not be read to its end; then there is no result.
         """
         calls = self._org.calls
         described = self._org.describe(self._mapping.object_name)
         self._validator = RowValidator(self._mapping, described)
         self._kinds = [
-            # A lookup is read as its parent's external ID, whatever the field's own type.
+            # A lookup is read as its parent's external ID, not as a value of the field's own type.
             "string" if column.relationship else described.fields[column.field].type
             for column in self._validator.target.columns
         ]
         self._comparison.begin(self._org.identity().organization_id)
-        held = wanted = 0
+        in_salesforce = in_m3ter = 0
         only = self._selection()
-        for held in self._read_back(only):
-            yield Progress(held, 0)
-        for wanted in self._read_m3ter():
-            yield Progress(held, wanted)
+        for in_salesforce in self._read_back(only):
+            yield Progress(in_salesforce, 0)
+        for in_m3ter in self._read_m3ter():
+            yield Progress(in_salesforce, in_m3ter)
         if only and only.or_empty:
-            self._look_for_strays()
-        self._look_for_displaced()
-        self.tally = self._comparison.compare()
-        if self.tally.extra:
-            for again in self._ask_again():
-                yield Progress(held, wanted + again)
-            self.tally = self._comparison.compare()
+            self._find_moved_records()
+        self._find_changed_external_ids()
+        self.counts = self._comparison.compare()
+        if self.counts.extra:
+            for again in self._list_again():
+                yield Progress(in_salesforce, in_m3ter + again)
+            self.counts = self._comparison.compare()
         found = self._comparison.differences(EXAMPLES)
         self.examples = [self._example(difference) for difference in found]
         self.calls = self._org.calls - calls
 
     def _selection(self) -> Selection | None:
-        """The accounts to read back, where they are few enough to be named in a query.
+        """The accounts to read, where a query can name them all.
 
-        A record may be of one of them that is under no account: somebody deleted that by hand.
+        Records without an account are read too: the account may have been deleted by hand.
         """
         ids = self._mapping.scope.fetchable()
         if ids is None or not 0 < len(ids) <= MOST_IDS:
@@ -159,27 +159,29 @@ class Reconciler:
     def _read_back(self, only: Selection | None) -> Iterator[int]:
         held = 0
         for rows in self._org.read_back(self._validator.target, only):
-            self._hold(rows)
+            self._add_salesforce(rows)
             held += len(rows)
             yield held
 
-    def _hold(self, rows: Sequence[ReadRow]) -> None:
-        self._comparison.hold([self._held(row, row.m3ter_id) for row in rows if row.m3ter_id])
+    def _add_salesforce(self, rows: Sequence[ReadRow]) -> None:
+        self._comparison.add_salesforce(
+            [self._salesforce_record(row, row.m3ter_id) for row in rows if row.m3ter_id]
+        )
 
-    def _held(self, row: ReadRow, m3ter_id: str) -> SalesforceRecord:
+    def _salesforce_record(self, row: ReadRow, m3ter_id: str) -> SalesforceRecord:
         values = self._canonical(row.values)
-        gone = self._gone
+        gone = self._gone_column
         return SalesforceRecord(
             m3ter_id,
             row.salesforce_id,
             in_scope=self._in_scope(m3ter_id, values),
             flagged=gone is not None and values[gone] != canonical(None, self._kinds[gone]),
             payload=_ENCODE([row.m3ter_id, *values]),
-            displaced=row.m3ter_id != m3ter_id,
+            external_id_changed=row.m3ter_id != m3ter_id,
         )
 
     def _in_scope(self, m3ter_id: str, values: Sequence[Canonical]) -> bool | None:
-        """Whether a record of Salesforce belongs to an account that the integration carries."""
+        """Whether the account of a Salesforce record is in the integration's scope."""
         scope = self._mapping.scope
         if not scope.allowed and not scope.restricted:
             return True
@@ -192,67 +194,69 @@ class Reconciler:
         pages = self._source.records(self._mapping.entity, self._mapping.scope.fetchable())
         read = 0
         for batch in batched(pages):
-            self._want([row for raw in batch if (row := self._wanted(raw))])
+            self._add_m3ter([row for raw in batch if (row := self._m3ter_record(raw))])
             read += len(batch)
             yield read
 
-    def _want(self, rows: Sequence[M3terRecord]) -> None:
-        """Put down m3ter's records; of one that a changing list names twice, the later."""
-        self._comparison.want(list({row.m3ter_id: row for row in rows}.values()))
+    def _add_m3ter(self, rows: Sequence[M3terRecord]) -> None:
+        """Add m3ter's records; of one that the list names twice, the later."""
+        self._comparison.add_m3ter(list({row.m3ter_id: row for row in rows}.values()))
 
-    def _wanted(self, raw: bytes) -> M3terRecord | None:
+    def _m3ter_record(self, raw: bytes) -> M3terRecord | None:
         found = build_candidate(self._mapping, self._validator, raw)
         if found is None:
             return None
         if found.row is None:
-            return M3terRecord(found.m3ter_id, settled=found.final)
+            return M3terRecord(found.m3ter_id, final=found.final)
         payload = _ENCODE([found.m3ter_id, *self._canonical(found.row.values)])
         return M3terRecord(found.m3ter_id, found.fingerprint, payload, found.final)
 
-    def _look_for_strays(self) -> None:
-        """Find the records that are not under their account: somebody moved them by hand."""
-        for ids in self._comparison.unheld(MOST_IDS):
+    def _find_moved_records(self) -> None:
+        """Find the records that were moved to another account by hand."""
+        for ids in self._comparison.missing_ids(MOST_IDS):
             for rows in self._org.read_back(self._validator.target, Selection(self._key, ids)):
-                self._hold(rows)
+                self._add_salesforce(rows)
 
-    def _look_for_displaced(self) -> None:
-        """Find the records that are there, under an external ID that somebody edited by hand.
+    def _find_changed_external_ids(self) -> None:
+        """Find the records whose external ID was edited by hand.
 
-        One that now goes by the id of another record of m3ter is taken for that record.
+        One whose external ID is now the id of another record of m3ter counts as that record.
         """
-        self._comparison.displace()
-        for only in self._where_lost():
+        self._comparison.match_by_salesforce_id()
+        for only in self._where_missing():
             for rows in self._org.read_back(self._validator.target, only):
-                others = self._comparison.wants([row.m3ter_id for row in rows if row.m3ter_id])
-                ours = self._comparison.lost_among([row.salesforce_id for row in rows])
-                self._comparison.hold(
+                others = self._comparison.ids_in_m3ter(
+                    [row.m3ter_id for row in rows if row.m3ter_id]
+                )
+                ours = self._comparison.m3ter_ids_of_missing([row.salesforce_id for row in rows])
+                self._comparison.add_salesforce(
                     [
-                        self._held(row, ours[row.salesforce_id])
+                        self._salesforce_record(row, ours[row.salesforce_id])
                         for row in rows
                         if row.salesforce_id in ours and row.m3ter_id not in others
                     ]
                 )
 
-    def _where_lost(self) -> list[Selection]:
-        """Where lost records can be: few by their Ids; many among those without external ID."""
-        batches = list(islice(self._comparison.lost(MOST_IDS), FEW_QUERIES + 1))
+    def _where_missing(self) -> list[Selection]:
+        """Which records to read: a few by their Ids, or else all without external ID."""
+        batches = list(islice(self._comparison.missing_salesforce_ids(MOST_IDS), FEW_QUERIES + 1))
         if len(batches) > FEW_QUERIES:
             return [Selection(self._key, [], or_empty=True)]
         return [Selection(_ID, salesforce_ids) for salesforce_ids in batches]
 
-    def _ask_again(self) -> Iterator[int]:
-        """Have m3ter list everything, and take what it names after all for no extra record.
+    def _list_again(self) -> Iterator[int]:
+        """List all of m3ter's records again; a record that it names is not extra.
 
-        A list that changes while it is paged through may pass over a record, and a record may
-        belong in m3ter to an account that is not carried.
+        A list that changes while it is read page by page can skip a record, and a record may
+        belong to an account in m3ter that is out of scope.
         """
         read = 0
         for batch in batched(self._source.records(self._mapping.entity, None)):
             raws = {m3ter_id: raw for raw in batch if (m3ter_id := id_of(raw))}
-            extras = self._comparison.extras(list(raws))
-            wanted = {m3ter_id: self._wanted(raws[m3ter_id]) for m3ter_id in extras}
-            self._want([row for row in wanted.values() if row])
-            self._comparison.let_go([extras[i] for i, row in wanted.items() if not row])
+            extras = self._comparison.extra_records(list(raws))
+            wanted = {m3ter_id: self._m3ter_record(raws[m3ter_id]) for m3ter_id in extras}
+            self._add_m3ter([row for row in wanted.values() if row])
+            self._comparison.remove_salesforce([extras[i] for i, row in wanted.items() if not row])
             read += len(batch)
             yield read
 
@@ -261,8 +265,10 @@ class Reconciler:
 
     def _example(self, found: Difference) -> Example:
         fields = {}
-        if found.held and found.wanted:
-            pairs = zip(_DECODE(found.wanted), _DECODE(found.held), strict=True)
+        if found.salesforce_payload and found.m3ter_payload:
+            pairs = zip(
+                _DECODE(found.m3ter_payload), _DECODE(found.salesforce_payload), strict=True
+            )
             columns = (self._key, *self._validator.target.columns)
             names = (column.field for column in columns)
             fields = {n: pair for n, pair in zip(names, pairs, strict=True) if pair[0] != pair[1]}

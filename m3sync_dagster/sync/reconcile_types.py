@@ -1,4 +1,4 @@
-"""The two sides of a verification, and where they are laid beside each other."""
+"""The types of a verification: records of Salesforce, records of m3ter, and their differences."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -8,13 +8,19 @@ from m3sync_dagster.sync.rows import Column, Target
 from m3sync_dagster.sync.salesforce_schema import OrgIdentity, SalesforceObject
 
 DifferenceKind = Literal["missing", "changed", "extra", "flagged", "invalid"]
-"""How a record differs: it is not in Salesforce; it is, with other values; it is in Salesforce
-alone; it is so, and marked as gone; m3ter's record cannot be a row at all."""
+"""How a record differs.
+
+- ``missing``: it is not in Salesforce.
+- ``changed``: Salesforce has it with other values.
+- ``extra``: it is only in Salesforce.
+- ``flagged``: it is only in Salesforce, already marked as deleted.
+- ``invalid``: m3ter's record cannot be turned into a row.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class ReadRow:
-    """A record as Salesforce gives it back.
+    """A record as Salesforce returns it.
 
     Args:
         m3ter_id: what its external ID field holds; ``None`` where it is empty.
@@ -29,7 +35,7 @@ class ReadRow:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The records whose column holds one of these ids; ``or_empty``: or none at all."""
+    """The records whose column has one of these ids; ``or_empty``: also those without a value."""
 
     column: Column
     ids: Sequence[str]
@@ -40,7 +46,7 @@ class Org(Protocol):
     """Salesforce, for reading alone."""
 
     def identity(self) -> OrgIdentity:
-        """Say which org it is; see ``interfaces.Destination``."""
+        """Return the org's identity; see ``interfaces.Destination``."""
         ...
 
     @property
@@ -49,7 +55,7 @@ class Org(Protocol):
         ...
 
     def describe(self, object_name: str) -> SalesforceObject:
-        """Read what the org says of an object; see ``ports.Destination``."""
+        """Describe an object; see ``preflight.SchemaReader``."""
         ...
 
     def read_back(self, target: Target, only: Selection | None) -> Iterator[Sequence[ReadRow]]:
@@ -67,15 +73,15 @@ class Org(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SalesforceRecord:
-    """A record of Salesforce's side of a comparison.
+    """A record in Salesforce.
 
     Args:
         m3ter_id, salesforce_id: the record.
-        in_scope: whether its account is one that the integration carries; ``None`` where nobody
-            can tell, so that it is if the integration has written it.
-        flagged: whether it is marked as gone from m3ter.
+        in_scope: whether its account is in the integration's scope; ``None`` where that is not
+            known: then it is in scope if the integration has synced it.
+        flagged: whether it is marked as deleted in m3ter.
         payload: its external ID and its canonical values.
-        displaced: whether it goes by another external ID in Salesforce, or by none.
+        external_id_changed: whether its external ID in Salesforce is another one, or empty.
     """
 
     m3ter_id: str
@@ -83,29 +89,30 @@ class SalesforceRecord:
     in_scope: bool | None
     flagged: bool
     payload: bytes
-    displaced: bool = False
+    external_id_changed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class M3terRecord:
-    """A record of m3ter's side of a comparison.
+    """A record in m3ter.
 
     Args:
         m3ter_id: the record.
-        fingerprint: of its row, as the ledger knows it.
+        fingerprint: of its row, as in the ledger.
         payload: its external ID and its canonical values; empty where it cannot be a row.
-        settled: whether it counts; if not, it does only if the integration has written it before.
+        final: whether m3ter will no longer recalculate it; a record that is not final counts only
+            if the integration has synced it before.
     """
 
     m3ter_id: str
     fingerprint: bytes = b""
     payload: bytes = b""
-    settled: bool = True
+    final: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class SyncedRecord:
-    """A record that the integration has written, and its Salesforce Id."""
+    """A record that the integration has synced, and its Salesforce Id."""
 
     m3ter_id: str
     salesforce_id: str
@@ -113,14 +120,14 @@ class SyncedRecord:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A record that differs, with both payloads as far as there are any."""
+    """A record that differs, with the payloads of the sides that have it."""
 
     m3ter_id: str
     salesforce_id: str | None
     kind: DifferenceKind
     pending: bool
-    held: bytes | None
-    wanted: bytes | None
+    salesforce_payload: bytes | None
+    m3ter_payload: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,15 +135,15 @@ class DiffCounts:
     """How many records of an entity are in which state.
 
     Args:
-        equal: Salesforce holds what m3ter holds.
+        equal: both have it, with the same values.
         missing: m3ter has it, Salesforce does not.
         changed: both have it, some field differs.
-        extra: Salesforce has it, in scope, under an m3ter id that m3ter does not list at all.
-        gone: those of ``extra`` that this integration has written: m3ter had them once.
-        flagged: as ``extra``, and marked as gone already.
+        extra: it is in Salesforce and in scope, and m3ter does not list its m3ter id.
+        gone: those of ``extra`` that this integration has synced, so they were deleted in m3ter.
+        flagged: as ``extra``, and already marked as deleted.
         invalid: m3ter's record cannot be a row, so there is nothing to compare.
-        pending: those of ``missing`` and ``changed`` that Salesforce has never acknowledged as
-            they are now: they have changed in m3ter since the last run, or were refused.
+        pending: those of ``missing`` and ``changed`` whose present values Salesforce has not
+            acknowledged: they changed in m3ter since the last run, or were rejected.
     """
 
     equal: int = 0
@@ -149,76 +156,77 @@ class DiffCounts:
     pending: int = 0
 
     @property
-    def held(self) -> int:
-        """Records in scope that Salesforce holds."""
+    def in_salesforce(self) -> int:
+        """Records in scope that are in Salesforce."""
         return self.equal + self.changed + self.extra + self.flagged
 
     @property
     def drifted(self) -> int:
-        """Records that Salesforce no longer holds as it has acknowledged them."""
+        """Records whose values in Salesforce are not those that it acknowledged."""
         return self.missing + self.changed - self.pending
 
     @property
     def matches(self) -> bool:
-        """Whether Salesforce holds just what m3ter holds."""
+        """Whether Salesforce has the same records and values as m3ter."""
         return not (self.missing or self.changed or self.extra or self.invalid)
 
     @property
-    def kept(self) -> int:
-        """Records that Salesforce holds and m3ter lists."""
+    def in_both(self) -> int:
+        """Records that are in Salesforce and in m3ter's list."""
         return self.equal + self.changed
 
 
 class Reconciliation(Protocol):
-    """Where both sides of one entity are laid beside each other."""
+    """Both sides of one entity, to be compared."""
 
     def begin(self, salesforce_org_id: str) -> None:
-        """Start with nothing on either side; what is stored of other orgs does not count."""
+        """Start with both sides empty; rows synced to other orgs are ignored."""
         ...
 
-    def hold(self, rows: Sequence[SalesforceRecord]) -> None:
-        """Put down records of Salesforce."""
+    def add_salesforce(self, rows: Sequence[SalesforceRecord]) -> None:
+        """Add records of Salesforce."""
         ...
 
-    def want(self, rows: Sequence[M3terRecord]) -> None:
-        """Put down records of m3ter. One that comes again takes the later row."""
+    def add_m3ter(self, rows: Sequence[M3terRecord]) -> None:
+        """Add records of m3ter. A record that is added again replaces the earlier one."""
         ...
 
-    def unheld(self, size: int) -> Iterator[list[str]]:
-        """Give the ids that only m3ter's side has, so many at a time."""
+    def missing_ids(self, size: int) -> Iterator[list[str]]:
+        """Yield the ids that only m3ter has, ``size`` at a time."""
         ...
 
-    def displace(self) -> None:
-        """Take records that go by another external ID for those that the integration has written.
+    def match_by_salesforce_id(self) -> None:
+        """Give records whose external ID was edited the m3ter id under which they were synced.
 
-        Those whose external ID is of a record on m3ter's side stay what they are.
+        They are recognized by their Salesforce Id. A record whose external ID is the id of another
+        record of m3ter keeps it.
         """
         ...
 
-    def lost(self, size: int) -> Iterator[list[str]]:
-        """Give the Salesforce Ids that those of ``unheld`` had when the integration wrote them."""
+    def missing_salesforce_ids(self, size: int) -> Iterator[list[str]]:
+        """Yield the Salesforce Ids that the records of ``missing_ids`` were synced to."""
         ...
 
-    def lost_among(self, salesforce_ids: Sequence[str]) -> dict[str, str]:
-        """Tell which of these are such Ids, and the m3ter id of each."""
+    def m3ter_ids_of_missing(self, salesforce_ids: Sequence[str]) -> dict[str, str]:
+        """Return those that ``missing_salesforce_ids`` yields, with the m3ter id of each."""
         ...
 
-    def wants(self, ids: Sequence[str]) -> set[str]:
-        """Tell which of these ids m3ter's side has."""
+    def ids_in_m3ter(self, ids: Sequence[str]) -> set[str]:
+        """Return those of these ids that m3ter has."""
         ...
 
-    def let_go(self, salesforce_ids: Sequence[str]) -> None:
-        """Take records off Salesforce's side again."""
+    def remove_salesforce(self, salesforce_ids: Sequence[str]) -> None:
+        """Remove records from Salesforce's side again."""
         ...
 
     def compare(self) -> DiffCounts:
-        """Compare; again after more has been put down."""
+        """Compare both sides; call it again after more records were added."""
         ...
 
-    def extras(self, ids: Sequence[str]) -> dict[str, str]:
-        """Tell which of these ids were found extra, and the Salesforce Id of each."""
+    def extra_records(self, ids: Sequence[str]) -> dict[str, str]:
+        """Return those of these ids that are only in Salesforce, with the Salesforce Id of each."""
         ...
 
     def differences(self, most: int) -> list[Difference]:
-        """Give the first records that differ, of each kind up to so many."""
+        """Return the first records that differ, at most ``most`` of each kind."""
         ...

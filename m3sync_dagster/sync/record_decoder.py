@@ -1,7 +1,7 @@
-"""Decoding a m3ter record so that one value that cannot be used spoils no other.
+"""Decoding a m3ter record so that one unusable value does not affect the others.
 
-msgspec reads nearly every record. What it refuses, and what it would read without a word although
-its meaning is open, is read again by Python's own decoder, which lets each value be looked at.
+msgspec reads nearly every record. A text that it refuses, or that it would read although a key is
+there twice, is read again by Python's own decoder, which lets each value be checked.
 """
 
 import json
@@ -18,7 +18,7 @@ MOST_NESTED = 100
 
 
 class _Identified(msgspec.Struct):
-    """A record, as far as its id."""
+    """Only the id of a record."""
 
     id: str
 
@@ -29,14 +29,14 @@ _CONTAINERS = frozenset({dict, list})
 _SPACE = b" \t\n\r"
 _LONE = re.compile("[\ud800-\udfff]")
 _DIGITS_OF_INT = 4_000
-"""Python makes an ``int`` of so many digits without being asked to; of more, a ``Decimal``."""
+"""Digits up to which a number becomes an ``int`` (Python's default limit is 4,300)."""
 
 
 def decode_record(raw: bytes) -> object:
-    """Decode a record; an ``Undecodable`` stands for each value that cannot be used.
+    """Decode a record; each value that cannot be used becomes an ``Undecodable``.
 
-    That is a text with half a surrogate pair or with bytes that are not UTF-8, a number that not
-    even ``Decimal`` can hold, what is nested too deep, and a key that is there twice.
+    That is a text with half a surrogate pair or with bytes that are not UTF-8, a number that is too
+    large for ``Decimal``, a value that is nested too deep, and the value of a duplicate key.
 
     Raises:
         ConversionError: it is not JSON.
@@ -50,9 +50,9 @@ def decode_record(raw: bytes) -> object:
 
 
 def id_of(raw: bytes) -> str | None:
-    """The id of a record; ``None`` for what has none.
+    """The id of a record; ``None`` if it has none.
 
-    A record of which another value cannot be used is there all the same, and is not gone.
+    A record with another unusable value has an id, so it does not count as deleted.
     """
     try:
         return _IDENTIFY(raw).id
@@ -70,7 +70,7 @@ def _id_among_odd_values(raw: bytes) -> str | None:
 
 
 def _count_keys(value: object, levels: int) -> int:
-    """The keys of all objects in a value; fewer than its text has where one is there twice."""
+    """Count the keys of all objects in a value; fewer than in its text if one is duplicate."""
     if not levels:
         raise RecursionError
     if isinstance(value, dict):
@@ -113,19 +113,19 @@ def _number(digits: str) -> object:
 
 
 def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """An object, in which a key that is there twice has no value."""
+    """An object, in which a duplicate key has an ``Undecodable`` as its value."""
     made = dict(pairs)
     if len(made) < len(pairs):
         seen: set[str] = set()
         for key, _ in pairs:
             if key in seen:
-                made[key] = Undecodable(f"the record has {shown(key)} twice, so its value is open")
+                made[key] = Undecodable(f"the record has {shown(key)} twice")
             seen.add(key)
     return made
 
 
 def _checked(value: object) -> object:
-    """The value, with an ``Undecodable`` in the place of each text that is none."""
+    """The value, with each unusable text replaced by an ``Undecodable``."""
     if isinstance(value, str):
         return _unreadable(value) if _LONE.search(value) else value
     if isinstance(value, list):
@@ -137,5 +137,5 @@ def _checked(value: object) -> object:
 
 def _unreadable(text: str) -> Undecodable:
     if text.startswith(MARK) and text.endswith(MARK) and text[1:-1].isdecimal():
-        return Undecodable(f"it is nested deeper than the {MOST_NESTED} levels that a record may")
+        return Undecodable(f"it is nested deeper than the {MOST_NESTED} levels of a record")
     return Undecodable(f"{shown(text)} has half a surrogate pair, or bytes that are not UTF-8")

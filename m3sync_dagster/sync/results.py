@@ -1,4 +1,4 @@
-"""What became of records: the words shared by everything that counts, records or shows them."""
+"""Results of records, and the counts of them."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -6,13 +6,13 @@ from decimal import Decimal
 from enum import StrEnum
 
 Value = str | bool | int | Decimal | None
-"""A value as it goes to Salesforce: exact, typed, and ``None`` where the field is to be cleared."""
+"""A value to send to Salesforce: exact and typed; ``None`` clears the field."""
 
 
 class ErrorClass(StrEnum):
-    """What kind of trouble a row is in, and so what happens to it next.
+    """The class of a rejected row, which decides what happens to it next.
 
-    ``INVALID`` is found here, before the row is sent; the others are read off Salesforce's answer.
+    ``INVALID`` is found before the row is sent; the others follow from Salesforce's answer.
     """
 
     INVALID = "invalid"
@@ -27,7 +27,7 @@ class ErrorClass(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A record on its way to Salesforce.
+    """A row to send to Salesforce.
 
     Args:
         m3ter_id: the record.
@@ -42,7 +42,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Acknowledged:
-    """Salesforce took the row. ``created`` tells a new Salesforce record from a changed one."""
+    """Salesforce accepted the row; ``created``: as a new record."""
 
     m3ter_id: str
     salesforce_id: str
@@ -51,7 +51,7 @@ class Acknowledged:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """The row did not go through.
+    """The row is invalid, or Salesforce rejected it.
 
     Args:
         m3ter_id: the record.
@@ -75,7 +75,7 @@ NO_SUCH_RECORD = frozenset({"ENTITY_IS_DELETED", "INVALID_CROSS_REFERENCE_KEY"})
 
 
 class Count(StrEnum):
-    """The six fates of a record that was read. They add up to the number read."""
+    """The six counts of records, which add up to the number read."""
 
     CREATED = "created"
     UPDATED = "updated"
@@ -86,7 +86,7 @@ class Count(StrEnum):
 
 
 class Counts(Counter[Count]):
-    """How many records of one entity met which fate in one run."""
+    """The counts of one entity in one run."""
 
     @property
     def read(self) -> int:
@@ -95,9 +95,9 @@ class Counts(Counter[Count]):
 
     @property
     def failed(self) -> int:
-        """Records that are not in Salesforce as they are in m3ter."""
+        """Records whose values in Salesforce are not those in m3ter."""
         return self[Count.INVALID] + self[Count.REJECTED] + self[Count.WAITING]
 
     def as_dict(self) -> dict[str, int]:
-        """``read`` and the six fates, in the order in which people expect them."""
+        """``read`` and the six counts, in the documented order."""
         return {"read": self.read} | {count.value: self[count] for count in Count}

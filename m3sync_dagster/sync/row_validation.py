@@ -1,6 +1,6 @@
-"""Whether a row's values fit the org's fields, as its describe tells them.
+"""Validating a row's values with the describe of the org's fields.
 
-What fits is sent; what does not is an invalid row, found here before Salesforce is asked.
+A row with a value that does not fit is invalid, and is not sent.
 """
 
 from functools import cached_property
@@ -16,22 +16,22 @@ from m3sync_dagster.sync.results import ErrorClass, Rejected, Row, Value
 from m3sync_dagster.sync.rows import Column, Target
 from m3sync_dagster.sync.salesforce_schema import SalesforceField, SalesforceObject
 from m3sync_dagster.sync.schema_findings import require_none
-from m3sync_dagster.sync.schema_validation import examine
+from m3sync_dagster.sync.schema_validation import validate_schema
 
 
 class RowValidator:
-    """A mapping held against one org's object.
+    """Validates the rows of a mapping with an object's describe.
 
     Args:
-        mapping: what should go there.
-        described: what is there.
+        mapping: of the rows.
+        described: the object.
 
     Raises:
-        SchemaMismatchError: they do not fit; every reason is in it.
+        SchemaMismatchError: the object does not fit the mapping; it contains every finding.
     """
 
     def __init__(self, mapping: FieldMapping, described: SalesforceObject) -> None:
-        require_none(examine(mapping, described))
+        require_none(validate_schema(mapping, described))
         self._fields = [described.fields[name] for name in mapping.columns]
         self._cut = [
             place
@@ -58,7 +58,7 @@ class RowValidator:
         return xxhash.xxh3_64_intdigest(msgspec.json.encode((self._fields, self.target)))
 
     def validate(self, mapped: Mapped) -> Row | Rejected:
-        """Give the row to send, or every reason why it cannot be sent."""
+        """Return the row to send, or a rejection with every reason."""
         values: list[Value] = []
         problems = []
         given, cut = self._cut_short(mapped.values)
@@ -85,7 +85,7 @@ class RowValidator:
         ]
 
     def _cut_short(self, values: list[Value]) -> tuple[list[Value], bool]:
-        """Cut the texts that the mapping lets be cut, a title always; tell whether one was."""
+        """Cut titles and the texts under ``truncate``; returns also whether one was cut."""
         shorter, cut = list(values) if self._cut else values, False
         for place in self._cut:
             value, length = values[place], self._fields[place].length
@@ -96,7 +96,7 @@ class RowValidator:
         return shorter, cut
 
     def _columns(self, mapping: FieldMapping) -> list[Column]:
-        """A lookup is set by external ID where the org's field is one, and is text elsewhere."""
+        """The columns; a lookup is set by external ID if the org's field is a lookup, else text."""
         columns = [Column(f.name) for f in self._fields]
         for place, carried in enumerate(mapping.fields):
             described = self._fields[place]

@@ -1,4 +1,4 @@
-"""Rows on their way to Salesforce: where they go, and in which groups."""
+"""Rows to send to Salesforce: their target, their groups, and their state."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ from m3sync_dagster.sync.results import Row, Value
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One Salesforce field that rows carry.
+    """One Salesforce field of a row.
 
     Args:
         field: API name.
         relationship: for a lookup set by external ID, describe's ``relationshipName``.
-        parent_external_id: and the external ID field of the object it points to.
+        parent_external_id: for such a lookup, the external ID field of the object it points to.
     """
 
     field: str
@@ -24,7 +24,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where rows go, and what their values mean.
+    """The object and the fields that rows are written to.
 
     Args:
         object: API name of the Salesforce object.
@@ -54,11 +54,11 @@ Source: REST API Developer Guide, "Upsert Multiple Records with Collections".
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Rows that can travel together.
+    """Rows that can be sent together.
 
     Args:
-        rows: the rows, those of one parent next to each other. Read once.
-        count: how many there are.
+        rows: the rows, sorted by parent. They can be read once.
+        count: their number.
         empty_lookups: API names of the lookup columns that are ``None`` in every row of the
             group; all other lookup columns have a value in every row. A CSV file cannot clear
             a lookup by external ID, so it needs to know.
@@ -66,7 +66,7 @@ class Group:
             they differ in which of their lookups are empty.
         parent: position of the lookup column by which rows are sorted; ``None`` where the
             target has no filled lookup.
-        tries: how often rows of these shapes have been sent and left unanswered.
+        tries: how often rows of these groups were sent before without a result.
     """
 
     rows: Iterable[Row]
@@ -79,7 +79,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class RecordHash:
-    """A record as it was read: its id, and the digests of its row and of its JSON text."""
+    """The id of a record, the fingerprint of its row, and the digest of its JSON text."""
 
     m3ter_id: str
     fingerprint: bytes
@@ -91,18 +91,18 @@ class StagedRow:
     """A row that is to be sent.
 
     Args:
-        seen: the record that the row stands for.
+        seen: the hashes of the record.
         row: the row.
-        shape: which of the row's lookups are empty and whether only sObject Collections can
-            carry it, as a number; rows of one shape can share a CSV file.
-        parent: the parent whose rows should travel together; empty for none.
+        group_key: which of the row's lookups are empty and whether only sObject Collections can
+            send it, as a bit mask; rows with the same key can share a CSV file.
+        parent: the parent by which rows are sorted; empty for none.
         sibling: the record of the same type that must be in Salesforce first, if any.
         parents: m3ter ids of all records that the row points to.
     """
 
     seen: RecordHash
     row: Row
-    shape: int
+    group_key: int
     parent: str = ""
     sibling: str | None = None
     parents: tuple[str, ...] = ()
@@ -110,12 +110,12 @@ class StagedRow:
 
 @dataclass(frozen=True, slots=True)
 class UnfinishedJob:
-    """An ingest job of an earlier run, of which not all results are recorded.
+    """An ingest job of an earlier run whose results are not all recorded.
 
     Args:
-        job_id: Salesforce's id; ``None`` where the run ended before it learned the id, so that
-            it is not known whether there is such a job.
-        object_name: API name of the object that it writes.
+        job_id: Salesforce's id; ``None`` if the run ended before it received the id; then it is
+            not known whether the job exists.
+        object_name: API name of the object that it writes to.
         since: when it was about to be created.
         external_id_field: API name of the field that its rows are matched by; ``None`` where it is
             not known. Without it a job without an id is not recognized as ours.
@@ -129,9 +129,7 @@ class UnfinishedJob:
 
 @dataclass(frozen=True, slots=True)
 class ReplacedRecord:
-    """A record that Salesforce no longer holds under the Id that it had.
-
-    Somebody deleted it, and our upsert has created it again.
+    """A record that was deleted in Salesforce by hand, and that our upsert has created again.
 
     Args:
         m3ter_id: the record.

@@ -1,27 +1,27 @@
-"""What an org says of itself, its objects and their fields, as far as a sync needs it."""
+"""An org, its objects and their fields, as far as a sync needs them."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class SalesforceField:
-    """What a describe says of one field, as far as a sync needs it.
+    """One field in a describe, as far as a sync needs it.
 
     Args:
         name: API name.
         type: describe's ``type``: ``string``, ``double``, ``reference`` and so on.
-        length: most characters of a text field; 0 where that means nothing.
+        length: most characters of a text field; 0 for other fields.
         precision, scale: digits in all, and after the decimal point, of a number field.
         nillable: whether it may be empty.
         createable, updateable: whether this user may write it on new and on existing records.
-        label: what people see.
+        label: the name in the user interface.
         filterable: whether queries can filter by it; ``None`` where the describe does not say.
         external_id, unique, case_sensitive: as for an external ID field; ``None`` where the
             describe does not say.
         refers_to: API names of the objects that a lookup may point to.
         relationship: the name under which a lookup is set by external ID; ``None`` for others.
         picklist: the active values of a picklist; empty for other fields.
-        restricted: whether a picklist takes those values alone.
+        restricted: whether a picklist accepts only those values.
         defaulted: whether Salesforce fills it in on create when it is left out; ``None`` where
             the describe does not say.
     """
@@ -65,8 +65,8 @@ class OrgIdentity:
     """Which Salesforce org a login has reached.
 
     Args:
-        organization_id: the org's 15-character Id, or what stands for it where it is not known.
-        user_id: the 15-character Id of the user that we act as; ``None`` where it is not known.
+        organization_id: the org's 15-character Id, or a substitute if it is not known.
+        user_id: the 15-character Id of the integration user; ``None`` where it is not known.
     """
 
     organization_id: str
@@ -75,7 +75,7 @@ class OrgIdentity:
 
 @dataclass(frozen=True, slots=True)
 class Organization:
-    """What an org says of itself.
+    """An org's name and kind.
 
     Args:
         id: its 15-character Id.

@@ -1,4 +1,4 @@
-"""What a check of the org against a mapping has found, one finding for each thing to put right."""
+"""Findings of the comparison of an org with a mapping, one for each thing to correct."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,10 +12,10 @@ class SchemaFinding:
 
     Args:
         entity: name of the entity type.
-        cause: what is there, naming object and fields.
+        cause: the present state, naming object and fields.
         remedy: what a person can do about it, as an imperative sentence.
         blocks: whether rows cannot be sent because of it; otherwise it is a warning.
-        where: the path of the YAML attribute that it concerns, as in ``ConfigurationError``.
+        where: the path of the YAML attribute that it is about, as in ``ConfigurationError``.
     """
 
     entity: str
@@ -44,17 +44,17 @@ class SchemaMismatchError(ConfigurationError):
             super().__init__(
                 f"the Salesforce org does not fit the mapping in {len(findings)} ways:\n{lines}\n"
                 "Nothing was sent",
-                "Put them right, and look again with m3sync check.",
+                "Correct them, and check again with m3sync check.",
                 first.where,
             )
         self.findings = tuple(findings)
 
 
 def require_none(findings: Sequence[SchemaFinding]) -> None:
-    """Make sure that nothing stands in the way.
+    """Make sure that no finding blocks.
 
     Raises:
-        SchemaMismatchError: something does; every such finding is in it.
+        SchemaMismatchError: some do; it contains every such finding.
     """
     blocking = [finding for finding in findings if finding.blocks]
     if blocking:

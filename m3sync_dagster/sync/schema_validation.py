@@ -1,6 +1,6 @@
-"""An org's object, as its describe tells it, held against the mapping that is to write it.
+"""Comparing the describe of an org's object with the mapping that writes to it.
 
-Only what a describe says is judged: a property that it leaves out is not known, and no fault.
+Only properties that the describe contains are checked: one that it leaves out is not a finding.
 """
 
 from collections.abc import Iterator
@@ -14,10 +14,10 @@ from m3sync_dagster.sync.salesforce_schema import SalesforceField, SalesforceObj
 from m3sync_dagster.sync.schema_findings import SchemaFinding
 from m3sync_dagster.sync.type_compatibility import (
     ENCRYPTED,
-    holds,
-    holds_id,
+    can_hold,
+    can_hold_id,
     kind_in_words,
-    shortfalls,
+    size_warnings,
     takes_text,
 )
 
@@ -33,27 +33,27 @@ SYSTEM_FIELDS = frozenset(
         "LastModifiedById", "SystemModstamp",
     }
 )  # fmt: skip
-"""What Salesforce fills in by itself. Source: Object Reference, "System Fields"."""
+"""The fields that Salesforce sets itself. Source: Object Reference, "System Fields"."""
 
 
-def examine(
+def validate_schema(
     mapping: FieldMapping,
     described: SalesforceObject,
     existing: AbstractSet[str] | None = None,
 ) -> list[SchemaFinding]:
-    """Find everything at once that does not fit.
+    """Find everything in the object that does not fit the mapping.
 
     Args:
-        mapping: what is to be written.
-        described: what this user sees of the object.
-        existing: API names of the custom fields that the object has, seen by this user or not;
+        mapping: the fields to write.
+        described: the describe of the object, as this user sees it.
+        existing: API names of all custom fields of the object, visible to this user or not;
             ``None`` where that is not known.
     """
-    return list(_Examination(mapping, described, existing).findings())
+    return list(_SchemaValidation(mapping, described, existing).findings())
 
 
-class _Examination:
-    """One mapping against one describe."""
+class _SchemaValidation:
+    """The comparison of one mapping with one describe."""
 
     def __init__(
         self,
@@ -106,20 +106,20 @@ class _Examination:
             yield self._finding(
                 f"{self._described.name} has no field {CURRENCY_ISO_CODE}: "
                 "only an org with several currencies has it",
-                "Take it out of the mapping, or switch Multiple Currencies on in the org.",
+                "Remove it from the mapping, or activate Multiple Currencies in the org.",
                 CURRENCY_ISO_CODE,
             )
         yield from self._misspelled(missing)
         if missing and self._existing is None:
-            yield self._shows_no(missing)
+            yield self._not_visible(missing)
         elif missing:
-            yield from self._told_apart(missing, self._existing or frozenset())
+            yield from self._absent_or_hidden(missing, self._existing or frozenset())
 
     def _misspelled(self, missing: list[str]) -> Iterator[SchemaFinding]:
-        """Take out of the missing names those that differ from a field's in case alone.
+        """Remove from the missing names those that differ only in case from a field's name.
 
-        Salesforce would take them, and answer with the field's own spelling, by which a value
-        that is read back would not be found.
+        Salesforce would accept them and answer with the field's own spelling, under which a
+        value that is read back would not be found.
         """
         spelled = {name.casefold(): name for name in self._described.fields}
         for name in [one for one in missing if one.casefold() in spelled]:
@@ -131,17 +131,17 @@ class _Examination:
                 name,
             )
 
-    def _shows_no(self, missing: list[str]) -> SchemaFinding:
+    def _not_visible(self, missing: list[str]) -> SchemaFinding:
         return self._finding(
             f"the Salesforce object {self._described.name}, for {self._mapping.entity.name} "
-            f"records, shows no field {', '.join(missing)} to this user; whether the fields are "
-            "not there or hidden by field-level security cannot be told apart with its rights",
+            f"records, shows no field {', '.join(missing)} to this user; its rights do "
+            "not allow to see whether the fields are missing or hidden by field-level security",
             "Deploy the fields, and give this user the permission set that makes them editable; "
             "or map them to other fields, or to null, under fields in the YAML.",
             missing[0],
         )
 
-    def _told_apart(
+    def _absent_or_hidden(
         self, missing: list[str], existing: AbstractSet[str]
     ) -> Iterator[SchemaFinding]:
         hidden = [name for name in missing if name in existing]
@@ -175,10 +175,10 @@ class _Examination:
                 "Name a text field that is not encrypted as external_id_field.",
                 name,
             )
-        elif not holds_id(field):
-            told = f"a {field.type} field of length {field.length or 'unknown'}"
+        elif not can_hold_id(field):
+            definition = f"a {field.type} field of length {field.length or 'unknown'}"
             yield self._finding(
-                f"{place} is {told}, and cannot hold m3ter's ids of 36 characters",
+                f"{place} is {definition}, and cannot hold m3ter's ids of 36 characters",
                 "Use a text field of 64 characters as external_id_field.",
                 name,
             )
@@ -190,14 +190,14 @@ class _Examination:
             )
         if field.unique is False:
             yield self._finding(
-                f"{place} is not Unique, so that records could double, and to upsert by it this "
-                "user would need View All Data",
+                f"{place} is not Unique, so that duplicate records are possible, "
+                "and to upsert by it this user would need View All Data",
                 "Set Unique, case-sensitive, on the field.",
                 name,
             )
         if field.case_sensitive is False and field.unique is not False:
             yield self._finding(
-                f"{place} takes ids that differ in case alone for one",
+                f"{place} treats ids that differ only in case as equal",
                 "Set the field to treat ABC and abc as different values.",
                 name,
                 blocks=False,
@@ -205,7 +205,7 @@ class _Examination:
 
     def _field(self, carried: Field, field: SalesforceField) -> Iterator[SchemaFinding]:
         place = f"{self._described.name}.{field.name}"
-        if not holds(carried.kind, field):
+        if not can_hold(carried.kind, field):
             yield self._finding(
                 f"{place} is of type {field.type}, and {carried.source} is "
                 f"{kind_in_words(carried.kind)}",
@@ -218,16 +218,16 @@ class _Examination:
         if field.type == ENCRYPTED:
             yield self._finding(
                 f"{place} is encrypted: users without the permission View Encrypted Data read "
-                "asterisks there, and m3sync verify would take every record for changed",
+                "asterisks there, and m3sync verify would report every record as changed",
                 "Give this user that permission, or map another field.",
                 field.name,
                 blocks=False,
             )
         if carried.source in self._mapping.truncated:
             return
-        for shortfall in shortfalls(carried, field):
+        for warning in size_warnings(carried, field):
             yield self._finding(
-                f"{place} {shortfall}: a longer value makes its row invalid",
+                f"{place} {warning}: a longer value makes its row invalid",
                 "Make the field longer; a text can also be cut, if truncate in the YAML names it.",
                 field.name,
                 blocks=False,
@@ -252,7 +252,7 @@ class _Examination:
             )
 
     def _constants(self) -> Iterator[SchemaFinding]:
-        """A fixed value that does not fit would make every row invalid."""
+        """A constant that does not fit would make every row invalid."""
         for name, value in self._mapping.constants.items():
             field = self._described.fields.get(name)
             if field is None:
@@ -262,16 +262,16 @@ class _Examination:
                 rule_of(field)(value, field)
             except ConversionError as problem:
                 yield self._finding(
-                    f"{place} does not take the value that every record is to have there: "
-                    f"{problem}",
+                    f"{place} does not accept the constant of every record: {problem}",
                     "Give it another value or another field in the YAML.",
                     name,
                 )
                 continue
             if takes_text(field) and not isinstance(value, str | None):
-                written = text(value)  # the loading has refused what is written otherwise
+                written = text(value)  # other spellings were refused when the YAML was loaded
                 yield self._finding(
-                    f"{place} is a text, and the YAML has {written} without quotes, which is none",
+                    f"{place} is a text field, and {written} without quotes in the YAML "
+                    "is not a text",
                     f"Put it in quotes: '{written}'.",
                     name,
                 )
@@ -283,8 +283,8 @@ class _Examination:
         if locked:
             yield self._finding(
                 f"this user may read but not write {', '.join(locked)} of {self._described.name}",
-                "Give it edit access by a permission set; a formula, auto number or roll-up can "
-                "never be written: map its source to another field, or to null.",
+                "Give it edit access by a permission set; a formula, auto number or roll-up "
+                "cannot be written: map its source to another field, or to null.",
                 locked[0],
             )
 
@@ -304,8 +304,8 @@ class _Examination:
             yield self._finding(
                 f"{self._described.name} requires {', '.join(required)}, which nothing is "
                 "mapped to: Salesforce would refuse every new record",
-                "Map an m3ter field to each under fields, give it a fixed value under constants, "
-                "or make it optional in the org.",
+                "Map an m3ter field to each under fields, give it a value under constants, or "
+                "make it optional in the org.",
             )
 
     def _currency(self) -> Iterator[SchemaFinding]:
@@ -320,7 +320,7 @@ class _Examination:
         if amounts:
             yield self._finding(
                 f"this org has several currencies, and {', '.join(amounts)} of "
-                f"{self._described.name} will be taken in this user's own",
+                f"{self._described.name} will be stored in this user's currency",
                 f"Map currency to {CURRENCY_ISO_CODE} under fields, or use number fields.",
                 amounts[0],
                 blocks=False,

@@ -1,4 +1,4 @@
-"""The Salesforce object that a mapping writes to: first as it was last read, then as it is."""
+"""The Salesforce object that a mapping writes to: its cached describe, then its current one."""
 
 from collections.abc import Callable
 
@@ -13,18 +13,18 @@ from m3sync_dagster.sync.rows import Target
 
 
 class TargetSchema:
-    """Validates rows with the stored describe until the org has to be asked.
+    """Validates rows with the cached describe until the object must be described again.
 
-    An hour without changes must not cost a describe, so rows are compared by the stored one. Once
-    something is to be sent, the org is asked, and what it says replaces the stored describe.
+    An hour without changes must not cost a describe, so rows are compared using the cached one.
+    Before something is sent, the object is described, which replaces the cached describe.
 
     Args:
         mapping: which field goes where.
-        reader: gives describes.
-        preflight: called before the org is asked; what it raises stops the sync.
+        reader: reads describes.
+        preflight: called before the object is described; its errors stop the sync.
 
     Attributes:
-        current: whether the org has been asked in this run.
+        current: whether the object was described in this run.
     """
 
     def __init__(
@@ -50,11 +50,11 @@ class TargetSchema:
 
     @property
     def target(self) -> Target:
-        """Where rows go, and what their values mean."""
+        """The object and the fields that rows are written to."""
         return self.validator().target
 
     def validator(self) -> RowValidator:
-        """The validator of rows; asks the org if it has never been asked before.
+        """The validator of rows; describes the object if there is no cached describe.
 
         Raises:
             SyncError: as for ``require_current``.
@@ -64,11 +64,11 @@ class TargetSchema:
         return self._stored
 
     def require_current(self) -> RowValidator:
-        """Ask the org, at most once in a run.
+        """Describe the object, at most once in a run.
 
         Raises:
             SchemaMismatchError: the org does not fit the mapping.
-            SyncError: Salesforce could not be asked.
+            SyncError: Salesforce could not be reached, or refused.
         """
         if self._stored is None or not self.current:
             self._preflight()
@@ -82,4 +82,4 @@ class TargetSchema:
         try:
             return RowValidator(self._mapping, described) if described else None
         except ConfigurationError:
-            return None  # The org may have been corrected since then, so it is asked.
+            return None  # The org may have been corrected, so the object is described again.

@@ -1,4 +1,4 @@
-"""Whether a Salesforce field can hold what a kind of m3ter field brings.
+"""Whether a Salesforce field can hold the values of a kind of m3ter field.
 
 Source: Salesforce Object Reference, "Field Types".
 """
@@ -14,12 +14,12 @@ UUID_LENGTH = 36
 ENCRYPTED = "encryptedstring"
 """Describe's type of a text under Classic Encryption.
 
-It can be neither an external ID nor unique, nor stand in a filter, and shows its value to users
-with the permission View Encrypted Data alone.
+It can be neither an external ID nor unique nor used in a filter, and only users with the
+permission View Encrypted Data see its value.
 Source: Salesforce Help, "Classic Encryption for Custom Fields".
 """
 TEXTS = frozenset({"string", "textarea", "email", "phone", "url", ENCRYPTED, "combobox"})
-"""Describe's types that take any text."""
+"""Describe's types that accept any text."""
 _CHOICES = frozenset({"picklist", "multipicklist"})
 _NUMBERS = frozenset({"double", "currency", "percent", "int", "long"})
 _KNOWN = TEXTS | _CHOICES | _NUMBERS | {
@@ -29,7 +29,7 @@ _KNOWN = TEXTS | _CHOICES | _NUMBERS | {
 _NEVER = frozenset({"id", "address", "location", "base64", "anyType", "complexvalue"})
 _WRITABLE = _KNOWN - _NEVER
 
-_HOLDS: dict[FieldKind, frozenset[str]] = {
+_ACCEPTED_TYPES: dict[FieldKind, frozenset[str]] = {
     FieldKind.TEXT: TEXTS | _CHOICES,
     FieldKind.NUMBER: TEXTS | _NUMBERS,
     FieldKind.INTEGER: TEXTS | _NUMBERS,
@@ -55,13 +55,13 @@ _WORDS = {
 
 
 def kind_in_words(kind: FieldKind) -> str:
-    """A kind of m3ter value as people call it."""
+    """A kind of m3ter value in words."""
     return _WORDS.get(kind, "a text")
 
 
-def holds(kind: FieldKind, described: SalesforceField) -> bool:
-    """Whether a field's type can hold values of a kind; a type that we do not know is trusted."""
-    return described.type in _HOLDS[kind] or described.type not in _KNOWN
+def can_hold(kind: FieldKind, described: SalesforceField) -> bool:
+    """Whether a field's type can hold values of a kind; an unknown type is assumed to."""
+    return described.type in _ACCEPTED_TYPES[kind] or described.type not in _KNOWN
 
 
 def takes_text(described: SalesforceField) -> bool:
@@ -69,23 +69,25 @@ def takes_text(described: SalesforceField) -> bool:
     return described.type in TEXTS | _CHOICES
 
 
-def holds_id(described: SalesforceField) -> bool:
+def can_hold_id(described: SalesforceField) -> bool:
     """Whether a field can hold m3ter's ids."""
-    roomy = not described.length or described.length >= UUID_LENGTH
-    return roomy and (described.type in TEXTS or described.type not in _KNOWN)
+    is_long_enough = not described.length or described.length >= UUID_LENGTH
+    return is_long_enough and (described.type in TEXTS or described.type not in _KNOWN)
 
 
-def shortfalls(carried: Field, described: SalesforceField) -> Iterator[str]:
-    """Say which values of a field that holds its kind are too large for it all the same."""
+def size_warnings(source_field: Field, described: SalesforceField) -> Iterator[str]:
+    """Describe the values of an m3ter field that would be too large for a Salesforce field."""
     if described.type in TEXTS and described.length:
-        most = M3TER_ID_LENGTH if carried.kind is FieldKind.LOOKUP else carried.length
-        if carried.kind in _SIZED and described.length < most:
-            yield f"holds {described.length} characters, and {carried.source} can have {most}"
+        most = M3TER_ID_LENGTH if source_field.kind is FieldKind.LOOKUP else source_field.length
+        if source_field.kind in _SIZED and described.length < most:
+            yield f"holds {described.length} characters, and {source_field.source} can have {most}"
     if described.type in _NUMBERS and described.precision:
-        room = described.precision - described.scale
-        wanted = carried.precision - carried.scale
-        if carried.kind in {FieldKind.NUMBER, FieldKind.INTEGER} and room < wanted:
-            yield f"holds {room} digits before the point, and {carried.source} can have {wanted}"
+        most = described.precision - described.scale
+        wanted = source_field.precision - source_field.scale
+        if source_field.kind in {FieldKind.NUMBER, FieldKind.INTEGER} and most < wanted:
+            yield (
+                f"holds {most} digits before the point, and {source_field.source} can have {wanted}"
+            )
 
 
 _SIZED = {FieldKind.TEXT, FieldKind.LIST, FieldKind.JSON, FieldKind.LOOKUP, FieldKind.TITLE}

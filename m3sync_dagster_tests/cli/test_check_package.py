@@ -178,8 +178,8 @@ def test_what_is_not_matched_is_said(
             "address.region",
         }
         for reason in (
-            r"code: null +# no field of m3x__m3ter_Account__c is like it",
-            r"address.region: null +# m3x__Region__c is like it, but this user may not write it",
+            r"code: null +# no field of m3x__m3ter_Account__c matches",
+            r"address.region: null +# m3x__Region__c matches, but this user may not write it",
         ):
             assert re.search(reason, proposal)
         write(defs, "acme", pasted(text, proposal))
@@ -267,4 +267,4 @@ def test_two_objects_that_could_be_it(
         client.post("/sandbox/schema", json=add).raise_for_status()
         proposal = proposal_of(stage)
         assert read(proposal)["entities"]["account"] == {"object": None}
-        assert "several objects are like it: m3x__Also__c, m3x__Entity_tnuocca__c" in proposal
+        assert "several objects match: m3x__Also__c, m3x__Entity_tnuocca__c" in proposal

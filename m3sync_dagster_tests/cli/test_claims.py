@@ -76,7 +76,7 @@ def test_two_orgs_in_turn_end_right(
     monkeypatch.setenv("SALESFORCE_LOGIN_URL", other_org)
     assert fates(stage) == all_of("created")
     assert len(held_by(other_org, ACCOUNT)) == 6
-    (told,) = {message for message in events(stage) if "every record is compared anew" in message}
+    (told,) = {message for message in events(stage) if "every record is compared again" in message}
     assert told.startswith("the org behind salesforce_sandbox is 00D")
     assert "until now it was 00D" in told
     assert fates(stage) == all_of("unchanged")

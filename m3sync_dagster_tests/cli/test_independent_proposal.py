@@ -46,12 +46,11 @@ def test_what_cannot_be_matched_is_named_and_not_guessed(
         assert nulls == {"address.locality", "address.postCode", "address.country"}
         assert found["contract"]["external_id_field"] is None
         lines = {
-            "address.locality": "no field of m3x__Account__c is like it",
-            "address.postCode": "m3x__Zip__c is like it, but this user may not write it",
-            "address.country": "it is not clear where it goes: m3x__Land__c, m3x__Other_Land__c",
-            "endDate": "m3x__Ends__c is like it, but it is of type date, "
-            "and endDate is a date-time",
-            "contractId": "m3x__Contract__c is like it, but it points to Contract, "
+            "address.locality": "no field of m3x__Account__c matches",
+            "address.postCode": "m3x__Zip__c matches, but this user may not write it",
+            "address.country": "several fields match: m3x__Land__c, m3x__Other_Land__c",
+            "endDate": "m3x__Ends__c matches, but it is of type date, and endDate is a date-time",
+            "contractId": "m3x__Contract__c matches, but it points to Contract, "
             "and not to m3x__Contract__c, where contract records are taken to be",
             "external_id_field": "no field is a unique External ID",
         }
@@ -90,7 +89,7 @@ def twice(org: Org) -> None:
             for_tests_alone,
             "the org has m3ter Connector (Testing) (m3t) alone, for tests by its name",
         ),
-        (twice, "of a package (m3x), a package (m3y) there is no telling"),
+        (twice, "it is not clear which one of a package (m3x), a package (m3y)"),
     ],
 )
 def test_no_package_is_taken_for_ours_without_need(
@@ -159,7 +158,7 @@ def test_what_the_file_says_comes_back_as_it_is_written(
         proposal = propose(stage)
         # Nobody carries contracts, so that each balance of one would wait for it.
         path = "contractId: m3x__Contract__r.m3x__m3ter_Id__c"
-        assert re.search(f"{path} +# its contract has to come from another", proposal)
+        assert re.search(f"{path} +# its contract must be synced by another", proposal)
         proposal = proposal.replace(path, "contractId: null")
         new = pasted(text, proposal)
         write(defs, "acme", new)

@@ -51,6 +51,6 @@ def test_a_disk_without_room_is_told_in_words(migrated_url: str) -> None:
         )
         assert ended.returncode == 1
         assert "a file cannot be written" in ended.stderr
-        assert "Make room on the disk" in ended.stderr
+        assert "Free disk space" in ended.stderr
         assert "Traceback" not in ended.stdout + ended.stderr
         assert stage.records(ACCOUNT) == []

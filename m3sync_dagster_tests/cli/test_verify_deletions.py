@@ -122,14 +122,14 @@ def test_no_more_is_deleted_than_a_share(stage: Stage, integration: Callable[...
     raws = {m3ter_id: organization.remove("accounts", m3ter_id) for m3ter_id in many}
     answer = stage.run("verify", "acme", "--repair", "--yes", "--json")
     assert answer.code == 1
-    assert "11 of 17 account records are gone" in answer.err
+    assert "11 of 17 account records were deleted" in answer.err
     assert len(stage.records(ACCOUNT)) == 17
     # Nine are few, but too many where they are half of all.
     for m3ter_id in many[:2]:
         organization.put_raw("accounts", m3ter_id, raws[m3ter_id])
     answer = stage.run("verify", "acme", "--repair", "--yes", "--json")
     assert (answer.code, len(stage.records(ACCOUNT))) == (1, 17)
-    assert "9 of 17 account records are gone" in answer.err
+    assert "9 of 17 account records were deleted" in answer.err
     # Eight are few enough, although they are more than a tenth.
     organization.put_raw("accounts", many[2], raws[many[2]])
     code, told = verified(stage, "--repair", "--yes")

@@ -77,7 +77,7 @@ def test_hidden_and_missing_are_one_where_setup_may_not_be_read(
     change(environment, "m3ter_Account__c", "Code__c", visible=False)
     text = failure(run("account"))
     assert "shows no field Code__c" in text
-    assert "cannot be told apart" in text
+    assert "its rights do not allow to see" in text
 
 
 def test_describes_are_kept_and_only_asked_for_when_something_is_to_be_written(

@@ -66,7 +66,7 @@ def test_what_only_resembles_it_is_not_taken(label: str) -> None:
 def test_the_surer_name_wins_and_two_equals_are_left_to_a_person() -> None:
     found = proposal(p__X__c="Code", p__Code__c="Old code", p__Y__c="Currency", p__Z__c="Currency")
     assert found.fields == {"code": "p__Code__c"}
-    assert found.remarks["currency"] == "it is not clear where it goes: p__Y__c, p__Z__c"
+    assert found.remarks["currency"] == "several fields match: p__Y__c, p__Z__c"
 
 
 def test_one_field_that_two_sources_could_mean_is_left_to_a_person(
@@ -77,7 +77,7 @@ def test_one_field_that_two_sources_could_mean_is_left_to_a_person(
     monkeypatch.setitem(ENTITIES, "account", entity)
     found = proposal(p__X__c="Connections")
     assert found.fields == {}
-    reason = "it is not clear where it goes: p__X__c"
+    reason = "several fields match: p__X__c"
     assert (found.remarks["one"], found.remarks["two"]) == (reason, reason)
 
 
@@ -87,7 +87,7 @@ def test_a_title_is_cut_and_so_goes_to_name_alone() -> None:
     }
     found = proposal(p__Name__c="Name", Name={"type": "string", "createable": False})
     assert found.fields == {"name": "p__Name__c"}
-    assert found.remarks["title"] == "Name is like it, but this user may not write it"
+    assert found.remarks["title"] == "Name matches, but this user may not write it"
 
 
 def test_a_lookup_goes_to_a_lookup_whatever_a_text_is_called() -> None:
@@ -99,7 +99,7 @@ def test_a_lookup_goes_to_a_lookup_whatever_a_text_is_called() -> None:
     found = proposal(p__Parent__c={**lookup, "refers_to": ("Account",)})
     assert found.fields == {}
     assert found.remarks["parentAccountId"] == (
-        "p__Parent__c is like it, but it points to Account, and not to p__Account__c, where "
+        "p__Parent__c matches, but it points to Account, and not to p__Account__c, where "
         "account records are taken to be"
     )
 
@@ -107,7 +107,7 @@ def test_a_lookup_goes_to_a_lookup_whatever_a_text_is_called() -> None:
 @pytest.mark.parametrize(
     ("keys", "target", "remark"),
     [
-        ({"p__m3ter_Id__c": ID}, "p__Account__r.p__m3ter_Id__c", "its account has to come"),
+        ({"p__m3ter_Id__c": ID}, "p__Account__r.p__m3ter_Id__c", "its account must be synced"),
         ({}, None, "is the external ID is not clear: none is unique"),
         ({"p__A__c": ID, "p__B__c": ID}, None, "is not clear: p__A__c, p__B__c"),
     ],
@@ -154,18 +154,16 @@ def test_what_the_file_has_given_away_is_not_given_again() -> None:
     taken = dict.fromkeys(("p__Code__c", "p__Region__c", "p__Locality__c", "p__Currency__c"), "?")
     found = proposal(own, **taken, p__Version__c=number)
     assert found.fields == {}
-    assert found.remarks["code"] == "p__Code__c is like it, but name goes there"
-    assert found.remarks["address.region"].endswith("but customFields.tier goes there")
-    assert found.remarks["address.locality"].endswith("but a constant goes there")
-    assert found.remarks["version"].endswith("but the mark of gone records goes there")
+    assert found.remarks["code"] == "p__Code__c matches, but it is used for name"
+    assert found.remarks["address.region"].endswith("but it is used for customFields.tier")
+    assert found.remarks["address.locality"].endswith("but it is used for a constant")
+    assert found.remarks["version"].endswith("but it is used for the mark of deleted records")
     assert found.unused == {"p__Currency__c": "?"}
 
 
 def test_a_field_of_salesforces_own_is_no_candidate() -> None:
     stamp: dict[str, Any] = {"type": "datetime", "label": "Created Date", "createable": False}
-    assert proposal(CreatedDate=stamp).remarks["dtCreated"] == (
-        "no field of p__Account__c is like it"
-    )
+    assert proposal(CreatedDate=stamp).remarks["dtCreated"] == ("no field of p__Account__c matches")
 
 
 @pytest.mark.parametrize(
@@ -218,5 +216,5 @@ def test_kinds_that_a_type_cannot_hold_are_told() -> None:
     found = proposal(p__Bill_Epoch__c={"type": "boolean"})
     assert FieldKind.DATE in {field.kind for field in ENTITIES["account"].fields}
     assert found.remarks["billEpoch"] == (
-        "p__Bill_Epoch__c is like it, but it is of type boolean, and billEpoch is a date"
+        "p__Bill_Epoch__c matches, but it is of type boolean, and billEpoch is a date"
     )

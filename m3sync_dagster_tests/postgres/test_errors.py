@@ -13,7 +13,7 @@ MEANINGS = {
     "57P05": (RemoteError, "idle for too long", "idle_session_timeout = 0"),
     "57014": (RemoteError, "cancelled a statement", "statement_timeout = 0"),
     "55P03": (RemoteError, "did not get a lock in time", "pg_stat_activity"),
-    "53100": (RemoteError, "disk of the database server is full", "Make room"),
+    "53100": (RemoteError, "disk of the database server is full", "Free disk space"),
     "53200": (RemoteError, "no memory left", "work_mem"),
     "53300": (RemoteError, "too many connections", "max_connections"),
     "53400": (RemoteError, "temp_file_limit", "Raise the limit"),

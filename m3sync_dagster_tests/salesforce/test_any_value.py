@@ -264,7 +264,7 @@ def carry(
         validator = RowValidator(carried, org.describe(OBJECT))
     except SchemaMismatchError:
         reject()  # Such a mapping is refused as a whole.
-    shapes = RowGroups(validator.target, None)
+    row_groups = RowGroups(validator.target, None)
     fates: list[RowResult] = []
     staged = []
     for raw in records:
@@ -272,10 +272,10 @@ def carry(
         if found and found.rejected:
             fates.append(found.rejected)
         elif found and found.row:
-            staged.append(shapes.staged(RecordHash(found.m3ter_id, b"", b""), found.row))
-    for shape in {row.shape for row in staged}:
-        rows = [row.row for row in staged if row.shape == shape]
-        only = shapes.group([shape], rows, len(rows)).collections_only
+            staged.append(row_groups.staged(RecordHash(found.m3ter_id, b"", b""), found.row))
+    for group_key in {row.group_key for row in staged}:
+        rows = [row.row for row in staged if row.group_key == group_key]
+        only = row_groups.group([group_key], rows, len(rows)).collections_only
         fates += chain.from_iterable(
             org.upsert(validator.target, group(rows, large=large, collections_only=only), Jobs())
         )

@@ -11,7 +11,7 @@ from m3sync_dagster.salesforce import SalesforceClient, look_up_code
 from m3sync_dagster.salesforce._error_codes import MEANINGS
 from m3sync_dagster.salesforce.errors import normalise
 from m3sync_dagster.salesforce.retry import REQUESTS
-from m3sync_dagster.sync.engine import fate
+from m3sync_dagster.sync.engine import count_of
 from m3sync_dagster.sync.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -193,7 +193,7 @@ def test_what_each_code_does_to_a_row(
         assert isinstance(refused, Rejected)
         assert (refused.error_class, refused.code, refused.fields) == (kind, code, ("Name",))
         assert refused.message.startswith(message(code, kind))
-        assert fate(refused) is then.count
+        assert count_of(refused) is then.count
         assert isinstance(found[f"good-{key}"], Acknowledged)
     assert writes(sandbox, large=large) == (4 if then.again else 1)
 

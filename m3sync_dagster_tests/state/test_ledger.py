@@ -34,12 +34,12 @@ def staged(
     m3ter_id: str,
     content: str = "v1",
     *,
-    shape: int = 0,
+    group_key: int = 0,
     parent: str = "",
     sibling: str | None = None,
 ) -> StagedRow:
     row = Row(m3ter_id, [m3ter_id, Decimal("1.10"), None, True])
-    return StagedRow(seen(m3ter_id, content), row, shape, parent, sibling)
+    return StagedRow(seen(m3ter_id, content), row, group_key, parent, sibling)
 
 
 def acknowledge(ledger: PostgresLedger, *ids: str) -> None:
@@ -49,9 +49,9 @@ def acknowledge(ledger: PostgresLedger, *ids: str) -> None:
 def test_a_row_is_unseen_until_salesforce_acknowledged_it(ledger: PostgresLedger) -> None:
     digest = seen("a").digest
     ledger.stage([staged("a")])
-    assert ledger.unseen([digest]) == [0]
+    assert ledger.unknown_digests([digest]) == [0]
     acknowledge(ledger, "a")
-    assert ledger.unseen([b"other", digest]) == [0]
+    assert ledger.unknown_digests([b"other", digest]) == [0]
 
 
 def test_same_row_in_other_json_is_not_changed_and_is_known_afterwards(
@@ -62,7 +62,7 @@ def test_same_row_in_other_json_is_not_changed_and_is_known_afterwards(
     reordered = RecordHash("a", seen("a").fingerprint, b"the same, with its keys in another order")
     assert ledger.acknowledged(["a", "new"]) == {"a": reordered.fingerprint}
     ledger.confirm([reordered, seen("new")])
-    assert ledger.unseen([reordered.digest]) == []
+    assert ledger.unknown_digests([reordered.digest]) == []
 
 
 def test_staging_withdraws_what_was_acknowledged(ledger: PostgresLedger) -> None:
@@ -70,7 +70,10 @@ def test_staging_withdraws_what_was_acknowledged(ledger: PostgresLedger) -> None
     acknowledge(ledger, "a", "b")
     ledger.stage([staged("a", "v2")])
     assert ledger.acknowledged(["a", "b"]) == {"a": None, "b": seen("b").fingerprint}
-    assert ledger.unseen([seen("a").digest, seen("a", "v2").digest, seen("b").digest]) == [0, 1]
+    assert ledger.unknown_digests([seen("a").digest, seen("a", "v2").digest, seen("b").digest]) == [
+        0,
+        1,
+    ]
 
 
 def test_staged_twice_is_sent_once_with_the_later_row(ledger: PostgresLedger) -> None:
@@ -93,7 +96,7 @@ def test_rows_come_back_exactly_and_sorted_by_parent(ledger: PostgresLedger) -> 
 def test_a_staged_sibling_goes_first_even_if_salesforce_holds_it(ledger: PostgresLedger) -> None:
     ledger.stage([staged("root")])
     acknowledge(ledger, "root")
-    ledger.stage([staged("root", "v2"), staged("child", shape=1, sibling="root")])
+    ledger.stage([staged("root", "v2"), staged("child", group_key=1, sibling="root")])
     assert ledger.ready(all_rows=False) == [(0, 1)]
     acknowledge(ledger, "root")
     assert ledger.ready(all_rows=False) == [(1, 1)]
@@ -102,10 +105,10 @@ def test_a_staged_sibling_goes_first_even_if_salesforce_holds_it(ledger: Postgre
 def test_children_wait_for_siblings_that_are_on_their_way(ledger: PostgresLedger) -> None:
     ledger.stage(
         [
-            staged("grandchild", shape=1, sibling="child"),
-            staged("child", shape=1, sibling="root"),
-            staged("root", shape=0),
-            staged("stranger", shape=1, sibling="not on its way"),
+            staged("grandchild", group_key=1, sibling="child"),
+            staged("child", group_key=1, sibling="root"),
+            staged("root", group_key=0),
+            staged("stranger", group_key=1, sibling="not on its way"),
         ]
     )
     assert ledger.ready(all_rows=False) == [(0, 1), (1, 1)]
@@ -115,7 +118,7 @@ def test_children_wait_for_siblings_that_are_on_their_way(ledger: PostgresLedger
 
 
 def test_a_circle_of_siblings_is_ready_only_as_a_whole(ledger: PostgresLedger) -> None:
-    ledger.stage([staged("a", shape=1, sibling="b"), staged("b", shape=1, sibling="a")])
+    ledger.stage([staged("a", group_key=1, sibling="b"), staged("b", group_key=1, sibling="a")])
     assert ledger.ready(all_rows=False) == []
     assert ledger.ready(all_rows=True) == [(1, 2)]
 
@@ -178,7 +181,7 @@ def test_integrations_and_entities_do_not_see_each_other(
     for name, entity in (("acme", "contract"), ("other", "account")):
         stranger = PostgresLedger(connection, name, entity, "run-2")
         stranger.clear()
-        assert stranger.unseen([seen("a").digest]) == [0]
+        assert stranger.unknown_digests([seen("a").digest]) == [0]
         assert stranger.acknowledged(["a"]) == {}
 
 
@@ -293,7 +296,7 @@ def test_a_row_that_rests_is_not_forgotten_while_its_record_is_there(
 
 
 def test_nothing_asks_nothing(ledger: PostgresLedger) -> None:
-    assert ledger.unseen([]) == []
+    assert ledger.unknown_digests([]) == []
     ledger.confirm([])
     ledger.keep_paused([])
     ledger.stage([])
@@ -340,9 +343,9 @@ def test_withdrawing_keeps_the_salesforce_ids(ledger: PostgresLedger) -> None:
     ledger.withdraw(["a"])
     assert ledger.acknowledged(["a", "b"]) == {"a": None, "b": seen("b").fingerprint}
     ledger.withdraw_all()
-    assert list(ledger.keyed(1)) == [{"a01a": "a"}, {"a01b": "b"}]
-    ledger.forget(["a"])
-    assert list(ledger.keyed(9)) == [{"a01b": "b"}]
+    assert list(ledger.synced_ids(1)) == [{"a01a": "a"}, {"a01b": "b"}]
+    ledger.delete_synced(["a"])
+    assert list(ledger.synced_ids(9)) == [{"a01b": "b"}]
 
 
 def test_a_record_under_another_salesforce_id_withdraws_all_that_point_to_it(
@@ -387,11 +390,11 @@ def test_a_row_without_its_parent_names_the_parents_that_salesforce_should_hold(
     child = PostgresLedger(connection, "acme", "contract", "run-2")
     child.stage([StagedRow(seen("c"), Row("c", []), 0, parents=("p1", "p2", "unknown"))])
     # p2 is staged itself, so it goes anyway.
-    assert child.held_parents(["c"], ["account"]) == [("c", "account", "p1")]
-    assert child.held_parents(["c"], ["contract"]) == []
+    assert child.synced_parents(["c"], ["account"]) == [("c", "account", "p1")]
+    assert child.synced_parents(["c"], ["contract"]) == []
     # Nor does p1, once this run has sent it.
     same_run = PostgresLedger(connection, "acme", "contract", "run-1")
-    assert same_run.held_parents(["c"], ["account"]) == []
+    assert same_run.synced_parents(["c"], ["account"]) == []
 
 
 def test_a_missing_parent_is_withdrawn_in_other_integrations_of_the_org(

@@ -95,8 +95,8 @@ def test_a_purge_does_not_let_an_entity_forget_that_its_records_were_deleted_bef
     }
     for number in range(3):
         row = SyncedRecord(f"m{number}", f"a0{number}")
-        records["account"].removed([row], WhenGone.DELETE, "r")
-        records["balance"].removed([row], WhenGone.FLAG, "r")
+        records["account"].record_removal([row], WhenGone.DELETE, "r")
+        records["balance"].record_removal([row], WhenGone.FLAG, "r")
     connection.execute("UPDATE m3sync.removed_record SET removed_at = now() - interval '9 years'")
     purge_old_rows(connection)
     left = "SELECT entity, m3ter_id, action FROM m3sync.removed_record"

@@ -10,9 +10,9 @@ def test_no_transaction_is_open_while_salesforce_is_asked(postgres_url: str) -> 
     with connect(postgres_url) as connection:
         tables = PostgresReconciliation(connection, "acme", "account")
         tables.begin("00D000000000001")
-        tables.want([M3terRecord(one, b"f", b"{}") for one in ids])
+        tables.add_m3ter([M3terRecord(one, b"f", b"{}") for one in ids])
         seen = []
-        for batch in tables.unheld(2):
+        for batch in tables.missing_ids(2):
             assert connection.info.transaction_status is TransactionStatus.IDLE
             assert len(batch) <= 2
             seen += batch

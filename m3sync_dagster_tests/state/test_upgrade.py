@@ -61,11 +61,11 @@ def test_records_of_an_older_database_are_sent_once_and_keep_their_salesforce_id
     migrate(old_database)
     with connect(old_database) as connection:
         ledger = PostgresLedger(connection, "acme", "account", "run")
-        ids = {m3ter_id: key for page in ledger.keyed(100) for key, m3ter_id in page.items()}
+        ids = {m3ter_id: key for page in ledger.synced_ids(100) for key, m3ter_id in page.items()}
         assert ids
         assert ledger.basis() is None
         assert [job.job_id for job in ledger.unfinished_jobs()] == ["750000000000001AAA"]
         basis = ClaimBasis("00D000000000001", "org", "m3ter_Account__c", "m3ter_Id__c")
         ledger.set_basis(basis, BasisChange.UNKNOWN)
         assert ledger.acknowledged(list(ids)) == dict.fromkeys(ids)
-        assert {key: i for page in ledger.keyed(9) for i, key in page.items()} == ids
+        assert {key: i for page in ledger.synced_ids(9) for i, key in page.items()} == ids

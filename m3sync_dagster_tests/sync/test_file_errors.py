@@ -6,7 +6,7 @@ import pytest
 from m3sync_dagster.sync.file_errors import file_error
 
 KNOWN = [
-    (errno.ENOSPC, "a file cannot be written in /somewhere (No space left", "Make room"),
+    (errno.ENOSPC, "a file cannot be written in /somewhere (No space left", "Free disk space"),
     (errno.EROFS, "cannot be read or written in /somewhere (Read-only", "Give this user"),
     (errno.EACCES, "cannot be read or written in /somewhere (Permission", "Give this user"),
 ]

@@ -5,7 +5,7 @@ import pytest
 from m3sync_dagster.entities import ENTITIES
 from m3sync_dagster.sync.entity_options import EntityOptions, build_mapping
 from m3sync_dagster.sync.errors import ConfigurationError
-from m3sync_dagster.sync.lookup_paths import part
+from m3sync_dagster.sync.lookup_paths import split_paths
 
 BALANCE = ENTITIES["balance"]
 
@@ -20,7 +20,7 @@ BALANCE = ENTITIES["balance"]
 def test_a_path_is_parted_into_the_lookup_and_its_parents_key(path: str, field: str) -> None:
     key = path.split(".")[1]
     fields = {"accountId": path, "code": "Code__c", "name": None}
-    assert part(BALANCE, fields) == (fields | {"accountId": field}, {"account": key})
+    assert split_paths(BALANCE, fields) == (fields | {"accountId": field}, {"account": key})
 
 
 @pytest.mark.parametrize(
@@ -34,8 +34,10 @@ def test_a_path_is_parted_into_the_lookup_and_its_parents_key(path: str, field: 
     ],
 )
 def test_a_path_elsewhere_is_refused(source: str, path: str) -> None:
-    with pytest.raises(ConfigurationError, match=f"balance field {source} cannot go to") as caught:
-        part(BALANCE, {source: path})
+    with pytest.raises(
+        ConfigurationError, match=f"balance field {source} cannot be mapped to"
+    ) as caught:
+        split_paths(BALANCE, {source: path})
     assert caught.value.where == ("entities", "balance", "fields", source)
 
 

@@ -12,7 +12,7 @@ from m3sync_dagster_tests.sync.conftest import mapping, row
 
 def settled(entity: str) -> dict[str, object]:
     """What makes a record one that is carried."""
-    return dict(ENTITIES[entity].settled[:1])
+    return dict(ENTITIES[entity].final_when[:1])
 
 
 def test_an_account_goes_to_our_fields() -> None:

@@ -10,7 +10,7 @@ from m3sync_dagster.sync.entity_options import EntityOptions, WhenGone, build_ma
 from m3sync_dagster.sync.mapping import FieldMapping
 from m3sync_dagster.sync.salesforce_schema import SalesforceField, SalesforceObject
 from m3sync_dagster.sync.schema_findings import SchemaFinding, SchemaMismatchError, require_none
-from m3sync_dagster.sync.schema_validation import examine
+from m3sync_dagster.sync.schema_validation import validate_schema
 
 TYPES = {
     FieldKind.NUMBER: "double",
@@ -63,7 +63,7 @@ def changed(mapping: FieldMapping, name: str, **changes: Any) -> SalesforceObjec
 @pytest.mark.parametrize("entity", ENTITIES)
 def test_an_org_that_fits_has_no_findings(entity: str) -> None:
     mapping = mapping_of(entity)
-    assert examine(mapping, fitting(mapping)) == []
+    assert validate_schema(mapping, fitting(mapping)) == []
 
 
 @pytest.mark.parametrize("entity", ENTITIES)
@@ -71,7 +71,7 @@ def test_a_terse_describe_is_not_held_against_anybody(entity: str) -> None:
     mapping = mapping_of(entity)
     names = [mapping.external_id_field, *mapping.columns]
     fields = {name: SalesforceField(name, "string") for name in names}
-    assert examine(mapping, SalesforceObject("X__c", "X", fields)) == []
+    assert validate_schema(mapping, SalesforceObject("X__c", "X", fields)) == []
 
 
 @pytest.mark.parametrize(
@@ -82,16 +82,16 @@ def test_a_terse_describe_is_not_held_against_anybody(entity: str) -> None:
         ("m3ter", {"length": 4}, "the field holds 4"),
         (7, {"type": "date"}, "is not a date"),
         ("acme", {"type": "reference"}, "is not a Salesforce Id"),
-        (True, {}, "is a text, and the YAML has true without quotes"),
-        (7, {}, "is a text, and the YAML has 7 without quotes"),
-        (12.5, {"type": "picklist"}, "is a text, and the YAML has 12.5 without quotes"),
+        (True, {}, "is a text field, and true without quotes in the YAML"),
+        (7, {}, "is a text field, and 7 without quotes in the YAML"),
+        (12.5, {"type": "picklist"}, "is a text field, and 12.5 without quotes in the YAML"),
     ],
 )
 def test_a_constant_that_does_not_fit_is_found_before_any_row(
     value: object, changes: dict[str, Any], words: str
 ) -> None:
     mapping = mapping_of(constants={"Fixed__c": value})
-    (finding,) = examine(mapping, changed(mapping, "Fixed__c", **changes))
+    (finding,) = validate_schema(mapping, changed(mapping, "Fixed__c", **changes))
     assert words in finding.cause
     assert finding.blocks
     assert finding.where == ("entities", "contract", "constants", "Fixed__c")
@@ -103,7 +103,7 @@ def test_a_constant_that_does_not_fit_is_found_before_any_row(
 )
 def test_a_constant_that_fits_is_no_finding(value: object, kind: str) -> None:
     mapping = mapping_of(constants={"Fixed__c": value})
-    assert examine(mapping, changed(mapping, "Fixed__c", type=kind)) == []
+    assert validate_schema(mapping, changed(mapping, "Fixed__c", type=kind)) == []
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_a_name_in_another_case_is_told_apart_from_a_missing_one(
 ) -> None:
     described = fitting(mapping_of())
     for existing in (None, frozenset({"Code__c"})):
-        first, *_ = examine(mapping_of(**options), described, existing)
+        first, *_ = validate_schema(mapping_of(**options), described, existing)
         assert first.blocks
         assert "has no field CODE__c; did you mean Code__c?" in first.cause
         assert first.remedy.startswith("Write Code__c")
@@ -135,10 +135,12 @@ def test_a_name_in_another_case_is_told_apart_from_a_missing_one(
 def test_a_gone_field_that_may_not_be_empty_is_found() -> None:
     mapping = mapping_of(when_gone=WhenGone.FLAG, gone_field="Gone__c")
     described = changed(mapping, "Gone__c", type="date", nillable=False, defaulted=False)
-    (finding,) = examine(mapping, described)
+    (finding,) = validate_schema(mapping, described)
     assert "the org requires one" in finding.cause
     assert finding.where == ("entities", "contract", "gone_field")
-    assert examine(mapping, changed(mapping, "Gone__c", type="boolean", nillable=False)) == []
+    assert (
+        validate_schema(mapping, changed(mapping, "Gone__c", type="boolean", nillable=False)) == []
+    )
 
 
 BLOCKING: list[tuple[str, dict[str, Any], str]] = [
@@ -172,7 +174,7 @@ BLOCKING: list[tuple[str, dict[str, Any], str]] = [
 @pytest.mark.parametrize(("name", "changes", "words"), BLOCKING)
 def test_what_blocks(name: str, changes: dict[str, Any], words: str) -> None:
     mapping = mapping_of()
-    (found,) = examine(mapping, changed(mapping, name, **changes))
+    (found,) = validate_schema(mapping, changed(mapping, name, **changes))
     assert found.blocks
     assert words in found.cause
     assert found.remedy.endswith(".")
@@ -180,7 +182,7 @@ def test_what_blocks(name: str, changes: dict[str, Any], words: str) -> None:
 
 
 WARNING: list[tuple[str, dict[str, Any], str]] = [
-    (EXTERNAL_ID, {"case_sensitive": False}, "differ in case alone"),
+    (EXTERNAL_ID, {"case_sensitive": False}, "differ only in case"),
     ("Code__c", {"type": "encryptedstring"}, "without the permission View Encrypted Data"),
     ("Code__c", {"length": 80}, "holds 80 characters, and code can have 255"),
     ("Version__c", {"precision": 6}, "holds 6 digits before the point, and version can have 18"),
@@ -191,7 +193,7 @@ WARNING: list[tuple[str, dict[str, Any], str]] = [
 @pytest.mark.parametrize(("name", "changes", "words"), WARNING)
 def test_what_is_only_warned_of(name: str, changes: dict[str, Any], words: str) -> None:
     mapping = mapping_of()
-    (found,) = examine(mapping, changed(mapping, name, **changes))
+    (found,) = validate_schema(mapping, changed(mapping, name, **changes))
     assert not found.blocks
     assert words in found.cause
 
@@ -214,7 +216,7 @@ HARMLESS: list[tuple[str, dict[str, Any]]] = [
 @pytest.mark.parametrize(("name", "changes"), HARMLESS)
 def test_what_is_no_finding(name: str, changes: dict[str, Any]) -> None:
     mapping = mapping_of()
-    assert examine(mapping, changed(mapping, name, **changes)) == []
+    assert validate_schema(mapping, changed(mapping, name, **changes)) == []
 
 
 def without(described: SalesforceObject, *names: str) -> SalesforceObject:
@@ -225,10 +227,10 @@ def without(described: SalesforceObject, *names: str) -> SalesforceObject:
 def test_missing_fields_are_named_at_once_and_told_apart_where_that_is_known() -> None:
     mapping = mapping_of()
     described = without(fitting(mapping), "Code__c", "Description__c")
-    (unknown,) = examine(mapping, described)
+    (unknown,) = validate_schema(mapping, described)
     assert "shows no field Code__c, Description__c" in unknown.cause
-    assert "cannot be told apart" in unknown.cause
-    absent, hidden = examine(mapping, described, frozenset({"Code__c"}))
+    assert "its rights do not allow to see" in unknown.cause
+    absent, hidden = validate_schema(mapping, described, frozenset({"Code__c"}))
     assert "has no field Description__c" in absent.cause
     assert "deploy" in absent.remedy
     assert "field-level security hides Code__c" in hidden.cause
@@ -241,7 +243,7 @@ def test_all_is_found_at_once() -> None:
         without(changed(mapping, EXTERNAL_ID, unique=False, external_id=False), "Code__c"),
         createable=False,
     )
-    found = examine(mapping, described)
+    found = validate_schema(mapping, described)
     assert len(found) == 4
     with pytest.raises(SchemaMismatchError, match="in 4 ways") as caught:
         require_none(found)
@@ -261,8 +263,8 @@ def test_one_finding_is_said_plainly_and_warnings_stop_nothing() -> None:
 def test_currency_iso_code_only_where_the_org_has_it() -> None:
     mapping = mapping_of("balance", fields={"currency": "CurrencyIsoCode"})
     several = changed(mapping, "CurrencyIsoCode", type="picklist", length=3)
-    assert [f for f in examine(mapping, several) if f.blocks] == []
-    (single,) = examine(mapping, without(several, "CurrencyIsoCode"))
+    assert [f for f in validate_schema(mapping, several) if f.blocks] == []
+    (single,) = validate_schema(mapping, without(several, "CurrencyIsoCode"))
     assert single.blocks
     assert "only an org with several currencies has it" in single.cause
     assert single.where == ("entities", "balance", "fields", "currency")
@@ -271,9 +273,9 @@ def test_currency_iso_code_only_where_the_org_has_it() -> None:
 def test_amounts_in_an_org_of_several_currencies_need_theirs() -> None:
     mapping = mapping_of("balance")
     described = changed(mapping, "Amount__c", type="currency")
-    assert examine(mapping, described) == []
+    assert validate_schema(mapping, described) == []
     iso = SalesforceField("CurrencyIsoCode", "picklist", length=3)
-    (found,) = examine(
+    (found,) = validate_schema(
         mapping, replace(described, fields=described.fields | {"CurrencyIsoCode": iso})
     )
     assert not found.blocks
@@ -294,16 +296,16 @@ def test_a_finding_points_to_where_the_yaml_says_it() -> None:
         "Key__c": ("external_id_field",),
     }
     for name, place in places.items():
-        found, *_ = examine(mapping, without(fitting(mapping), name))
+        found, *_ = validate_schema(mapping, without(fitting(mapping), name))
         assert found.where == ("entities", "contract", *place)
 
 
 def test_what_is_to_be_cut_is_no_warning() -> None:
     mapping = mapping_of(truncate=frozenset({"code"}))
-    assert examine(mapping, changed(mapping, "Code__c", length=10)) == []
+    assert validate_schema(mapping, changed(mapping, "Code__c", length=10)) == []
 
 
 def test_what_salesforce_fills_in_is_not_asked_of_anybody() -> None:
     mapping = mapping_of()
     described = changed(mapping, "Id", type="id", nillable=False, defaulted=False)
-    assert examine(mapping, described) == []
+    assert validate_schema(mapping, described) == []
