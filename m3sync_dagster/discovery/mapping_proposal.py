@@ -307,7 +307,7 @@ class _Matching:
         parent = self._parents.objects.get(source_field.refers_to or "")
         if parent and target.refers_to and target.refers_to != (parent,):
             where = f"it points to {', '.join(target.refers_to)}, and not to {parent}"
-            return f"{where}, which has the {source_field.refers_to} records"
+            return f"{where}, where {source_field.refers_to} records are expected"
         return None
 
     def _why_not(self, source_field: Field) -> str:

@@ -1,4 +1,4 @@
-"""The record types that are carried from m3ter to Salesforce.
+"""The record types that are synced from m3ter to Salesforce.
 
 An entity type is one file here and its Salesforce metadata; everything else reads ``ENTITIES``.
 """

@@ -1,7 +1,7 @@
 """One parser of the database's address, for every driver: psycopg, psycopg2 and SQLAlchemy's URLs.
 
 libpq reads the address, so whatever libpq documents works: several hosts, sockets, ``service=``,
-``sslmode=``, ``.pgpass``. What libpq would read in another way than it was meant is refused.
+``sslmode=``, ``.pgpass``. An address that libpq would misread is refused.
 """
 
 import re
@@ -23,7 +23,7 @@ POSTGRES_URL = "M3SYNC_POSTGRES_URL"
 
 _FORM = (
     f"Set {POSTGRES_URL} to postgresql://user:password@host:port/database, "
-    "or start m3sync dev, which brings a PostgreSQL of its own."
+    "or start m3sync dev, which has an embedded PostgreSQL."
 )
 _ENCODE = (
     f"In {POSTGRES_URL}, write special characters of the user name and the password with percent "
@@ -31,14 +31,14 @@ _ENCODE = (
 )
 _DEFAULTS = {
     "connect_timeout": "10",
-    # A server whose host is lost is noticed within a minute or so, not after hours.
+    # A lost connection is detected within about a minute, not after hours.
     "keepalives_idle": "30",
     "keepalives_interval": "10",
     "keepalives_count": "3",
     "tcp_user_timeout": "60000",
     "fallback_application_name": "m3sync",
 }
-"""Connection parameters where the address says nothing else.
+"""Default connection parameters.
 
 Source: PostgreSQL documentation, "Parameter Key Words".
 """
@@ -46,18 +46,18 @@ Source: PostgreSQL documentation, "Parameter Key Words".
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where the database is, and how to log in there.
+    """The address of the database, with the login.
 
     Args:
-        parameters: libpq's connection parameters by key word. They may hold a password, so they
-            are not shown.
+        parameters: libpq's connection parameters by key word. They may contain a password, so
+            they are not in the repr.
     """
 
     parameters: dict[str, str] = field(repr=False)
 
     @property
     def conninfo(self) -> str:
-        """The address as psycopg takes it."""
+        """The address in psycopg's form."""
         return make_conninfo("", **self.parameters)
 
     @property
@@ -85,8 +85,8 @@ def parse(text: str) -> Address:
     """Read an address, as a URL or in libpq's ``key=value`` form.
 
     Raises:
-        ConfigurationError: it is none, or cannot be read without doubt. Nothing of it is repeated,
-            since any part may be a piece of the password.
+        ConfigurationError: it is not an address, or is ambiguous. The message contains no part of
+            it, since any part may belong to the password.
     """
     text = text.strip()
     scheme = re.match(r"([A-Za-z][\w+.-]*)://", text)
@@ -97,13 +97,13 @@ def parse(text: str) -> Address:
     if "password" in parameters and "user" not in parameters:
         raise ConfigurationError(f"{POSTGRES_URL} has a password and no user name", _FORM)
     if "," in parameters.get("host", ""):
-        # Of several servers, all but one are read-only.
+        # Of several servers, only the primary is writable.
         parameters.setdefault("target_session_attrs", "read-write")
     return Address(_DEFAULTS | parameters | {"client_encoding": "UTF8"})
 
 
 def _libpq_url(scheme: str, rest: str) -> str:
-    """The URL without SQLAlchemy's driver, if its parts are where they seem to be."""
+    """The URL without SQLAlchemy's driver, if its parts are unambiguous."""
     system = scheme.partition("+")[0].lower()
     if system not in {"postgres", "postgresql"}:
         raise ConfigurationError(
@@ -139,7 +139,7 @@ def _read(text: str) -> dict[str, str]:
 
 
 def _require_plain_hosts(parameters: dict[str, str]) -> None:
-    """Refuse what only looks like hosts and ports, such as a piece of a password."""
+    """Refuse invalid hosts and ports, such as a part of a password."""
     hosts = (parameters.get("host") or parameters.get("hostaddr") or "").split(",")
     ports = parameters.get("port", "").split(",")
     plain = all(port == "" or re.fullmatch(r"[0-9]{1,5}", port) for port in ports)
@@ -152,7 +152,7 @@ def _require_plain_hosts(parameters: dict[str, str]) -> None:
 
 
 def _is_odd(host: str) -> bool:
-    """Whether it is no host name, address or folder of a socket: SQLAlchemy knows host:port."""
+    """Whether it is not a host name, an address or the folder of a socket."""
     if host.startswith(("/", "@")):
         return False
     if ":" in host:

@@ -1,4 +1,4 @@
-"""Connections: all speak UTC and UTF-8, are the session of one client alone, and fail in words."""
+"""Connections to PostgreSQL: UTC, UTF-8, a session of their own, and explained errors."""
 
 import uuid
 from functools import lru_cache
@@ -14,7 +14,7 @@ from m3sync_dagster.sync.errors import ConfigurationError, SyncError
 
 _SETTINGS = {
     "TimeZone": "UTC",
-    # The connection that holds an integration's lock is idle while Salesforce works.
+    # The connection that holds an integration's lock is idle while Salesforce is asked.
     "idle_session_timeout": "0",
     # When the client's host is lost, the server ends the session, and with it the lock, in a
     # minute. Unset, most systems take two hours.
@@ -25,7 +25,7 @@ _SETTINGS = {
 }
 """Settings of every session.
 
-They are made after the login, because pgbouncer refuses the startup parameter ``options``.
+They are set after the login, because pgbouncer refuses the startup parameter ``options``.
 Source: PostgreSQL documentation, "Connection Settings"; PgBouncer, ``ignore_startup_parameters``.
 """
 _SINCE_14 = {"idle_session_timeout"}
@@ -39,12 +39,12 @@ _Kind = TypeVar("_Kind", bound="psycopg.Connection[TupleRow]")
 
 
 class Connection(psycopg.Connection[TupleRow]):
-    """psycopg's connection, whose errors are ``SyncError``s that say what to do."""
+    """psycopg's connection, with errors as ``SyncError``s."""
 
     def wait(
         self, gen: PQGen[RV], interval: float = POLL_SECONDS, timeout: float | None = None
     ) -> RV:
-        """Exchange messages with the server; all that psycopg does passes through here.
+        """Exchange messages with the server; psycopg calls it for every operation.
 
         Raises:
             SyncError: the server refuses, or the connection is broken.
@@ -72,7 +72,7 @@ def connect(url: str) -> Connection:
     """Open a connection that commits each statement by itself, unless in a transaction block.
 
     Raises:
-        ConfigurationError: the address, the database's encoding or a proxy before it will not do.
+        ConfigurationError: the address, the database's encoding or a proxy cannot be used.
         RemoteError: PostgreSQL cannot be reached or refuses.
     """
     return open_connection(parse(url), Connection)
@@ -107,10 +107,10 @@ def _open(address: Address, kind: type[_Kind]) -> _Kind:
 
 
 def _prepare(connection: "psycopg.Connection[TupleRow]", *, proxy: bool = False) -> bool:
-    """Make the settings, unless a proxy is between us and the server; tell whether they are made.
+    """Set ``_SETTINGS``, unless there is a proxy; returns whether they were set.
 
-    A proxy that shares server connections makes up a process id of its own at the login. Nothing
-    is set on a connection that may be another client's next.
+    A proxy that shares server connections reports a process id of its own at the login. Nothing is
+    set on a connection that another client may use next.
     """
     new = connection.info.server_version >= 140000
     settings = {name: to for name, to in _SETTINGS.items() if new or name not in _SINCE_14}
@@ -128,7 +128,7 @@ def _require_utf8(connection: "psycopg.Connection[TupleRow]") -> None:
         raise ConfigurationError(
             f"the database {connection.info.dbname} has the encoding {encoding}, which cannot hold "
             "every text of m3ter and Salesforce",
-            "Make a database with ENCODING 'UTF8' TEMPLATE template0, move the data there with "
+            "Create a database with ENCODING 'UTF8' TEMPLATE template0, move the data there with "
             f"pg_dump, and set {POSTGRES_URL} to it.",
         )
 
@@ -137,9 +137,9 @@ def _require_utf8(connection: "psycopg.Connection[TupleRow]") -> None:
 def _require_session_pooling(conninfo: str) -> None:
     """Make sure that a proxy keeps a server connection for a client until the client leaves.
 
-    Where it does not, a session listens on a server connection that is no longer its own, and
-    gets no message. Asked once for each process. Source: PgBouncer, "SQL feature map for pooling
-    modes": LISTEN works in session mode alone.
+    If it does not, a session listens on a server connection that it no longer has, and receives no
+    message. Checked once for each process. Source: PgBouncer, "SQL feature map for pooling
+    modes": LISTEN works only in session mode.
 
     Raises:
         ConfigurationError: it does not.
@@ -148,9 +148,9 @@ def _require_session_pooling(conninfo: str) -> None:
     with _open(address, psycopg.Connection) as one, _open(address, psycopg.Connection) as other:
         if not _are_sessions(one, other):
             raise ConfigurationError(
-                f"the proxy before PostgreSQL at {address.place} gives each transaction another "
-                "server connection (transaction pooling), so the lock that keeps two runs from "
-                "writing one integration would not hold",
+                f"the proxy in front of PostgreSQL at {address.place} gives each "
+                "transaction another server connection (transaction pooling), so the lock that "
+                "keeps two runs from writing one integration would not work",
                 f"Set {POSTGRES_URL} to PostgreSQL itself, or to a pool in session mode "
                 "(in pgbouncer: pool_mode = session).",
             )

@@ -1,4 +1,4 @@
-"""What PostgreSQL's errors mean, and what to do about each."""
+"""Explanations of PostgreSQL's errors, and their remedies."""
 
 import re
 from typing import NamedTuple
@@ -16,7 +16,7 @@ class _Meaning(NamedTuple):
     remedy: str
 
 
-_NEXT_RUN = "The next run goes on where this one stopped."
+_NEXT_RUN = "The next run sends the rest."
 _TIMEOUT = "Run ALTER ROLE name SET {} = 0 for the role that m3sync logs in with."
 _SERVER_SIDE = _Meaning(
     RemoteError,
@@ -30,8 +30,8 @@ _CHANGED = _Meaning(
 )
 _ENCODING = _Meaning(
     ConfigurationError,
-    "the database cannot hold a character, because its encoding is not UTF8",
-    "Make a database with ENCODING 'UTF8' TEMPLATE template0, move the data there with pg_dump, "
+    "the database cannot store a character, because its encoding is not UTF8",
+    "Create a database with ENCODING 'UTF8' TEMPLATE template0, move the data there with pg_dump, "
     f"and set {POSTGRES_URL} to it.",
 )
 _READ_ONLY = _Meaning(
@@ -47,7 +47,7 @@ _LOGIN = _Meaning(
 )
 _POOLED = _Meaning(
     ConfigurationError,
-    "a proxy before PostgreSQL has changed the server connection in the middle of a session",
+    "a proxy in front of PostgreSQL has changed the server connection during a session",
     f"Set {POSTGRES_URL} to PostgreSQL itself, or to a pool in session mode.",
 )
 _TOO_MANY = _Meaning(
@@ -66,7 +66,7 @@ _UNREACHABLE = _Meaning(
     RemoteError, "PostgreSQL cannot be reached", f"Start it, or correct {POSTGRES_URL}."
 )
 _CONFLICT = _Meaning(
-    RemoteError, "PostgreSQL ended a statement that was in the way of another", _NEXT_RUN
+    RemoteError, "PostgreSQL cancelled a statement that conflicted with another", _NEXT_RUN
 )
 
 _BY_STATE = {
@@ -100,7 +100,7 @@ _BY_STATE = {
     "53100": _Meaning(
         RemoteError,
         "the disk of the database server is full",
-        f"Make room there. {_NEXT_RUN}",
+        f"Free disk space there. {_NEXT_RUN}",
     ),
     "53200": _Meaning(
         RemoteError,
@@ -110,7 +110,7 @@ _BY_STATE = {
     "53300": _TOO_MANY,
     "53400": _Meaning(
         RemoteError,
-        "PostgreSQL has reached a limit that it was given, such as temp_file_limit",
+        "PostgreSQL has reached a configured limit, such as temp_file_limit",
         "Raise the limit that PostgreSQL's message names.",
     ),
     "57P01": _SERVER_SIDE,
@@ -145,7 +145,7 @@ _BY_TEXT = {
     r"session is read-only|hot standby": _READ_ONLY,
     r"unsupported startup parameter": _Meaning(
         ConfigurationError,
-        "the proxy before PostgreSQL does not take `options`",
+        "the proxy in front of PostgreSQL does not accept `options`",
         f"Leave options out of {POSTGRES_URL} and PGOPTIONS, or add options to "
         "ignore_startup_parameters in pgbouncer.ini.",
     ),
@@ -162,11 +162,11 @@ _BY_TEXT = {
         "Define it in ~/.pg_service.conf, or in the file that PGSERVICEFILE names.",
     ),
 }
-"""Meanings of failed logins, of which libpq gives a text alone."""
+"""Meanings of failed logins, for which libpq gives only a text."""
 
 _BROKEN = _Meaning(
     RemoteError,
-    "the connection to PostgreSQL broke off",
+    "the connection to PostgreSQL was lost",
     f"Make sure that the database server runs and can be reached. {_NEXT_RUN}",
 )
 _OTHER = _Meaning(
@@ -177,10 +177,10 @@ _OTHER = _Meaning(
 
 
 def explain(error: BaseException) -> SyncError | None:
-    """Say what an error of PostgreSQL means; ``None`` for any other error.
+    """Explain an error of PostgreSQL; ``None`` for any other error.
 
     Args:
-        error: psycopg's, psycopg2's, SQLAlchemy's, or what Dagster's storage makes of them.
+        error: of psycopg, psycopg2, SQLAlchemy or Dagster's storage.
     """
     reason: BaseException | None = error
     while reason is not None and not isinstance(reason, psycopg.Error | psycopg2.Error):
@@ -194,11 +194,11 @@ def explain(error: BaseException) -> SyncError | None:
 
 
 def explain_refusal(place: str, error: Exception) -> SyncError:
-    """Say why there is no connection.
+    """Explain a failed connection.
 
     Args:
         place: the server, for the message.
-        error: what the driver says.
+        error: of the driver.
     """
     text = first_line(error)
     found = _by_text(str(error)) or _UNREACHABLE
@@ -206,7 +206,7 @@ def explain_refusal(place: str, error: Exception) -> SyncError:
 
 
 def first_line(error: BaseException) -> str:
-    """What an error says, in a line."""
+    """The first line of an error's message."""
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__
 

@@ -1,6 +1,6 @@
-"""The ledger's statements.
+"""The SQL statements of the ledger.
 
-Arrays go as binary parameters (``%(name)b``): as text, every element would be escaped.
+Arrays are sent as binary parameters (``%(name)b``): as text, every element would be escaped.
 """
 
 _KEY = "integration = %(integration)s AND entity = %(entity)s"
@@ -28,7 +28,7 @@ ON CONFLICT (integration, entity) DO UPDATE SET
     since = clock_timestamp()
 """
 
-# The Salesforce Id stays: it tells later whether the record has been replaced by another.
+# The Salesforce Id is kept: it shows later whether the record was deleted and created again.
 WITHDRAW_ALL = (
     f"UPDATE m3sync.synced_record SET fingerprint = NULL, digest = NULL WHERE {_KEY} "
     "AND fingerprint IS NOT NULL"
@@ -69,7 +69,7 @@ WHERE synced.integration = %(integration)s AND synced.entity = %(entity)s
 AND synced.m3ter_id = seen.m3ter_id AND synced.fingerprint = seen.fingerprint
 """
 
-# One statement, so one transaction: no row is ever staged whose record's fingerprint still stands.
+# One statement, so one transaction: no row is staged whose record still has its fingerprint.
 STAGE = """
 WITH given AS (
     SELECT * FROM unnest(%(ids)b::text[], %(fingerprints)b::bytea[], %(digests)b::bytea[],
@@ -93,7 +93,7 @@ ON CONFLICT (integration, entity, m3ter_id) DO UPDATE SET
     parents = excluded.parents, cut = excluded.cut
 """
 
-# A row goes after the record of the same type that it points to, if that one is staged too.
+# A row is sent after the record of the same type that it points to, if that one is staged too.
 _LEVEL = """
 AND NOT EXISTS (
     SELECT 1 FROM m3sync.outgoing_record AS earlier
@@ -113,7 +113,7 @@ _SORTED = " ORDER BY parent, m3ter_id"
 STAGED = _STAGED + _SORTED
 STAGED_LEVEL = _STAGED + _LEVEL + _SORTED
 
-# What this run has sent already need not go again: the answer would be the same.
+# A parent that this run has already sent is not sent again: the result would be the same.
 SYNCED_PARENTS = """
 SELECT staged.m3ter_id, synced.entity, synced.m3ter_id
 FROM m3sync.outgoing_record AS staged
@@ -132,8 +132,8 @@ WHERE staged.integration = %(integration)s AND staged.entity = %(entity)s
         AND rejected.m3ter_id = synced.m3ter_id AND rejected.run_id = %(run_id)s)
 """
 
-# Whoever points to a record that was deleted in Salesforce has an empty lookup there now; that is
-# so for every integration that writes to the same org.
+# A record that points to one that was deleted in Salesforce has an empty lookup there now, in every
+# integration that writes to the same org.
 _SAME_ORG = """
 (synced.integration = %(integration)s OR EXISTS (
     SELECT 1 FROM m3sync.claim_basis AS ours JOIN m3sync.claim_basis AS theirs
@@ -158,7 +158,7 @@ UPDATE m3sync.synced_record AS synced SET fingerprint = NULL, digest = NULL
 WHERE synced.parents && %(ids)b::text[] AND synced.fingerprint IS NOT NULL AND {_SAME_ORG}
 """
 
-# Another integration says that Salesforce holds the parent. It is to send it again.
+# Another integration has recorded the parent as synced. It must send it again.
 WITHDRAW_PARENTS_ELSEWHERE = f"""
 UPDATE m3sync.synced_record AS synced SET fingerprint = NULL, digest = NULL
 FROM m3sync.outgoing_record AS sent
@@ -196,7 +196,7 @@ ON CONFLICT (integration, entity, m3ter_id) DO UPDATE SET
     last_seen = clock_timestamp()
 """
 
-# Only a row that is staged was sent; any other refusal of it is on record already.
+# Only a staged row was sent; other results of a row are recorded already.
 REJECT_SENT = f"""
 INSERT INTO m3sync.rejected_record AS known
     (integration, entity, m3ter_id, fingerprint, class, code, message, fields, run_id)
@@ -212,8 +212,8 @@ VALUES (%(integration)s, %(entity)s, %(m3ter_id)s, %(class)s, %(code)s, %(messag
     %(run_id)s)
 {_ON_REPEATED_REJECT}"""
 
-# What Salesforce refuses for good goes again in the next two runs, and then rests for 2, 4, 8, 16
-# and 24 hours; ten minutes less, so that the run of that hour takes it along.
+# A permanently rejected row is sent again in the next two runs, and then pauses for 2, 4, 8, 16 and
+# 24 hours; ten minutes less, so that the run of that hour includes it.
 SET_RETRY_TIME = f"""
 UPDATE m3sync.rejected_record SET retry_at = CASE WHEN class = 'permanent' AND attempts > 2
     THEN clock_timestamp() - interval '10 minutes'
@@ -222,12 +222,12 @@ WHERE {_KEY} AND m3ter_id = ANY(%(ids)b)
 """
 
 PAUSED = """
-SELECT synced.m3ter_id, synced.class, synced.code, synced.message, synced.fields
-FROM m3sync.rejected_record AS synced
+SELECT rejected.m3ter_id, rejected.class, rejected.code, rejected.message, rejected.fields
+FROM m3sync.rejected_record AS rejected
 JOIN unnest(%(ids)b::text[], %(fingerprints)b::bytea[]) AS seen (m3ter_id, fingerprint)
-    ON synced.m3ter_id = seen.m3ter_id AND synced.fingerprint = seen.fingerprint
-WHERE synced.integration = %(integration)s AND synced.entity = %(entity)s
-AND synced.retry_at > clock_timestamp()
+    ON rejected.m3ter_id = seen.m3ter_id AND rejected.fingerprint = seen.fingerprint
+WHERE rejected.integration = %(integration)s AND rejected.entity = %(entity)s
+AND rejected.retry_at > clock_timestamp()
 """
 
 KEEP_PAUSED = f"""
@@ -237,8 +237,8 @@ WHERE {_KEY} AND m3ter_id = ANY(%(ids)b)
 
 DELETE_STALE = f"DELETE FROM m3sync.rejected_record WHERE {_KEY} AND last_seen < %(since)s"
 
-# A job that is about to be created has no id yet; there is one at a time. A job of another org
-# waits until the integration writes to that org again.
+# A job that is about to be created has no id yet; there is one at a time. A job of another org is
+# unfinished until the integration writes to that org again.
 _ORG = f"(SELECT salesforce_org_id FROM m3sync.claim_basis WHERE {_KEY})"
 JOB_REQUESTED = f"""
 INSERT INTO m3sync.ingest_job
@@ -264,7 +264,7 @@ UPDATE m3sync.ingest_job SET state = %(state)s, ended_at = clock_timestamp()
 WHERE job_id = %(job_id)s
 """
 
-# By which field the rows of a job are matched is known if the basis has not changed since then.
+# The external ID field of a job's rows is known if the basis has not changed since then.
 _EXTERNAL_ID_FIELD = (
     f"(SELECT external_id_field FROM m3sync.claim_basis WHERE {_KEY} "
     "AND since <= ingest_job.opened_at)"
@@ -276,7 +276,7 @@ JOBS_UNFINISHED = (
 
 JOBS_UNKNOWN = """
 SELECT given.job_id FROM unnest(%(job_ids)b::text[]) AS given (job_id)
-WHERE NOT EXISTS (SELECT 1 FROM m3sync.ingest_job AS synced WHERE synced.job_id = given.job_id)
+WHERE NOT EXISTS (SELECT 1 FROM m3sync.ingest_job AS job WHERE job.job_id = given.job_id)
 """
 
 OTHER_JOB_REQUESTED = f"""

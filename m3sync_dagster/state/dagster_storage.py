@@ -1,4 +1,4 @@
-"""Dagster's storage, as ``dagster.yaml`` names it: PostgreSQL, in the database of our state."""
+"""Dagster's storage for ``dagster.yaml``: PostgreSQL, in the database of our state."""
 
 import os
 from pathlib import Path
@@ -10,20 +10,20 @@ from m3sync_dagster.postgres import POSTGRES_URL, parse
 from m3sync_dagster.state.database import postgres_url
 
 _DRIVER = "postgresql+psycopg2"
-"""The one that Dagster's storage is written for."""
+"""The driver that Dagster's storage needs."""
 
 
 class PostgresStorage(DagsterPostgresStorage):
     """Dagster's own storage, in the database that ``M3SYNC_POSTGRES_URL`` names.
 
-    Where neither that nor ``DAGSTER_HOME`` is set, somebody tries Dagster's own commands, such as
-    ``dg list defs``, in the project's folder: they use the server inside it, as ``m3sync`` does.
-    An installation has a home; there, nothing is to be kept where nobody looks for it.
+    If neither that nor ``DAGSTER_HOME`` is set, Dagster's own commands, such as ``dg list defs``,
+    run in the project's folder: they use the embedded server in it, as ``m3sync`` does. If
+    ``DAGSTER_HOME`` is set, no embedded server is started.
     """
 
     @classmethod
     def config_type(cls) -> dict[str, Any]:
-        """There is nothing to be said of it in ``dagster.yaml``."""
+        """It has no options in ``dagster.yaml``."""
         return {}
 
     @classmethod
@@ -36,7 +36,7 @@ class PostgresStorage(DagsterPostgresStorage):
 
         Raises:
             ConfigurationError: ``DAGSTER_HOME`` is set, and ``M3SYNC_POSTGRES_URL`` is not, or is
-                no address of a PostgreSQL database.
+                not the address of a PostgreSQL database.
             RemoteError: the project's own server does not start.
         """
         if not os.environ.get(POSTGRES_URL) and not os.environ.get("DAGSTER_HOME"):

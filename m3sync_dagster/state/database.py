@@ -1,4 +1,4 @@
-"""The database of Dagster's storage and our state, as the environment names it."""
+"""The database of Dagster's storage and our state, from the environment."""
 
 import os
 
@@ -12,14 +12,14 @@ def postgres_url() -> str:
     """The address from the environment; ``parse`` reads it.
 
     Raises:
-        ConfigurationError: it is not set, or is no address of a PostgreSQL database.
+        ConfigurationError: it is not set, or is not the address of a PostgreSQL database.
     """
     url = os.environ.get(POSTGRES_URL, "").strip()
     if not url:
         raise ConfigurationError(
             f"the environment variable {POSTGRES_URL} is not set",
             "Set it to postgresql://user:password@host:port/database, or start m3sync dev, which "
-            "brings a PostgreSQL of its own.",
+            "has an embedded PostgreSQL.",
         )
     parse(url)
     return url

@@ -1,8 +1,8 @@
-"""What Salesforce orgs have said of their objects, kept in PostgreSQL from run to run."""
+"""The describes of Salesforce objects, kept in PostgreSQL from run to run."""
 
 from m3sync_dagster.state.database import connect
 
-# The time of the last use tells what can be purged; to the day, so that few reads write.
+# The time of the last use decides what is purged; to the day, so that few reads write.
 _READ = """
 WITH used AS (
     UPDATE m3sync.describe_cache SET read_at = clock_timestamp()
@@ -18,7 +18,7 @@ class PostgresDescribeCache:
 
     Args:
         url: PostgreSQL's address.
-        asked_by: a digest of the org and the user, since what one user sees another may not.
+        asked_by: a digest of the org and the user, since another user may see other fields.
     """
 
     def __init__(self, url: str, asked_by: str) -> None:
@@ -26,7 +26,7 @@ class PostgresDescribeCache:
         self._asked_by = asked_by
 
     def read(self, object_name: str) -> tuple[bytes, str] | None:
-        """Give an object's describe as it came, and the time stamp that came with it."""
+        """Return an object's describe as it was received, and its time stamp."""
         with connect(self._url) as connection:
             row = connection.execute(
                 _READ, {"asked_by": self._asked_by, "object": object_name}
@@ -34,7 +34,7 @@ class PostgresDescribeCache:
         return (bytes(row[0]), str(row[1])) if row else None
 
     def write(self, object_name: str, body: bytes, last_modified: str) -> None:
-        """Keep an object's describe in the place of an earlier one."""
+        """Store an object's describe; it replaces an earlier one."""
         with connect(self._url) as connection:
             connection.execute(
                 "INSERT INTO m3sync.describe_cache (asked_by, object, body, last_modified) "

@@ -13,15 +13,16 @@ _COLUMNS = "id, name, time, integration, entity, run_id, message, remedy, action
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that went wrong.
+    """An error event.
 
     Args:
         id: what ``m3sync events action`` takes.
         name: one of m3ter's five.
-        time: when it was written down.
-        integration, entity, run_id: whose it is; an event of the whole integration has no entity.
+        time: when it was recorded.
+        integration, entity, run_id: where it happened; an event of the whole integration has no
+            entity.
         message, remedy: what happened, and what to do about it.
-        actioned: when somebody marked it as dealt with; ``None`` while nobody has.
+        actioned: when it was marked as actioned; ``None`` if it was not.
     """
 
     id: int
@@ -42,7 +43,7 @@ def record_event(
     run_id: str,
     error: SyncError,
 ) -> None:
-    """Write down an event. One cause in one run is one event, however many rows it concerns."""
+    """Record an event. One cause in one run is one event, for any number of rows."""
     connection.execute(
         "INSERT INTO m3sync.integration_event "
         "(name, integration, entity, run_id, message, remedy) "
@@ -60,7 +61,7 @@ def record_event(
 
 
 def storable(text: str) -> str:
-    """A text without the few characters that PostgreSQL refuses in one, or UTF-8 does."""
+    """A text without the characters that PostgreSQL or UTF-8 refuses."""
     return text.replace("\0", "\ufffd").encode(errors="replace").decode()
 
 
@@ -71,8 +72,8 @@ def list_events(
 
     Args:
         connection: to our tables.
-        integration: those of one integration alone.
-        actioned: also those that somebody has dealt with.
+        integration: only those of this integration.
+        actioned: also those that are actioned.
     """
     with connection.cursor(row_factory=class_row(Event)) as cursor:
         return cursor.execute(
@@ -84,7 +85,7 @@ def list_events(
 
 
 def action_event(connection: psycopg.Connection, event_id: int) -> None:
-    """Mark an event as dealt with; one that is marked already keeps its time.
+    """Mark an event as actioned; one that is marked already keeps its time.
 
     Raises:
         ConfigurationError: there is no such event.

@@ -1,6 +1,6 @@
-"""The ledger in PostgreSQL: acknowledged rows, rows on their way, rejects and ingest jobs.
+"""The ledger in PostgreSQL: acknowledged rows, staged rows, rejects and ingest jobs.
 
-Every statement works on a batch at a time, and on one integration's one entity.
+Every statement handles a batch, and only one entity of one integration.
 """
 
 from collections import Counter
@@ -22,15 +22,15 @@ _ENCODE = msgspec.json.Encoder(decimal_format="number").encode
 _DECODE = msgspec.json.Decoder(float_hook=Decimal).decode
 
 MANY = 1_000
-"""Rows after which PostgreSQL is told to count a table again.
+"""Written rows after which a table is analyzed.
 
-Until it has, it reads the whole of a table that it takes for empty, once for each batch: minutes
-instead of a second. By itself it counts a minute later.
+Until then, PostgreSQL may plan a full scan for each batch, because it still assumes an empty table:
+minutes instead of a second. Autovacuum analyzes it up to a minute later.
 Source: PostgreSQL documentation, "Populating a Database", "Run ANALYZE Afterwards".
 """
-_SEPARATOR = "\x1f"  # no m3ter id holds it
+_SEPARATOR = "\x1f"  # no m3ter id contains it
 LONGEST_MESSAGE = 2_000
-"""Salesforce repeats the offending value in its message; this much of it is kept."""
+"""Characters of a message that are stored: Salesforce repeats the rejected value in it."""
 
 
 class PostgresLedger:
@@ -38,7 +38,7 @@ class PostgresLedger:
 
     Args:
         connection: the connection to write with, which holds the integration's lock.
-        integration, entity: whose state this is.
+        integration, entity: the owner of the state.
         run_id: the Dagster run that writes.
     """
 
@@ -50,14 +50,14 @@ class PostgresLedger:
         self._not_analyzed: Counter[str] = Counter()
 
     def basis(self) -> ClaimBasis | None:
-        """What the stored fingerprints are about; ``None`` where that was never stored."""
+        """The basis of the stored fingerprints; ``None`` if none is stored."""
         found = self._execute(sql.BASIS).fetchone()
         return ClaimBasis(*found) if found else None
 
     def set_basis(
         self, basis: ClaimBasis, change: BasisChange, organization: Organization | None = None
     ) -> None:
-        """Store what fingerprints are about, and withdraw those that say nothing now."""
+        """Store the basis of fingerprints, and withdraw those of another basis."""
         with self._connection.transaction():
             self._execute(sql.DELETE_ALL_STAGED)
             self._execute(sql.END_PAUSES)
@@ -84,41 +84,41 @@ class PostgresLedger:
         self._execute(sql.WITHDRAW, ids=list(ids))
 
     def delete_synced(self, ids: Sequence[str]) -> None:
-        """Drop what is stored of these records: Salesforce does not hold them any longer."""
+        """Delete the stored state of these records: they are no longer in Salesforce."""
         self._execute(sql.DELETE_SYNCED, ids=list(ids))
 
     def synced_ids(self, size: int) -> Iterator[dict[str, str]]:
-        """Give the m3ter id of each record that Salesforce holds, by Salesforce Id."""
+        """Yield the m3ter ids of the records in Salesforce by Salesforce Id, ``size`` at a time."""
         after = ""
         while found := self._execute(sql.SYNCED_IDS, after=after, size=size).fetchall():
             yield dict(found)
             after = found[-1][1]
 
     def has_cut_rows(self) -> bool:
-        """Tell whether Salesforce holds rows with a text that was cut to its field's length."""
+        """Whether a synced row has a text that was cut to its field's length."""
         return bool(self._one(sql.HAS_CUT_ROWS))
 
     def clear(self) -> datetime:
-        """Drop the rows that an earlier run left unsent; gives the time of the database."""
+        """Delete the rows that an earlier run left staged; returns the database's time."""
         self._execute(sql.DELETE_ALL_STAGED)
         now: datetime = self._one(sql.NOW)
         return now
 
     def unknown_digests(self, digests: Sequence[bytes]) -> list[int]:
-        """Tell which JSON texts are not those of acknowledged rows, by their positions."""
+        """Return the positions of the JSON texts that do not belong to acknowledged rows."""
         return [place for (place,) in self._execute(sql.UNKNOWN_DIGESTS, digests=list(digests))]
 
     def acknowledged(self, ids: Sequence[str]) -> dict[str, bytes | None]:
-        """Give the fingerprints of the records that Salesforce holds, by m3ter id."""
+        """Return the fingerprints of the records that are in Salesforce, by m3ter id."""
         return dict(self._execute(sql.ACKNOWLEDGED, ids=list(ids)).fetchall())
 
     def confirm(self, seen: Sequence[RecordHash]) -> None:
-        """Store the digest of JSON texts whose rows Salesforce has acknowledged as they are."""
+        """Store the digests of JSON texts whose rows are equal to the acknowledged ones."""
         if seen:
             self._execute(sql.CONFIRM, **_hashes(seen), digests=[one.digest for one in seen])
 
     def paused(self, seen: Sequence[RecordHash]) -> list[Rejected]:
-        """Tell which records' rows Salesforce has rejected as they are, and are not due yet."""
+        """Return the rejects whose row is unchanged and whose next attempt is not due."""
         found = self._execute(sql.PAUSED, **_hashes(seen)) if seen else ()
         return [
             Rejected(m3ter_id, ErrorClass(error_class), code, message, tuple(fields))
@@ -126,12 +126,12 @@ class PostgresLedger:
         ]
 
     def keep_paused(self, rejected: Sequence[Rejected]) -> None:
-        """Note that these records were read in this run; they stay rejected as they are."""
+        """Record that this run has read these paused records, so that they stay rejected."""
         if rejected:
             self._execute(sql.KEEP_PAUSED, ids=[one.m3ter_id for one in rejected])
 
     def stage(self, rows: Sequence[StagedRow]) -> None:
-        """Put rows up to be sent, and withdraw their records' fingerprints in one transaction."""
+        """Store rows to send, and withdraw their records' fingerprints, in one transaction."""
         if not rows:
             return
         self._not_analyzed["outgoing_record"] += len(rows)
@@ -148,14 +148,14 @@ class PostgresLedger:
         )
 
     def ready(self, *, all_rows: bool) -> list[tuple[int, int]]:
-        """Name the shapes of staged rows that can go next, and how many rows each has."""
+        """Return the group keys of staged rows that can be sent next, with their row counts."""
         self._analyze("outgoing_record")
         return self._execute(sql.READY if all_rows else sql.READY_LEVEL).fetchall()
 
     def staged(self, group_keys: Sequence[int], *, all_rows: bool) -> Iterator[Row]:
-        """Read the staged rows of these shapes, those of one parent next to each other.
+        """Read the staged rows of these groups, sorted by parent.
 
-        The cursor outlives its transaction, so none is open while Salesforce works.
+        The cursor outlives its transaction, so none is open while Salesforce is asked.
         """
         query = sql.STAGED if all_rows else sql.STAGED_LEVEL
         with self._connection.cursor("staged", binary=True, withhold=True) as cursor:
@@ -167,22 +167,22 @@ class PostgresLedger:
     def synced_parents(
         self, ids: Sequence[str], entities: Sequence[str]
     ) -> list[tuple[str, str, str]]:
-        """Tell which parents of staged rows Salesforce should hold, by what is stored."""
+        """Return the parents of staged rows that earlier runs have synced to Salesforce."""
         found = self._execute(sql.SYNCED_PARENTS, ids=list(ids), entities=list(entities))
         return found.fetchall()
 
     def record(self, results: Sequence[RowResult]) -> list[ReplacedRecord]:
-        """Store in one transaction what Salesforce said of rows, or why they were not sent."""
-        taken = [result for result in results if isinstance(result, Acknowledged)]
+        """Store results of rows in one transaction, and delete these rows from the staged ones."""
+        acknowledged = [result for result in results if isinstance(result, Acknowledged)]
         rejected = [result for result in results if isinstance(result, Rejected)]
         with self._connection.transaction():
-            replaced = self._record_acknowledged(taken) if taken else []
+            replaced = self._record_acknowledged(acknowledged) if acknowledged else []
             if rejected:
                 self._record_rejected(rejected)
         return replaced
 
     def delete_stale_rejects(self, since: datetime) -> None:
-        """Drop rejects that were not recorded again since then: the records are gone or fine."""
+        """Delete rejects that were not recorded again since then."""
         self._execute(sql.DELETE_STALE, since=since)
         self._analyze("synced_record")
 
@@ -197,7 +197,7 @@ class PostgresLedger:
         )
 
     def record_job_created(self, job_id: str, object_name: str, rows: int, sha256: str) -> None:
-        """Record the ingest job that Salesforce has created in the place of the requested one."""
+        """Record the id of the created job, which replaces the requested one."""
         with self._connection.transaction():
             self.record_job_finished(None, "Open")
             self._execute(
@@ -205,25 +205,25 @@ class PostgresLedger:
             )
 
     def record_job_finished(self, job_id: str | None, state: str) -> None:
-        """Record that all of a job's results are stored, or that there is no such job."""
+        """Record that all results of a job are stored, or that the requested job does not exist."""
         if job_id is None:
             self._execute(sql.JOB_NOT_CREATED, job_id=self._requested_job)
         else:
             self._execute(sql.JOB_FINISHED, job_id=job_id, state=state)
 
     def unknown_jobs(self, job_ids: Sequence[str]) -> list[str]:
-        """Tell which of these jobs no integration has written down."""
+        """Return those of these jobs that no integration has recorded."""
         return [job_id for (job_id,) in self._execute(sql.JOBS_UNKNOWN, job_ids=list(job_ids))]
 
     def is_other_job_requested(self, object_name: str) -> bool:
-        """Whether another integration has requested a job on an object and not learned its id."""
+        """Whether another integration has requested a job on an object whose id is unknown."""
         found = self._execute(
             sql.OTHER_JOB_REQUESTED, object=object_name, job_id=self._requested_job
         )
         return any(requested for (requested,) in found)
 
     def unfinished_jobs(self) -> list[UnfinishedJob]:
-        """Name the ingest jobs in this org whose results are not all recorded, oldest first."""
+        """Return the ingest jobs in this org whose results are not all recorded, oldest first."""
         return [
             UnfinishedJob(None if job_id == self._requested_job else job_id, *about)
             for job_id, *about in self._execute(sql.JOBS_UNFINISHED)
@@ -231,17 +231,17 @@ class PostgresLedger:
 
     @property
     def _requested_job(self) -> str:
-        """What stands for the id that a job does not have yet; there is one such job at a time."""
+        """The stored id of a job that has none yet; there is one such job at a time."""
         return f"announced for {self._key['integration']}.{self._key['entity']}"
 
     def _analyze(self, table: str) -> None:
         if self._not_analyzed.pop(table, 0) >= MANY:
             self._connection.execute(f"ANALYZE m3sync.{table}")
 
-    def _record_acknowledged(self, taken: Sequence[Acknowledged]) -> list[ReplacedRecord]:
-        self._not_analyzed["synced_record"] += len(taken)
-        ids = [row.m3ter_id for row in taken]
-        answered = {"ids": ids, "salesforce_ids": [row.salesforce_id for row in taken]}
+    def _record_acknowledged(self, rows: Sequence[Acknowledged]) -> list[ReplacedRecord]:
+        self._not_analyzed["synced_record"] += len(rows)
+        ids = [row.m3ter_id for row in rows]
+        answered = {"ids": ids, "salesforce_ids": [row.salesforce_id for row in rows]}
         found = self._execute(sql.REPLACED, **answered).fetchall()
         if found:
             self._execute(sql.WITHDRAW_CHILDREN, ids=[m3ter_id for m3ter_id, _ in found])
@@ -289,5 +289,5 @@ def _reject(row: Rejected) -> dict[str, object]:
 
 
 def storable(message: str) -> str:
-    """A message as PostgreSQL can hold it: not endless, and without the NUL character."""
+    """A message as PostgreSQL can store it: cut, and without the NUL character."""
     return message.replace("\0", "\ufffd")[:LONGEST_MESSAGE]

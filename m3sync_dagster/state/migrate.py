@@ -21,10 +21,10 @@ SCHEMA = "m3sync"
 
 
 def migrate(url: str) -> None:
-    """Bring our tables to this version of the program. Harmless where they are there already.
+    """Create or upgrade our tables to this version of the program.
 
     Raises:
-        ConfigurationError: the database is not fit for us.
+        ConfigurationError: the database cannot be used, for example for its encoding.
         RemoteError: PostgreSQL cannot be reached or refuses.
     """
     with _transaction(url) as connection:
@@ -37,7 +37,7 @@ def require_current_schema(url: str) -> None:
     """Make sure that our tables are those of this version of the program.
 
     Raises:
-        ConfigurationError: they are missing, older or newer, or the database is not fit for us.
+        ConfigurationError: they are missing, older or newer, or the database cannot be used.
         RemoteError: PostgreSQL cannot be reached or refuses.
     """
     wanted = ScriptDirectory.from_config(_config()).get_current_head()
@@ -58,7 +58,7 @@ def _current_revision(url: str) -> str | None:
 
 @contextmanager
 def _transaction(url: str) -> Iterator[Connection]:
-    """A transaction of SQLAlchemy, over a connection like all of ours."""
+    """A transaction of SQLAlchemy over a connection with our settings."""
     address = parse(url)
 
     def opened() -> psycopg.Connection:

@@ -1,7 +1,8 @@
-"""Deleting state that is no longer needed: old rows, and all rows of integrations that are gone.
+"""Deleting state that is no longer needed: old rows, and all rows of absent integrations.
 
-Nothing that a sync needs has a window: acknowledged rows, rejects, outgoing rows, ingest jobs that
-have not ended, and what the guard knows stay for as long as their integration is there.
+An integration is absent if no ``defs.yaml`` defines it. State that a sync or the guard needs is not
+deleted by age: acknowledged rows, rejects, staged rows, ingest jobs that have not ended, and the
+guard's state are kept as long as their integration is defined.
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -17,11 +18,11 @@ from m3sync_dagster.state.lock import lock_until_commit
 from m3sync_dagster.sync.errors import SyncError
 
 ABSENT_DAYS = 90
-"""Days after which the state of an integration that is in no ``defs.yaml`` goes."""
+"""Days after which the state of an absent integration is deleted."""
 WAITING_NOTICE_DAYS = 30
-"""Days for which a notice that waits for its delivery stays, although its integration is gone."""
+"""Days for which an undelivered notice of an absent integration is kept."""
 JOB_DAYS = 7
-"""Days after which an ingest job is over, whatever we know of it.
+"""Days after which Salesforce has deleted an ingest job.
 
 Source: Salesforce Bulk API 2.0 guide, "Bulk API 2.0 Limits": jobs are deleted after seven days.
 """
@@ -32,7 +33,7 @@ _NOT_KEPT = {
     "notice": f"NOT ({_WAITS} AND created_at > clock_timestamp() "
     f"- interval '{WAITING_NOTICE_DAYS} days')"
 }
-"""By table, which rows of a gone integration go; of all other tables, every row."""
+"""By table, which rows of an absent integration are deleted; of all other tables, every row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +43,8 @@ class Window:
     Args:
         what: the kind, in words.
         days: for how many days.
-        table: where they are.
-        since: the time from which the days count, in SQL; rows where it is null stay.
+        table: the table of the rows.
+        since: the time from which the days count, in SQL; rows without it are kept.
         only: which of the table's rows are meant, in SQL.
     """
 
@@ -64,21 +65,21 @@ WINDOWS = (
         "describes of Salesforce objects, since their last use", 90, "describe_cache", "read_at"
     ),
     Window(
-        "flagged and deleted records, but the last deletion of each entity",
+        "flagged and deleted records, except the last deletion of each entity",
         400,
         "removed_record",
         "removed_at",
-        # Whether an entity's records were ever deleted is asked before the next deletion.
+        # The next deletion checks whether records of the entity were deleted before.
         only="id NOT IN (SELECT max(id) FROM m3sync.removed_record WHERE action = 'delete' "
         "GROUP BY integration, entity)",
     ),
 )
-"""What goes by its age alone, in this order."""
+"""The rows that are deleted by age, in this order."""
 
 
 @dataclass(frozen=True, slots=True)
 class AgedRows:
-    """Rows of a kind that were older than their window allows."""
+    """Deleted rows of one kind that were older than their window."""
 
     what: str
     days: int
@@ -87,13 +88,13 @@ class AgedRows:
 
 @dataclass(frozen=True, slots=True)
 class AbsentIntegration:
-    """An integration that is in no ``defs.yaml``, and whose state is here.
+    """An absent integration with state in the database.
 
     Args:
         integration: its name.
-        absent_since: when that was first noticed; ``None`` where it was not noticed before.
+        absent_since: when it was first found absent; ``None``: not before.
         rows: how many rows were deleted.
-        kept_because: why none were; ``None`` where they were.
+        kept_because: why none were deleted; ``None`` if they were.
     """
 
     integration: str
@@ -107,7 +108,7 @@ def purge_old_rows(connection: psycopg.Connection, *, dry_run: bool = False) -> 
 
     Args:
         connection: to our tables.
-        dry_run: undo it at once; only the counts are wanted.
+        dry_run: roll back; only the counts are returned.
     """
     with _transaction(connection, dry_run=dry_run):
         return [_purge_window(connection, window) for window in WINDOWS]
@@ -120,17 +121,17 @@ def purge_absent_integrations(
     *,
     dry_run: bool = False,
 ) -> list[AbsentIntegration]:
-    """Note which integrations are gone, and delete the state of those that have been so for long.
+    """Record absent integrations, and delete the state of those absent for ``ABSENT_DAYS``.
 
     Args:
         connection: to our tables.
-        defined: the names of all integrations that are in a ``defs.yaml``.
-        has_run_since: whether a run of an integration was created since then. Another project,
-            which we do not see, may define it.
-        dry_run: undo it at once; only the counts are wanted.
+        defined: the names of all defined integrations.
+        has_run_since: whether a run of an integration was created since then. Another project
+            may define it.
+        dry_run: roll back; only the counts are returned.
 
     Returns:
-        The integrations that have been absent for long enough.
+        The integrations that have been absent for ``ABSENT_DAYS``.
     """
     with _transaction(connection, dry_run=dry_run):
         _note_absent(connection, defined)
@@ -143,7 +144,7 @@ def purge_integration(
 ) -> int:
     """Delete all state of an integration, and count the rows.
 
-    A notice that waits for its delivery stays for a while: people are to be told all the same.
+    An undelivered notice is kept for ``WAITING_NOTICE_DAYS``, so that it is still delivered.
 
     Raises:
         SyncError: a run is writing it, or Salesforce may still work on one of its ingest jobs.
@@ -167,7 +168,7 @@ def purge_integration(
 
 @contextmanager
 def _transaction(connection: psycopg.Connection, *, dry_run: bool) -> Iterator[None]:
-    """One change, which is undone at the end of a dry run; one purge at a time."""
+    """A transaction, rolled back for a dry run; one purge at a time."""
     with connection.transaction(force_rollback=dry_run):
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
         yield
@@ -182,7 +183,7 @@ def _purge_window(connection: psycopg.Connection, window: Window) -> AgedRows:
 
 
 def _note_absent(connection: psycopg.Connection, defined: Collection[str]) -> None:
-    """Note the integrations that have state and are not defined, and forget all others."""
+    """Record the integrations that have state and are not defined, and only these."""
     absent = sorted(_names_with_state(connection) - set(defined))
     connection.execute(
         "DELETE FROM m3sync.absent_integration WHERE integration <> ALL(%s)", (absent,)
@@ -213,7 +214,7 @@ def _purge_absent(
 ) -> AbsentIntegration:
     name = absent.integration
     if absent.absent_since and has_run_since(name, absent.absent_since):
-        _count_anew(connection, name, dry_run=dry_run)
+        _restart_count(connection, name, dry_run=dry_run)
         return replace(absent, kept_because="it has run meanwhile; another project may define it")
     try:
         return replace(absent, rows=purge_integration(connection, name, dry_run=dry_run))
@@ -221,7 +222,7 @@ def _purge_absent(
         return replace(absent, kept_because=error.cause)
 
 
-def _count_anew(connection: psycopg.Connection, integration: str, *, dry_run: bool) -> None:
+def _restart_count(connection: psycopg.Connection, integration: str, *, dry_run: bool) -> None:
     with _transaction(connection, dry_run=dry_run):
         connection.execute(
             "UPDATE m3sync.absent_integration SET absent_since = clock_timestamp() "
@@ -242,7 +243,7 @@ def _require_no_open_job(connection: psycopg.Connection, integration: str) -> No
         raise SyncError(
             f"the ingest job {found[0]} of the integration {integration} has not ended; it was "
             f"opened at {found[1]:%Y-%m-%d %H:%M %Z}",
-            f"Run it again {JOB_DAYS} days after that, when Salesforce keeps the job no longer.",
+            f"Run it again {JOB_DAYS} days after that, when Salesforce has deleted the job.",
         )
 
 

@@ -1,4 +1,4 @@
-"""Reading the rows that did not go through."""
+"""Reading the invalid and rejected rows."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,14 +9,14 @@ from psycopg.rows import class_row
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """A record that is not in Salesforce as it is in m3ter, and why.
+    """A record whose present row is invalid or rejected, and why.
 
     Args:
         integration, entity, m3ter_id: the record.
         error_class: see ``ErrorClass``.
         code, message, fields: the cause.
-        attempts: runs in which it was refused as it is, in a row.
-        first_seen, last_seen: when a run first and last found it so.
+        attempts: consecutive runs in which this row was rejected.
+        first_seen, last_seen: when a run first and last recorded it.
     """
 
     integration: str
@@ -32,7 +32,7 @@ class Reject:
 
 
 def list_rejects(connection: psycopg.Connection, integration: str | None = None) -> list[Reject]:
-    """List rejects, the newest first; those of one integration if it is given."""
+    """List rejects, the newest first; only those of an integration if it is given."""
     with connection.cursor(row_factory=class_row(Reject)) as cursor:
         return cursor.execute(
             "SELECT integration, entity, m3ter_id, class AS error_class, code, message, fields, "

@@ -1,4 +1,4 @@
-"""One integration's state, as the run that holds its lock may write it."""
+"""The state of one integration, for the run that holds its lock."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ class RunState:
     _withdrawn: bool = field(default=False, init=False)
 
     def ledger(self, entity: str, run_id: str) -> PostgresLedger:
-        """The ledger of one entity, for one run to write."""
+        """The ledger of one entity for one run."""
         return PostgresLedger(self.connection, self.integration, entity, run_id)
 
     def withdraw_all(self, entities: Iterable[str], run_id: str) -> None:
@@ -39,5 +39,5 @@ class RunState:
             self._withdrawn = True
 
     def event(self, entity: str | None, run_id: str, error: SyncError) -> None:
-        """Write down what went wrong."""
+        """Record an error event."""
         record_event(self.connection, self.integration, entity, run_id, error)

@@ -1,4 +1,4 @@
-"""Which Salesforce orgs integrations have written to, as runs have stored it."""
+"""The Salesforce orgs that integrations have written to, as stored by runs."""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -10,11 +10,11 @@ from psycopg.rows import class_row
 
 @dataclass(frozen=True, slots=True)
 class SalesforceOrg:
-    """An org as people know it.
+    """An org's name and kind.
 
     Args:
         id: its 15-character Id.
-        name: the name that its admin gave it; ``None`` where no run has stored it.
+        name: the name that its admin gave it; ``None`` if no run has stored it.
         is_sandbox: whether it is a sandbox and not production; ``None`` likewise.
     """
 
@@ -23,7 +23,7 @@ class SalesforceOrg:
     is_sandbox: bool | None
 
     def as_dict(self) -> dict[str, Any]:
-        """The org as JSON has it."""
+        """The org as JSON."""
         return {"id": self.id, "name": self.name, "is_sandbox": self.is_sandbox}
 
     def __str__(self) -> str:

@@ -1,15 +1,21 @@
-"""What can stop a sync, as a small tree. Each class says what the caller should do.
+"""The errors that stop a sync, a command or a check. Each class tells the caller how to react.
 
 ::
 
-    SyncError                  the run failed; read the cause
-    ├── AuthenticationError    a credential is refused: do not try again before it is changed
-    ├── ConfigurationError     the configuration does not fit: nothing was sent; change it
-    ├── MissingParentError     rows wait for a parent: it has to come first
-    ├── RateLimitError         a quota is used up: the next run goes on where this one stopped
-    ├── DeadlineError          a remote job outlived its deadline: the next run picks it up
-    ├── IntegrationLockedError another run writes the integration: nothing was sent; wait for it
-    └── RemoteError            a system cannot be reached or answers nonsense: try again later
+    SyncError                     the run failed: read the cause
+    ├── AuthenticationError       a credential is refused: change it before the next attempt
+    ├── ConfigurationError        the configuration does not fit; nothing was sent: change it
+    │   ├── NotFoundError         Salesforce has nothing at the requested URL
+    │   ├── SchemaMismatchError   the org's objects and fields do not fit the mapping
+    │   └── UnclearYamlError      defs.yaml has a duplicate key or an ambiguous value
+    ├── DeadlineError             a Salesforce job took too long: the next run reads its results
+    ├── DisabledError             the guard has stopped the schedule of an integration
+    ├── IntegrationLockedError    another run writes the integration; nothing was sent: wait for it
+    ├── MissingParentError        rows wait for a parent record: sync the parent first
+    ├── RateLimitError            a quota is used up: the next run sends the rest
+    └── RemoteError               a system is unreachable or its answer is unusable: try again later
+        ├── JobStateError         an ingest job is in a state that does not allow the request
+        └── UnreadableBodyError   Salesforce cannot read a request body, and accepts no row of it
 """
 
 from copy import copy
@@ -17,7 +23,7 @@ from typing import Self
 
 
 class SyncError(Exception):
-    """A sync that could not reach its end.
+    """A failure with its cause and its remedy.
 
     Args:
         cause: what happened, naming the integration, entity, record or field as far as known.
@@ -27,7 +33,7 @@ class SyncError(Exception):
     status = "ERROR"
     """m3ter's status word for a run that ends so."""
     event = "integration.perform.error"
-    """m3ter's name of the event that tells of it."""
+    """m3ter's name of the event that reports it."""
 
     def __init__(self, cause: str, remedy: str) -> None:
         super().__init__(cause, remedy)
@@ -57,7 +63,7 @@ class ConfigurationError(SyncError):
     Args:
         cause, remedy: as for every ``SyncError``.
         where: the path of the YAML attribute at fault, such as ``("entities", "account",
-            "fields", "name")``; from it the reader of the file finds the line.
+            "fields", "name")``; it is used to find the line in the file.
     """
 
     event = "integration.validation.error"
@@ -80,7 +86,7 @@ class RateLimitError(SyncError):
 
 
 class DeadlineError(SyncError):
-    """A Salesforce job did not end in the time that a run has.
+    """A Salesforce job did not end within the time limit of a run.
 
     Args:
         cause, remedy: as for every ``SyncError``.
@@ -95,8 +101,8 @@ class DeadlineError(SyncError):
 
 
 class RemoteError(SyncError):
-    """m3ter or Salesforce is unreachable, or answered in a way that nobody documents."""
+    """m3ter, Salesforce or PostgreSQL is unreachable, or its answer is unusable."""
 
 
 class IntegrationLockedError(SyncError):
-    """Another run is writing the integration, so this one has sent nothing."""
+    """Another run writes the integration, so this one has sent nothing."""

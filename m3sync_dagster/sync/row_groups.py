@@ -46,7 +46,7 @@ class RowGroups:
         )
 
     def group(self, group_keys: Sequence[int], rows: Iterable[Row], count: int) -> Group:
-        """Describe rows that have one of these shapes."""
+        """Describe rows that have one of these group keys."""
         if len(group_keys) > 1:
             first = self._lookups[0] if self._lookups else None
             return Group(rows, count, collections_only=True, parent=first)

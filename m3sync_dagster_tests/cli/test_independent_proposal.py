@@ -51,7 +51,7 @@ def test_what_cannot_be_matched_is_named_and_not_guessed(
             "address.country": "several fields match: m3x__Land__c, m3x__Other_Land__c",
             "endDate": "m3x__Ends__c matches, but it is of type date, and endDate is a date-time",
             "contractId": "m3x__Contract__c matches, but it points to Contract, "
-            "and not to m3x__Contract__c, where contract records are taken to be",
+            "and not to m3x__Contract__c, where contract records are expected",
             "external_id_field": "no field is a unique External ID",
         }
         for source, reason in lines.items():
@@ -87,7 +87,7 @@ def twice(org: Org) -> None:
         (lambda org: org.install(OTHER, "acme", "Acme"), "this user sees no package"),
         (
             for_tests_alone,
-            "the org has m3ter Connector (Testing) (m3t) alone, for tests by its name",
+            "the org has only m3ter Connector (Testing) (m3t), a test package by its name",
         ),
         (twice, "it is not clear which one of a package (m3x), a package (m3y)"),
     ],

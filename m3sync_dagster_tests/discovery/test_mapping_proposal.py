@@ -100,7 +100,7 @@ def test_a_lookup_goes_to_a_lookup_whatever_a_text_is_called() -> None:
     assert found.fields == {}
     assert found.remarks["parentAccountId"] == (
         "p__Parent__c matches, but it points to Account, and not to p__Account__c, where "
-        "account records are taken to be"
+        "account records are expected"
     )
 
 

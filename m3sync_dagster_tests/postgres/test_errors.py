@@ -28,11 +28,11 @@ MEANINGS = {
     "42703": (RemoteError, "does not have the tables", "m3sync migrate"),
     "22P05": (ConfigurationError, "encoding is not UTF8", "ENCODING 'UTF8'"),
     "22021": (ConfigurationError, "encoding is not UTF8", "ENCODING 'UTF8'"),
-    "26000": (ConfigurationError, "a proxy before PostgreSQL", "session mode"),
-    "42P05": (ConfigurationError, "a proxy before PostgreSQL", "session mode"),
+    "26000": (ConfigurationError, "a proxy in front of PostgreSQL", "session mode"),
+    "42P05": (ConfigurationError, "a proxy in front of PostgreSQL", "session mode"),
     "40001": (RemoteError, "in the way of another", "next run"),
     "40P01": (RemoteError, "in the way of another", "next run"),
-    "08006": (RemoteError, "broke off", "can be reached"),
+    "08006": (RemoteError, "was lost", "can be reached"),
     "23505": (RemoteError, "refused a statement", "report this message"),
 }
 RAISE = "DO $$ BEGIN RAISE EXCEPTION 'the reason' USING ERRCODE = '{}'; END $$"
@@ -59,7 +59,7 @@ def test_errors_of_anything_else_stay_what_they_are() -> None:
     assert explain(ValueError("x")) is None
     wrapped = RuntimeError("too many retries")
     wrapped.__cause__ = psycopg2.OperationalError("server closed the connection unexpectedly")
-    assert "broke off" in str(explain(wrapped))
+    assert "was lost" in str(explain(wrapped))
 
 
 def test_a_read_only_database_is_said_in_words(postgres_url: str) -> None:

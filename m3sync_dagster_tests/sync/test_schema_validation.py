@@ -5,53 +5,17 @@ from typing import Any
 
 import pytest
 
-from m3sync_dagster.entities import ENTITIES, EXTERNAL_ID, FieldKind
+from m3sync_dagster.entities import ENTITIES, EXTERNAL_ID
 from m3sync_dagster.sync.entity_options import EntityOptions, WhenGone, build_mapping
 from m3sync_dagster.sync.mapping import FieldMapping
 from m3sync_dagster.sync.salesforce_schema import SalesforceField, SalesforceObject
 from m3sync_dagster.sync.schema_findings import SchemaFinding, SchemaMismatchError, require_none
 from m3sync_dagster.sync.schema_validation import validate_schema
-
-TYPES = {
-    FieldKind.NUMBER: "double",
-    FieldKind.INTEGER: "double",
-    FieldKind.BOOLEAN: "boolean",
-    FieldKind.DATE: "date",
-    FieldKind.DATETIME: "datetime",
-    FieldKind.LOOKUP: "reference",
-}
+from m3sync_dagster_tests.sync.fitting_object import fitting
 
 
 def mapping_of(entity: str = "contract", **options: Any) -> FieldMapping:  # noqa: ANN401 - as EntityOptions
     return build_mapping(ENTITIES[entity], {entity: EntityOptions(**options)}, "")
-
-
-def fitting(mapping: FieldMapping) -> SalesforceObject:
-    """An object that fits a mapping to the letter."""
-    fields = [
-        SalesforceField(
-            carried.salesforce,
-            TYPES.get(carried.kind, "string"),
-            length=0 if carried.kind in TYPES else carried.length,
-            precision=18 if TYPES.get(carried.kind) == "double" else 0,
-            scale=carried.scale,
-            refers_to=(mapping.parent_objects[carried.refers_to],) if carried.refers_to else (),
-            relationship=carried.salesforce.replace("__c", "__r") if carried.refers_to else None,
-            defaulted=False,
-        )
-        for carried in mapping.fields
-    ]
-    fields += [SalesforceField(name, "string", length=255) for name in mapping.constants]
-    key = SalesforceField(
-        mapping.external_id_field,
-        "string",
-        length=64,
-        external_id=True,
-        unique=True,
-        case_sensitive=True,
-    )
-    fields += [key, SalesforceField("OwnerId", "reference", nillable=False, defaulted=True)]
-    return SalesforceObject(mapping.object_name, "m3ter Contract", {f.name: f for f in fields})
 
 
 def changed(mapping: FieldMapping, name: str, **changes: Any) -> SalesforceObject:  # noqa: ANN401 - as SalesforceField
