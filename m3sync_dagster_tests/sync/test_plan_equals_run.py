@@ -255,6 +255,6 @@ def test_records_without_a_usable_id_are_invalid_in_both(
         found.rejected.m3ter_id for raw in raws if isinstance(found := built.map(raw), Unmapped)
     }
     assert plan(connection, org, built, raws) == {"invalid": len(raws)}
-    assert run(connection, org, built, raws) == {Count.INVALID: len(raws)}
+    assert +run(connection, org, built, raws) == {Count.INVALID: len(raws)}
     assert {one.m3ter_id for one in list_rejects(connection)} == names
     assert len(names) == len(raws)
