@@ -96,6 +96,7 @@ def test_consent_that_is_needed(
     action: WhenGone,
     gone: int,
     equal: int,
+    *,
     consent: DeletionConsent,
     before: bool,
     error: str | None,
@@ -135,7 +136,7 @@ def test_a_mark_has_the_type_of_its_field(type_: str, mark: str) -> None:
 
 def test_a_text_field_cannot_hold_a_mark() -> None:
     work = removal(WhenGone.FLAG, deleted(1), Org("string"))
-    with pytest.raises(ConfigurationError, match="Deleted__c .* is of the type string"):
+    with pytest.raises(ConfigurationError, match=r"Deleted__c .* is of the type string"):
         work.run(DiffCounts(equal=9, gone=1), DeletionConsent())
 
 
