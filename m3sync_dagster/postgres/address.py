@@ -1,6 +1,6 @@
 """One parser of the database's address, for every driver: psycopg, psycopg2 and SQLAlchemy's URLs.
 
-libpq reads the address, so whatever libpq documents works: several hosts, sockets, ``service=``,
+libpq reads the address, so all of libpq's forms work: several hosts, sockets, ``service=``,
 ``sslmode=``, ``.pgpass``. An address that libpq would misread is refused.
 """
 

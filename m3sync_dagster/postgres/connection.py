@@ -17,7 +17,7 @@ _SETTINGS = {
     # The connection that holds an integration's lock is idle while Salesforce is asked.
     "idle_session_timeout": "0",
     # When the client's host is lost, the server ends the session, and with it the lock, in a
-    # minute. Unset, most systems take two hours.
+    # minute. By default, most systems do so after two hours.
     "tcp_keepalives_idle": "30",
     "tcp_keepalives_interval": "10",
     "tcp_keepalives_count": "3",

@@ -16,7 +16,7 @@ class Event:
     """An error event.
 
     Args:
-        id: what ``m3sync events action`` takes.
+        id: the argument of ``m3sync events action``.
         name: one of m3ter's five.
         time: when it was recorded.
         integration, entity, run_id: where it happened; an event of the whole integration has no

@@ -266,7 +266,7 @@ class PostgresLedger:
     def _execute(self, query: str, **values: object) -> psycopg.Cursor[Any]:
         return self._connection.execute(query, self._key | values)
 
-    def _one(self, query: str) -> Any:  # noqa: ANN401 - whatever the query gives
+    def _one(self, query: str) -> Any:  # noqa: ANN401 - the type depends on the query
         (found,) = self._execute(query).fetchone() or (None,)
         return found
 

@@ -171,6 +171,6 @@ class PostgresReconciliation:
         """Whether this integration has deleted records of this entity before."""
         return bool(self._one(sql.HAS_DELETED))
 
-    def _one(self, query: str) -> Any:  # noqa: ANN401 - whatever the query gives
+    def _one(self, query: str) -> Any:  # noqa: ANN401 - the type depends on the query
         (found,) = self._connection.execute(query, self._key).fetchone() or (None,)
         return found

@@ -1,1 +1,4 @@
-"""The heart: what to send. It imports no Dagster, no HTTP and no database."""
+"""Deciding what to send: mapping, change detection, validation, plan and reconciliation.
+
+It imports no Dagster, no HTTP client and no database driver.
+"""

@@ -76,7 +76,7 @@ class DeletionConsent:
 
     Args:
         first: the first deletion of an entity's records.
-        many: the deletion of up to so many of them, whatever their share of all records.
+        many: the deletion of up to so many of them, regardless of their share.
     """
 
     first: bool = False

@@ -72,13 +72,13 @@ def build_mapping(
         fields=fields,
         constants=_constants(entity, own),
         parent_external_ids={
-            name: said.external_id_field or prefix + EXTERNAL_ID for name, said in given.items()
+            name: theirs.external_id_field or prefix + EXTERNAL_ID for name, theirs in given.items()
         }
         | keys,
         scope=own.scope,
         parent_objects={
-            name: said.object or prefix + ENTITIES[name].object
-            for name, said in given.items()
+            name: theirs.object or prefix + ENTITIES[name].object
+            for name, theirs in given.items()
             if name not in keys
         },
         truncated=own.truncate,

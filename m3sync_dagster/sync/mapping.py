@@ -188,26 +188,26 @@ class FieldMapping:
     def _values(self, record: Record) -> list[Value]:
         values: list[Value] = []
         problems = []
-        for read, carried in zip(self._readers, self.fields, strict=True):
+        for read, source_field in zip(self._readers, self.fields, strict=True):
             try:
                 values.append(read(record))
             except ConversionError as problem:
-                problems.append(f"{carried.source}: {problem}")
+                problems.append(f"{source_field.source}: {problem}")
         if problems:
             raise ConversionError("; ".join(problems))
         return values
 
     @cached_property
     def _readers(self) -> list[Callable[[Record], Value]]:
-        return [self._reader(carried) for carried in self.fields]
+        return [self._reader(source_field) for source_field in self.fields]
 
-    def _reader(self, carried: Field) -> Callable[[Record], Value]:
-        if carried.kind is FieldKind.TITLE:
-            return lambda record: _title(record, carried)
-        if carried.refers_to == self.entity.name:
-            return lambda record: self._sibling(record.get(carried.source))
-        convert = CONVERTERS[carried.kind]
-        outer, _, inner = carried.source.partition(".")
+    def _reader(self, source_field: Field) -> Callable[[Record], Value]:
+        if source_field.kind is FieldKind.TITLE:
+            return lambda record: _title(record, source_field)
+        if source_field.refers_to == self.entity.name:
+            return lambda record: self._sibling(record.get(source_field.source))
+        convert = CONVERTERS[source_field.kind]
+        outer, _, inner = source_field.source.partition(".")
         if inner:
             return lambda record: _nested(record.get(outer), outer, inner, convert)
         return lambda record: None if (value := record.get(outer)) is None else convert(value)
@@ -238,13 +238,13 @@ def _nested(container: object, outer: str, inner: str, convert: Callable[[object
     return None if value is None else convert(value)
 
 
-def _title(record: Record, carried: Field) -> Value:
-    for source in carried.sources:
+def _title(record: Record, source_field: Field) -> Value:
+    for source in source_field.sources:
         found = record.get(source)
         if isinstance(found, Undecodable):
             raise ConversionError(f"{source}: {found.reason}")
         if isinstance(found, str) and (title := " ".join(found.split())):
-            return shortened(title, carried.length)
+            return shortened(title, source_field.length)
     return None
 
 

@@ -40,7 +40,7 @@ class Preflight:
 
     The entity that is written next is validated with a new describe. The others are validated
     with the cached describe, so that an hour in which one entity changes costs one call; they are
-    read anew if there is no cached describe or if it has a blocking finding.
+    read again if there is no cached describe or if it has a blocking finding.
 
     Args:
         mappings: the run's entities.

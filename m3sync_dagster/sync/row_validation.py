@@ -35,11 +35,11 @@ class RowValidator:
         self._fields = [described.fields[name] for name in mapping.columns]
         self._cut = [
             place
-            for place, (carried, field) in enumerate(
+            for place, (source_field, field) in enumerate(
                 zip(mapping.fields, self._fields[: len(mapping.fields)], strict=True)
             )
-            if carried.source in mapping.truncated
-            or (carried.kind is FieldKind.TITLE and field.length < carried.length)
+            if source_field.source in mapping.truncated
+            or (source_field.kind is FieldKind.TITLE and field.length < source_field.length)
         ]
         columns = self._columns(mapping)
         self._rules = [
@@ -98,17 +98,17 @@ class RowValidator:
     def _columns(self, mapping: FieldMapping) -> list[Column]:
         """The columns; a lookup is set by external ID if the org's field is a lookup, else text."""
         columns = [Column(f.name) for f in self._fields]
-        for place, carried in enumerate(mapping.fields):
+        for place, source_field in enumerate(mapping.fields):
             described = self._fields[place]
             if (
-                carried.kind is FieldKind.LOOKUP
+                source_field.kind is FieldKind.LOOKUP
                 and described.type == "reference"
-                and carried.refers_to
+                and source_field.refers_to
             ):
                 columns[place] = Column(
                     described.name,
                     described.relationship,
-                    mapping.parent_external_ids[carried.refers_to],
+                    mapping.parent_external_ids[source_field.refers_to],
                 )
         return columns
 

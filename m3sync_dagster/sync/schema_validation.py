@@ -69,9 +69,9 @@ class _SchemaValidation:
         yield from self._object()
         yield from self._missing()
         yield from self._external_id()
-        for carried in self._mapping.fields:
-            if field := self._described.fields.get(carried.salesforce):
-                yield from self._field(carried, field)
+        for source_field in self._mapping.fields:
+            if field := self._described.fields.get(source_field.salesforce):
+                yield from self._field(source_field, field)
         yield from self._constants()
         yield from self._rights()
         yield from self._required()
@@ -203,18 +203,18 @@ class _SchemaValidation:
                 blocks=False,
             )
 
-    def _field(self, carried: Field, field: SalesforceField) -> Iterator[SchemaFinding]:
+    def _field(self, source_field: Field, field: SalesforceField) -> Iterator[SchemaFinding]:
         place = f"{self._described.name}.{field.name}"
-        if not can_hold(carried.kind, field):
+        if not can_hold(source_field.kind, field):
             yield self._finding(
-                f"{place} is of type {field.type}, and {carried.source} is "
-                f"{kind_in_words(carried.kind)}",
+                f"{place} is of type {field.type}, and {source_field.source} is "
+                f"{kind_in_words(source_field.kind)}",
                 "Map it to a field of another type, or to null, under fields in the YAML.",
                 field.name,
             )
             return
-        if carried.kind is FieldKind.LOOKUP and field.type == "reference":
-            yield from self._lookup(carried, field)
+        if source_field.kind is FieldKind.LOOKUP and field.type == "reference":
+            yield from self._lookup(source_field, field)
         if field.type == ENCRYPTED:
             yield self._finding(
                 f"{place} is encrypted: users without the permission View Encrypted Data read "
@@ -223,9 +223,9 @@ class _SchemaValidation:
                 field.name,
                 blocks=False,
             )
-        if carried.source in self._mapping.truncated:
+        if source_field.source in self._mapping.truncated:
             return
-        for warning in size_warnings(carried, field):
+        for warning in size_warnings(source_field, field):
             yield self._finding(
                 f"{place} {warning}: a longer value makes its row invalid",
                 "Make the field longer; a text can also be cut, if truncate in the YAML names it.",
@@ -233,21 +233,21 @@ class _SchemaValidation:
                 blocks=False,
             )
 
-    def _lookup(self, carried: Field, field: SalesforceField) -> Iterator[SchemaFinding]:
+    def _lookup(self, source_field: Field, field: SalesforceField) -> Iterator[SchemaFinding]:
         if not field.relationship:
             yield self._finding(
                 f"the lookup {self._described.name}.{field.name} has no relationship name, and so "
                 "cannot be set by an external ID",
-                f"Map {carried.source} to another field, or to null, under fields in the YAML.",
+                f"Map {source_field.source} to another field, or to null, in the YAML.",
                 field.name,
             )
-        wanted = self._mapping.parent_objects.get(carried.refers_to or "")
+        wanted = self._mapping.parent_objects.get(source_field.refers_to or "")
         given = {name.casefold() for name in field.refers_to}
         if wanted and given and given != {wanted.casefold()}:
             yield self._finding(
                 f"the lookup {self._described.name}.{field.name} points to "
-                f"{', '.join(field.refers_to)}, and {carried.source} to {wanted} alone",
-                f"Map {carried.source} to a lookup to {wanted}, or to null.",
+                f"{', '.join(field.refers_to)}, and {source_field.source} to {wanted} alone",
+                f"Map {source_field.source} to a lookup to {wanted}, or to null.",
                 field.name,
             )
 

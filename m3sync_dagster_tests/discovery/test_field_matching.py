@@ -1,5 +1,7 @@
 """Names of objects and fields that match an entity's, and names that do not."""
 
+from typing import Any
+
 import pytest
 
 from m3sync_dagster.discovery.field_matching import (
@@ -93,7 +95,7 @@ def test_matches_by_label_or_partial_name_need_a_person() -> None:
     assert {RULES["label"], RULES["partial name"]} == BY_LABEL
 
 
-UNIQUE = {"external_id": True, "unique": True}
+UNIQUE: dict[str, Any] = {"external_id": True, "unique": True}
 
 
 @pytest.mark.parametrize(
@@ -110,7 +112,7 @@ UNIQUE = {"external_id": True, "unique": True}
     ],
 )
 def test_candidates_for_the_external_id(
-    fields: dict[str, dict[str, bool]], expected: list[str]
+    fields: dict[str, dict[str, Any]], expected: list[str]
 ) -> None:
     given = [SalesforceField(name, "string", **more) for name, more in fields.items()]
     assert [field.name for field in external_ids(ACCOUNT, given)] == expected

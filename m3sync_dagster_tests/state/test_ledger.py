@@ -108,13 +108,13 @@ def test_children_wait_for_siblings_that_are_on_their_way(ledger: PostgresLedger
             staged("grandchild", group_key=1, sibling="child"),
             staged("child", group_key=1, sibling="root"),
             staged("root", group_key=0),
-            staged("stranger", group_key=1, sibling="not on its way"),
+            staged("unrelated", group_key=1, sibling="not on its way"),
         ]
     )
     assert ledger.ready(all_rows=False) == [(0, 1), (1, 1)]
     acknowledge(ledger, "root")
     assert ledger.ready(all_rows=False) == [(1, 2)]
-    assert {r.m3ter_id for r in ledger.staged([1], all_rows=False)} == {"child", "stranger"}
+    assert {r.m3ter_id for r in ledger.staged([1], all_rows=False)} == {"child", "unrelated"}
 
 
 def test_a_circle_of_siblings_is_ready_only_as_a_whole(ledger: PostgresLedger) -> None:
@@ -156,7 +156,7 @@ def test_refused_rows_are_on_record_until_they_go_through(
 def test_rejects_that_a_run_does_not_meet_again_are_forgotten(
     ledger: PostgresLedger, connection: psycopg.Connection
 ) -> None:
-    ledger.record([Rejected("gone", ErrorClass.INVALID, "X", "x")])
+    ledger.record([Rejected("deleted", ErrorClass.INVALID, "X", "x")])
     started = ledger.clear()
     ledger.record([Rejected("still bad", ErrorClass.INVALID, "X", "x")])
     ledger.delete_stale_rejects(started)
@@ -179,10 +179,10 @@ def test_integrations_and_entities_do_not_see_each_other(
     ledger.stage([staged("a")])
     acknowledge(ledger, "a")
     for name, entity in (("acme", "contract"), ("other", "account")):
-        stranger = PostgresLedger(connection, name, entity, "run-2")
-        stranger.clear()
-        assert stranger.unknown_digests([seen("a").digest]) == [0]
-        assert stranger.acknowledged(["a"]) == {}
+        other = PostgresLedger(connection, name, entity, "run-2")
+        other.clear()
+        assert other.unknown_digests([seen("a").digest]) == [0]
+        assert other.acknowledged(["a"]) == {}
 
 
 def test_jobs_are_written_down(ledger: PostgresLedger, connection: psycopg.Connection) -> None:
@@ -221,9 +221,9 @@ def test_jobs_of_others_are_not_left_to_this_entity(
     ledger: PostgresLedger, connection: psycopg.Connection
 ) -> None:
     for name, entity in (("acme", "contract"), ("other", "account")):
-        stranger = PostgresLedger(connection, name, entity, "run-2")
-        stranger.record_job_created(f"750{name}{entity}", "X__c", 1, "abc")
-        stranger.record_job_requested("X__c", 1, "abc")
+        other = PostgresLedger(connection, name, entity, "run-2")
+        other.record_job_created(f"750{name}{entity}", "X__c", 1, "abc")
+        other.record_job_requested("X__c", 1, "abc")
     assert ledger.unfinished_jobs() == []
     assert set(ledger.unknown_jobs(["750A", "750otheraccount", "750B"])) == {"750A", "750B"}
 
@@ -284,7 +284,7 @@ def test_only_a_row_refused_as_it_is_rests(
 def test_a_row_that_rests_is_not_forgotten_while_its_record_is_there(
     ledger: PostgresLedger, connection: psycopg.Connection
 ) -> None:
-    for m3ter_id in ("here", "gone"):
+    for m3ter_id in ("here", "deleted"):
         for _ in range(3):
             ledger.stage([staged(m3ter_id)])
             ledger.record([Rejected(m3ter_id, ErrorClass.PERMANENT, "X", "no")])

@@ -18,16 +18,20 @@ def fitting(mapping: FieldMapping) -> SalesforceObject:
     """An object with a field of the right type and size for each field of a mapping."""
     fields = [
         SalesforceField(
-            carried.salesforce,
-            TYPES.get(carried.kind, "string"),
-            length=0 if carried.kind in TYPES else carried.length,
-            precision=18 if TYPES.get(carried.kind) == "double" else 0,
-            scale=carried.scale,
-            refers_to=(mapping.parent_objects[carried.refers_to],) if carried.refers_to else (),
-            relationship=carried.salesforce.replace("__c", "__r") if carried.refers_to else None,
+            source_field.salesforce,
+            TYPES.get(source_field.kind, "string"),
+            length=0 if source_field.kind in TYPES else source_field.length,
+            precision=18 if TYPES.get(source_field.kind) == "double" else 0,
+            scale=source_field.scale,
+            refers_to=(mapping.parent_objects[source_field.refers_to],)
+            if source_field.refers_to
+            else (),
+            relationship=source_field.salesforce.replace("__c", "__r")
+            if source_field.refers_to
+            else None,
             defaulted=False,
         )
-        for carried in mapping.fields
+        for source_field in mapping.fields
     ]
     fields += [SalesforceField(name, "string", length=255) for name in mapping.constants]
     key = SalesforceField(

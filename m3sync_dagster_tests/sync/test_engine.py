@@ -194,7 +194,7 @@ def test_a_job_that_was_left_is_picked_up_before_anything_is_read_or_sent(
     org = killed_at_its_job(sync, ledger, records)
     taken = [Acknowledged(key, f"a01-{key}", created=True) for key in "ab"]
     locked = Rejected("c", ErrorClass.TRANSIENT, "UNABLE_TO_LOCK_ROW", "busy")
-    org.left["750A"] = [*taken, locked, Acknowledged("stranger", "a01", created=True)]
+    org.left["750A"] = [*taken, locked, Acknowledged("unrelated", "a01", created=True)]
     del org.sent[:]
     assert sync(records, org) == {"read": 3, "unchanged": 2, "created": 1}
     assert org.sent == [["c"]]

@@ -14,7 +14,7 @@ from m3sync_dagster.state import PostgresLedger, list_rejects
 from m3sync_dagster.sync.account_filter import AccountFilter
 from m3sync_dagster.sync.entity_options import EntityOptions
 from m3sync_dagster.sync.mapping import FieldMapping, Unmapped
-from m3sync_dagster.sync.plan import EntityPlan
+from m3sync_dagster.sync.plan import Action, EntityPlan
 from m3sync_dagster.sync.results import Acknowledged, Count, ErrorClass, Rejected, RowResult
 from m3sync_dagster.sync.salesforce_schema import SalesforceObject
 from m3sync_dagster_tests.sync.conftest import Listed, Org, Record, mapping, prepared
@@ -167,7 +167,7 @@ def run(
 
 def plan(
     connection: psycopg.Connection, org: BillOrg, built: FieldMapping, raws: list[bytes]
-) -> Counter[str]:
+) -> Counter[Action]:
     """Plan a sync of these records, and return the number of each action."""
     ledger = PostgresLedger(connection, "acme", "bill", "plan")
     made = EntityPlan(built, Listed(raws), ledger, org)

@@ -72,4 +72,4 @@ def test_properties_of_a_group(
     group = RowGroups(TARGET, 2).group(group_keys, rows, 1)
     assert (group.rows, group.count) == (rows, 1)
     found = (group.empty_lookups, group.collections_only, group.parent)
-    assert found == (empty_lookups, collections_only, parent)
+    assert found == (frozenset(empty_lookups), collections_only, parent)
