@@ -93,7 +93,7 @@ def test_a_refreshed_sandbox_gets_every_record(stage: Stage) -> None:
     assert fates(stage) == all_of("created")
 
 
-def test_another_m3ter_organization_is_compared_anew(stage: Stage, migrated_url: str) -> None:
+def test_another_m3ter_organization_is_compared_again(stage: Stage, migrated_url: str) -> None:
     run(stage)
     with psycopg.connect(migrated_url, autocommit=True) as connection:
         connection.execute("UPDATE m3sync.claim_basis SET m3ter_org_id = 'another'")

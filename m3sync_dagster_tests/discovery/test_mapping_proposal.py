@@ -63,13 +63,13 @@ def test_what_only_resembles_it_is_not_taken(label: str) -> None:
     assert found.unused == {"p__X__c": label}
 
 
-def test_the_surer_name_wins_and_two_equals_are_left_to_a_person() -> None:
+def test_the_most_reliable_match_is_taken_and_two_equal_ones_are_reported() -> None:
     found = proposal(p__X__c="Code", p__Code__c="Old code", p__Y__c="Currency", p__Z__c="Currency")
     assert found.fields == {"code": "p__Code__c"}
     assert found.remarks["currency"] == "several fields match: p__Y__c, p__Z__c"
 
 
-def test_one_field_that_two_sources_could_mean_is_left_to_a_person(
+def test_one_field_that_matches_two_sources_is_reported(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     twins = [Field(name, f"Our_{name}__c", aliases=("Connections",)) for name in ("one", "two")]
@@ -90,7 +90,7 @@ def test_a_title_is_cut_and_so_goes_to_name_alone() -> None:
     assert found.remarks["title"] == "Name matches, but this user may not write it"
 
 
-def test_a_lookup_goes_to_a_lookup_whatever_a_text_is_called() -> None:
+def test_a_lookup_is_matched_with_a_lookup_before_a_text() -> None:
     lookup: dict[str, Any] = {"type": "reference", "refers_to": ("p__Account__c",)}
     text = {"p__parentAccountId__c": "Parent account id"}
     assert proposal(**text).fields == {"parentAccountId": "p__parentAccountId__c"}
@@ -112,7 +112,7 @@ def test_a_lookup_goes_to_a_lookup_whatever_a_text_is_called() -> None:
         ({"p__A__c": ID, "p__B__c": ID}, None, "is not clear: p__A__c, p__B__c"),
     ],
 )
-def test_a_parent_that_is_not_carried_is_found_by_a_path(
+def test_a_parent_that_is_not_synced_is_found_by_a_path(
     keys: dict[str, Any], target: str | None, remark: str | None
 ) -> None:
     lookup = {"refers_to": ("p__Account__c",), "relationship": "p__Account__r"}
@@ -142,7 +142,7 @@ def test_the_external_id(fields: dict[str, Any], chosen: str | None, remark: str
     assert found.remarks.get("external_id_field") == remark
 
 
-def test_what_the_file_has_given_away_is_not_given_again() -> None:
+def test_a_field_that_the_yaml_uses_is_not_proposed() -> None:
     own = EntityOptions(
         fields={"name": "p__Code__c", "currency": None},
         custom_field_mappings={"tier": "p__Region__c"},
@@ -212,7 +212,7 @@ def test_the_package(
         assert find_package(namespace, installed, known).namespace == expected
 
 
-def test_kinds_that_a_type_cannot_hold_are_told() -> None:
+def test_a_type_that_cannot_hold_the_kind_is_reported() -> None:
     found = proposal(p__Bill_Epoch__c={"type": "boolean"})
     assert FieldKind.DATE in {field.kind for field in ENTITIES["account"].fields}
     assert found.remarks["billEpoch"] == (

@@ -75,7 +75,7 @@ def test_a_lock_survives_the_servers_timeout_of_idle_sessions(server: OwnServer)
             admin.execute("SELECT pg_reload_conf()")
 
 
-def test_an_ipv6_address_will_do(server: OwnServer) -> None:
+def test_an_ipv6_address_is_accepted(server: OwnServer) -> None:
     url = server.url.replace("127.0.0.1", "[::1]")
     with connect(url) as connection:
         assert connection.execute("SELECT host(inet_client_addr())").fetchone() == ("::1",)
@@ -147,7 +147,7 @@ def _in_transaction(connection: Connection, query: str) -> None:
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
-def test_whatever_fails_is_said_in_words(server: OwnServer, operation: str) -> None:
+def test_every_failure_is_explained(server: OwnServer, operation: str) -> None:
     with connect(server.url) as connection:
         with pytest.raises(RemoteError, match="Run: m3sync migrate") as caught:
             OPERATIONS[operation](connection)
@@ -156,7 +156,7 @@ def test_whatever_fails_is_said_in_words(server: OwnServer, operation: str) -> N
 
 
 @pytest.mark.parametrize("operation", [*OPERATIONS, "closed"])
-def test_a_connection_that_is_gone_is_said_in_words(server: OwnServer, operation: str) -> None:
+def test_a_lost_connection_is_explained(server: OwnServer, operation: str) -> None:
     connection = connect(server.url)
     if operation == "closed":
         connection.close()
@@ -171,7 +171,7 @@ def test_a_connection_that_is_gone_is_said_in_words(server: OwnServer, operation
             connection.execute("SELECT 1")
 
 
-def test_a_commit_that_fails_is_said_in_words(server: OwnServer) -> None:
+def test_a_failed_commit_is_explained(server: OwnServer) -> None:
     with connect(server.url) as connection:
         connection.execute("CREATE TEMP TABLE once (n int UNIQUE DEFERRABLE INITIALLY DEFERRED)")
         with pytest.raises(RemoteError, match="refused a statement"), connection.transaction():
@@ -179,7 +179,7 @@ def test_a_commit_that_fails_is_said_in_words(server: OwnServer) -> None:
 
 
 @needs_pgbouncer
-def test_a_pool_in_session_mode_will_do(
+def test_a_pool_in_session_mode_is_accepted(
     server: OwnServer, elsewhere: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with new_database(server.url) as database, pgbouncer(database, "session") as url:
@@ -231,7 +231,7 @@ def test_a_pool_that_shares_a_session_is_refused(server: OwnServer, mode: str, b
 
 
 @needs_pgbouncer
-def test_options_that_a_pool_does_not_take_are_said_in_words(server: OwnServer) -> None:
+def test_options_that_a_pool_does_not_accept_are_explained(server: OwnServer) -> None:
     with (
         pgbouncer(server.url, "session") as url,
         pytest.raises(ConfigurationError, match="Leave options out of M3SYNC_POSTGRES_URL"),

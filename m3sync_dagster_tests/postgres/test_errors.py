@@ -39,7 +39,7 @@ RAISE = "DO $$ BEGIN RAISE EXCEPTION 'the reason' USING ERRCODE = '{}'; END $$"
 
 
 @pytest.mark.parametrize("state", MEANINGS)
-def test_every_driver_error_is_said_in_words(postgres_url: str, state: str) -> None:
+def test_every_driver_error_is_explained(postgres_url: str, state: str) -> None:
     kind, cause, remedy = MEANINGS[state]
     with connect(postgres_url) as connection, pytest.raises(SyncError) as ours:
         connection.execute(RAISE.format(state))
@@ -62,14 +62,14 @@ def test_errors_of_anything_else_stay_what_they_are() -> None:
     assert "was lost" in str(explain(wrapped))
 
 
-def test_a_read_only_database_is_said_in_words(postgres_url: str) -> None:
+def test_a_read_only_database_is_explained(postgres_url: str) -> None:
     with psycopg.connect(postgres_url, autocommit=True) as admin:
         admin.execute(f"ALTER DATABASE {admin.info.dbname} SET default_transaction_read_only = on")
     with connect(postgres_url) as connection, pytest.raises(RemoteError, match="read-only here"):
         connection.execute("DELETE FROM m3sync.outgoing_record")
 
 
-def test_a_statement_that_takes_too_long_is_said_in_words(postgres_url: str) -> None:
+def test_a_statement_that_takes_too_long_is_explained(postgres_url: str) -> None:
     with connect(postgres_url) as connection:
         connection.execute("SET statement_timeout = 50")
         with pytest.raises(RemoteError, match=r"statement_timeout.*statement timeout"):
@@ -87,7 +87,7 @@ LOGINS = {
 
 
 @pytest.mark.parametrize("given", LOGINS)
-def test_a_login_that_fails_is_said_in_words(postgres_server: str, given: str) -> None:
+def test_a_failed_login_is_explained(postgres_server: str, given: str) -> None:
     folder = parse(postgres_server).parameters["host"]
     with psycopg.connect(postgres_server, autocommit=True) as admin:
         admin.execute("DROP ROLE IF EXISTS limited")

@@ -128,7 +128,7 @@ def test_another_user_than_root_may_start_it_without_a_home_folder(folder: Path)
         (54321, "open/a space/pg", "whose path has a space, and this user has no home folder"),
     ],
 )
-def test_a_user_who_cannot_start_it_is_told_why(
+def test_the_error_names_why_a_user_cannot_start_it(
     folder: Path, user: int, name: str, words: str
 ) -> None:
     top = folder.parent.parent
@@ -141,7 +141,7 @@ def test_a_user_who_cannot_start_it_is_told_why(
     assert "does not start" in output or "cannot be in" in output
 
 
-def test_a_disk_without_room_is_told(folder: Path) -> None:
+def test_the_error_names_a_full_disk(folder: Path) -> None:
     """A limit on the size of files, which PostgreSQL's first log is over."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, before[1]))

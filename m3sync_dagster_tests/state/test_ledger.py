@@ -46,7 +46,7 @@ def acknowledge(ledger: PostgresLedger, *ids: str) -> None:
     ledger.record([Acknowledged(m3ter_id, f"a01{m3ter_id}", created=True) for m3ter_id in ids])
 
 
-def test_a_row_is_unseen_until_salesforce_acknowledged_it(ledger: PostgresLedger) -> None:
+def test_a_digest_is_unknown_until_salesforce_acknowledges_its_row(ledger: PostgresLedger) -> None:
     digest = seen("a").digest
     ledger.stage([staged("a")])
     assert ledger.unknown_digests([digest]) == [0]
@@ -123,13 +123,13 @@ def test_a_circle_of_siblings_is_ready_only_as_a_whole(ledger: PostgresLedger) -
     assert ledger.ready(all_rows=True) == [(1, 2)]
 
 
-def test_clear_forgets_what_an_earlier_run_left(ledger: PostgresLedger) -> None:
+def test_clear_deletes_the_rows_that_an_earlier_run_left(ledger: PostgresLedger) -> None:
     ledger.stage([staged("a")])
     ledger.clear()
     assert ledger.ready(all_rows=True) == []
 
 
-def test_refused_rows_are_on_record_until_they_go_through(
+def test_rejects_are_recorded_until_their_rows_are_accepted(
     ledger: PostgresLedger, connection: psycopg.Connection
 ) -> None:
     ledger.stage([staged("a")])
@@ -153,7 +153,7 @@ def test_refused_rows_are_on_record_until_they_go_through(
     assert list_rejects(connection) == []
 
 
-def test_rejects_that_a_run_does_not_meet_again_are_forgotten(
+def test_rejects_that_a_run_does_not_record_again_are_deleted(
     ledger: PostgresLedger, connection: psycopg.Connection
 ) -> None:
     ledger.record([Rejected("deleted", ErrorClass.INVALID, "X", "x")])
@@ -185,7 +185,7 @@ def test_integrations_and_entities_do_not_see_each_other(
         assert other.acknowledged(["a"]) == {}
 
 
-def test_jobs_are_written_down(ledger: PostgresLedger, connection: psycopg.Connection) -> None:
+def test_jobs_are_recorded(ledger: PostgresLedger, connection: psycopg.Connection) -> None:
     ledger.record_job_created("750A", "m3ter_Account__c", 3, "abc")
     ledger.record_job_finished("750A", "JobComplete")
     row = connection.execute(
@@ -266,7 +266,7 @@ def test_the_external_id_field_of_a_job_is_known_until_the_basis_changes(
     assert field() is None
 
 
-def test_only_a_row_refused_as_it_is_rests(
+def test_only_a_row_rejected_with_the_same_values_pauses(
     ledger: PostgresLedger, connection: psycopg.Connection
 ) -> None:
     refused = Rejected("a", ErrorClass.PERMANENT, "X", "no", ("Name",))
@@ -281,7 +281,7 @@ def test_only_a_row_refused_as_it_is_rests(
     assert ledger.paused([seen("a")]) == []
 
 
-def test_a_row_that_rests_is_not_forgotten_while_its_record_is_there(
+def test_a_paused_reject_is_kept_while_its_record_exists(
     ledger: PostgresLedger, connection: psycopg.Connection
 ) -> None:
     for m3ter_id in ("here", "deleted"):

@@ -86,7 +86,7 @@ def test_every_window_has_a_case() -> None:
     )
 
 
-def test_a_purge_does_not_let_an_entity_forget_that_its_records_were_deleted_before(
+def test_a_purge_keeps_the_last_deletion_of_an_entity(
     connection: psycopg.Connection,
 ) -> None:
     records = {
@@ -145,7 +145,7 @@ def test_nothing_that_a_defined_integration_needs_is_dropped(
     assert set(ledger.acknowledged(["a", "b", "c"])) == {"a", "b"}
 
 
-def test_state_of_an_integration_goes_after_ninety_days_of_absence(
+def test_state_of_an_integration_is_deleted_after_ninety_days_of_absence(
     connection: psycopg.Connection,
 ) -> None:
     for name in ("acme", "absent"):
@@ -173,7 +173,7 @@ def age_absence(connection: psycopg.Connection, *, hours: int) -> None:
     )
 
 
-def test_an_integration_that_is_back_counts_anew(connection: psycopg.Connection) -> None:
+def test_the_days_of_absence_restart_after_a_return(connection: psycopg.Connection) -> None:
     write_state(connection, "acme")
     purge_absent_integrations(connection, set(), NEVER)
     age_absence(connection, hours=ABSENT_DAYS * DAY + 1)
@@ -182,7 +182,7 @@ def test_an_integration_that_is_back_counts_anew(connection: psycopg.Connection)
     assert all_rows(connection, "acme")["synced_record"]
 
 
-def test_an_integration_that_another_project_runs_is_not_gone(
+def test_an_integration_that_another_project_runs_is_not_absent(
     connection: psycopg.Connection,
 ) -> None:
     write_state(connection, "acme")
@@ -250,7 +250,7 @@ def test_a_job_that_salesforce_may_still_work_on_keeps_its_integration(
         assert purge_integration(connection, "acme") == 1
 
 
-def test_a_waiting_notice_of_a_gone_integration_stays_for_thirty_days(
+def test_an_undelivered_notice_of_an_absent_integration_is_kept_for_thirty_days(
     connection: psycopg.Connection,
 ) -> None:
     notices: dict[str, dict[str, object]] = {

@@ -44,7 +44,7 @@ LONG_ID = "a0B5f000001AbCdEAK"
         ("reference", LONG_ID[:15], LONG_ID),
     ],
 )
-def test_what_salesforce_gives_back_is_what_was_sent(
+def test_a_returned_value_is_equal_to_the_sent_one(
     kind: str, sent: object, given_back: object
 ) -> None:
     assert repr(canonical(sent, kind)) == repr(canonical(given_back, kind))
@@ -68,7 +68,9 @@ def test_what_salesforce_gives_back_is_what_was_sent(
         ("reference", LONG_ID, LONG_ID.lower()),
     ],
 )
-def test_what_somebody_has_changed_is_not(kind: str, sent: object, given_back: object) -> None:
+def test_a_changed_value_is_not_equal_to_the_sent_one(
+    kind: str, sent: object, given_back: object
+) -> None:
     assert canonical(sent, kind) != canonical(given_back, kind)
 
 
@@ -77,6 +79,6 @@ def test_what_somebody_has_changed_is_not(kind: str, sent: object, given_back: o
         allow_nan=False, allow_infinity=False, places=8, min_value=-(10**12), max_value=10**12
     )
 )
-def test_every_number_survives_the_way_through_a_java_double(number: Decimal) -> None:
+def test_every_number_is_equal_after_the_conversion_to_a_java_double(number: Decimal) -> None:
     assert canonical(number, "double") == canonical(double_text(number), "double")
     assert canonical(number, "double") == canonical(float(number), "double")

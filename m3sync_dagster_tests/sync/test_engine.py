@@ -43,7 +43,7 @@ def test_a_value_that_becomes_null_is_cleared(sync: Sync) -> None:
     assert (org.held["a"]["Currency__c"], org.held["a"]["Code__c"]) == (None, None)
 
 
-def test_json_that_says_the_same_otherwise_is_not_sent(sync: Sync) -> None:
+def test_json_with_the_same_values_in_another_form_is_not_sent(sync: Sync) -> None:
     org = Org()
     sync(Listed([b'{"id":"a","name":"n","version":1}']), org)
     again = Listed([b'{"version": 1, "name": "n", "id": "a", "unmapped": true}'])
@@ -65,7 +65,7 @@ def test_full_sends_every_row_again(sync: Sync) -> None:
     assert sync(Listed(records), org, full=True) == {"read": 2, "updated": 2}
 
 
-def test_parents_go_first_whatever_the_order_they_come_in(sync: Sync) -> None:
+def test_parents_are_sent_first_in_any_order_of_the_list(sync: Sync) -> None:
     org = Org()
     chain = [account(f"a{n}", parentAccountId=f"a{n + 1}") for n in range(4)]
     records = [*chain, account("a4")]
@@ -73,7 +73,7 @@ def test_parents_go_first_whatever_the_order_they_come_in(sync: Sync) -> None:
     assert org.sent == [["a4"], ["a3"], ["a2"], ["a1"], ["a0"]]
 
 
-def test_changed_rows_of_all_shapes_travel_together_parents_first(sync: Sync) -> None:
+def test_changed_rows_of_all_groups_are_sent_together_parents_first(sync: Sync) -> None:
     org = Org()
     records = [account("child", parentAccountId="root"), account("root"), account("other")]
     sync(Listed(records), org)
@@ -84,9 +84,7 @@ def test_changed_rows_of_all_shapes_travel_together_parents_first(sync: Sync) ->
     assert [sorted(sent) for sent in org.sent] == [["other", "root"], ["child"]]
 
 
-def test_a_row_whose_parent_is_nowhere_waits_and_goes_when_it_is_there(
-    sync: Sync, connection: psycopg.Connection
-) -> None:
+def test_a_row_waits_until_its_parent_exists(sync: Sync, connection: psycopg.Connection) -> None:
     org = Org()
     orphan = account("child", parentAccountId="parent")
     assert sync(Listed([orphan]), org) == {"read": 1, "waiting": 1}
@@ -96,12 +94,12 @@ def test_a_row_whose_parent_is_nowhere_waits_and_goes_when_it_is_there(
     assert list_rejects(connection) == []
 
 
-def test_a_circle_of_parents_waits_and_ends(sync: Sync) -> None:
+def test_a_cycle_of_parents_waits_and_the_run_ends(sync: Sync) -> None:
     circle = [account("a", parentAccountId="b"), account("b", parentAccountId="a")]
     assert sync(Listed(circle), Org()) == {"read": 2, "waiting": 2}
 
 
-def test_what_is_left_unanswered_goes_again_and_before_what_hangs_on_it(sync: Sync) -> None:
+def test_a_row_without_a_result_is_sent_again_before_its_children(sync: Sync) -> None:
     org = Org()
     org.busy = {"b": 2, "d": 1}
     records = [account("c", parentAccountId="b"), account("b"), account("a")]
@@ -111,7 +109,7 @@ def test_what_is_left_unanswered_goes_again_and_before_what_hangs_on_it(sync: Sy
     assert org.tries == [0, 1, 2, 0, 0, 1]
 
 
-def test_a_rejected_row_stops_no_other_and_goes_through_once_it_is_put_right(
+def test_a_rejected_row_stops_no_other_and_is_accepted_after_its_correction(
     sync: Sync, connection: psycopg.Connection
 ) -> None:
     org = Org()
@@ -125,7 +123,7 @@ def test_a_rejected_row_stops_no_other_and_goes_through_once_it_is_put_right(
     assert list_rejects(connection) == []
 
 
-def test_invalid_records_are_on_record_and_never_sent(
+def test_invalid_records_are_recorded_and_not_sent(
     sync: Sync, connection: psycopg.Connection
 ) -> None:
     org = Org()
@@ -143,7 +141,7 @@ def test_a_record_that_is_listed_twice_is_sent_once(sync: Sync) -> None:
     assert sync(doubled, org) == {"read": 3, "created": 3}
 
 
-def test_only_accounts_in_scope_leave_m3ter(sync: Sync) -> None:
+def test_only_accounts_in_scope_are_read(sync: Sync) -> None:
     org = Org()
     source = Listed([account("a"), account("b"), account("c")])
     scope = AccountFilter(frozenset({"a", "b"}), frozenset({"b"}))
@@ -160,7 +158,7 @@ def test_a_scope_that_shrinks_sends_nothing_and_counts_only_what_is_in(sync: Syn
     assert sync(records, org, EntityOptions(scope=scope)) == {"read": 1, "unchanged": 1}
 
 
-def test_a_sync_that_breaks_goes_on_where_it_stopped(sync: Sync) -> None:
+def test_the_run_after_a_failed_one_sends_the_rest(sync: Sync) -> None:
     org = Org()
     org.dies_after = 2
     records = [account(f"a{n}") for n in range(5)]
@@ -242,7 +240,7 @@ def test_a_job_that_does_not_end_is_left_for_the_next_run(
     assert org.sent == []
 
 
-def test_a_job_that_nobody_knows_of_for_sure_is_looked_for(
+def test_a_requested_job_without_an_id_is_searched_in_salesforce(
     sync: Sync, ledger: PostgresLedger
 ) -> None:
     ledger.record_job_requested("m3ter_Account__c", 1, "digest")
@@ -260,7 +258,7 @@ def let_time_pass(connection: psycopg.Connection, hours: float) -> None:
     )
 
 
-def test_a_row_that_stays_refused_goes_again_twice_and_then_with_growing_pauses(
+def test_a_permanently_rejected_row_is_sent_again_twice_and_then_after_longer_pauses(
     sync: Sync, connection: psycopg.Connection
 ) -> None:
     org = Org()
@@ -278,7 +276,7 @@ def test_a_row_that_stays_refused_goes_again_twice_and_then_with_growing_pauses(
     assert sent_at == [0, 1, 2, 4, 8, 16, 32, 56, 80]
 
 
-def test_a_row_that_rests_goes_at_once_when_its_content_or_its_mapping_changes(
+def test_a_paused_row_is_sent_at_once_when_its_content_or_mapping_changes(
     sync: Sync, connection: psycopg.Connection
 ) -> None:
     org = Org()
@@ -296,7 +294,7 @@ def test_a_row_that_rests_goes_at_once_when_its_content_or_its_mapping_changes(
     assert len(org.sent) == 7
 
 
-def test_a_row_that_rests_goes_at_once_when_somebody_says_so(
+def test_a_paused_row_is_sent_at_once_on_request(
     sync: Sync, connection: psycopg.Connection
 ) -> None:
     org = Org()
@@ -313,7 +311,7 @@ def test_a_row_that_rests_goes_at_once_when_somebody_says_so(
     assert list_rejects(connection) == []
 
 
-def test_a_row_that_rests_goes_with_a_full_run(sync: Sync) -> None:
+def test_a_paused_row_is_sent_by_a_full_run(sync: Sync) -> None:
     org = Org()
     org.refuse["b"] = (ErrorClass.PERMANENT, "DUPLICATE_VALUE")
     for _ in range(4):
@@ -325,7 +323,9 @@ def test_a_row_that_rests_goes_with_a_full_run(sync: Sync) -> None:
 @pytest.mark.parametrize(
     "kind", [ErrorClass.TRANSIENT, ErrorClass.COLLATERAL, ErrorClass.CONFIGURATION]
 )
-def test_a_row_that_may_pass_goes_with_every_run(sync: Sync, kind: ErrorClass) -> None:
+def test_a_row_with_a_temporary_rejection_is_sent_by_every_run(
+    sync: Sync, kind: ErrorClass
+) -> None:
     org = Org()
     org.refuse["b"] = (kind, "WHATEVER")
     for runs in range(1, 9):
@@ -333,7 +333,7 @@ def test_a_row_that_may_pass_goes_with_every_run(sync: Sync, kind: ErrorClass) -
         assert len(org.sent) == runs
 
 
-def test_a_row_that_rests_is_forgotten_with_its_record(
+def test_a_paused_reject_is_deleted_with_its_record(
     sync: Sync, connection: psycopg.Connection
 ) -> None:
     org = Org()
@@ -368,7 +368,7 @@ def test_another_org_gets_every_record_and_so_does_the_first_one_again(sync: Syn
     assert sync(records, second) == {"read": 2, "updated": 2}
 
 
-def test_another_m3ter_organization_is_compared_anew(sync: Sync) -> None:
+def test_another_m3ter_organization_is_compared_again(sync: Sync) -> None:
     records, org = Listed([account("a")]), Org()
     sync(records, org)
     other = Listed([account("a")])
@@ -426,7 +426,7 @@ def test_a_known_record_that_was_deleted_is_created_under_the_new_external_id(sy
     assert sync(records, org, other) == {"read": 2, "created": 1, "updated": 1}
 
 
-def test_a_full_run_that_breaks_off_is_carried_on_by_the_next(sync: Sync) -> None:
+def test_a_failed_full_run_is_completed_by_the_next_run(sync: Sync) -> None:
     org = Org()
     records = [account(f"a{n}") for n in range(5)]
     sync(Listed(records), org)
@@ -453,7 +453,7 @@ def test_a_row_that_a_full_run_could_not_send_is_sent_by_the_next(
     assert sync(records, org) == {"read": 2, "unchanged": 1, "updated": 1}
 
 
-def test_a_lost_answer_and_a_value_that_returns_is_sent(sync: Sync) -> None:
+def test_a_former_value_is_sent_after_a_result_was_lost(sync: Sync) -> None:
     org = Org()
     sync(Listed([account("a", code="old")]), org)
 
@@ -480,7 +480,7 @@ def test_a_mapping_that_changes_and_returns_sends_what_it_touched(sync: Sync) ->
     assert sync(records, org) == {"read": 2, "updated": 2}
 
 
-def test_a_parent_that_somebody_deleted_goes_again_before_its_child(
+def test_a_parent_deleted_in_salesforce_is_sent_again_before_its_child(
     sync: Sync, connection: psycopg.Connection
 ) -> None:
     org = Org()
@@ -503,7 +503,7 @@ def test_a_parent_that_somebody_deleted_goes_again_before_its_child(
     assert org.sent == [["old"]]
 
 
-def test_a_parent_that_m3ter_has_no_more_leaves_its_child_waiting(sync: Sync) -> None:
+def test_a_child_waits_for_a_parent_that_m3ter_no_longer_has(sync: Sync) -> None:
     org = Org()
     sync(Listed([account("root")]), org)
     del org.held["root"]

@@ -34,7 +34,7 @@ def test_a_sound_text_stays_as_it_is(text: bytes) -> None:
 
 
 @pytest.mark.parametrize("text", ODD)
-def test_what_is_set_aside_leaves_json_and_comes_back(text: bytes) -> None:
+def test_replaced_parts_leave_json_and_are_restored(text: bytes) -> None:
     parts = JsonParts()
     legible = parts.without_odd_strings(text)
     msgspec.json.decode(legible, type=msgspec.Raw)
@@ -82,7 +82,7 @@ def test_a_string_without_an_end_gets_none(text: bytes) -> None:
     ),
     st.integers(1, 4),
 )
-def test_whatever_is_set_aside_comes_back(value: object, most: int) -> None:
+def test_every_replaced_part_is_restored(value: object, most: int) -> None:
     text = json.dumps(value).encode()
     parts = JsonParts()
     flat = parts.without_deep_parts(parts.without_odd_strings(text), most)

@@ -17,7 +17,7 @@ BALANCE = ENTITIES["balance"]
         ("Account.Key__c", "AccountId"),
     ],
 )
-def test_a_path_is_parted_into_the_lookup_and_its_parents_key(path: str, field: str) -> None:
+def test_a_path_is_split_into_the_lookup_and_its_parents_key(path: str, field: str) -> None:
     key = path.split(".")[1]
     fields = {"accountId": path, "code": "Code__c", "name": None}
     assert split_paths(BALANCE, fields) == (fields | {"accountId": field}, {"account": key})
@@ -41,7 +41,7 @@ def test_a_path_elsewhere_is_refused(source: str, path: str) -> None:
     assert caught.value.where == ("entities", "balance", "fields", source)
 
 
-def test_a_path_says_all_there_is_to_say_of_the_parent() -> None:
+def test_a_path_needs_no_other_option_of_the_parent() -> None:
     options = {"balance": EntityOptions(fields={"accountId": "p__Account__r.p__Key__c"})}
     built = build_mapping(BALANCE, options, "q__")
     assert "p__Account__c" in built.columns

@@ -54,7 +54,7 @@ def test_a_record_with_nothing_but_an_id_clears_everything(entity: str) -> None:
 
 
 @pytest.mark.parametrize("entity", ENTITIES)
-def test_null_is_as_good_as_missing(entity: str) -> None:
+def test_null_is_equal_to_missing(entity: str) -> None:
     sources = {f.source.split(".")[0]: None for f in ENTITIES[entity].fields}
     only = {"id": "x1", **settled(entity)}
     assert row(mapping(entity), only) == row(mapping(entity), {**sources, **only})
@@ -71,7 +71,7 @@ def test_null_is_as_good_as_missing(entity: str) -> None:
         ({"name": 5}, "x1"),
     ],
 )
-def test_the_title_is_the_first_that_says_something(record: dict[str, object], title: str) -> None:
+def test_the_title_is_the_first_field_with_a_text(record: dict[str, object], title: str) -> None:
     built = mapping(options=EntityOptions(fields={"name": None}))
     assert row(built, {"id": "x1", **record})["Name"] == title
 
@@ -194,7 +194,7 @@ def test_so_is_one_inside_a_custom_field_an_object_or_an_array(kind: str, value:
 
 
 @pytest.mark.parametrize("value", BAD_VALUES, ids=lambda value: repr(value[:20]))
-def test_in_a_field_that_is_not_carried_it_harms_nothing(value: bytes) -> None:
+def test_in_a_field_that_is_not_mapped_it_has_no_effect(value: bytes) -> None:
     value = value.replace(b"%s", b"unmapped")
     got = row(mapping(), b'{"id":"a1","name":"Acme","unmapped":%s}' % value)
     assert (got["Account_Name__c"], got["Name"]) == ("Acme", "Acme")
@@ -271,7 +271,7 @@ def test_a_parent_that_is_left_out_is_not_pointed_to() -> None:
         ({}, False),
     ],
 )
-def test_a_bill_is_carried_once_it_is_approved_or_locked(
+def test_a_bill_is_final_once_it_is_approved_or_locked(
     record: dict[str, object], carried: bool
 ) -> None:
     raw = json.dumps({"id": "b1", "accountId": "a1", **record}).encode()

@@ -35,7 +35,7 @@ def nested(levels: int) -> bytes:
         (b'1,"\\u0062ad":1', "has 'bad' twice"),
     ],
 )
-def test_a_value_that_cannot_be_used_harms_no_other(value: bytes, reason: str) -> None:
+def test_an_unusable_value_does_not_affect_the_others(value: bytes, reason: str) -> None:
     record = decode_record(b'{"bad":%s,%s}' % (value, GOOD))
     assert isinstance(record, dict)
     bad = record.pop("bad")
@@ -61,7 +61,7 @@ def test_it_may_be_inside_another_value(inner: bytes, path: tuple[str | int, ...
 
 
 @pytest.mark.parametrize("levels", [MOST_NESTED, 900, 100_000])
-def test_what_is_nested_too_deep_harms_no_other_value(levels: int) -> None:
+def test_a_value_nested_too_deep_does_not_affect_the_others(levels: int) -> None:
     record = decode_record(b'{"deep":%s,%s}' % (nested(levels), GOOD))
     assert isinstance(record, dict)
     assert "nested deeper" in str(record["deep"])
@@ -129,5 +129,7 @@ def test_sound_json_is_read_as_it_is_written(
     ],
     ids=lambda raw: repr(raw)[:40],
 )
-def test_the_id_is_known_whatever_else_is_in_the_record(raw: bytes, expected: str | None) -> None:
+def test_the_id_is_read_from_a_record_with_unusable_values(
+    raw: bytes, expected: str | None
+) -> None:
     assert id_of(raw) == expected

@@ -31,7 +31,7 @@ def test_an_org_that_fits_has_no_findings(entity: str) -> None:
 
 
 @pytest.mark.parametrize("entity", ENTITIES)
-def test_a_terse_describe_is_not_held_against_anybody(entity: str) -> None:
+def test_a_property_that_the_describe_leaves_out_is_no_finding(entity: str) -> None:
     mapping = mapping_of(entity)
     names = [mapping.external_id_field, *mapping.columns]
     fields = {name: SalesforceField(name, "string") for name in names}
@@ -83,7 +83,7 @@ def test_a_constant_that_fits_is_no_finding(value: object, kind: str) -> None:
         ({"external_id_field": "CODE__c", "fields": {"code": None}}, ("external_id_field",)),
     ],
 )
-def test_a_name_in_another_case_is_told_apart_from_a_missing_one(
+def test_a_name_in_another_case_is_not_reported_as_missing(
     options: dict[str, Any], place: tuple[str, ...] | None
 ) -> None:
     described = fitting(mapping_of())
@@ -96,7 +96,7 @@ def test_a_name_in_another_case_is_told_apart_from_a_missing_one(
         assert first.where == ("entities", "contract", *where)
 
 
-def test_a_gone_field_that_may_not_be_empty_is_found() -> None:
+def test_a_gone_field_that_may_not_be_empty_is_a_finding() -> None:
     mapping = mapping_of(when_gone=WhenGone.FLAG, gone_field="Gone__c")
     described = changed(mapping, "Gone__c", type="date", nillable=False, defaulted=False)
     (finding,) = validate_schema(mapping, described)
@@ -188,7 +188,7 @@ def without(described: SalesforceObject, *names: str) -> SalesforceObject:
     return replace(described, fields=kept)
 
 
-def test_missing_fields_are_named_at_once_and_told_apart_where_that_is_known() -> None:
+def test_missing_and_hidden_fields_are_separate_findings_if_that_is_known() -> None:
     mapping = mapping_of()
     described = without(fitting(mapping), "Code__c", "Description__c")
     (unknown,) = validate_schema(mapping, described)
@@ -215,7 +215,7 @@ def test_all_is_found_at_once() -> None:
     assert caught.value.findings == tuple(found)
 
 
-def test_one_finding_is_said_plainly_and_warnings_stop_nothing() -> None:
+def test_one_finding_is_the_message_and_warnings_do_not_stop() -> None:
     one = SchemaFinding("account", "a cause", "A remedy.", where=("entities", "account"))
     with pytest.raises(SchemaMismatchError) as caught:
         require_none([one, replace(one, blocks=False)])
@@ -269,7 +269,7 @@ def test_what_is_to_be_cut_is_no_warning() -> None:
     assert validate_schema(mapping, changed(mapping, "Code__c", length=10)) == []
 
 
-def test_what_salesforce_fills_in_is_not_asked_of_anybody() -> None:
+def test_fields_that_salesforce_sets_need_no_mapping() -> None:
     mapping = mapping_of()
     described = changed(mapping, "Id", type="id", nillable=False, defaulted=False)
     assert validate_schema(mapping, described) == []
