@@ -5,7 +5,6 @@ import random
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import psycopg
 import pytest
@@ -15,7 +14,9 @@ from m3sync_dagster.sync.account_filter import AccountFilter
 from m3sync_dagster.sync.entity_options import EntityOptions
 from m3sync_dagster.sync.mapping import FieldMapping, Unmapped
 from m3sync_dagster.sync.plan import Action, EntityPlan
+from m3sync_dagster.sync.reconcile_types import ReadRow, Selection
 from m3sync_dagster.sync.results import Acknowledged, Count, ErrorClass, Rejected, RowResult
+from m3sync_dagster.sync.rows import Target
 from m3sync_dagster.sync.salesforce_schema import SalesforceObject
 from m3sync_dagster_tests.sync.conftest import Listed, Org, Record, mapping, prepared
 from m3sync_dagster_tests.sync.fitting_object import fitting
@@ -131,7 +132,7 @@ class BillOrg(Org):
         self.results[m3ter_id] = result
         return result
 
-    def query(self, _soql: str) -> Iterator[dict[str, Any]]:
+    def read_back(self, _target: Target, _only: Selection | None) -> Iterator[list[ReadRow]]:
         """The sample's present values, which no action depends on."""
         yield from ()
 
