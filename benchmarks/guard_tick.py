@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
+from dagster._core.scheduler.instigation import ScheduleInstigatorData
 from dagster._core.storage.runs.schema import RunsTable, RunTagsTable
 from dagster._core.workspace.load_target import WorkspaceFileTarget
 from dagster._serdes import serialize_value
@@ -21,10 +22,11 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from m3sync_dagster.cli.migrate import migrate_tables
-from m3sync_dagster.guard.guarded_integration import Directory, GuardedIntegration
+from m3sync_dagster.guard.guarded_integration import Directory, GuardedIntegration, UserDirectory
 from m3sync_dagster.guard.schedules import start
 from m3sync_dagster.guard.sensor import tick
-from m3sync_dagster.runs.run_status import INTEGRATION_TAG, STATUS_TAG
+from m3sync_dagster.runs.failure_tags import STATUS_TAG
+from m3sync_dagster.runs.run_status import INTEGRATION_TAG
 from m3sync_dagster.state import embedded_postgres as embedded
 from m3sync_dagster.sync.errors import RemoteError
 
@@ -51,8 +53,11 @@ def main() -> None:
 def _measure(instance: dg.DagsterInstance, integrations: int, failing: int) -> None:
     watched = {f"integration_{n}": _watched(f"integration_{n}") for n in range(integrations)}
     (location,) = WorkspaceFileTarget([str(ROOT / "workspace.yaml")]).create_origins()
+    # Runs from before the start of a schedule do not count.
+    begun = ScheduleInstigatorData("3 * * * *", time.time() - (HOURS + 1) * 3600)
     for one in watched.values():
-        start(instance, location, one.schedule, "3 * * * *")
+        state = start(instance, location, one.schedule, "3 * * * *").state
+        instance.update_instigator_state(state.with_data(begun))
     _write_runs(instance, list(watched), failing)
     print(f"{integrations} integrations, {failing} of them failing, {HOURS} runs of each")
     for name in ("the first, which disables", "the second", "the third"):
@@ -69,7 +74,11 @@ def _measure(instance: dg.DagsterInstance, integrations: int, failing: int) -> N
 
 def _watched(name: str) -> GuardedIntegration:
     return GuardedIntegration(
-        name, f"{name}_hourly", (dg.AssetKey([name, "salesforce_account"]),), (), _none
+        name,
+        f"{name}_hourly",
+        (dg.AssetKey([name, "salesforce_account"]),),
+        (),
+        UserDirectory("none", _none),
     )
 
 

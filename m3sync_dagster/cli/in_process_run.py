@@ -10,6 +10,7 @@ from dagster._core.definitions.reconstruct import ReconstructableJob, Reconstruc
 from dagster._core.execution.api import create_execution_plan, execute_run
 from dagster._core.remote_origin import RemoteJobOrigin, RemoteRepositoryOrigin
 from dagster._core.snap import snapshot_from_execution_plan
+from dagster._core.utils import make_new_run_id
 from dagster._core.workspace.load_target import WorkspaceFileTarget
 
 from m3sync_dagster.cli.environment import Environment
@@ -19,6 +20,7 @@ from m3sync_dagster.components.entity_runs import FULL_TAG
 from m3sync_dagster.components.integration import Integration
 from m3sync_dagster.components.materialize import run_tags, sync_checks
 from m3sync_dagster.components.schedule import JOB, PARTITION
+from m3sync_dagster.runs.dead_runs import PROCESS_TAG
 from m3sync_dagster.runs.run_status import (
     COMPLETE,
     COUNTS,
@@ -26,6 +28,7 @@ from m3sync_dagster.runs.run_status import (
     failure_text,
     status_word,
 )
+from m3sync_dagster.state import connect, hold_run_lock, postgres_url
 from m3sync_dagster.sync.errors import ConfigurationError
 
 _FAILED_ROWS = ("invalid", "rejected", "waiting")
@@ -92,10 +95,17 @@ def sync(
     entities = [entity] if entity else list(integration.entities)
     keys = [asset_key(integration.name, name) for name in entities]
     job = _job()
-    with dg.DagsterInstance.get() as instance:
-        run = _create_run(instance, job, keys, tags, _origin(environment, job))
+    run_id = make_new_run_id()
+    tags[PROCESS_TAG] = run_id
+    with (
+        dg.DagsterInstance.get() as instance,
+        connect(postgres_url()) as connection,
+        hold_run_lock(connection, run_id),
+    ):
+        origin = _origin(environment, job)
+        run = _create_run(instance, job, keys, tags, origin)
         execute_run(job, run, instance)
-        return _report(instance, integration.name, run.run_id)
+        return _report(instance, integration.name, run_id)
 
 
 def _create_run(
@@ -111,7 +121,7 @@ def _create_run(
     plan = create_execution_plan(chosen, run_config=_QUIET, tags=tags)
     return instance.create_run(
         job_name=chosen.name,
-        run_id=None,
+        run_id=tags[PROCESS_TAG],
         run_config=_QUIET,
         status=None,
         tags=tags,

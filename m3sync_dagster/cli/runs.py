@@ -25,12 +25,17 @@ def runs(name: Name = None, *, json: Json = False) -> None:
 
     from m3sync_dagster.cli.find_integration import names_in, require_known
     from m3sync_dagster.components.loading import load_project
+    from m3sync_dagster.runs.dead_runs import report_dead_runs
     from m3sync_dagster.runs.run_list import list_runs
+    from m3sync_dagster.state import connect, postgres_url
 
     if name is not None:
         require_known(name)
+    names = [name] if name else names_in(load_project())
     with DagsterInstance.get() as instance:
-        found = list_runs(instance, [name] if name else names_in(load_project()))
+        with connect(postgres_url()) as connection:
+            report_dead_runs(instance, connection, names)
+        found = list_runs(instance, names)
     if json:
         print_json([run.as_dict() for run in found])
     else:
@@ -38,17 +43,18 @@ def runs(name: Name = None, *, json: Json = False) -> None:
 
 
 def _cells(run: "ListedRun") -> list[object]:
-    told = run.summary
+    summary = run.summary
     return [
-        *(run.integration, told.partition, told.status, run.trigger, told.started, run.duration),
+        *(run.integration, summary.partition, summary.status, run.trigger),
+        *(summary.started, run.duration),
         "; ".join(f"{entity}: {_counts(counts)}" for entity, counts in run.entities.items()),
         run.error,
-        told.run_id,
+        summary.run_id,
     ]
 
 
 def _counts(counts: dict[str, int | float]) -> str:
-    """What was read, and whatever else is not nought."""
+    """What was read, and every other count that is not zero."""
     from m3sync_dagster.runs.run_status import COUNTS
 
     rest = [name for name in COUNTS if name not in _UNCHANGED and counts[name]]

@@ -35,14 +35,15 @@ def status(*, json: Json = False) -> None:
         print_json(rows)
     else:
         _show(rows)
+    _complain(known)
 
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What is on record of all integrations, by name."""
+    """What is stored of all integrations, by name."""
 
     schedules: "Mapping[str, Schedule]"
-    standings: "Mapping[str, GuardState]"
+    states: "Mapping[str, GuardState]"
     failures: "Mapping[str, int]"
     rejects: "Mapping[str, int]"
     undelivered: "list[Undelivered]"
@@ -53,6 +54,7 @@ def _read(instance: "DagsterInstance", integrations: "list[Integration]") -> _Kn
     from m3sync_dagster.components.assets import asset_key
     from m3sync_dagster.guard.failure_history import count_in_a_row
     from m3sync_dagster.guard.schedules import read_schedules
+    from m3sync_dagster.runs.dead_runs import report_dead_runs
     from m3sync_dagster.state import (
         GuardState,
         connect,
@@ -64,14 +66,14 @@ def _read(instance: "DagsterInstance", integrations: "list[Integration]") -> _Kn
     )
 
     with connect(postgres_url()) as connection:
+        report_dead_runs(instance, connection, [one.name for one in integrations])
         recorded = read_guard_states(connection)
-        standings = {one.name: recorded.get(one.name, GuardState(one.name)) for one in integrations}
+        states = {one.name: recorded.get(one.name, GuardState(one.name)) for one in integrations}
         assets = {one.name: [asset_key(one.name, e) for e in one.entities] for one in integrations}
-        after = {name: standing.counted_after for name, standing in standings.items()}
         return _Known(
             schedules=read_schedules(instance, None),
-            standings=standings,
-            failures=count_in_a_row(instance, after, assets),
+            states=states,
+            failures=count_in_a_row(instance, states, assets),
             rejects=count_rejects(connection),
             undelivered=undelivered(connection),
             orgs=read_salesforce_orgs(connection),
@@ -83,19 +85,23 @@ def _row(instance: "DagsterInstance", integration: "Integration", known: _Known)
     from m3sync_dagster.runs.run_status import last_run
 
     name = integration.name
-    schedule, standing = known.schedules.get(schedule_name(name)), known.standings[name]
-    unheard = [asdict(one) for one in known.undelivered if one.integration == name]
+    schedule, state = known.schedules.get(schedule_name(name)), known.states[name]
+    undelivered = [asdict(one) for one in known.undelivered if one.integration == name]
     row = {
         "name": name,
         "connected": integration.connected,
-        "enabled": bool(schedule and schedule.enabled and not standing.disabled),
-        "disabled_reason": _reason(integration, schedule, standing),
+        "enabled": bool(schedule and schedule.enabled and not state.disabled),
+        "disabled_reason": _reason(integration, schedule, state),
         "last_run": last_run(instance, name),
         "failures_in_a_row": known.failures[name],
         "rejected": known.rejects.get(name, 0),
         **_orgs(integration, known),
     }
-    return row | ({"undelivered": unheard} if unheard else {})
+    if undelivered:
+        row["undelivered"] = undelivered
+    if state.guard_error:
+        row["guard_error"] = state.guard_error
+    return row
 
 
 def _orgs(integration: "Integration", known: _Known) -> dict[str, Any]:
@@ -110,13 +116,13 @@ def _orgs(integration: "Integration", known: _Known) -> dict[str, Any]:
 
 
 def _reason(
-    integration: "Integration", schedule: "Schedule | None", standing: "GuardState"
+    integration: "Integration", schedule: "Schedule | None", state: "GuardState"
 ) -> str | None:
     """Why an integration does not run by itself; nobody may have started its schedule yet."""
     if not integration.connected:
         return "NOT CONNECTED"
-    if standing.disabled:
-        return f"since {standing.disabled_since:%Y-%m-%d %H:%M} UTC: {standing.disabled_reason}"
+    if state.disabled:
+        return f"since {state.disabled_since:%Y-%m-%d %H:%M} UTC: {state.disabled_reason}"
     if schedule is None:
         return "never started"
     return None if schedule.enabled else "stopped by a person"
@@ -163,11 +169,15 @@ def _show(rows: list[dict[str, Any]]) -> None:
             for row in rows
         ],
     )
-    for one in (one for row in rows for one in row.get("undelivered", [])):
-        complain(
-            f"{one['integration']}: {one['target']} does not know of {one['change']} yet "
-            f"({one['attempts']} attempts): {one['error']}"
-        )
+
+
+def _complain(known: _Known) -> None:
+    """Report what the table has no place for, also of integrations that are no longer loaded."""
+    for undelivered in known.undelivered:
+        complain(str(undelivered))
+    for name, state in known.states.items():
+        if state.guard_error:
+            complain(f"{name}: the guard could not evaluate it: {state.guard_error}")
 
 
 def _org_cell(row: dict[str, Any]) -> str | None:

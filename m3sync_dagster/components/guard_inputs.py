@@ -11,20 +11,20 @@ from m3sync_dagster.components.loading import Project
 from m3sync_dagster.components.salesforce_sync import SalesforceSync
 from m3sync_dagster.components.schedule import schedule_name
 from m3sync_dagster.components.verify_check import CHECK, Checked
-from m3sync_dagster.guard.guarded_integration import GuardedIntegration
+from m3sync_dagster.guard.guarded_integration import GuardedIntegration, UserDirectory
 from m3sync_dagster.m3ter import M3terSource
 from m3sync_dagster.state import postgres_url
 from m3sync_dagster.sync.errors import ConfigurationError
 
 LOOKUP_RETRIES = 2
-"""A look-up that fails is tried again at the next tick, so that one tick does not take long."""
+"""A look-up that fails is made again at a later tick."""
 
 
 def guarded_integrations(project: Project) -> list[GuardedIntegration]:
     """Everything in a project that the guard has to watch."""
     credentials = project.of_type(M3terCredential)
     return [
-        _watched(component, credentials.get(component.m3ter_credential))
+        _guarded(component, credentials.get(component.m3ter_credential))
         for component in project.of_type(SalesforceSync).values()
         if isinstance(component, SalesforceSync)
     ]
@@ -46,7 +46,7 @@ def checked_integrations(project: Project) -> list[Checked]:
     ]
 
 
-def _watched(component: SalesforceSync, credential: object) -> GuardedIntegration:
+def _guarded(component: SalesforceSync, credential: object) -> GuardedIntegration:
     @contextmanager
     def directory() -> Iterator[M3terSource]:
         if not isinstance(credential, M3terCredential):
@@ -65,5 +65,5 @@ def _watched(component: SalesforceSync, credential: object) -> GuardedIntegratio
         schedule=schedule_name(integration.name),
         assets=tuple(asset_key(integration.name, entity) for entity in integration.entities),
         notify=integration.notify_users_if_disabled,
-        directory=directory,
+        directory=UserDirectory(component.m3ter_credential, directory),
     )

@@ -22,7 +22,8 @@ from m3sync_dagster.components.resources import (
 from m3sync_dagster.components.unexpected_errors import as_sync_error, traceback_of
 from m3sync_dagster.entities import EntityType
 from m3sync_dagster.runs.event_log import show_event
-from m3sync_dagster.runs.run_status import INTEGRATION_TAG, STATUS_TAG
+from m3sync_dagster.runs.failure_tags import record_failure
+from m3sync_dagster.runs.run_status import INTEGRATION_TAG
 from m3sync_dagster.salesforce import look_up_code
 from m3sync_dagster.state import RunState
 from m3sync_dagster.sync.engine import EntitySync, Progress
@@ -139,8 +140,9 @@ def failed(
         )
     except SyncError as unrecorded:
         text += f" (The event could not be written down: {unrecorded})"
-    # The guard records an event for a run that failed without this tag, so it comes last.
-    context.instance.add_run_tags(context.run.run_id, {STATUS_TAG: error.status})
+    # The guard records an event for a run that failed without these tags, so they come last.
+    name = f"{integration.name}/{entity.name}"
+    record_failure(context.instance, context.run.run_id, error, name)
     return dg.Failure(
         description=text,
         metadata={"status": error.status, "cause": error.cause, "remedy": error.remedy},

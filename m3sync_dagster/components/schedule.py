@@ -1,10 +1,10 @@
-"""The hourly schedule: asks for the hours that are not filled yet, as one run.
+"""The hourly schedule: requests the hours that are not filled yet, as one run.
 
 Dagster's partitioned schedules neither catch up after an outage nor try a failed hour again. A
-sync converges, so one run over all the missed hours does both.
+sync converges, so one run over all the missed hours does both. Hours that are filled lie between
+missing ones only where somebody has run an hour by hand; then there is one run for each gap.
 """
 
-import time
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
@@ -14,23 +14,24 @@ from dagster._core.definitions.partitions.context import partition_loading_conte
 from m3sync_dagster.components.integration import Integration
 from m3sync_dagster.components.materialize import run_tags, sync_checks
 from m3sync_dagster.guard.disabled_check import disabled_reason
-from m3sync_dagster.runs.run_status import INTEGRATION_TAG
+from m3sync_dagster.runs.dead_runs import report_if_dead
+from m3sync_dagster.runs.run_status import INTEGRATION_TAG, TICK_TAG
 from m3sync_dagster.state import connect, is_locked, postgres_url
 
 JOB = "salesforce_sync"
 """The one job of all integrations; a run selects its integration's assets."""
 LONGEST_CATCH_UP = 7 * 24
 """Hours that one run covers at most; older ones stay unfilled."""
-SILENCE = timedelta(minutes=2)
-"""How long a living run may say nothing while it does not hold its integration's lock: it takes the
-lock soon after its start, and frees it just before its end."""
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
 PARTITION = "dagster/partition"
 
-# Dagster itself ends a run that is queued or starting for too long; these two it leaves alone.
-_MAY_BE_DEAD = [dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTED]
-_OPEN = [*_MAY_BE_DEAD, dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.STARTING]
+_OPEN = [
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.STARTING,
+]
 
 
 def schedule_name(integration: str) -> str:
@@ -66,7 +67,7 @@ def build_schedule(
         tags={INTEGRATION_TAG: integration.name},
         default_status=dg.DefaultScheduleStatus.STOPPED,
     )
-    def hourly(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+    def hourly(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
         if not integration.connected:
             return dg.SkipReason(
                 f"{integration.name} is NOT CONNECTED. "
@@ -81,10 +82,11 @@ def build_schedule(
         window = _complete_hours(partitions, context.scheduled_execution_time)
         if not window:
             return dg.SkipReason(f"the first hour, {integration.start}, is not over yet")
-        hours = _unfilled(context.instance, integration.name, window, keys)
-        if not hours:
+        gaps = _gaps(context.instance, integration.name, window, keys)
+        if not gaps:
             return dg.SkipReason(f"the hour {window[-1]} is filled already")
-        return _request(integration, keys, hours)
+        tick = context.scheduled_execution_time
+        return [_request(integration, keys, hours, tick) for hours in gaps]
 
     return hourly
 
@@ -102,28 +104,34 @@ def _complete_hours(partitions: dg.HourlyPartitionsDefinition, now: datetime) ->
     ]
 
 
-def _unfilled(
+def _gaps(
     instance: dg.DagsterInstance,
     integration: str,
     window: Sequence[str],
     keys: Sequence[dg.AssetKey],
-) -> Sequence[str]:
-    """The hours since the last one that every asset has."""
+) -> list[list[str]]:
+    """The hours that an asset lacks, oldest first; those that follow each other are one gap."""
     filled = {key: instance.get_materialized_partitions(key) for key in keys}
-    runs = [] if all(filled.values()) else _last_runs(instance, integration)
-    return window[min(_start(window, filled[key], _tried(runs, key)) for key in keys) :]
+    # Only runs show hours that failed before the first filled one. Mostly that was long ago.
+    recent = any(min(hours, default=window[-1]) > window[0] for hours in filled.values())
+    runs = _last_runs(instance, integration) if recent else []
+    missing: set[int] = set()
+    for key in keys:
+        first = _first_hour(window, {*filled[key], *_tried(runs, key)})
+        missing |= {
+            place for place, hour in enumerate(window) if hour >= first and hour not in filled[key]
+        }
+    gaps: list[list[str]] = []
+    for place in sorted(missing):
+        if place - 1 not in missing:
+            gaps.append([])
+        gaps[-1].append(window[place])
+    return gaps
 
 
-def _start(window: Sequence[str], filled: Collection[str], tried: Collection[str]) -> int:
-    """Where in the window the unfilled hours of an asset begin; its length where there are none.
-
-    A new asset begins with the last hour; one that has never succeeded begins with the first hour
-    that it has tried.
-    """
-    if filled:
-        return max((place for place, hour in enumerate(window, 1) if hour in filled), default=0)
-    first = min(tried, default=window[-1])
-    return next((place for place, hour in enumerate(window) if hour >= first), len(window) - 1)
+def _first_hour(window: Sequence[str], known: Collection[str]) -> str:
+    """The first hour that an asset has or has tried; a new asset begins with the last hour."""
+    return min(min(known, default=window[-1]), window[-1])
 
 
 def _last_runs(instance: dg.DagsterInstance, integration: str) -> Sequence[dg.DagsterRun]:
@@ -143,44 +151,37 @@ def _tried(runs: Sequence[dg.DagsterRun], key: dg.AssetKey) -> list[str]:
 
 
 def _request(
-    integration: Integration, keys: Sequence[dg.AssetKey], hours: Sequence[str]
+    integration: Integration, keys: Sequence[dg.AssetKey], hours: Sequence[str], tick: datetime
 ) -> dg.RunRequest:
+    """Request a run of these hours.
+
+    Dagster requests a run key once and for all. It names the tick too, so that the next tick can
+    request the same hours if they have failed, also within the hour.
+    """
     first, last = hours[0], hours[-1]
+    moment = f"{tick:%Y-%m-%dT%H:%M}"
+    tags = run_tags(integration) | {TICK_TAG: moment}
     if first == last:
         return dg.RunRequest(
-            run_key=last,
+            run_key=f"{last} at {moment}",
             partition_key=last,
             asset_selection=list(keys),
             asset_check_keys=sync_checks(keys),
-            tags=run_tags(integration),
+            tags=tags,
         )
     return dg.RunRequest(
-        run_key=f"{first}...{last}",
+        run_key=f"{first}...{last} at {moment}",
         asset_selection=list(keys),
         asset_check_keys=sync_checks(keys),
-        tags={**run_tags(integration), RANGE_START: first, RANGE_END: last},
+        tags={**tags, RANGE_START: first, RANGE_END: last},
     )
 
 
 def _run_under_way(instance: dg.DagsterInstance, integration: str) -> str | None:
     """What to call the run of this integration that has not ended, and is not dead."""
-    with connect(postgres_url()) as connection:
-        locked = is_locked(connection, integration)
     open_runs = dg.RunsFilter(tags={INTEGRATION_TAG: integration}, statuses=_OPEN)
-    for record in instance.get_run_records(open_runs):
-        run = record.dagster_run
-        if locked or not _is_dead(instance, record):
-            return f"run {run.run_id}"
-        instance.report_run_failed(
-            run, "The run's process is gone: it says nothing, and its integration's lock is free."
-        )
-    return "another run" if locked else None
-
-
-def _is_dead(instance: dg.DagsterInstance, record: dg.RunRecord) -> bool:
-    """Whether a run that does not hold its integration's lock never will."""
-    if record.dagster_run.status not in _MAY_BE_DEAD:
-        return False
-    said = instance.get_records_for_run(record.dagster_run.run_id, limit=1, ascending=False).records
-    last_word = said[0].timestamp if said else record.create_timestamp.timestamp()
-    return time.time() - last_word > SILENCE.total_seconds()
+    with connect(postgres_url()) as connection:
+        for record in instance.get_run_records(open_runs):
+            if not report_if_dead(instance, connection, record):
+                return f"run {record.dagster_run.run_id}"
+        return "another run" if is_locked(connection, integration) else None

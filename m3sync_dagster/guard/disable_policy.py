@@ -1,10 +1,16 @@
-"""The guard's judgement of one integration: pure, so that each case can be put to it."""
+"""What the guard decides for one integration: a pure function, so that each case is a test."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from enum import StrEnum
 
-from m3sync_dagster.guard.failure_history import FinishedRun, in_a_row
+from m3sync_dagster.guard.failure_history import (
+    FinishedRun,
+    Successes,
+    in_a_row,
+    is_repaired,
+)
 from m3sync_dagster.guard.schedules import Schedule
 from m3sync_dagster.state import GuardState
 
@@ -18,7 +24,7 @@ WARNINGS = (8, 5)
 
 
 class ChangeKind(StrEnum):
-    """The changes of state that people are told of."""
+    """The changes of state that people are notified of."""
 
     FAILING = "failing"
     DISABLED = "disabled"
@@ -31,7 +37,7 @@ class Change:
 
     Args:
         kind: which.
-        run: the run that brought it about.
+        run: the run that caused it.
         failures: how many runs have failed in a row; for a recovery, how many had.
     """
 
@@ -40,102 +46,130 @@ class Change:
     failures: int
 
     def name(self, integration: str) -> str:
-        """What tells this change from all others, however often it is found out."""
+        """A name that is the same however often this change is found, and no other change has."""
         level = "" if self.kind is ChangeKind.RECOVERED else f"-{self.failures}"
         return f"{integration}:{self.kind}{level}:{self.run.run_id}"
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """What follows from what is known.
+class History:
+    """What an integration's runs say.
 
     Args:
-        standing: the standing from now on.
-        change: what people are to be told, if anything.
+        entities: all that the integration has.
+        failures: its failed runs, in any order.
+        successes: the newest successful run of each entity, if there is one since the first of
+            the failures.
+    """
+
+    entities: Collection[str] = ()
+    failures: Sequence[FinishedRun] = ()
+    successes: Successes = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What the guard has to do.
+
+    Args:
+        state: the integration's state from now on.
+        change: what people are to be notified of, if anything.
         stop: whether the schedule has to be stopped, for the first time or again.
     """
 
-    standing: GuardState
+    state: GuardState
     change: Change | None = None
     stop: bool = False
 
 
-def judge(
-    standing: GuardState,
-    schedule: Schedule | None,
-    failures: Sequence[FinishedRun],
-    success: FinishedRun | None,
-) -> Verdict:
-    """Judge one integration.
+def decide(state: GuardState, schedule: Schedule | None, history: History) -> Decision:
+    """Decide for one integration.
 
     Args:
-        standing: what is on record of it.
+        state: the state as it was written last.
         schedule: its schedule; ``None`` when nobody has ever started or stopped it.
-        failures: its failed runs, in any order.
-        success: its newest success, as far as there is one since the failures began.
+        history: its runs.
     """
-    standing = _enabled_again(standing, schedule, failures)
-    if success and success.number > standing.counted_after:
-        standing = replace(standing, counted_after=success.number)
+    state = _after_start(state, schedule, history.failures)
+    state = _after_success(state, history)
     running = schedule is not None and schedule.running
-    if standing.disabled:
-        return Verdict(standing, stop=running)
-    streak = in_a_row(failures, standing.counted_after)
+    if state.disabled:
+        return Decision(state, stop=running)
+    streak = in_a_row(history.failures, state, history.successes)
     if running and len(streak) >= LIMIT:
-        return _disable(standing, streak)
-    if _made_good(standing, success):
-        return _recover(standing, success)
+        return _disable(state, streak)
+    if run := _recovery(state, history):
+        return _recover(state, run)
     if running:
-        return _warn(standing, streak)
-    return Verdict(standing)
+        return _warn(state, streak)
+    return Decision(state)
 
 
-def _enabled_again(
-    standing: GuardState, schedule: Schedule | None, failures: Sequence[FinishedRun]
+def _after_start(
+    state: GuardState, schedule: Schedule | None, failures: Sequence[FinishedRun]
 ) -> GuardState:
-    """A new start of the schedule is a person's doing, and clears the count."""
+    """A new start of the schedule, also the first, is a person's decision and clears the count."""
     started = schedule.started if schedule and schedule.running else None
-    if started is None or started == standing.schedule_started:
-        return standing
-    if standing.schedule_started is None and not standing.disabled:
-        return replace(standing, schedule_started=started)
-    before = [run.number for run in failures if run.created <= started]
+    if started is None or started == state.schedule_started:
+        return state
+    before = [run.ended for run in failures if run.created <= started]
     return replace(
-        standing,
+        state,
         schedule_started=started,
-        # What people were told of is over too, whatever the clocks say.
-        counted_after=max([standing.counted_after, standing.told_at or 0, *before]),
-        told=0,
+        # What people were notified of is cleared too, even if the clocks of machines differ.
+        count_from=max([state.count_from, state.notified_at or 0.0, *before]),
+        notified_level=0,
         disabled_since=None,
         disabled_reason=None,
     )
 
 
-def _disable(standing: GuardState, streak: Sequence[FinishedRun]) -> Verdict:
-    """The tenth failure counts, also when more have come in since: it stays the same one."""
+def _after_success(state: GuardState, history: History) -> GuardState:
+    """Failures before a success of everything stay cleared, even if the success is deleted."""
+    ends = [run.ended for run in history.successes.values()]
+    if not history.entities or len(ends) < len(history.entities):
+        return state
+    return replace(state, count_from=max(state.count_from, min(ends)))
+
+
+def _disable(state: GuardState, streak: Sequence[FinishedRun]) -> Decision:
+    """The tenth failure is named, also when more have come in since: so the change is the same."""
     run = streak[len(streak) - LIMIT]
-    stopped = replace(standing, told=LIMIT, told_at=streak[0].number, disabled_since=run.ended)
-    return Verdict(stopped, Change(ChangeKind.DISABLED, run, LIMIT), stop=True)
-
-
-def _made_good(standing: GuardState, success: FinishedRun | None) -> bool:
-    return (
-        standing.told_at is not None and success is not None and success.number > standing.told_at
+    stopped = replace(
+        state,
+        notified_level=LIMIT,
+        notified_at=streak[0].ended,
+        disabled_since=datetime.fromtimestamp(run.ended, UTC),
     )
+    return Decision(stopped, Change(ChangeKind.DISABLED, run, LIMIT), stop=True)
 
 
-def _recover(standing: GuardState, success: FinishedRun | None) -> Verdict:
-    assert success is not None  # noqa: S101 - see _made_good
-    change = Change(ChangeKind.RECOVERED, success, standing.told)
-    return Verdict(replace(standing, told=0, told_at=None), change)
+def _recovery(state: GuardState, history: History) -> FinishedRun | None:
+    """The run that repaired what people were notified of: everything that failed was synced."""
+    if state.notified_at is None:
+        return None
+    failed = [run for run in history.failures if run.ended <= state.notified_at]
+    if not all(is_repaired(run, history.successes) for run in failed):
+        return None
+    entities = {entity for run in failed for entity in run.entities} or set(history.entities)
+    repairs = [history.successes.get(entity) for entity in entities]
+    later = [run for run in repairs if run and run.ended > state.notified_at]
+    if not later or (not failed and len(later) < len(entities)):
+        return None
+    return max(later, key=lambda run: run.ended)
 
 
-def _warn(standing: GuardState, streak: Sequence[FinishedRun]) -> Verdict:
+def _recover(state: GuardState, run: FinishedRun) -> Decision:
+    change = Change(ChangeKind.RECOVERED, run, state.notified_level)
+    return Decision(replace(state, notified_level=0, notified_at=None), change)
+
+
+def _warn(state: GuardState, streak: Sequence[FinishedRun]) -> Decision:
     for level in WARNINGS:
         if len(streak) >= level:
-            if standing.told >= level:
+            if state.notified_level >= level:
                 break
             run = streak[len(streak) - level]
-            warned = replace(standing, told=level, told_at=streak[0].number)
-            return Verdict(warned, Change(ChangeKind.FAILING, run, level))
-    return Verdict(standing)
+            warned = replace(state, notified_level=level, notified_at=streak[0].ended)
+            return Decision(warned, Change(ChangeKind.FAILING, run, level))
+    return Decision(state)

@@ -9,11 +9,11 @@ from m3sync_dagster.sync.errors import SyncError
 
 
 def disabled_reason(instance: dg.DagsterInstance, integration: str, schedule: str) -> str | None:
-    """Why an integration is to stay quiet, or ``None`` where it is not.
+    """Why an integration may not run, or ``None`` where it may.
 
-    A schedule that ticks although its integration is disabled was started by nobody: the
+    If a schedule ticks although its integration is disabled, no person has started it: the
     scheduler has undone the stop, or the code's default says so. If a person has started it
-    since, the guard will know in a moment, and it may tick.
+    since, the guard will read that at its next tick, and the schedule may tick.
 
     Args:
         instance: Dagster's.
@@ -22,15 +22,15 @@ def disabled_reason(instance: dg.DagsterInstance, integration: str, schedule: st
     """
     try:
         with connect(postgres_url()) as connection:
-            standing = read_guard_state(connection, integration)
+            state = read_guard_state(connection, integration)
     except (SyncError, psycopg.Error):
-        return None  # the run itself says what is wrong with the database
-    if not standing.disabled:
+        return None  # the run itself reports what is wrong with the database
+    if not state.disabled:
         return None
     found = read_schedules(instance, None).get(schedule)
-    if found and found.started not in (None, standing.schedule_started):
+    if found and found.started not in (None, state.schedule_started):
         return None
     return (
-        f"{integration} is disabled since {standing.disabled_since:%Y-%m-%d %H:%M} UTC: "
-        f"{standing.disabled_reason}. Run: m3sync enable {integration}."
+        f"{integration} is disabled since {state.disabled_since:%Y-%m-%d %H:%M} UTC: "
+        f"{state.disabled_reason}. Run: m3sync enable {integration}."
     )

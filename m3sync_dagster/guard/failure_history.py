@@ -2,18 +2,19 @@
 
 The number of queries does not depend on how many integrations there are: one finds the newest
 failure, one reads the failures of the week before it, three find the successes since then of
-those integrations alone that have failed often, and one finds the runs that nobody has tagged.
+those integrations alone that have failed often, and one finds the runs that have no tag of ours.
 """
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import dagster as dg
 
-from m3sync_dagster.runs.run_status import INTEGRATION_TAG, STATUS_TAG
-from m3sync_dagster.sync.errors import RateLimitError
+from m3sync_dagster.runs.failure_tags import recorded_failure
+from m3sync_dagster.runs.run_status import INTEGRATION_TAG, TICK_TAG, entity_of
+from m3sync_dagster.state import GuardState
 
 Assets = Mapping[str, Collection[dg.AssetKey]]
 """The assets of each integration."""
@@ -39,18 +40,22 @@ class FinishedRun:
     """A run that has succeeded or failed.
 
     Args:
-        number: Dagster's storage counts runs by it, in the order of their creation.
         run_id: Dagster's id.
-        root: the run that it tries again, directly or not; its own id where it does not.
-        created: Unix time of its creation.
-        ended: when it ended.
+        attempt: the same for all runs that count as one: those of one tick of the schedule, and
+            those that execute them again; otherwise the id of the run that is executed again.
+        created, ended: Unix times.
+        entities: the integration's entities that failed, or for a success, that were synced.
     """
 
-    number: int
     run_id: str
-    root: str
+    attempt: str
     created: float
-    ended: datetime
+    ended: float
+    entities: frozenset[str]
+
+
+Successes = Mapping[str, FinishedRun]
+"""By entity, the newest run that synced it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +64,7 @@ class Failures:
 
     Args:
         runs: by integration, the newest first.
-        unrecorded: runs that failed where our own code could not say so, by integration.
+        unrecorded: runs that failed where our own code could not record it, by integration.
         since: when the first of them ended.
     """
 
@@ -68,7 +73,7 @@ class Failures:
     since: datetime | None
 
 
-def read_failures(instance: dg.DagsterInstance, integrations: Collection[str]) -> Failures:
+def read_failures(instance: dg.DagsterInstance, assets: Assets) -> Failures:
     """Read which runs of integrations have failed lately, without backfills."""
     failed = [dg.DagsterRunStatus.FAILURE]
     newest = instance.get_run_records(dg.RunsFilter(statuses=failed, exclude_subruns=True), limit=1)
@@ -80,10 +85,12 @@ def read_failures(instance: dg.DagsterInstance, integrations: Collection[str]) -
     )
     runs, unrecorded = defaultdict(list), defaultdict(list)
     for record in filter(_counts, records):
-        for name in _owners(record.dagster_run, integrations):
-            runs[name].append(_ended(record))
-            if STATUS_TAG not in record.dagster_run.tags:
-                unrecorded[name].append(record.dagster_run.run_id)
+        run = record.dagster_run
+        for name in _owners(run, assets):
+            if entities := _failed_entities(run, name, assets[name]):
+                runs[name].append(_finished(record, entities))
+            if recorded_failure(run) is None:
+                unrecorded[name].append(run.run_id)
     return Failures(runs, unrecorded, since)
 
 
@@ -92,7 +99,7 @@ def read_untagged_runs(
 ) -> dict[str, str]:
     """Find the runs, by id, that a person has launched and that our own code has not tagged.
 
-    They wait, or were canceled before they began. A run of several integrations is nobody's stray.
+    They wait, or were canceled before they began. A run of several integrations stays untagged.
     """
     waiting = dg.RunsFilter(statuses=_NOT_BEGUN)
     owners = {
@@ -105,8 +112,8 @@ def read_untagged_runs(
 
 def read_successes(
     instance: dg.DagsterInstance, assets: Assets, since: datetime | None
-) -> dict[str, FinishedRun]:
-    """Read each integration's newest run that succeeded, if it ended since then.
+) -> dict[str, Successes]:
+    """Read for each integration the newest successful run of each entity, if it ended since then.
 
     A run that a person launches over several integrations has the tag of one alone; for the others
     it is found by what was last materialized.
@@ -114,26 +121,26 @@ def read_successes(
     names = {key: name for name, keys in assets.items() for key in keys}
     if not names:
         return {}
-    written = _last_written(instance, names)
+    written = _last_writers(instance, names)
     records = _succeeded(instance, since, tags={INTEGRATION_TAG: sorted(assets)})
     if written:
         records += _succeeded(instance, since, run_ids=sorted(written))
-    newest = {}
-    for record in sorted(records, key=lambda record: record.storage_id):
-        run = record.dagster_run
-        for name in written.get(run.run_id, set()) | {run.tags.get(INTEGRATION_TAG)}:
-            newest[name] = _ended(record)
-    return {name: newest[name] for name in assets if name in newest}
+    newest: dict[str, dict[str, FinishedRun]] = {name: {} for name in assets}
+    for record in sorted(records, key=_ended):
+        for name, keys in _synced(record.dagster_run, assets, written).items():
+            run = _finished(record, frozenset(map(entity_of, keys)))
+            newest[name].update(dict.fromkeys(run.entities, run))
+    return dict(newest)
 
 
-def _last_written(
+def _last_writers(
     instance: dg.DagsterInstance, names: Mapping[dg.AssetKey, str]
-) -> Mapping[str, set[str | None]]:
-    """By run, the integrations of the assets that were last materialized by it."""
-    written: dict[str, set[str | None]] = defaultdict(set)
+) -> Mapping[str, set[dg.AssetKey]]:
+    """By run, the assets that were last materialized by it."""
+    written: dict[str, set[dg.AssetKey]] = defaultdict(set)
     for asset in instance.get_asset_records(list(names)):
         if last := asset.asset_entry.last_materialization_record:
-            written[last.run_id].add(names[asset.asset_entry.asset_key])
+            written[last.run_id].add(asset.asset_entry.asset_key)
     return written
 
 
@@ -150,62 +157,112 @@ def _succeeded(
     return list(instance.get_run_records(wanted))
 
 
+def _synced(
+    run: dg.DagsterRun, assets: Assets, written: Mapping[str, set[dg.AssetKey]]
+) -> dict[str, list[dg.AssetKey]]:
+    """The assets of each integration that a successful run has synced: all that it selected.
+
+    Without a selection it is all of its integration's; a run of checks alone syncs nothing.
+    """
+    chosen = {*(run.asset_selection or ()), *written.get(run.run_id, ())}
+    if not run.asset_selection and not run.asset_check_selection:
+        chosen |= set(assets.get(run.tags.get(INTEGRATION_TAG, ""), ()))
+    found = {name: [key for key in keys if key in chosen] for name, keys in assets.items()}
+    return {name: keys for name, keys in found.items() if keys}
+
+
 def count_in_a_row(
-    instance: dg.DagsterInstance, counted_after: Mapping[str, int], assets: Assets
+    instance: dg.DagsterInstance, states: Mapping[str, GuardState], assets: Assets
 ) -> dict[str, int]:
     """Count each integration's failures in a row.
 
     Args:
         instance: Dagster's.
-        counted_after: by integration, the number up to which runs no longer count.
+        states: the guard's state of each integration.
         assets: those of each integration.
     """
-    failures = read_failures(instance, counted_after)
+    failures = read_failures(instance, assets)
     failing = {name: assets[name] for name in failures.runs}
     successes = read_successes(instance, failing, failures.since)
     return {
-        name: len(
-            in_a_row(
-                failures.runs.get(name, []),
-                max(after, successes[name].number if name in successes else 0),
-            )
-        )
-        for name, after in counted_after.items()
+        name: len(in_a_row(failures.runs.get(name, []), state, successes.get(name, {})))
+        for name, state in states.items()
     }
 
 
-def in_a_row(failures: Iterable[FinishedRun], after: int) -> list[FinishedRun]:
-    """The failures numbered above ``after``, the newest first; all attempts of one run are one."""
-    newest_of = {run.root: run for run in sorted(failures, key=lambda run: run.number)}
-    counted = (run for run in newest_of.values() if run.number > after)
-    return sorted(counted, key=lambda run: run.number, reverse=True)
+def in_a_row(
+    failures: Iterable[FinishedRun], state: GuardState, successes: Successes
+) -> list[FinishedRun]:
+    """The failures that count now, the one that ended last first.
+
+    All runs of one attempt are one failure. A failure no longer counts once each entity that
+    failed in it has been synced by a later run, or the schedule was started after the run was
+    created.
+    """
+    last_attempts = {run.attempt: run for run in sorted(failures, key=lambda run: run.ended)}
+    counted = (
+        run
+        for run in last_attempts.values()
+        if run.ended > state.count_from
+        and run.created > (state.schedule_started or 0.0)
+        and not is_repaired(run, successes)
+    )
+    return sorted(counted, key=lambda run: run.ended, reverse=True)
+
+
+def is_repaired(failure: FinishedRun, successes: Successes) -> bool:
+    """Whether all that failed in a run has been synced since."""
+    return all(
+        entity in successes and successes[entity].ended > failure.ended
+        for entity in failure.entities
+    )
 
 
 def _counts(record: dg.RunRecord) -> bool:
-    """Whether a failure tells of the integration's health.
+    """Whether a failure says something of the integration's health.
 
-    An attempt that Dagster tries again does not, nor does a run that waits for a quota, nor a
-    range of hours that a person asks for. The schedule asks for ranges too, to catch up; these do.
+    An attempt that Dagster makes again does not, nor does what the run itself recorded as no
+    failure of the integration, nor a range of hours that a person asks for. The schedule asks for
+    ranges too, to catch up; these do.
     """
     tags = record.dagster_run.tags
-    if tags.get(_WILL_RETRY) == "true" or tags.get(STATUS_TAG) == RateLimitError.status:
+    recorded = recorded_failure(record.dagster_run)
+    if tags.get(_WILL_RETRY) == "true" or (recorded and not recorded.counts):
         return False
     return _RANGE not in tags or _SCHEDULE in tags
 
 
 def _owners(run: dg.DagsterRun, integrations: Collection[str]) -> set[str]:
-    """Whose run it is: as it says itself, and by the assets that it was to materialize."""
+    """Whose run it is: by its tag, and by the assets that it was to materialize."""
     named = {run.tags.get(INTEGRATION_TAG), *(key.path[0] for key in run.asset_selection or ())}
     return {name for name in named if name and name in integrations}
 
 
-def _ended(record: dg.RunRecord) -> FinishedRun:
+def _failed_entities(
+    run: dg.DagsterRun, integration: str, keys: Collection[dg.AssetKey]
+) -> frozenset[str]:
+    """What failed in a run: as it has recorded, or else all that it selected.
+
+    What the integration no longer has is left out.
+    """
+    existing = {entity_of(key) for key in keys}
+    recorded = recorded_failure(run)
+    names = (name.split("/") for name in (recorded.entities if recorded else ()))
+    failed = {entity for owner, entity in names if owner == integration}
+    chosen = {entity_of(key) for key in run.asset_selection or () if key.path[0] == integration}
+    return frozenset((failed or chosen or existing) & existing)
+
+
+def _finished(record: dg.RunRecord, entities: frozenset[str]) -> FinishedRun:
     run = record.dagster_run
-    moment = record.end_time or record.update_timestamp.timestamp()
     return FinishedRun(
-        number=record.storage_id,
         run_id=run.run_id,
-        root=run.root_run_id or run.run_id,
+        attempt=run.tags.get(TICK_TAG) or run.root_run_id or run.run_id,
         created=record.create_timestamp.timestamp(),
-        ended=datetime.fromtimestamp(moment, UTC),
+        ended=_ended(record),
+        entities=entities,
     )
+
+
+def _ended(record: dg.RunRecord) -> float:
+    return record.end_time or record.update_timestamp.timestamp()

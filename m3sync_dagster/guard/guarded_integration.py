@@ -9,7 +9,7 @@ import dagster as dg
 
 
 class Person(Protocol):
-    """Somebody who is told: m3ter's id, a name, and an address unless m3ter has none."""
+    """A user who is notified: m3ter's id, a name, and an address unless m3ter has none."""
 
     @property
     def id(self) -> str:
@@ -18,17 +18,17 @@ class Person(Protocol):
 
     @property
     def name(self) -> str:
-        """What to call them."""
+        """What to call the user."""
         ...
 
     @property
     def email(self) -> str | None:
-        """Where mail reaches them."""
+        """The mail address."""
         ...
 
 
 class Directory(Protocol):
-    """Where people's addresses are looked up."""
+    """Looks up users' addresses."""
 
     def users(self, ids: Sequence[str]) -> Iterable[Person]:
         """Look up the users with these ids. One that is not known is left out.
@@ -39,7 +39,18 @@ class Directory(Protocol):
         ...
 
 
-OpenDirectory = Callable[[], AbstractContextManager[Directory]]
+@dataclass(frozen=True, slots=True)
+class UserDirectory:
+    """The users of one m3ter organization.
+
+    Args:
+        credential: the name of the m3ter credential that opens it. Integrations with the same
+            credential share one look-up.
+        open: opens it.
+    """
+
+    credential: str
+    open: Callable[[], AbstractContextManager[Directory]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +60,13 @@ class GuardedIntegration:
     Args:
         name: the integration's.
         schedule: its schedule's name.
-        assets: its assets, on which the UI shows what becomes of it.
-        notify: m3ter ids of the users who are told.
-        directory: opens the m3ter organization that these users belong to.
+        assets: its assets, on which the UI shows changes of its state.
+        notify: m3ter ids of the users who are notified.
+        directory: the m3ter organization that these users belong to.
     """
 
     name: str
     schedule: str
     assets: tuple[dg.AssetKey, ...]
     notify: tuple[str, ...]
-    directory: OpenDirectory
+    directory: UserDirectory

@@ -1,7 +1,7 @@
-"""Starting and stopping schedules: all that we use of Dagster's half-private ways is here.
+"""Starting and stopping schedules: all that we use of Dagster's undocumented methods is here.
 
 The instance's methods for schedules carry no promise of stability, though the command and the
-webserver have used them for years. A test holds them to what is said here.
+webserver have used them for years. A test checks what is said here.
 """
 
 from collections.abc import Mapping
@@ -44,7 +44,7 @@ class Schedule:
 
     @property
     def started(self) -> float | None:
-        """When a person started it (Unix time). A default in the code is nobody's start."""
+        """When a person started it (Unix time). A default in the code is no start."""
         data = self.state.instigator_data
         if self.state.status is not InstigatorStatus.RUNNING or data is None:
             return None

@@ -1,18 +1,26 @@
 """The guard: one sensor that watches every integration, and disables one that keeps failing.
 
-It is level-triggered. Each tick reads from Dagster's storage how things are, and does what is
-still to be done: the scheduler can undo a stop once an hour, and sensors of run failures lose
-events. What a tick decides is on record, with the messages it owes, before anything is done about
-it; so a tick may be killed anywhere, and the next one goes on.
+It is level-triggered. Each tick reads the state of things from Dagster's storage, and does what
+remains to be done: the scheduler can undo a stop once an hour, and sensors of run failures lose
+events. What a tick decides is written, together with the notices of it, before anything is done
+about it; so a tick may be killed anywhere, and the next one goes on.
 """
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import dagster as dg
 import psycopg
 
-from m3sync_dagster.guard.disable_policy import WARNINGS, Change, ChangeKind, Verdict, judge
+from m3sync_dagster.guard.disable_policy import (
+    WARNINGS,
+    Change,
+    ChangeKind,
+    Decision,
+    History,
+    decide,
+)
 from m3sync_dagster.guard.failure_history import (
     Failures,
     FinishedRun,
@@ -26,7 +34,8 @@ from m3sync_dagster.guard.schedules import Schedules, read_schedules, stop
 from m3sync_dagster.notifications.delivery import deliver
 from m3sync_dagster.notifications.message_text import content_of
 from m3sync_dagster.notifications.recipients import targets_of
-from m3sync_dagster.runs.run_status import INTEGRATION_TAG, STATUS_TAG, failure
+from m3sync_dagster.runs.failure_tags import record_failure
+from m3sync_dagster.runs.run_status import INTEGRATION_TAG, entity_of, failure
 from m3sync_dagster.state import (
     GuardState,
     connect,
@@ -37,6 +46,8 @@ from m3sync_dagster.state import (
     record_event,
     require_current_schema,
     undelivered,
+    withdraw_overtaken,
+    write_guard_error,
     write_guard_states,
 )
 from m3sync_dagster.sync.errors import SyncError
@@ -48,7 +59,7 @@ INTERVAL = 30
 
 
 class DisabledError(SyncError):
-    """An integration has failed too often in a row, and was switched off."""
+    """An integration has failed too often in a row, and its schedule was stopped."""
 
     status = "DISABLED"
     event = "integration.disabled.error"
@@ -56,13 +67,13 @@ class DisabledError(SyncError):
 
 def build_guard(integrations: Sequence[GuardedIntegration]) -> dg.SensorDefinition:
     """Build the sensor that watches these integrations."""
-    by_name = {watched.name: watched for watched in integrations}
+    by_name = {integration.name: integration for integration in integrations}
 
     @dg.sensor(
         name=GUARD,
         minimum_interval_seconds=INTERVAL,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Disables an integration after 10 failures in a row, and tells people.",
+        description="Disables an integration after 10 failures in a row, and notifies people.",
     )
     def integration_guard(context: dg.SensorEvaluationContext) -> dg.SkipReason:
         origin = context.code_location_origin
@@ -77,7 +88,7 @@ def tick(
     integrations: Mapping[str, GuardedIntegration],
     location: str | None = None,
 ) -> str:
-    """Do once what the guard does; gives a line for each thing that it has done or could not do.
+    """Do once what the guard does, and give a line for each thing done, or that failed.
 
     Args:
         instance: Dagster's.
@@ -87,124 +98,136 @@ def tick(
     Raises:
         SyncError: our tables are not there, or PostgreSQL is not.
     """
+    begun = time.monotonic()
     require_current_schema(postgres_url())
     with connect(postgres_url()) as connection:
         with guard_lock(connection):
-            lines = list(_decide(instance, connection, integrations, location))
-        deliver(instance, connection, integrations)
-        lines += [
-            f"{one.integration}: {one.target} does not know of {one.change} yet "
-            f"({one.attempts} attempts): {one.error}"
-            for one in undelivered(connection)
-        ]
+            lines = _Tick(instance, connection, integrations, location).run()
+        lines += deliver(instance, connection, integrations, begun)
+        lines += map(str, undelivered(connection))
     return "\n".join([f"{len(integrations)} integrations are watched.", *lines])
 
 
-def _decide(
-    instance: dg.DagsterInstance,
-    connection: psycopg.Connection,
-    integrations: Mapping[str, GuardedIntegration],
-    location: str | None,
-) -> Iterator[str]:
-    known = read_guard_states(connection)
-    schedules = read_schedules(instance, location)
-    failures = read_failures(instance, integrations)
-    adopt(instance, connection, failures)
-    for run_id, name in read_untagged_runs(instance, integrations).items():
-        instance.add_run_tags(run_id, {INTEGRATION_TAG: name})
-    verdicts = _verdicts(instance, integrations, known, schedules, failures)
-    changes = {name: verdict.change for name, verdict in verdicts.items() if verdict.change}
-    causes = {name: failure(instance, change.run.run_id) for name, change in changes.items()}
-    news = {name: verdict for name, verdict in verdicts.items() if _news(known, verdict)}
-    _write(connection, integrations, news, causes)
-    for name, verdict in verdicts.items():
-        if verdict.change:
-            yield f"{name}: {verdict.change.kind} ({verdict.change.failures} in a row)"
-        if verdict.stop:
-            stop(instance, schedules[integrations[name].schedule])
+@dataclass(frozen=True, slots=True)
+class _Tick:
+    """One tick, up to the delivery of notices.
+
+    What goes wrong with one integration is written down as its error, and the tick goes on with
+    the next one. An error of PostgreSQL's connection ends the tick: it concerns all.
+    """
+
+    instance: dg.DagsterInstance
+    connection: psycopg.Connection
+    integrations: Mapping[str, GuardedIntegration]
+    location: str | None
+
+    def run(self) -> list[str]:
+        known = read_guard_states(self.connection)
+        schedules = read_schedules(self.instance, self.location)
+        assets = {name: one.assets for name, one in self.integrations.items()}
+        failures = read_failures(self.instance, assets)
+        for run_id, name in read_untagged_runs(self.instance, self.integrations).items():
+            self.instance.add_run_tags(run_id, {INTEGRATION_TAG: name})
+        states = {name: known.get(name, GuardState(name)) for name in self.integrations}
+        histories = self._histories(states, failures)
+        return [
+            line
+            for name, state in states.items()
+            for line in self._one(state, schedules, histories[name], failures)
+        ]
+
+    def _histories(
+        self, states: Mapping[str, GuardState], failures: Failures
+    ) -> dict[str, History]:
+        """What the runs of each integration say; successes only where they matter."""
+        chosen = {
+            name: self.integrations[name].assets
+            for name, state in states.items()
+            if _needs_successes(state, failures.runs.get(name, []))
+        }
+        successes = read_successes(self.instance, chosen, failures.since)
+        return {
+            name: History(
+                {entity_of(key) for key in self.integrations[name].assets},
+                failures.runs.get(name, []),
+                successes.get(name, {}),
+            )
+            for name in states
+        }
+
+    def _one(
+        self, state: GuardState, schedules: Schedules, history: History, failures: Failures
+    ) -> Sequence[str]:
+        """Do all there is to do for one integration."""
+        name = state.integration
+        try:
+            for run_id in failures.unrecorded.get(name, ()):
+                self._record_unrecorded(name, run_id)
+            schedule = schedules.get(self.integrations[name].schedule)
+            decision = decide(replace(state, guard_error=None), schedule, history)
+            if decision.change or decision.state != state:
+                with self.connection.transaction():
+                    self._write(state, decision)
+            return list(self._act(decision, schedules))
+        except Exception as error:
+            if self.connection.broken:
+                raise
+            cause = f"{type(error).__name__}: {error}"
+            write_guard_error(self.connection, name, cause)
+            return [f"{name}: the guard could not evaluate it: {cause}"]
+
+    def _record_unrecorded(self, name: str, run_id: str) -> None:
+        """Record a run that failed where our own code could not: it has no tag and no event."""
+        error = failure(self.instance, run_id)
+        record_event(self.connection, name, None, run_id, error)
+        self.instance.add_run_tags(run_id, {INTEGRATION_TAG: name})
+        record_failure(self.instance, run_id, error)
+
+    def _write(self, before: GuardState, decision: Decision) -> None:
+        """Write what has changed at once: the state, the event, and the notices."""
+        name, change, state = before.integration, decision.change, decision.state
+        if change:
+            error = failure(self.instance, change.run.run_id)
+            state = _with_reason(state, change, error)
+            self._write_change(self.integrations[name], change, error)
+        elif before.disabled and not state.disabled:
+            withdraw_overtaken(self.connection, name)
+        write_guard_states(self.connection, [state])
+
+    def _write_change(
+        self, integration: GuardedIntegration, change: Change, error: SyncError
+    ) -> None:
+        name = integration.name
+        if change.kind is ChangeKind.DISABLED:
+            remedy = f"Correct what is wrong, then run: m3sync enable {name}."
+            disabled = DisabledError(f"{name} is disabled: {_reason(change, error)}", remedy)
+            record_event(self.connection, name, None, change.run.run_id, disabled)
+        withdraw_overtaken(self.connection, name)
+        content = content_of(integration, change, error)
+        enqueue(self.connection, name, change.name(name), targets_of(integration), content)
+
+    def _act(self, decision: Decision, schedules: Schedules) -> Iterator[str]:
+        name, change = decision.state.integration, decision.change
+        if change:
+            yield f"{name}: {change.kind} ({change.failures} in a row)"
+        if decision.stop:
+            stop(self.instance, schedules[self.integrations[name].schedule])
             yield f"{name}: its schedule is stopped"
 
 
-def adopt(instance: dg.DagsterInstance, connection: psycopg.Connection, failures: Failures) -> None:
-    """Put runs on record that failed where our own code could not: without a tag, or an event."""
-    for name, run_ids in failures.unrecorded.items():
-        for run_id in run_ids:
-            error = failure(instance, run_id)
-            record_event(connection, name, None, run_id, error)
-            instance.add_run_tags(run_id, {INTEGRATION_TAG: name, STATUS_TAG: error.status})
-
-
-def _verdicts(
-    instance: dg.DagsterInstance,
-    integrations: Mapping[str, GuardedIntegration],
-    known: Mapping[str, GuardState],
-    schedules: Schedules,
-    failures: Failures,
-) -> dict[str, Verdict]:
-    standings = {name: known.get(name, GuardState(name)) for name in integrations}
-    suspects = {
-        name
-        for name, standing in standings.items()
-        if _suspect(standing, failures.runs.get(name, []))
-    }
-    assets = {name: integrations[name].assets for name in suspects}
-    successes = read_successes(instance, assets, failures.since)
-    return {
-        name: judge(
-            standing,
-            schedules.get(integrations[name].schedule),
-            failures.runs.get(name, []),
-            successes.get(name),
-        )
-        for name, standing in standings.items()
-    }
-
-
-def _suspect(standing: GuardState, failures: Sequence[FinishedRun]) -> bool:
+def _needs_successes(state: GuardState, failures: Sequence[FinishedRun]) -> bool:
     """Whether it matters when this integration succeeded last."""
-    often = len(in_a_row(failures, standing.counted_after)) >= min(WARNINGS)
-    return often or standing.told_at is not None
+    often = len(in_a_row(failures, state, {})) >= min(WARNINGS)
+    return often or state.notified_at is not None
 
 
-def _news(known: Mapping[str, GuardState], verdict: Verdict) -> bool:
-    name = verdict.standing.integration
-    return verdict.change is not None or verdict.standing != known.get(name, GuardState(name))
-
-
-def _write(
-    connection: psycopg.Connection,
-    integrations: Mapping[str, GuardedIntegration],
-    news: Mapping[str, Verdict],
-    causes: Mapping[str, SyncError],
-) -> None:
-    """Put what has changed on record, at once: standings, events, and messages that are owed."""
-    with connection.transaction():
-        write_guard_states(connection, [_reasoned(one, causes) for one in news.values()])
-        for name, verdict in news.items():
-            if verdict.change:
-                _write_change(connection, integrations[name], verdict.change, causes[name])
-
-
-def _reasoned(verdict: Verdict, causes: Mapping[str, SyncError]) -> GuardState:
-    """The standing from now on, with the reason where it is newly disabled."""
-    change, standing = verdict.change, verdict.standing
-    if change is None or change.kind is not ChangeKind.DISABLED:
-        return standing
-    return replace(standing, disabled_reason=_reason(change, causes[standing.integration]))
+def _with_reason(state: GuardState, change: Change, error: SyncError) -> GuardState:
+    """The state with the reason, where it is newly disabled."""
+    if change.kind is not ChangeKind.DISABLED:
+        return state
+    return replace(state, disabled_reason=_reason(change, error))
 
 
 def _reason(change: Change, error: SyncError) -> str:
     cause = error.cause.rstrip(".")
     return f"{change.failures} runs in a row have failed, the last one because {cause}"
-
-
-def _write_change(
-    connection: psycopg.Connection, watched: GuardedIntegration, change: Change, error: SyncError
-) -> None:
-    name = watched.name
-    if change.kind is ChangeKind.DISABLED:
-        remedy = f"Put right what is wrong, then run: m3sync enable {name}."
-        disabled = DisabledError(f"{name} is disabled: {_reason(change, error)}", remedy)
-        record_event(connection, name, None, change.run.run_id, disabled)
-    content = content_of(watched, change, error)
-    enqueue(connection, name, change.name(name), targets_of(watched), content)

@@ -1,225 +1,191 @@
 """Sending what the outbox holds.
 
-A mail counts as sent from the moment its last byte has left, and is put back only if the server
-then says no, or nothing at all, while we live. So a process that is killed sends nothing twice: not
-while the server thinks about its answer, and not between the answer and our writing it down. What
-remains are the microseconds between the last byte and the note of it. In them a kill makes the next
-tick send the mail again, under the same Message-ID, by which mailboxes know it: better twice than
-never.
+A mail counts as sent from the moment its last byte was sent, and is put back only if the server
+then refuses it, or does not answer, while we live. So a process that is killed sends nothing twice:
+not while the server considers its answer, and not between the answer and our writing it down. What
+remains are the microseconds between the last byte and our record of it. If we are killed in them,
+the next tick sends the mail again, under the same Message-ID, by which mailboxes recognize it:
+better twice than never.
+
+Each receiver has a task of its own: one that does not answer delays no other, nor the tick.
 """
 
-import smtplib
 import time
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
 import dagster as dg
 import psycopg
+import xxhash
 
-from m3sync_dagster.guard.guarded_integration import GuardedIntegration, Person
+from m3sync_dagster.guard.guarded_integration import GuardedIntegration
 from m3sync_dagster.http_settings import set_for_other_libraries
-from m3sync_dagster.notifications.mail import MailSession, letter, read_mail_server, usable
-from m3sync_dagster.notifications.message_text import Message, compose
+from m3sync_dagster.notifications.background_tasks import (
+    start_task,
+    still_running,
+    wait_for_all,
+)
+from m3sync_dagster.notifications.digests import Recipient, into_digests, without_held
+from m3sync_dagster.notifications.mail_delivery import send_mails
+from m3sync_dagster.notifications.message_text import compose
 from m3sync_dagster.notifications.recipients import CHANNEL, DAGSTER, USER, channels, targets_of
-from m3sync_dagster.state import Notice, record_event
+from m3sync_dagster.notifications.user_lookup import refresh
+from m3sync_dagster.state import Notice, connect, postgres_url
 from m3sync_dagster.state.outbox import (
     delivered,
     due_notices,
-    handed_over,
     not_delivered,
     withdraw,
+    withdraw_removed,
 )
-from m3sync_dagster.sync.errors import ConfigurationError, SyncError
+from m3sync_dagster.state.user_addresses import read_failed_lookups
 
 if TYPE_CHECKING:
     from apprise import NotifyBase
 
-BUDGET = 10.0
-"""Seconds after which a tick leaves the rest of the mail to the next, and so of other messages;
-Dagster gives it 60."""
+BUDGET = 25.0
+"""Seconds after its begin at which a tick stops delivering notices; Dagster ends it after 60."""
+AT_LEAST = 5.0
+"""Seconds that the delivery gets even if the tick has taken long before it."""
+_LOCKS = 0x6D34  # the first of two keys of an advisory lock, apart from other programs' locks
 
-_REACHABLE = "Correct notify_users_if_disabled, or the user in m3ter."
-_LOCK = 0x6D33_0003  # an advisory lock's key; 0x6D33 is "m3"
+Integrations = Mapping[str, GuardedIntegration]
 
 
 def deliver(
     instance: dg.DagsterInstance,
     connection: psycopg.Connection,
-    integrations: Mapping[str, GuardedIntegration],
-) -> None:
-    """Send what is owed, as far as it can be sent now. Never raises for what a receiver does."""
-    with _alone(connection) as alone:
-        by_way: dict[str, list[Notice]] = defaultdict(list)
-        for notice in _wanted(connection, integrations) if alone else ():
-            by_way[notice.target.partition(":")[0]].append(notice)
-        _observe(instance, connection, by_way[DAGSTER])
-        _notify(connection, by_way[CHANNEL.rstrip(":")], time.monotonic() + BUDGET)
-        _mail(connection, by_way[USER.rstrip(":")], integrations, time.monotonic() + BUDGET)
+    integrations: Integrations,
+    begun: float,
+) -> list[str]:
+    """Send the notices that are due, as far as they can be sent now, and give lines for the tick.
+
+    Nothing that a receiver does raises an error here.
+
+    Args:
+        instance: Dagster's.
+        connection: to our tables.
+        integrations: all that are loaded, by name.
+        begun: when the tick began (``time.monotonic``).
+    """
+    deadline = max(begun + BUDGET, time.monotonic() + AT_LEAST)
+    withdraw_removed(connection, integrations)
+    due = list(_still_wanted(connection, integrations))
+    lines, tasks = [], []
+    for name, work in _tasks(due, integrations, deadline).items():
+        task = start_task(postgres_url(), name, work)
+        if task:
+            tasks.append(task)
+        else:
+            lines.append(still_running(name))
+    _observe(instance, connection, deadline)
+    lines += wait_for_all(tasks, deadline)
+    lines += wait_for_all(refresh(connection, integrations.values()), deadline)
+    return lines + [
+        f"the users of the m3ter credential {failed.credential} could not be looked up: "
+        f"{failed.error} Addresses from earlier look-ups are used."
+        for failed in read_failed_lookups(connection)
+    ]
+
+
+def _tasks(
+    due: Collection[Notice], integrations: Integrations, deadline: float
+) -> dict[str, Callable[[], Iterable[str]]]:
+    """One task for all mails, and one for each channel."""
+    targets = sorted({notice.target for notice in due if notice.target.startswith(CHANNEL)})
+    tasks: dict[str, Callable[[], Iterable[str]]] = {
+        target: partial(_alone, target, partial(_notify, target, deadline)) for target in targets
+    }
+    if any(notice.target.startswith(USER) for notice in due):
+        tasks["mail"] = partial(_alone, "mail", partial(send_mails, integrations, deadline))
+    return tasks
+
+
+def _alone(name: str, send: Callable[[psycopg.Connection], None]) -> Iterable[str]:
+    """Send, unless another process is sending to the same receiver."""
+    with connect(postgres_url()) as connection, _lock(connection, name) as locked:
+        if not locked:
+            return [still_running(name)]
+        send(connection)
+    return []
 
 
 @contextmanager
-def _alone(connection: psycopg.Connection) -> Iterator[bool]:
-    """Whether nobody else is sending; a killed sender's lock is free."""
-    row = connection.execute("SELECT pg_try_advisory_lock(%s)", (_LOCK,)).fetchone()
-    alone = bool(row and row[0])
+def _lock(connection: psycopg.Connection, name: str) -> Iterator[bool]:
+    """Whether nobody else sends to this receiver; a killed sender's lock is free."""
+    keys = (_LOCKS, xxhash.xxh32_intdigest(name.encode()) - 2**31)
+    row = connection.execute("SELECT pg_try_advisory_lock(%s, %s)", keys).fetchone()
+    locked = bool(row and row[0])
     try:
-        yield alone
+        yield locked
     finally:
-        if alone and not connection.broken:
-            connection.execute("SELECT pg_advisory_unlock(%s)", (_LOCK,))
+        if locked and not connection.broken:
+            connection.execute("SELECT pg_advisory_unlock(%s, %s)", keys)
 
 
-def _wanted(
-    connection: psycopg.Connection, integrations: Mapping[str, GuardedIntegration]
-) -> Iterator[Notice]:
-    """What is due to those whom the configuration still names; the others are owed nothing."""
+def _still_wanted(connection: psycopg.Connection, integrations: Integrations) -> Iterator[Notice]:
+    """What is due to receivers whom the configuration still names; the rest is withdrawn."""
     for notice in due_notices(connection):
-        watched = integrations.get(notice.integration)
-        if watched is None or notice.target in targets_of(watched):
-            yield notice
+        integration = integrations.get(notice.integration)
+        if integration and notice.target not in targets_of(integration):
+            withdraw(connection, [notice])
         else:
-            withdraw(connection, notice)
+            yield notice
 
 
-def _observe(
-    instance: dg.DagsterInstance, connection: psycopg.Connection, notices: Iterable[Notice]
-) -> None:
-    """Show a change on each asset of the integration, for those who look at the UI alone."""
-    for notice in notices:
-        message = compose(notice.integration, notice.content)
-        for path in notice.content["assets"]:
-            instance.report_runless_asset_event(
-                dg.AssetObservation(
-                    dg.AssetKey(path),
-                    description=message.text,
-                    metadata={
-                        "state": notice.content["kind"],
-                        "run": dg.MetadataValue.dagster_run(notice.content["run_id"]),
-                    },
-                )
-            )
-        delivered(connection, notice)
-
-
-def _mail(
-    connection: psycopg.Connection,
-    notices: Sequence[Notice],
-    integrations: Mapping[str, GuardedIntegration],
-    deadline: float,
-) -> None:
-    if not notices:
-        return
-    try:
-        server = read_mail_server()
-    except ConfigurationError as error:
-        _fail(connection, notices, str(error))
-        return
-    with closing(MailSession(server)) as session:
-        sent = set()
-        for notice, person in _addressed(connection, notices, integrations, deadline):
+def _observe(instance: dg.DagsterInstance, connection: psycopg.Connection, deadline: float) -> None:
+    """Show changes on the integration's assets, for those who look at Dagster's UI alone."""
+    with _lock(connection, DAGSTER) as locked:
+        due = due_notices(connection) if locked else ()
+        for notice in (one for one in due if one.target == DAGSTER):
             if time.monotonic() > deadline:
                 return
-            message = compose(notice.integration, notice.content)
-            # Of two users with one address, the mailbox gets one mail.
-            identity = f"{notice.change} {person.email}"
             try:
-                if identity not in sent:
-                    mail = letter(message, server, person.name, str(person.email), identity)
-                    session.send(mail, partial(handed_over, connection, notice))
-            except (OSError, smtplib.SMTPException, ValueError) as error:
-                reason = f"the mail server {server.host} did not take the mail: {error}"
-                not_delivered(connection, notice, reason)
+                _observe_one(instance, notice)
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is this notice's alone
+                reason = f"Dagster did not accept it: {type(error).__name__}: {error}"
+                not_delivered(connection, [notice], reason)
             else:
-                sent.add(identity)
-                delivered(connection, notice)
+                delivered(connection, [notice])
 
 
-def _addressed(
-    connection: psycopg.Connection,
-    notices: Sequence[Notice],
-    integrations: Mapping[str, GuardedIntegration],
-    deadline: float,
-) -> Iterator[tuple[Notice, Person]]:
-    """Look addresses up; what has none is put on record, and keeps nobody else from knowing."""
-    by_integration: dict[str, list[Notice]] = defaultdict(list)
-    for notice in notices:
-        by_integration[notice.integration].append(notice)
-    for name, owed in by_integration.items():
-        if time.monotonic() > deadline:
-            return
-        ids = sorted({_user_id(notice) for notice in owed})
-        watched = integrations.get(name)
-        if watched is None:
-            _fail(connection, owed, f"the integration {name} is no longer loaded")
-            continue
-        try:
-            people = _look_up(watched, ids)
-        except SyncError as error:
-            _fail(connection, owed, f"addresses could not be looked up: {error}")
-            continue
-        unreachable = [one for one in owed if not usable(_address(people, one))]
-        _report_unreachable(connection, unreachable, people)
-        yield from ((one, people[_user_id(one)]) for one in owed if one not in unreachable)
-
-
-def _look_up(watched: GuardedIntegration, ids: Sequence[str]) -> dict[str, Person]:
-    with watched.directory() as directory:
-        return {person.id: person for person in directory.users(ids)}
-
-
-def _address(people: Mapping[str, Person], notice: Notice) -> str | None:
-    person = people.get(_user_id(notice))
-    return person.email if person else None
-
-
-def _report_unreachable(
-    connection: psycopg.Connection, notices: Sequence[Notice], people: Mapping[str, Person]
-) -> None:
-    causes = {}
-    for notice in notices:
-        user = _user_id(notice)
-        causes[user] = (
-            f"m3ter {'has no usable address of the' if user in people else 'knows no'} user {user}"
+def _observe_one(instance: dg.DagsterInstance, notice: Notice) -> None:
+    message = compose([notice])
+    for path in notice.content["assets"]:
+        observation = dg.AssetObservation(
+            dg.AssetKey(path),
+            description=message.text,
+            metadata={
+                "state": notice.content["kind"],
+                "run": dg.MetadataValue.dagster_run(notice.content["run_id"]),
+            },
         )
-        not_delivered(connection, notice, f"{causes[user]}. {_REACHABLE}")
-    if notices:
-        integration, run_id = notices[0].integration, str(notices[0].content["run_id"])
-        error = ConfigurationError("; ".join(causes.values()), _REACHABLE)
-        record_event(connection, integration, None, run_id, error)
+        instance.report_runless_asset_event(observation)
 
 
-def _notify(connection: psycopg.Connection, notices: Sequence[Notice], deadline: float) -> None:
-    known = channels() if notices else {}
+def _notify(target: str, deadline: float, connection: psycopg.Connection) -> None:
+    """Send to one channel."""
     set_for_other_libraries()
-    for notice in notices:
+    channel = channels().get(target)
+    due = [notice for notice in due_notices(connection) if notice.target == target]
+    ready = map(Recipient, without_held(connection, due))
+    for digest in into_digests(connection, ready):
         if time.monotonic() > deadline:
             return
-        channel = known.get(notice.target)
-        message = compose(notice.integration, notice.content)
         if channel is None:
-            not_delivered(
-                connection, notice, "M3SYNC_NOTIFY_URLS has no such channel that can be read"
-            )
-        elif _takes(channel, message):
-            delivered(connection, notice)
+            reason = "M3SYNC_NOTIFY_URLS has no such channel, or Apprise cannot read it"
+            not_delivered(connection, digest.notices, reason)
+        elif _accepts(channel, digest.notices):
+            delivered(connection, digest.notices)
         else:
-            not_delivered(connection, notice, "the channel did not take it")
+            not_delivered(connection, digest.notices, "the channel did not accept it")
 
 
-def _takes(channel: "NotifyBase", message: Message) -> bool:
+def _accepts(channel: "NotifyBase", notices: Collection[Notice]) -> bool:
     try:
+        message = compose(notices)
         return bool(channel.notify(body=message.text, title=message.subject))
-    except Exception:  # noqa: BLE001 - a hundred plugins, and what they say may hold the channel's secret
+    except Exception:  # noqa: BLE001 - a hundred plugins, whose errors may hold the channel's secret
         return False
-
-
-def _fail(connection: psycopg.Connection, notices: Iterable[Notice], error: str) -> None:
-    for notice in notices:
-        not_delivered(connection, notice, error)
-
-
-def _user_id(notice: Notice) -> str:
-    return notice.target.removeprefix(USER)

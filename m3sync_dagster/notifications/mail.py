@@ -1,14 +1,12 @@
-"""Sending mail, over TLS, with a note of the very moment from which a mail may have arrived.
+"""Sending mail, over TLS, with a record of the moment from which a mail may have arrived.
 
-No library that we know tells its caller when a message has left, which is what keeps a killed
-process from sending it twice; the standard library's client is open enough to add that.
+No library that we know reports when a message has been sent completely, which is what keeps a
+killed process from sending it twice; the standard library's client can be extended to do so.
 """
 
 import os
 import re
 import smtplib
-import socket
-import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from email.message import EmailMessage
@@ -17,6 +15,7 @@ from hashlib import sha256
 from typing import Any
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
+from m3sync_dagster.http_settings import tls_context
 from m3sync_dagster.loopback import is_loopback
 from m3sync_dagster.notifications.message_text import Message
 from m3sync_dagster.sync.errors import ConfigurationError
@@ -25,12 +24,16 @@ SMTP_URL = "M3SYNC_SMTP_URL"
 """The environment variable with the mail server's address."""
 TIMEOUT = 10.0
 """Seconds that one answer of the mail server may take."""
-VERDICT = 30.0
+ANSWER_TO_MAIL = 30.0
 """Seconds that its answer to a whole mail may take: many look into it first."""
 
 _PORTS = {"smtp": 587, "smtps": 465}
 _END_OF_DATA = b"\r\n.\r\n"
 _ADDRESS = re.compile(r'[^\s<>()\[\]:;,\\"@]+@[^\s<>()\[\]:;,\\"@]+')
+_ENCODED_WORD = (
+    "=?"  # RFC 2047: what follows is decoded, also to a comma, an address or a line break
+)
+_MOST_OF_A_NAME = 100
 _REMEDY = (
     f"Set {SMTP_URL} to smtps://user:password@host or smtp://user:password@host, with %XX for "
     "special characters, and ?from=address where the sender is not the user."
@@ -45,7 +48,7 @@ class MailServer:
         host, port: its address.
         implicit_tls: TLS from the first byte; otherwise by STARTTLS.
         loopback: on this machine, where a server without TLS will do.
-        username, password: what it lets us in with; empty: it asks for nothing.
+        username, password: the login; empty: none.
         sender: the address in ``From``.
     """
 
@@ -90,23 +93,27 @@ def read_mail_server() -> MailServer:
 
 
 def usable(address: str | None) -> bool:
-    """Whether this is one mail address, and nothing else that would read as such in a header."""
-    return bool(address and _ADDRESS.fullmatch(address))
+    """Whether this is one mail address, and nothing else that a header would show as one."""
+    return bool(
+        address
+        and address.isprintable()
+        and _ENCODED_WORD not in address
+        and _ADDRESS.fullmatch(address)
+    )
 
 
-def letter(
+def write_mail(
     message: Message, server: MailServer, name: str, address: str, identity: str
 ) -> EmailMessage:
     """Write a mail to one person.
 
     Args:
-        message: what it says.
-        server: through which it will go.
+        message: its text.
+        server: the mail server that it will be sent to.
         name: the person's.
         address: the person's.
-        identity: what tells this mail from all others. From it comes its Message-ID, so that a
-            mailbox that gets it twice, because two servers lost their connection in between,
-            knows it for one.
+        identity: unique to this mail and the same at each attempt. Its Message-ID is made from
+            it, so that a mailbox can tell that a mail that arrives twice is the same one.
     """
     mail = EmailMessage()
     mail["Subject"] = message.subject
@@ -129,20 +136,31 @@ class MailSession:
 
     def __init__(self, server: MailServer) -> None:
         self._server = server
-        self._open: _Noting | None = None
+        self._open: _SmtpClient | None = None
+
+    def connect(self) -> None:
+        """Connect, unless there is a connection.
+
+        Raises:
+            OSError, smtplib.SMTPException: the server cannot be reached, or refuses the login.
+            ConfigurationError: the environment names no certificate authorities that can be read.
+        """
+        if self._open is None:
+            self._open = self._new_connection()
 
     def send(self, mail: EmailMessage, handed_over: Callable[[], None]) -> None:
         """Send a mail.
 
         Args:
             mail: what to send.
-            handed_over: called once the last byte has left, and before the server has answered.
+            handed_over: called once the last byte is sent, and before the server has answered.
 
         Raises:
             OSError, smtplib.SMTPException: the server did not take it.
         """
-        connection = self._open or self._connect()
-        self._open = connection
+        self.connect()
+        connection = self._open
+        assert connection is not None  # noqa: S101 - see connect
         connection.handed_over = handed_over
         try:
             connection.send_message(mail)
@@ -152,7 +170,7 @@ class MailSession:
             raise
 
     def close(self) -> None:
-        """Say goodbye, as far as there is somebody to say it to."""
+        """End the session, if there is one."""
         if self._open:
             connection, self._open = self._open, None
             try:
@@ -160,9 +178,9 @@ class MailSession:
             except (OSError, smtplib.SMTPException):
                 connection.close()
 
-    def _connect(self) -> "_Noting":
+    def _new_connection(self) -> "_SmtpClient":
         server = self._server
-        connection = _dial(server)
+        connection = _connect_to(server)
         try:
             if not server.implicit_tls:
                 _encrypt(connection, server)
@@ -174,8 +192,8 @@ class MailSession:
         return connection
 
 
-class _Noting(smtplib.SMTP):
-    """Tells when the end of a message has left."""
+class _SmtpClient(smtplib.SMTP):
+    """Reports when the end of a message has been sent."""
 
     handed_over: Callable[[], None]
 
@@ -185,19 +203,22 @@ class _Noting(smtplib.SMTP):
         if self.sock and whole_mail:
             self.handed_over()
         if self.sock:
-            self.sock.settimeout(VERDICT if whole_mail else TIMEOUT)
+            self.sock.settimeout(ANSWER_TO_MAIL if whole_mail else TIMEOUT)
 
 
-class _NotingTls(_Noting, smtplib.SMTP_SSL):
+class _SmtpTlsClient(_SmtpClient, smtplib.SMTP_SSL):
     """With TLS from the first byte."""
 
 
-def _dial(server: MailServer) -> _Noting:
-    us = socket.gethostname()
+def _connect_to(server: MailServer) -> _SmtpClient:
+    """Connect. Our name in EHLO is smtplib's choice: a full host name, or else our address.
+
+    Source: RFC 5321, section 4.1.1.1; a container's short host name is neither.
+    """
     if not server.implicit_tls:
-        return _Noting(server.host, server.port, us, timeout=TIMEOUT)
-    context = ssl.create_default_context()
-    return _NotingTls(server.host, server.port, us, timeout=TIMEOUT, context=context)
+        return _SmtpClient(server.host, server.port, timeout=TIMEOUT)
+    context = tls_context()
+    return _SmtpTlsClient(server.host, server.port, timeout=TIMEOUT, context=context)
 
 
 def _encrypt(connection: smtplib.SMTP, server: MailServer) -> None:
@@ -205,12 +226,15 @@ def _encrypt(connection: smtplib.SMTP, server: MailServer) -> None:
     connection.ehlo()
     if server.loopback and not connection.has_extn("starttls"):
         return
-    connection.starttls(context=ssl.create_default_context())
+    connection.starttls(context=tls_context())
 
 
 def _recipient(name: str, address: str) -> str:
-    """The address, with the name where a header can carry both."""
-    plain = "".join(c for c in name if c.isprintable() and c not in '<>"\\,;:@')
+    """The address, with the name unless a mail program would decode the name to something else."""
+    if _ENCODED_WORD in name:
+        return address
+    plain = "".join(c for c in name if c.isprintable() and c not in '<>"\\,;:@()[]')
+    plain = plain[:_MOST_OF_A_NAME].strip()
     return f'"{plain}" <{address}>' if plain else address
 
 

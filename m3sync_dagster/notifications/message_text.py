@@ -1,25 +1,37 @@
-"""What people are told of a change of state, as text and as HTML."""
+"""The text of a message about changes of state, plain and as HTML."""
 
 import os
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from html import escape
 from typing import Any
 
 from m3sync_dagster.guard.disable_policy import Change, ChangeKind
 from m3sync_dagster.guard.guarded_integration import GuardedIntegration
 from m3sync_dagster.guard.schedules import REPOSITORY
+from m3sync_dagster.state import Notice
 from m3sync_dagster.sync.errors import SyncError
 
 WEBSERVER_URL = "M3SYNC_WEBSERVER_URL"
-"""The environment variable with the address at which people see Dagster's UI."""
+"""The environment variable with the address of Dagster's UI, for links."""
 DEFAULT_WEBSERVER_URL = "http://127.0.0.1:3000"
 LOCATION = "m3sync"
 """The name of our code location."""
 
 
 @dataclass(frozen=True, slots=True)
+class Detail:
+    """A line of a message: a name and a value, which may be an address to follow."""
+
+    name: str
+    value: str
+    link: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
-    """A message that is ready to go.
+    """A message that can be sent.
 
     Args:
         subject: one line.
@@ -32,97 +44,113 @@ class Message:
     html: str
 
 
-def content_of(watched: GuardedIntegration, change: Change, error: SyncError) -> dict[str, Any]:
-    """What there is to say of a change; it is kept as JSON until everybody knows of it."""
+def content_of(integration: GuardedIntegration, change: Change, error: SyncError) -> dict[str, Any]:
+    """What messages about a change are made from; it is kept as JSON in the outbox."""
     return {
         "kind": change.kind.value,
-        "schedule": watched.schedule,
+        "schedule": integration.schedule,
         "failures": change.failures,
         "run_id": change.run.run_id,
-        "since": change.run.ended.isoformat(sep=" ", timespec="seconds"),
+        "since": datetime.fromtimestamp(change.run.ended, UTC).isoformat(
+            sep=" ", timespec="seconds"
+        ),
         "error": error.cause,
         "remedy": error.remedy,
-        "assets": [list(key.path) for key in watched.assets],
+        "assets": [list(key.path) for key in integration.assets],
     }
 
 
-def compose(integration: str, content: dict[str, Any]) -> Message:
-    """Put a change of state into words."""
-    subject, opening = _opening(integration, content)
+def compose(notices: Collection[Notice]) -> Message:
+    """Write one message about changes that have one kind and one cause.
+
+    Args:
+        notices: one or more for the same receiver. Two notices of one change are shown once.
+    """
+    changes = list({notice.change: notice for notice in notices}.values())
+    first = changes[0].content
+    kind = ChangeKind(first["kind"])
+    names = [notice.integration for notice in changes]
+    subject, opening = _opening(kind, names, first["failures"])
+    details = [detail for notice in changes for detail in _details(notice)]
+    if kind is not ChangeKind.RECOVERED:
+        details.append(Detail("Last error", first["error"]))
+    # A notice that an earlier version wrote has no remedy.
+    remedy = first.get("remedy", "Correct what the error says.")
+    steps = _steps(kind, names, remedy)
+    return Message(subject, _text(opening, details, steps), _html(opening, details, steps))
+
+
+def _details(notice: Notice) -> list[Detail]:
+    """What is said of each integration."""
     base = os.environ.get(WEBSERVER_URL, DEFAULT_WEBSERVER_URL).rstrip("/")
-    details = [("Integration", integration), ("Since", content["since"])]
-    if content["kind"] != ChangeKind.RECOVERED:
-        details.append(("Last error", content["error"]))
-    links = [
-        ("The run", f"{base}/runs/{content['run_id']}"),
-        ("The integration", _schedule_url(base, content["schedule"])),
+    content = notice.content
+    return [
+        Detail("Integration", notice.integration),
+        Detail("Since", content["since"]),
+        Detail("The run", f"{base}/runs/{content['run_id']}", link=True),
+        Detail("The integration", _schedule_url(base, content["schedule"]), link=True),
     ]
-    # A notice that has waited since an earlier version says nothing of what to do.
-    remedy = content.get("remedy", "Put right what the error says.")
-    steps = _STEPS[ChangeKind(content["kind"])].format(name=integration, remedy=remedy)
-    return Message(
-        subject,
-        _text(opening, [*details, *links], steps),
-        _html(opening, details, links, steps),
-    )
 
 
-_STEPS = {
-    ChangeKind.DISABLED: "{remedy} Then run: m3sync enable {name}",
-    ChangeKind.FAILING: "{remedy} The next hour tries again by itself. "
-    "After 10 failures in a row the integration is disabled. "
-    "See: m3sync events {name}",
-    ChangeKind.RECOVERED: (
-        "There is nothing to do. Hours that were missed are filled by the next run."
-    ),
-}
-
-
-_CONSEQUENCE = "It is disabled: Salesforce gets no more changes until it is enabled again."
-
-
-def _opening(integration: str, content: dict[str, Any]) -> tuple[str, str]:
-    failures = content["failures"]
-    match ChangeKind(content["kind"]):
+def _opening(kind: ChangeKind, names: Sequence[str], failures: int) -> tuple[str, str]:
+    """The subject and the first sentence."""
+    one = len(names) == 1
+    who = names[0] if one else f"{len(names)} integrations"
+    have, are, it = ("has", "is", "it") if one else ("have", "are", "they")
+    failed = f"{who} {have} failed {failures} times in a row"
+    match kind:
         case ChangeKind.DISABLED:
+            consequence = f"Salesforce gets no more changes until {it} {are} enabled again."
             return (
-                f"m3sync: {integration} is disabled",
-                f"{integration} has failed {failures} times in a row. {_CONSEQUENCE}",
+                f"m3sync: {who} {are} disabled",
+                f"{failed}, and {are} now disabled: {consequence}",
             )
         case ChangeKind.FAILING:
+            return f"m3sync: {failed}", f"{failed}; the next hour tries again."
+        case ChangeKind.RECOVERED:
+            works = "works" if one else "work"
             return (
-                f"m3sync: {integration} has failed {failures} times in a row",
-                f"{integration} has failed {failures} times in a row; it is tried every hour.",
+                f"m3sync: {who} {works} again",
+                f"{who} {have} synced again without an error.",
+            )
+
+
+def _steps(kind: ChangeKind, names: Sequence[str], remedy: str) -> str:
+    """What to do."""
+    match kind:
+        case ChangeKind.DISABLED:
+            commands = "; ".join(f"m3sync enable {name}" for name in names)
+            return f"{remedy} Then run: {commands}"
+        case ChangeKind.FAILING:
+            see = names[0] if len(names) == 1 else ""
+            return (
+                f"{remedy} The next hour tries again by itself. After 10 failures in a row the "
+                f"integration is disabled. See: m3sync events {see}".rstrip()
             )
         case ChangeKind.RECOVERED:
-            return (
-                f"m3sync: {integration} works again",
-                f"{integration} has synced again without an error.",
-            )
+            return "Nothing. Hours that were missed are filled by the next run."
 
 
 def _schedule_url(base: str, schedule: str) -> str:
     return f"{base}/locations/{REPOSITORY}@{LOCATION}/schedules/{schedule}"
 
 
-def _text(opening: str, details: list[tuple[str, str]], steps: str) -> str:
-    lines = [f"{name}: {value}" for name, value in details]
+def _text(opening: str, details: Sequence[Detail], steps: str) -> str:
+    lines = [f"{detail.name}: {detail.value}" for detail in details]
     return "\n".join([opening, "", *lines, "", "What to do:", steps, ""])
 
 
-def _html(
-    opening: str, details: list[tuple[str, str]], links: list[tuple[str, str]], steps: str
-) -> str:
-    rows = [
-        f"<tr><th align='left'>{name}</th>"
-        f"<td style='white-space: pre-wrap'>{escape(value)}</td></tr>"
-        for name, value in details
-    ]
-    rows += [
-        f"<tr><th align='left'>{name}</th><td><a href='{escape(url)}'>{escape(url)}</a></td></tr>"
-        for name, url in links
-    ]
+def _html(opening: str, details: Sequence[Detail], steps: str) -> str:
+    rows = "".join(map(_html_row, details))
     return (
-        f"<html><body><p>{escape(opening)}</p><table>{''.join(rows)}</table>"
+        f"<html><body><p>{escape(opening)}</p><table>{rows}</table>"
         f"<p><b>What to do:</b> {escape(steps)}</p></body></html>"
     )
+
+
+def _html_row(detail: Detail) -> str:
+    value = escape(detail.value)
+    cell = f"<td style='white-space: pre-wrap'>{value}</td>"
+    if detail.link:
+        cell = f"<td><a href='{value}'>{value}</a></td>"
+    return f"<tr><th align='left'>{detail.name}</th>{cell}</tr>"

@@ -1,7 +1,8 @@
-"""Who and what is told of a change of state: m3ter's users, further channels, Dagster's UI."""
+"""The receivers of notices: m3ter's users, further channels, Dagster's UI."""
 
 import logging
 import os
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from m3sync_dagster.guard.guarded_integration import GuardedIntegration
@@ -17,15 +18,19 @@ USER = "user:"
 CHANNEL = "channel:"
 
 
-def targets_of(watched: GuardedIntegration) -> list[str]:
-    """Everybody and everything that is told of this integration. No secret is in a target."""
-    users = [f"{USER}{user_id}" for user_id in dict.fromkeys(watched.notify)]
+def targets_of(integration: GuardedIntegration) -> list[str]:
+    """The receivers of an integration's notices. No secret is in a target."""
+    users = [f"{USER}{user_id}" for user_id in dict.fromkeys(integration.notify)]
     return [*users, *channels(), DAGSTER]
 
 
 def channels() -> dict[str, "NotifyBase | None"]:
     """The further channels by target; ``None`` for a URL that Apprise cannot read."""
-    urls = os.environ.get(NOTIFY_URLS, "")
+    return _read_channels(os.environ.get(NOTIFY_URLS, ""))
+
+
+@lru_cache(maxsize=1)
+def _read_channels(urls: str) -> dict[str, "NotifyBase | None"]:
     if not urls.strip():
         return {}
     # Slow to import, and only a change of state needs it.
@@ -43,5 +48,5 @@ def channels() -> dict[str, "NotifyBase | None"]:
 
 
 def _fingerprint(channel: "NotifyBase") -> str:
-    """Tells channels apart without telling their secrets."""
+    """Different for each channel, and without its secrets."""
     return str(channel.url_id())  # type: ignore[no-untyped-call] # Apprise has no types

@@ -45,14 +45,14 @@ class ListedRun:
 
     def as_dict(self) -> dict[str, Any]:
         """The run as JSON has it."""
-        told = asdict(self.summary)
+        summary = asdict(self.summary)
         return {
-            "run_id": told["run_id"],
+            "run_id": summary["run_id"],
             "integration": self.integration,
-            "partition": told["partition"],
-            "status": told["status"],
-            "started": told["started"],
-            "ended": told["ended"],
+            "partition": summary["partition"],
+            "status": summary["status"],
+            "started": summary["started"],
+            "ended": summary["ended"],
             "entities": self.entities,
             "error": self.error,
             "trigger": self.trigger,
@@ -76,12 +76,12 @@ def has_run_since(instance: dg.DagsterInstance, integration: str, since: datetim
 
 def _listed(instance: dg.DagsterInstance, record: dg.RunRecord) -> ListedRun:
     run = record.dagster_run
-    told = summary(record)
-    finished = run.is_finished and told.status != COMPLETE
+    found = summary(record)
+    finished = run.is_finished and found.status != COMPLETE
     integration = run.tags[INTEGRATION_TAG]
     return ListedRun(
         integration=integration,
-        summary=told,
+        summary=found,
         trigger=_trigger(run),
         duration=_duration(record),
         entities=entity_measures(instance, integration, run.run_id),

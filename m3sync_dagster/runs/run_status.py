@@ -1,4 +1,4 @@
-"""Runs, read from Dagster's storage, in m3ter's words."""
+"""Runs, read from Dagster's storage, with m3ter's status words."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,13 +10,14 @@ from dagster._core.events import JobFailureData
 from dagster_shared.error import SerializableErrorInfo
 
 from m3sync_dagster.entities import ENTITIES
+from m3sync_dagster.runs.failure_tags import recorded_failure
 from m3sync_dagster.state import storable
 from m3sync_dagster.sync.errors import SyncError
 
 INTEGRATION_TAG = "m3sync/integration"
 """Run tag with the name of the integration that a run syncs."""
-STATUS_TAG = "m3sync/status"
-"""Run tag with m3ter's status word of a run that failed."""
+TICK_TAG = "m3sync/scheduled_for"
+"""Run tag with the tick of the schedule that requested a run: its runs count as one."""
 COMPLETE = "COMPLETE"
 COUNTS = (
     "read",
@@ -50,7 +51,7 @@ _WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """A run as people see it.
+    """A run as views show it.
 
     Args:
         run_id: Dagster's id.
@@ -66,6 +67,11 @@ class RunSummary:
     ended: str | None
 
 
+def entity_of(key: dg.AssetKey) -> str:
+    """The name of the entity that an asset holds."""
+    return key.path[-1].removeprefix("salesforce_")
+
+
 def status_word(run: dg.DagsterRun) -> str:
     """m3ter's status word for a run; one that waits for its turn is ``WAITING``.
 
@@ -75,12 +81,13 @@ def status_word(run: dg.DagsterRun) -> str:
     if run.status is _Status.FAILURE:
         if run.tags.get(_WILL_RETRY) == "true":
             return "AWAITING_RETRY"
-        return run.tags.get(STATUS_TAG) or _WORDS[run.status]
+        recorded = recorded_failure(run)
+        return recorded.status if recorded else _WORDS[run.status]
     return _WORDS.get(run.status, "WAITING")
 
 
 def last_run(instance: dg.DagsterInstance, integration: str) -> RunSummary | None:
-    """The newest run of an integration, whatever has become of it."""
+    """The newest run of an integration, whatever its status."""
     records = instance.get_run_records(_runs_of(integration), limit=1)
     return summary(records[0]) if records else None
 
@@ -100,7 +107,7 @@ def summary(record: dg.RunRecord) -> RunSummary:
 def entity_measures(
     instance: dg.DagsterInstance, integration: str, run_id: str
 ) -> dict[str, dict[str, int | float]]:
-    """What a run measured for each entity whose sync came to its end: ``COUNTS`` and ``SECONDS``.
+    """What a run measured for each entity whose sync was completed: ``COUNTS`` and ``SECONDS``.
 
     Parents come before their children. What it did for other integrations is left out.
     """
@@ -111,7 +118,7 @@ def entity_measures(
     for record in records:
         materialization = record.asset_materialization
         if materialization and materialization.asset_key.path[0] == integration:
-            entity = materialization.asset_key.path[-1].removeprefix("salesforce_")
+            entity = entity_of(materialization.asset_key)
             measures[entity] = {name: _number(materialization, name) for name in _MEASURES}
     return {name: measures[name] for name in ENTITIES if name in measures}
 
@@ -120,31 +127,31 @@ def failure(instance: dg.DagsterInstance, run_id: str) -> SyncError:
     """Why a run failed, and what to do about it."""
     remedy = f"See the log of run {run_id} in Dagster, then run it again."
     for event in _endings(instance, run_id):
-        told = _told(event)
-        if "cause" in told and "remedy" in told:
-            return SyncError(*(storable(str(told[name].value)) for name in ("cause", "remedy")))
-        if text := _said(event):
+        given = _failure_metadata(event)
+        if "cause" in given and "remedy" in given:
+            return SyncError(*(storable(str(given[name].value)) for name in ("cause", "remedy")))
+        if text := _error_text(event):
             return SyncError(storable(text), remedy)
-    return SyncError("the run failed without a word", remedy)
+    return SyncError("the run failed and recorded no error", remedy)
 
 
 def failure_text(instance: dg.DagsterInstance, run_id: str) -> str | None:
-    """Why a run failed: what the first step that failed said, or else the run itself."""
+    """Why a run failed: the error of the first step that failed, or else of the run itself."""
     for event in _endings(instance, run_id):
-        if text := _said(event):
+        if text := _error_text(event):
             return storable(text)
     return None
 
 
 def _endings(instance: dg.DagsterInstance, run_id: str) -> Iterator[dg.DagsterEvent]:
-    """What may say why a run did not succeed: its steps come to their end before it does."""
+    """The events that may give the reason: those of the steps come before that of the run."""
     for record in instance.get_records_for_run(run_id, of_type=_ENDINGS).records:
         if event := record.event_log_entry.dagster_event:
             yield event
 
 
-def _told(event: dg.DagsterEvent) -> Mapping[str, dg.MetadataValue[Any]]:
-    """What a ``dagster.Failure`` of ours says apart from its description."""
+def _failure_metadata(event: dg.DagsterEvent) -> Mapping[str, dg.MetadataValue[Any]]:
+    """The metadata of a ``dagster.Failure`` of ours."""
     data = event.step_failure_data.user_failure_data if event.is_step_failure else None
     return data.metadata if data else {}
 
@@ -170,25 +177,25 @@ def _number(materialization: dg.AssetMaterialization, name: str) -> int | float:
     return value if isinstance(value, int | float) else 0
 
 
-def _said(event: dg.DagsterEvent) -> str | None:
-    """The description of a ``dagster.Failure``, or else the error's own words."""
+def _error_text(event: dg.DagsterEvent) -> str | None:
+    """The description of a ``dagster.Failure``, or else the error's message."""
     if event.is_step_failure:
         data = event.step_failure_data
         if data.user_failure_data and data.user_failure_data.description:
             return data.user_failure_data.description
-        return _in_words(data.error) if data.error else None
+        return _innermost_message(data.error) if data.error else None
     if event.event_type is _Event.RUN_CANCELED:
         return "The run was canceled."
-    # Dagster gives a run that it has declared dead no more than a message.
+    # A run that Dagster reports as failed from outside has no more than a message.
     details = event.event_specific_data
     error = details.error if isinstance(details, JobFailureData) else None
-    return _in_words(error) if error else event.message
+    return _innermost_message(error) if error else event.message
 
 
-def _in_words(error: SerializableErrorInfo) -> str:
-    """What lies beneath Dagster's own words, which only say that something went wrong."""
+def _innermost_message(error: SerializableErrorInfo) -> str:
+    """The message of the first cause; Dagster's own only says that something went wrong."""
     while error.cause:
         error = error.cause
     if error.cls_name == "DagsterExecutionInterruptedError":
-        return "The run was interrupted. What Salesforce acknowledged is on record: run it again."
+        return "The run was interrupted. What Salesforce acknowledged is stored: run it again."
     return error.message.strip()

@@ -14,12 +14,19 @@ from m3sync_dagster.state.integration_state import (
     guard_lock,
     read_guard_state,
     read_guard_states,
+    write_guard_error,
     write_guard_states,
 )
 from m3sync_dagster.state.ledger import PostgresLedger
 from m3sync_dagster.state.lock import IntegrationLock, is_locked
 from m3sync_dagster.state.migrate import migrate, require_current_schema
-from m3sync_dagster.state.outbox import Notice, Undelivered, enqueue, undelivered
+from m3sync_dagster.state.outbox import (
+    Notice,
+    Undelivered,
+    enqueue,
+    undelivered,
+    withdraw_overtaken,
+)
 from m3sync_dagster.state.purge import (
     AbsentIntegration,
     AgedRows,
@@ -34,6 +41,7 @@ from m3sync_dagster.state.rejects import (
     list_rejects,
     retry_rejects,
 )
+from m3sync_dagster.state.run_lock import hold_run_lock, is_run_locked
 from m3sync_dagster.state.run_state import RunState
 from m3sync_dagster.state.salesforce_orgs import SalesforceOrg, read_salesforce_orgs
 
@@ -58,7 +66,9 @@ __all__ = [
     "enqueue",
     "explain",
     "guard_lock",
+    "hold_run_lock",
     "is_locked",
+    "is_run_locked",
     "list_events",
     "list_rejects",
     "migrate",
@@ -74,5 +84,7 @@ __all__ = [
     "retry_rejects",
     "storable",
     "undelivered",
+    "withdraw_overtaken",
+    "write_guard_error",
     "write_guard_states",
 ]

@@ -1,6 +1,6 @@
-"""How each integration stands: what counts of its runs, what people know, whether it is disabled.
+"""The guard's state of each integration: what counts, what was notified, whether it is disabled.
 
-Dagster's storage holds the truth about runs; this is what cannot be read there.
+Dagster's storage has the runs; this is what cannot be read there.
 """
 
 from collections.abc import Iterable, Iterator
@@ -11,33 +11,39 @@ from datetime import datetime
 import psycopg
 from psycopg.rows import class_row
 
+from m3sync_dagster.state.events import storable
+
 _GUARD_LOCK = 0x6D33_0002  # an advisory lock's key; 0x6D33 is "m3"
 _COLUMNS = (
-    "integration, schedule_started, counted_after, told, told_at, disabled_since, disabled_reason"
+    "integration, schedule_started, count_from, notified_level, notified_at, disabled_since, "
+    "disabled_reason, guard_error"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class GuardState:
-    """What is on record of an integration.
+    """The guard's state of an integration.
 
     Args:
         integration: its name.
-        schedule_started: when its schedule was started, as the guard has last seen it (Unix
-            time). A different start means that a person has enabled the integration again.
-        counted_after: runs that Dagster's storage numbers up to this one no longer count.
-        told: the number of failures in a row that people know of: 0, 5, 8 or 10.
-        told_at: the number of the run that they were last told of, until it is made good.
+        schedule_started: when its schedule was started, as the guard last read it (Unix time). A
+            different start means that a person has enabled the integration again.
+        count_from: runs that ended up to this moment do not count (Unix time).
+        notified_level: the number of failures in a row of the last notification: 0, 5, 8 or 10.
+        notified_at: when the last failed run of that notification ended (Unix time); ``None``
+            once the integration has recovered.
         disabled_since, disabled_reason: set while it is disabled.
+        guard_error: why the guard's last tick could not evaluate this integration.
     """
 
     integration: str
     schedule_started: float | None = None
-    counted_after: int = 0
-    told: int = 0
-    told_at: int | None = None
+    count_from: float = 0.0
+    notified_level: int = 0
+    notified_at: float | None = None
     disabled_since: datetime | None = None
     disabled_reason: str | None = None
+    guard_error: str | None = None
 
     @property
     def disabled(self) -> bool:
@@ -47,9 +53,9 @@ class GuardState:
 
 @contextmanager
 def guard_lock(connection: psycopg.Connection) -> Iterator[None]:
-    """Let nobody else change a standing or a schedule meanwhile; waits for its turn.
+    """Wait until nobody else changes states or schedules, and keep others from it.
 
-    The lock ends with the connection, so a killed process holds up nobody.
+    The lock ends with the connection, so a killed process blocks nobody.
     """
     connection.execute("SELECT pg_advisory_lock(%s)", (_GUARD_LOCK,))
     try:
@@ -60,14 +66,14 @@ def guard_lock(connection: psycopg.Connection) -> Iterator[None]:
 
 
 def read_guard_states(connection: psycopg.Connection) -> dict[str, GuardState]:
-    """Read what is on record, by integration."""
+    """Read all states, by integration."""
     with connection.cursor(row_factory=class_row(GuardState)) as cursor:
         cursor.execute(f"SELECT {_COLUMNS} FROM m3sync.integration_state")  # noqa: S608 - a constant
-        return {standing.integration: standing for standing in cursor}
+        return {state.integration: state for state in cursor}
 
 
 def read_guard_state(connection: psycopg.Connection, integration: str) -> GuardState:
-    """Read one integration's standing; one that is not on record yet has nothing against it."""
+    """Read one integration's state; without a row it is the state of a new integration."""
     with connection.cursor(row_factory=class_row(GuardState)) as cursor:
         found = cursor.execute(
             f"SELECT {_COLUMNS} FROM m3sync.integration_state WHERE integration = %s",  # noqa: S608 - a constant
@@ -76,15 +82,25 @@ def read_guard_state(connection: psycopg.Connection, integration: str) -> GuardS
     return found or GuardState(integration)
 
 
-def write_guard_states(connection: psycopg.Connection, standings: Iterable[GuardState]) -> None:
-    """Put standings on record, in one round trip."""
+def write_guard_states(connection: psycopg.Connection, states: Iterable[GuardState]) -> None:
+    """Write states, in one round trip."""
     with connection.cursor() as cursor:
         cursor.executemany(
             f"INSERT INTO m3sync.integration_state ({_COLUMNS}) "  # noqa: S608 - constants
-            "VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT (integration) DO UPDATE SET "
-            "schedule_started = excluded.schedule_started, "
-            "counted_after = excluded.counted_after, told = excluded.told, "
-            "told_at = excluded.told_at, disabled_since = excluded.disabled_since, "
-            "disabled_reason = excluded.disabled_reason",
-            [astuple(standing) for standing in standings],
+            "VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (integration) DO UPDATE SET "
+            "schedule_started = excluded.schedule_started, count_from = excluded.count_from, "
+            "notified_level = excluded.notified_level, notified_at = excluded.notified_at, "
+            "disabled_since = excluded.disabled_since, "
+            "disabled_reason = excluded.disabled_reason, guard_error = excluded.guard_error",
+            [astuple(state) for state in states],
         )
+
+
+def write_guard_error(connection: psycopg.Connection, integration: str, error: str) -> None:
+    """Write why the guard could not evaluate an integration, and leave its state as it is."""
+    connection.execute(
+        "INSERT INTO m3sync.integration_state "
+        "(integration, count_from, notified_level, guard_error) VALUES (%s, 0, 0, %s) "
+        "ON CONFLICT (integration) DO UPDATE SET guard_error = excluded.guard_error",
+        (integration, storable(error)),
+    )

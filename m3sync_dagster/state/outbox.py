@@ -1,4 +1,4 @@
-"""The outbox: messages about changes of state, one for each change and receiver.
+"""The outbox: notices of changes of state, one for each change and receiver.
 
 A notice is written in the transaction that writes the change, so neither is there without the
 other. It is sent afterwards, as often as it takes, and never again once it is handed over.
@@ -6,26 +6,35 @@ other. It is sent afterwards, as often as it takes, and never again once it is h
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 import psycopg
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
-EAGER = 20
+ATTEMPTS_IN_A_ROW = 20
 """So many attempts are made one at each tick of the guard; after that, one an hour."""
+KEPT_FOR_REMOVED = timedelta(days=7)
+"""How long a notice waits for an integration that is no longer loaded, before it is withdrawn."""
+
+_COLUMNS = "id, change, target, integration, content, digest, created_at"
+_WAITING = "confirmed_at IS NULL AND handed_over_at IS NULL AND withdrawn_at IS NULL"
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """A message that is owed.
+    """A notice that has not been delivered.
 
     Args:
-        id: its number; it makes the mail's Message-ID, the same at each attempt.
-        change: the change of state, by the run that brought it about.
+        id: its number.
+        change: the change of state, named by the run that caused it.
         target: ``user:<m3ter user id>``, ``channel:<fingerprint of its URL>`` or ``dagster``.
-        integration: which one changed.
-        content: what is to be said.
+        integration: the integration that changed.
+        content: what the message is made from.
+        digest: the message that it was put into, alone or with others; it stays the same at each
+            attempt.
+        created_at: when it was written.
     """
 
     id: int
@@ -33,17 +42,25 @@ class Notice:
     target: str
     integration: str
     content: dict[str, Any]
+    digest: str | None
+    created_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class Undelivered:
-    """A notice that has not arrived, as far as we know, and why."""
+    """A notice that has not been delivered, as far as we know, and why."""
 
     integration: str
     change: str
     target: str
     attempts: int
     error: str | None
+
+    def __str__(self) -> str:
+        return (
+            f"{self.integration}: {self.target} has not been notified of {self.change} "
+            f"({self.attempts} attempts): {self.error}"
+        )
 
 
 def enqueue(
@@ -53,7 +70,7 @@ def enqueue(
     targets: Iterable[str],
     content: dict[str, Any],
 ) -> None:
-    """Put a notice to each target into the outbox, unless it is there already."""
+    """Write a notice to each target, unless it is there already."""
     with connection.cursor() as cursor:
         cursor.executemany(
             "INSERT INTO m3sync.notice (change, target, integration, content) "
@@ -62,64 +79,105 @@ def enqueue(
         )
 
 
+def withdraw_overtaken(connection: psycopg.Connection, integration: str) -> None:
+    """Withdraw the integration's notices that have not left us: its state has changed since.
+
+    What Dagster's UI shows is a history, and stays.
+    """
+    connection.execute(
+        f"DELETE FROM m3sync.notice WHERE integration = %s AND target <> 'dagster' AND {_WAITING}",  # noqa: S608 - a constant
+        (integration,),
+    )
+
+
 def due_notices(connection: psycopg.Connection) -> Sequence[Notice]:
-    """Give the notices that are to be tried now, the oldest first."""
+    """Give the notices that are to be tried now: the least tried first, then the oldest."""
     with connection.cursor(row_factory=class_row(Notice)) as cursor:
         return cursor.execute(
-            "SELECT id, change, target, integration, content FROM m3sync.notice "
-            "WHERE confirmed_at IS NULL AND handed_over_at IS NULL AND (attempts < %s "
-            "OR attempted_at < clock_timestamp() - interval '1 hour') ORDER BY id",
-            (EAGER,),
+            f"SELECT {_COLUMNS} FROM m3sync.notice WHERE {_WAITING} AND (attempts < %s "  # noqa: S608 - constants
+            "OR attempted_at < clock_timestamp() - interval '1 hour') ORDER BY attempts, id",
+            (ATTEMPTS_IN_A_ROW,),
         ).fetchall()
 
 
-def handed_over(connection: psycopg.Connection, notice: Notice) -> None:
-    """Note that the whole message has left us: whatever happens to us now, it may be there."""
-    _note(connection, notice, "handed_over_at = clock_timestamp()")
+def sent_lately(connection: psycopg.Connection, within: timedelta) -> Sequence[Notice]:
+    """Give the notices that were handed over within this time."""
+    with connection.cursor(row_factory=class_row(Notice)) as cursor:
+        return cursor.execute(
+            f"SELECT {_COLUMNS} FROM m3sync.notice "  # noqa: S608 - a constant
+            "WHERE handed_over_at > clock_timestamp() - %s",
+            (within,),
+        ).fetchall()
 
 
-def delivered(connection: psycopg.Connection, notice: Notice) -> None:
-    """Note that the receiver took it."""
-    _note(
+def put_into_digest(connection: psycopg.Connection, notices: Iterable[Notice], digest: str) -> None:
+    """Write down which notices one message holds, before it is sent for the first time."""
+    _update(connection, notices, "digest = %(digest)s", digest=digest)
+
+
+def handed_over(connection: psycopg.Connection, notices: Iterable[Notice]) -> None:
+    """Record that the whole message was sent: from now on it may have arrived."""
+    _update(connection, notices, "handed_over_at = clock_timestamp()")
+
+
+def delivered(connection: psycopg.Connection, notices: Iterable[Notice]) -> None:
+    """Record that the receiver accepted the message."""
+    _update(
         connection,
-        notice,
+        notices,
         "handed_over_at = coalesce(handed_over_at, clock_timestamp()), "
         "confirmed_at = clock_timestamp(), error = NULL, attempts = attempts + 1",
     )
 
 
-def not_delivered(connection: psycopg.Connection, notice: Notice, error: str) -> None:
-    """Note that the receiver did not take it, so that it is tried again."""
-    _note(
+def not_delivered(connection: psycopg.Connection, notices: Iterable[Notice], error: str) -> None:
+    """Record that the receiver did not accept the message, so that it is tried again."""
+    _update(
         connection,
-        notice,
+        notices,
         "handed_over_at = NULL, attempted_at = clock_timestamp(), attempts = attempts + 1, "
         "error = %(error)s",
         error=error,
     )
 
 
-def withdraw(connection: psycopg.Connection, notice: Notice) -> None:
-    """Take a notice back that nobody wants any longer."""
-    connection.execute("DELETE FROM m3sync.notice WHERE id = %s", (notice.id,))
+def withdraw(connection: psycopg.Connection, notices: Iterable[Notice]) -> None:
+    """Delete notices that the configuration no longer asks for."""
+    connection.execute(
+        "DELETE FROM m3sync.notice WHERE id = ANY(%s)", ([notice.id for notice in notices],)
+    )
+
+
+def withdraw_removed(connection: psycopg.Connection, loaded: Iterable[str]) -> None:
+    """Withdraw the notices of integrations that are not loaded, once they have waited a week."""
+    connection.execute(
+        f"UPDATE m3sync.notice SET withdrawn_at = clock_timestamp(), error = %s WHERE {_WAITING} "  # noqa: S608 - a constant
+        "AND integration <> ALL(%s) AND created_at < clock_timestamp() - %s",
+        ("withdrawn: the integration is no longer loaded", list(loaded), KEPT_FOR_REMOVED),
+    )
 
 
 def undelivered(connection: psycopg.Connection) -> list[Undelivered]:
-    """List the notices that have failed so far, and for a week those of which nobody knows."""
+    """List the notices that have failed so far.
+
+    For a week also those that may or may not have arrived, and those that were withdrawn because
+    their integration is no longer loaded.
+    """
     with connection.cursor(row_factory=class_row(Undelivered)) as cursor:
         return cursor.execute(
             "SELECT integration, change, target, attempts, CASE WHEN handed_over_at IS NULL "
             "THEN error ELSE 'handed over, but we ended before the answer came' END AS error "
             "FROM m3sync.notice WHERE confirmed_at IS NULL "
-            "AND (handed_over_at IS NULL AND attempts > 0 "
-            "OR handed_over_at > clock_timestamp() - interval '7 days') ORDER BY id"
+            "AND (handed_over_at IS NULL AND withdrawn_at IS NULL AND attempts > 0 "
+            "OR greatest(handed_over_at, withdrawn_at) > clock_timestamp() - interval '7 days') "
+            "ORDER BY id"
         ).fetchall()
 
 
-def _note(
-    connection: psycopg.Connection, notice: Notice, assignments: str, **values: object
+def _update(
+    connection: psycopg.Connection, notices: Iterable[Notice], assignments: str, **values: object
 ) -> None:
     connection.execute(
-        f"UPDATE m3sync.notice SET {assignments} WHERE id = %(id)s",  # noqa: S608 - constants
-        {"id": notice.id, **values},
+        f"UPDATE m3sync.notice SET {assignments} WHERE id = ANY(%(ids)s)",  # noqa: S608 - constants
+        {"ids": [notice.id for notice in notices], **values},
     )

@@ -64,7 +64,7 @@ def test_a_message_that_has_not_arrived_is_shown(stage: Stage) -> None:
     with connect(postgres_url()) as connection:
         enqueue(connection, "acme", "acme:disabled-10:run", ["user:4711"], {"kind": "disabled"})
         (notice,) = due_notices(connection)
-        not_delivered(connection, notice, "the mail server is down")
+        not_delivered(connection, [notice], "the mail server is down")
     (row,) = stage.run("status", "--json").json
     assert [one["error"] for one in row["undelivered"]] == ["the mail server is down"]
     answer = stage.run("status")

@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from m3sync_dagster.sandbox.demo import DEFS
-from m3sync_dagster.state import connect
+from m3sync_dagster.state import connect, enqueue, postgres_url, write_guard_error
+from m3sync_dagster.state.outbox import due_notices, not_delivered, withdraw_removed
 from m3sync_dagster_tests.cli.admin import identity_of
 from m3sync_dagster_tests.cli.conftest import Stage, write
 
@@ -40,11 +41,34 @@ def test_failures_are_counted_until_a_success(
 
     run = stage.run("run", "acme", "--entity", "contract", "--json")
     (waiting,) = stage.run("status", "--json").json
-    assert (waiting["failures_in_a_row"], waiting["rejected"]) == (0, 5)
+    # Accounts are what failed, so a success of contracts does not reset the count.
+    assert (waiting["failures_in_a_row"], waiting["rejected"]) == (2, 5)
     last = waiting["last_run"]
     assert list(last) == ["run_id", "status", "partition", "started", "ended"]
     assert (last["run_id"], last["status"]) == (run.json["run_id"], "COMPLETE")
     assert last["started"] <= last["ended"]
+    stage.run("run", "acme", "--entity", "account")
+    (well,) = stage.run("status", "--json").json
+    assert well["failures_in_a_row"] == 0
+
+
+def test_what_the_guard_could_not_judge_is_reported(stage: Stage) -> None:
+    with connect(postgres_url()) as connection:
+        write_guard_error(connection, "acme", "ValueError: what it was")
+    answer = stage.run("status", "--json")
+    assert answer.json[0]["guard_error"] == "ValueError: what it was"
+    assert "acme: the guard could not evaluate it: ValueError: what it was" in answer.err
+
+
+def test_messages_of_an_integration_that_is_gone_are_reported(stage: Stage) -> None:
+    with connect(postgres_url()) as connection:
+        enqueue(connection, "renamed", "renamed:disabled-10:run", ["user:u"], {})
+        not_delivered(connection, due_notices(connection), "the mail server is down")
+        assert "renamed: user:u has not been notified" in stage.run("status").err
+        connection.execute("UPDATE m3sync.notice SET created_at = created_at - interval '8 days'")
+        withdraw_removed(connection, ["acme"])
+    for json in ([], ["--json"]):
+        assert "withdrawn: the integration is no longer loaded" in stage.run("status", *json).err
 
 
 def test_the_org_that_runs_have_written_to_is_shown(stage: Stage, migrated_url: str) -> None:

@@ -24,7 +24,7 @@ def run_purge(instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:
 def add_state(name: str, absent_days: int | None = None) -> None:
     with connect(postgres_url()) as connection:
         connection.execute(
-            "INSERT INTO m3sync.integration_state (integration, counted_after, told) "
+            "INSERT INTO m3sync.integration_state (integration, count_from, notified_level) "
             "VALUES (%s, 0, 0)",
             (name,),
         )

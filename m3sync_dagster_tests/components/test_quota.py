@@ -8,7 +8,7 @@ import dagster as dg
 import pytest
 
 from m3sync_dagster.components.integration import Integration
-from m3sync_dagster.runs.run_status import STATUS_TAG
+from m3sync_dagster.runs.failure_tags import STATUS_TAG
 from m3sync_dagster.state import connect, postgres_url
 from m3sync_dagster.sync.entity_options import EntityOptions
 from m3sync_dagster_tests.conftest import Sandbox, sync

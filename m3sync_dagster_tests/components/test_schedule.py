@@ -13,8 +13,9 @@ from dagster._core.workspace.load_target import WorkspaceFileTarget
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
-from m3sync_dagster.components.schedule import JOB, LONGEST_CATCH_UP, SILENCE
+from m3sync_dagster.components.schedule import JOB, LONGEST_CATCH_UP
 from m3sync_dagster.definitions import defs
+from m3sync_dagster.runs.dead_runs import SILENCE
 from m3sync_dagster.state import IntegrationLock, connect, postgres_url
 from m3sync_dagster_tests.conftest import INTEGRATION, ROOT, DefsFolder
 
@@ -32,6 +33,7 @@ RANGE = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_e
 
 Status = dg.DagsterRunStatus
 Tick = Callable[..., dg.RunRequest | str]
+Requests = Callable[..., list[dg.RunRequest]]
 
 
 @pytest.fixture
@@ -53,6 +55,21 @@ def tick(instance: dg.DagsterInstance, defs_folder: DefsFolder) -> Tick:
         assert result.run_requests is not None
         (request,) = result.run_requests
         return request
+
+    return evaluate
+
+
+@pytest.fixture
+def requests(instance: dg.DagsterInstance, defs_folder: DefsFolder) -> Requests:
+    """All that a tick requests, as first and last hour."""
+
+    def evaluate(at: datetime = NOW) -> list[dg.RunRequest]:
+        repository = defs().get_repository_def()
+        context = dg.build_schedule_context(
+            instance=instance, scheduled_execution_time=at, repository_def=repository
+        )
+        result = repository.get_schedule_def("acme_hourly").evaluate_tick(context)
+        return list(result.run_requests or ())
 
     return evaluate
 
@@ -117,7 +134,8 @@ def covered(request: dg.RunRequest | str) -> tuple[str, str]:
 def test_a_new_integration_begins_with_the_last_hour(tick: Tick) -> None:
     request = tick()
     assert isinstance(request, dg.RunRequest)
-    assert request.partition_key == request.run_key == LAST
+    assert request.partition_key == LAST
+    assert request.run_key == f"{LAST} at 2026-11-24T15:03"
     assert request.asset_selection == KEYS
     assert request.tags.items() >= TAGS.items()
     assert request.tags["dagster/partition"] == LAST
@@ -148,9 +166,67 @@ def test_missed_hours_are_one_request(tick: Tick, instance: dg.DagsterInstance) 
     request = tick()
     assert covered(request) == (hour(3), LAST)
     assert isinstance(request, dg.RunRequest)
-    assert request.run_key == f"{hour(3)}...{LAST}"
+    assert request.run_key == f"{hour(3)}...{LAST} at 2026-11-24T15:03"
     assert request.asset_selection == KEYS
     assert request.tags.items() >= TAGS.items()
+
+
+def hours_of(request: dg.RunRequest) -> tuple[str, str]:
+    if request.partition_key:
+        return request.partition_key, request.partition_key
+    return covered(request)
+
+
+def test_hours_before_one_that_was_filled_by_hand_are_requested(
+    requests: Requests, instance: dg.DagsterInstance
+) -> None:
+    """After an outage, somebody runs an hour in the middle."""
+    fill(instance, hour(9), hour(5), hour(4), hour(1))
+    found = requests()
+    assert [hours_of(request) for request in found] == [
+        (hour(8), hour(6)),
+        (hour(3), hour(2)),
+        (LAST, LAST),
+    ]
+    assert len({request.run_key for request in found}) == 3
+    # The guard counts the runs of one tick as one.
+    assert {request.tags["m3sync/scheduled_for"] for request in found} == {"2026-11-24T15:03"}
+
+
+def test_every_gap_of_the_week_is_requested_and_no_older_one(
+    requests: Requests, instance: dg.DagsterInstance
+) -> None:
+    old = [hour(LONGEST_CATCH_UP + back) for back in (50, 30)]
+    fill(instance, *old, *(hour(back) for back in range(LONGEST_CATCH_UP - 1)))
+    assert [hours_of(one) for one in requests()] == [(hour(LONGEST_CATCH_UP - 1),) * 2]
+
+
+def test_an_hour_that_one_asset_lacks_is_a_gap(
+    requests: Requests, instance: dg.DagsterInstance
+) -> None:
+    fill(instance, *(hour(back) for back in (5, 4, 2, 1, 0)))
+    fill(instance, hour(3), keys=KEYS[:3])
+    assert [hours_of(one) for one in requests()] == [(hour(3), hour(3))]
+
+
+def test_hours_that_failed_before_the_first_success_are_requested(
+    requests: Requests, instance: dg.DagsterInstance
+) -> None:
+    for back in (4, 3, 2):
+        a_run(instance, Status.FAILURE, hour(back))
+    fill(instance, hour(1))
+    assert [hours_of(one) for one in requests()] == [(hour(4), hour(2)), (LAST, LAST)]
+
+
+def test_a_second_tick_in_the_hour_requests_a_failed_hour_again(tick: Tick) -> None:
+    """``minute_of_hour`` has changed; Dagster would not launch a run key for the second time."""
+    keys = set()
+    for minute in (3, 40):
+        request = tick(NOW.replace(minute=minute))
+        assert isinstance(request, dg.RunRequest)
+        assert request.partition_key == LAST
+        keys.add(request.run_key)
+    assert len(keys) == 2
 
 
 def test_a_failed_hour_is_in_the_next_request(tick: Tick, instance: dg.DagsterInstance) -> None:
@@ -291,7 +367,7 @@ def test_a_dead_run_is_reported_and_stops_nothing(
     assert covered(tick()) == (hour(1), LAST)
     assert status_of(instance, run) is Status.FAILURE
     said = [entry.message for entry in instance.all_logs(run.run_id)]
-    assert "The run's process is gone: it says nothing, and its integration's lock is free." in said
+    assert "The run's process is gone: it logs nothing, and its integration's lock is free." in said
 
 
 def test_a_dead_run_beside_a_living_one_waits_for_its_turn(
@@ -342,4 +418,4 @@ def test_a_tick_asks_for_each_asset_and_for_the_runs_once(
         event.remove(Engine, "before_cursor_execute", note)
     tables = ("FROM runs", "FROM asset_keys", "FROM event_logs")
     ours = [text for text in asked if any(table in text for table in tables)]
-    assert len(ours) == 1 + 2 * len(KEYS), ours
+    assert len(ours) == 2 + 2 * len(KEYS), ours

@@ -18,9 +18,17 @@ from dagster._core.remote_origin import RemoteRepositoryOrigin
 from dagster._core.test_utils import create_run_for_test
 from dagster._core.workspace.load_target import WorkspaceFileTarget
 
-from m3sync_dagster.guard.guarded_integration import GuardedIntegration, Person
+from m3sync_dagster.guard import sensor as guard
+from m3sync_dagster.guard.guarded_integration import GuardedIntegration, Person, UserDirectory
 from m3sync_dagster.guard.schedules import Schedule, read_schedules, start
 from m3sync_dagster.runs.run_status import INTEGRATION_TAG
+from m3sync_dagster.state import (
+    GuardState,
+    connect,
+    list_events,
+    postgres_url,
+    read_guard_state,
+)
 from m3sync_dagster_tests.conftest import ROOT
 
 Status = dg.DagsterRunStatus
@@ -28,8 +36,15 @@ Status = dg.DagsterRunStatus
 JOB = "salesforce_sync"
 
 
-def asset(integration: str) -> dg.AssetKey:
-    return dg.AssetKey([integration, "salesforce_account"])
+_ENDS = {
+    Status.FAILURE: dg.DagsterEventType.RUN_FAILURE,
+    Status.SUCCESS: dg.DagsterEventType.RUN_SUCCESS,
+    Status.CANCELED: dg.DagsterEventType.RUN_CANCELED,
+}
+
+
+def asset(integration: str, entity: str = "account") -> dg.AssetKey:
+    return dg.AssetKey([integration, f"salesforce_{entity}"])
 
 
 def nobody() -> contextlib.AbstractContextManager["Nobody"]:
@@ -51,9 +66,17 @@ class Fleet:
     instance: dg.DagsterInstance
     watched: dict[str, GuardedIntegration] = field(default_factory=dict)
 
-    def add(self, name: str, *, started: bool = True, notify: tuple[str, ...] = ()) -> None:
+    def add(
+        self,
+        name: str,
+        *,
+        started: bool = True,
+        notify: tuple[str, ...] = (),
+        entities: Sequence[str] = ("account",),
+    ) -> None:
+        assets = tuple(asset(name, entity) for entity in entities)
         self.watched[name] = GuardedIntegration(
-            name, f"{name}_hourly", (asset(name),), notify, nobody
+            name, f"{name}_hourly", assets, notify, UserDirectory("nobody", nobody)
         )
         if started:
             self.start(name)
@@ -72,21 +95,31 @@ class Fleet:
         tagged: bool = True,
         root: str | None = None,
         tags: dict[str, str] | None = None,
+        entities: Sequence[str] = ("account",),
     ) -> dg.DagsterRun:
+        """A run that ends now, unless its status says that it has not ended."""
         ours = {INTEGRATION_TAG: name} if tagged else {}
+        ends = status in _ENDS
         run: dg.DagsterRun = create_run_for_test(
             self.instance,
             job_name=JOB,
-            status=status,
+            status=Status.STARTED if ends else status,
             tags={**ours, **(tags or {})},
-            asset_selection=frozenset([asset(name)]),
+            asset_selection=frozenset(asset(name, entity) for entity in entities),
             root_run_id=root,
             parent_run_id=root,
             remote_job_origin=RemoteRepositoryOrigin(LOCATION, "__repository__").get_job_origin(
                 JOB
             ),
         )
+        if ends:
+            self.end(run, status)
         return run
+
+    def end(self, run: dg.DagsterRun, status: Status = Status.FAILURE) -> None:
+        """Let a run end now."""
+        event = dg.DagsterEvent(_ENDS[status].value, run.job_name)
+        self.instance.run_storage.handle_run_event(run.run_id, event)
 
     def fail(self, name: str, times: int = 1) -> list[dg.DagsterRun]:
         return [self.run(name) for _ in range(times)]
@@ -95,6 +128,27 @@ class Fleet:
 @pytest.fixture
 def fleet(instance: dg.DagsterInstance) -> Fleet:
     return Fleet(instance)
+
+
+def tick(fleet: Fleet) -> str:
+    return guard.tick(fleet.instance, fleet.watched, LOCATION.location_name)
+
+
+def state(name: str = "acme") -> GuardState:
+    with connect(postgres_url()) as connection:
+        return read_guard_state(connection, name)
+
+
+def events(name: str) -> list[str]:
+    with connect(postgres_url()) as connection:
+        return [one.name for one in reversed(list_events(connection, name))]
+
+
+def changes() -> list[str]:
+    """Every change of state that somebody is to be told of, without the run's id."""
+    with connect(postgres_url()) as connection:
+        rows = connection.execute("SELECT change FROM m3sync.notice ORDER BY id").fetchall()
+    return [change.rpartition(":")[0] for (change,) in rows]
 
 
 @dataclass

@@ -12,7 +12,7 @@ from dagster._core.scheduler.instigation import (
 )
 from dagster._core.workspace.load_target import WorkspaceFileTarget
 
-from m3sync_dagster.guard.disable_policy import Verdict, judge
+from m3sync_dagster.guard.disable_policy import Decision, History, decide
 from m3sync_dagster.guard.failure_history import FinishedRun
 from m3sync_dagster.guard.schedules import Schedule
 from m3sync_dagster.state import GuardState
@@ -20,15 +20,34 @@ from m3sync_dagster_tests.conftest import ROOT
 
 FIRST_START, SECOND_START = 100.0, 5_000.0
 SINCE = datetime(2026, 11, 24, 10, tzinfo=UTC)
+ACCOUNT, CONTRACT = frozenset({"account"}), frozenset({"contract"})
 
 
-def ended(number: int, root: str | None = None) -> FinishedRun:
+def at(number: int) -> float:
+    """When a run ended."""
+    return number * 100.0 + 50
+
+
+def ended(
+    number: int,
+    root: str | None = None,
+    *,
+    entities: frozenset[str] = ACCOUNT,
+    created: float | None = None,
+) -> FinishedRun:
     run_id = f"run-{number}"
-    return FinishedRun(number, run_id, root or run_id, number * 100.0, SINCE)
+    began = number * 100.0 + 1 if created is None else created
+    return FinishedRun(run_id, root or run_id, began, at(number), entities)
 
 
 def numbers(*given: int) -> list[FinishedRun]:
     return [ended(number) for number in given]
+
+
+def history(failures: list[FinishedRun], *successes: FinishedRun) -> History:
+    newest = {entity: run for run in successes for entity in run.entities}
+    names = {entity for run in [*failures, *successes] for entity in run.entities}
+    return History(names or ACCOUNT, failures, newest)
 
 
 def schedule(
@@ -45,21 +64,26 @@ STOPPED = schedule(InstigatorStatus.STOPPED, None)
 BY_DEFAULT = schedule(InstigatorStatus.DECLARED_IN_CODE, 9_999.0)
 ENABLED_AGAIN = schedule(started=SECOND_START)
 SEEN = GuardState("acme", schedule_started=FIRST_START)
-WARNED = GuardState("acme", FIRST_START, told=5, told_at=5)
-WARNED_TWICE = GuardState("acme", FIRST_START, told=8, told_at=8)
+WARNED = GuardState("acme", FIRST_START, notified_level=5, notified_at=at(5))
+WARNED_TWICE = GuardState("acme", FIRST_START, notified_level=8, notified_at=at(8))
 DISABLED = GuardState(
-    "acme", FIRST_START, told=10, told_at=10, disabled_since=SINCE, disabled_reason="it failed"
+    "acme",
+    FIRST_START,
+    notified_level=10,
+    notified_at=at(10),
+    disabled_since=SINCE,
+    disabled_reason="it failed",
 )
 TEN = numbers(*range(1, 11))
 
 
-def told(verdict: Verdict) -> tuple[str, int, str] | None:
-    change = verdict.change
+def change_of(decision: Decision) -> tuple[str, int, str] | None:
+    change = decision.change
     return (change.kind.value, change.failures, change.run.run_id) if change else None
 
 
 @pytest.mark.parametrize(
-    ("standing", "state", "failures", "success", "change", "stop"),
+    ("state", "schedule", "failures", "success", "change", "stop"),
     [
         pytest.param(SEEN, RUNNING, [], None, None, False, id="all is well"),
         pytest.param(SEEN, RUNNING, TEN[:4], None, None, False, id="four"),
@@ -112,37 +136,106 @@ def told(verdict: Verdict) -> tuple[str, int, str] | None:
     ],
 )  # fmt: skip
 def test_what_follows(  # noqa: PLR0917 - the columns of the table
-    standing: GuardState,
-    state: Schedule | None,
+    state: GuardState,
+    schedule: Schedule | None,
     failures: list[FinishedRun],
     success: FinishedRun | None,
     change: tuple[str, int, str] | None,
     stop: bool,
 ) -> None:
-    verdict = judge(standing, state, failures, success)
-    assert (told(verdict), verdict.stop) == (change, stop)
+    runs = history(failures, *([success] if success else []))
+    decision = decide(state, schedule, runs)
+    assert (change_of(decision), decision.stop) == (change, stop)
     # The same again changes nothing: a tick that was killed and one that was not agree.
-    again = judge(verdict.standing, state, failures, success)
+    again = decide(decision.state, schedule, runs)
     if change is None or change[0] != "recovered":
-        assert (told(again), again.standing) == (None, verdict.standing)
+        assert (change_of(again), again.state) == (None, decision.state)
 
 
 def test_all_attempts_of_one_run_are_one_failure() -> None:
     attempts = [ended(number, root="run-1") for number in range(1, 11)]
-    assert told(judge(SEEN, RUNNING, attempts, None)) is None
-    assert told(judge(SEEN, RUNNING, [*attempts, *numbers(*range(20, 28))], None)) == (
-        "failing", 8, "run-26",
-    )  # fmt: skip
+    assert change_of(decide(SEEN, RUNNING, history(attempts))) is None
+    more = [*attempts, *numbers(*range(20, 28))]
+    assert change_of(decide(SEEN, RUNNING, history(more))) == ("failing", 8, "run-26")
 
 
 def test_enabling_clears_the_count_although_clocks_differ() -> None:
     """The machine where somebody clicks may be behind the one that created the runs."""
     behind = schedule(started=FIRST_START + 1)
-    verdict = judge(DISABLED, behind, TEN, None)
-    assert not verdict.standing.disabled
-    assert not verdict.stop
+    decision = decide(DISABLED, behind, history(TEN))
+    assert not decision.state.disabled
+    assert not decision.stop
 
 
-def test_a_recovery_is_told_after_a_disabled_integration_works_again() -> None:
-    enabled = judge(DISABLED, ENABLED_AGAIN, TEN, None).standing
-    assert told(judge(enabled, ENABLED_AGAIN, TEN, ended(60))) == ("recovered", 0, "run-60")
+def test_a_recovery_is_reported_after_a_disabled_integration_works_again() -> None:
+    enabled = decide(DISABLED, ENABLED_AGAIN, history(TEN)).state
+    decision = decide(enabled, ENABLED_AGAIN, history(TEN, ended(60)))
+    assert change_of(decision) == ("recovered", 0, "run-60")
+
+
+def test_the_first_start_clears_the_count_of_trial_runs() -> None:
+    """Ten runs by hand fail, the file is corrected, and the schedule is started in the UI."""
+    first = decide(GuardState("acme"), schedule(started=1_050.0), history(TEN))
+    assert (change_of(first), first.stop) == (None, False)
+    nine = history([*TEN, *numbers(*range(20, 29))])
+    assert not decide(first.state, schedule(started=1_050.0), nine).stop
+    ten = history([*TEN, *numbers(*range(20, 30))])
+    assert decide(first.state, schedule(started=1_050.0), ten).stop
+
+
+def test_a_run_that_was_created_before_the_start_and_fails_after_it_does_not_count() -> None:
+    late = [ended(number, created=4_000.0) for number in range(51, 61)]
+    assert change_of(decide(DISABLED, ENABLED_AGAIN, history([*TEN, *late]))) is None
+
+
+def test_order_is_by_the_end_of_the_run() -> None:
+    """A long run was created before nine that failed meanwhile, and succeeds after them."""
+    long = ended(11, created=50.0)
+    decision = decide(SEEN, RUNNING, history(TEN, long))
+    assert (change_of(decision), decision.stop) == (None, False)
+
+
+@pytest.mark.parametrize(
+    ("successes", "change"),
+    [
+        pytest.param([], ("failing", 8, "run-8"), id="none"),
+        pytest.param([ended(9)], ("failing", 8, "run-8"), id="of another entity"),
+        pytest.param([ended(9, entities=CONTRACT)], None, id="of what failed"),
+        pytest.param([ended(9, entities=ACCOUNT | CONTRACT)], None, id="of everything"),
+    ],
+)
+def test_only_a_success_of_what_failed_resets(
+    successes: list[FinishedRun], change: tuple[str, int, str] | None
+) -> None:
+    failures = [ended(number, entities=CONTRACT) for number in range(1, 9)]
+    assert change_of(decide(SEEN, RUNNING, history(failures, *successes))) == change
+
+
+@pytest.mark.parametrize(
+    ("successes", "recovered"),
+    [
+        pytest.param([ended(20)], False, id="of another entity"),
+        pytest.param([ended(20, entities=CONTRACT)], True, id="of what failed"),
+        pytest.param([ended(20), ended(21, entities=CONTRACT)], True, id="one after the other"),
+    ],
+)
+def test_only_a_success_of_what_failed_is_a_recovery(
+    successes: list[FinishedRun], recovered: bool
+) -> None:
+    failures = [ended(number, entities=CONTRACT) for number in range(1, 11)]
+    for state in (WARNED, decide(DISABLED, ENABLED_AGAIN, history(failures)).state):
+        found = change_of(decide(state, STOPPED, history(failures, *successes)))
+        assert (found is not None and found[0] == "recovered") is recovered
+
+
+def test_of_failures_too_old_to_be_known_only_a_success_of_everything_is_a_recovery() -> None:
+    entities = ACCOUNT | CONTRACT
+    some = History(entities, [], {"account": ended(20)})
+    every = History(entities, [], dict.fromkeys(entities, ended(20)))
+    assert change_of(decide(WARNED, STOPPED, some)) is None
+    assert change_of(decide(WARNED, STOPPED, every)) == ("recovered", 5, "run-20")
+
+
+def test_a_success_that_is_deleted_still_counts() -> None:
+    state = decide(SEEN, RUNNING, history(TEN[:9], ended(9, created=50.0))).state
+    assert change_of(decide(state, RUNNING, history(TEN[:9]))) is None

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import dagster as dg
 import pytest
 from dagster._core.scheduler.instigation import InstigatorStatus
-from dagster._core.test_utils import create_run_for_test
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
@@ -15,44 +15,20 @@ from m3sync_dagster.definitions import defs
 from m3sync_dagster.guard import sensor as guard
 from m3sync_dagster.guard.disabled_check import disabled_reason
 from m3sync_dagster.guard.enable_disable import Switch
-from m3sync_dagster.runs.run_status import INTEGRATION_TAG
 from m3sync_dagster.state import (
-    GuardState,
     connect,
     list_events,
     postgres_url,
-    read_guard_state,
     record_event,
 )
-from m3sync_dagster.sync.errors import ConfigurationError
+from m3sync_dagster.sync.errors import (
+    ConfigurationError,
+)
 from m3sync_dagster_tests.conftest import DefsFolder
-from m3sync_dagster_tests.guard.fixtures import JOB, Fleet, Status, asset
 from m3sync_dagster_tests.guard.fixtures import LOCATION as CODE
+from m3sync_dagster_tests.guard.fixtures import Fleet, Status, asset, changes, events, state, tick
 
 pytestmark = pytest.mark.slow
-
-LOCATION = "m3sync"
-
-
-def tick(fleet: Fleet) -> str:
-    return guard.tick(fleet.instance, fleet.watched, LOCATION)
-
-
-def standing(name: str = "acme") -> GuardState:
-    with connect(postgres_url()) as connection:
-        return read_guard_state(connection, name)
-
-
-def events(name: str) -> list[str]:
-    with connect(postgres_url()) as connection:
-        return [one.name for one in reversed(list_events(connection, name))]
-
-
-def changes() -> list[str]:
-    """Every change of state that somebody is to be told of, without the run's id."""
-    with connect(postgres_url()) as connection:
-        rows = connection.execute("SELECT change FROM m3sync.notice ORDER BY id").fetchall()
-    return [change.rpartition(":")[0] for (change,) in rows]
 
 
 def test_the_tenth_failure_in_a_row_stops_the_schedule(fleet: Fleet) -> None:
@@ -75,7 +51,7 @@ def test_the_tenth_failure_in_a_row_stops_the_schedule(fleet: Fleet) -> None:
         )
     assert disabled.run_id == tenth.run_id
     assert "m3sync enable acme" in disabled.remedy
-    assert standing().disabled_reason
+    assert state().disabled_reason
 
 
 def test_a_stop_that_the_scheduler_undid_is_made_again(fleet: Fleet) -> None:
@@ -130,7 +106,7 @@ def test_starting_the_schedule_clears_the_count(fleet: Fleet) -> None:
     fleet.start("acme")
     assert disabled_reason(fleet.instance, "acme", "acme_hourly") is None
     tick(fleet)
-    assert not standing().disabled
+    assert not state().disabled
     fleet.fail("acme", 9)
     tick(fleet)
     assert fleet.schedule("acme").running
@@ -156,52 +132,23 @@ def test_a_success_resets_the_count_and_is_told_after_a_warning(fleet: Fleet) ->
     assert fleet.schedule("acme").running
 
 
-@pytest.mark.parametrize(
-    ("counts", "tags"),
-    [
-        pytest.param(False, {"dagster/backfill": "abcdefgh"}, id="backfill"),
-        pytest.param(False, {"dagster/will_retry": "true"}, id="an attempt that is made again"),
-        pytest.param(False, {"m3sync/status": "RATE_LIMIT_RETRY"}, id="a quota"),
-        pytest.param(
-            False, {"dagster/asset_partition_range_start": "2026-11-24-10:00"}, id="a range by hand"
-        ),
-        pytest.param(
-            True,
-            {
-                "dagster/asset_partition_range_start": "2026-11-24-10:00",
-                "dagster/schedule_name": "acme_hourly",
-            },
-            id="hours that the schedule catches up on",
-        ),
-        pytest.param(True, {"dagster/partition": "2026-11-24-10:00"}, id="one hour by hand"),
-        pytest.param(True, {"dagster/failure_reason": "START_TIMEOUT"}, id="it never started"),
-    ],
-)
-def test_which_failures_count(fleet: Fleet, counts: bool, tags: dict[str, str]) -> None:
-    fleet.add("acme")
-    fleet.fail("acme", 9)
-    fleet.run("acme", tags=tags)
-    tick(fleet)
-    assert fleet.schedule("acme").running is not counts
-
-
-def test_what_does_not_count_does_not_hide_what_does(fleet: Fleet) -> None:
-    fleet.add("acme")
-    for _ in range(10):
-        fleet.run("acme", Status.CANCELED)
-        fleet.fail("acme")
-        fleet.run("acme", tags={"dagster/backfill": "abcdefgh"})
+def test_what_goes_wrong_with_one_integration_is_its_own(
+    fleet: Fleet,
+) -> None:
+    for name in ("acme", "globex"):
+        fleet.add(name)
+        fleet.fail(name, 10)
+    working = fleet.watched["acme"]
+    fleet.watched["acme"] = replace(working, notify=("a\0b",))  # PostgreSQL refuses it in a target
+    assert "acme: the guard could not evaluate it: DataError" in tick(fleet)
+    assert fleet.schedule("acme").running
+    assert not fleet.schedule("globex").running
+    assert "DataError" in str(state("acme").guard_error)
+    assert changes() == ["globex:disabled-10"]
+    fleet.watched["acme"] = working
     tick(fleet)
     assert not fleet.schedule("acme").running
-
-
-def test_the_retries_of_one_run_are_one_failure(fleet: Fleet) -> None:
-    fleet.add("acme")
-    (first,) = fleet.fail("acme")
-    for _ in range(9):
-        fleet.run("acme", root=first.run_id)
-    tick(fleet)
-    assert fleet.schedule("acme").running
+    assert state("acme").guard_error is None
 
 
 def test_a_run_that_never_got_to_our_code_is_put_on_record(fleet: Fleet) -> None:
@@ -220,7 +167,7 @@ def test_a_run_that_never_got_to_our_code_is_put_on_record(fleet: Fleet) -> None
         fleet.instance.report_run_failed(lost, "The launcher could not start it.")
     tick(fleet)
     assert not fleet.schedule("acme").running
-    reason = standing().disabled_reason
+    reason = state().disabled_reason
     assert reason
     assert "The launcher could not start it" in reason
 
@@ -235,7 +182,7 @@ def test_what_failed_the_run_is_the_cause_and_not_what_else_went_wrong(fleet: Fl
             record_event(connection, "acme", "account", run.run_id, rejected)
             fleet.instance.report_run_failed(run, "The process is gone.")
     tick(fleet)
-    assert "the last one because The process is gone" in str(standing().disabled_reason)
+    assert "the last one because The process is gone" in str(state().disabled_reason)
     assert events("acme").count("integration.perform.error") == 10
 
 
@@ -246,38 +193,7 @@ def test_no_text_keeps_the_guard_from_its_work(fleet: Fleet, text: str) -> None:
         fleet.instance.report_run_failed(fleet.run("acme", Status.STARTED), text)
     tick(fleet)
     assert not fleet.schedule("acme").running
-    assert str(standing().disabled_reason).endswith(text[-1])
-
-
-def test_a_run_of_two_integrations_is_a_success_of_both(fleet: Fleet) -> None:
-    """A person launches it, and it has the tag of one alone."""
-    for name in ("acme", "globex"):
-        fleet.add(name)
-        fleet.fail(name, 9)
-    assets = [dg.asset(key=asset(name))(lambda: None) for name in ("acme", "globex")]
-    tags = {INTEGRATION_TAG: "globex"}
-    assert dg.materialize(assets, instance=fleet.instance, tags=tags).success
-    for name in ("acme", "globex"):
-        fleet.fail(name, 9)
-    tick(fleet)
-    assert fleet.schedule("acme").running
-    assert fleet.schedule("globex").running
-
-
-def test_a_run_of_two_integrations_is_a_failure_of_both(fleet: Fleet) -> None:
-    for name in ("acme", "globex"):
-        fleet.add(name)
-        fleet.fail(name, 9)
-    create_run_for_test(
-        fleet.instance,
-        job_name=JOB,
-        status=Status.FAILURE,
-        tags={INTEGRATION_TAG: "globex"},
-        asset_selection=frozenset([asset("acme"), asset("globex")]),
-    )
-    tick(fleet)
-    assert not fleet.schedule("acme").running
-    assert not fleet.schedule("globex").running
+    assert str(state().disabled_reason).endswith(text[-1])
 
 
 @pytest.mark.parametrize("status", [Status.QUEUED, Status.CANCELED])
@@ -329,10 +245,10 @@ def test_the_number_of_queries_is_the_same_for_one_and_for_many(fleet: Fleet, fa
     for number in range(failing):
         fleet.fail(f"integration_{number}", 6)
     some = dict(list(fleet.watched.items())[:1])
-    guard.tick(fleet.instance, fleet.watched, LOCATION)  # what is new is told and written once
+    guard.tick(fleet.instance, fleet.watched, "m3sync")  # what is new is told and written once
     for watched in (some, fleet.watched):
         with queries() as asked:
-            guard.tick(fleet.instance, watched, LOCATION)
+            guard.tick(fleet.instance, watched, "m3sync")
         counts.append(len(asked))
     assert counts[0] == counts[1]
 

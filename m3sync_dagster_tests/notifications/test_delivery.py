@@ -2,8 +2,6 @@
 
 import smtplib
 import threading
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from dataclasses import replace
 from html import unescape
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -11,22 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from m3sync_dagster.guard import sensor as guard
-from m3sync_dagster.guard.guarded_integration import GuardedIntegration
-from m3sync_dagster.m3ter import M3terAccessKey, M3terSource
-from m3sync_dagster.notifications.mail import (
-    TIMEOUT,
-    VERDICT,
-    MailServer,
-    MailSession,
-    letter,
-    read_mail_server,
-)
-from m3sync_dagster.notifications.message_text import Message
 from m3sync_dagster.state import connect, list_events, postgres_url, undelivered
-from m3sync_dagster.sync.errors import ConfigurationError
 from m3sync_dagster_tests.conftest import Sandbox
-from m3sync_dagster_tests.guard.fixtures import Fleet, PostOffice, Status, open_office
+from m3sync_dagster_tests.guard.fixtures import Fleet, PostOffice, Status, open_office, tick
+from m3sync_dagster_tests.notifications.conftest import notify
 
 pytestmark = pytest.mark.slow
 
@@ -37,32 +23,8 @@ EVERYTHING = ["m3sync: acme is disabled"]
 def people(fleet: Fleet, sandbox: Sandbox) -> list[str]:
     """Two users of the sandbox's m3ter, and an integration that they are to be told of."""
     ids = sandbox.organization.ids("users")[:2]
-    told(fleet, sandbox, *ids)
+    notify(fleet, sandbox, *ids)
     return [str(sandbox.organization.get("users", user)["email"]) for user in ids]
-
-
-def told(fleet: Fleet, sandbox: Sandbox, *ids: str) -> None:
-    """An integration of which these users are to be told."""
-    given = sandbox.environment
-    credential = M3terAccessKey(
-        given["M3TER_ORG_ID"], given["M3TER_API_KEY"], given["M3TER_API_SECRET"],
-        given["M3TER_BASE_URL"],
-    )  # fmt: skip
-
-    @contextmanager
-    def directory() -> Iterator[M3terSource]:
-        with M3terSource(credential, retries=0) as organization:
-            yield organization
-
-    fleet.add("acme")
-    watched = fleet.watched["acme"]
-    fleet.watched["acme"] = GuardedIntegration(
-        watched.name, watched.schedule, watched.assets, ids, directory
-    )
-
-
-def tick(fleet: Fleet) -> str:
-    return guard.tick(fleet.instance, fleet.watched, "m3sync")
 
 
 def disable(fleet: Fleet) -> str:
@@ -133,7 +95,7 @@ def test_a_mail_server_that_is_down_gets_the_mail_later_once(
     monkeypatch.setenv("M3SYNC_SMTP_URL", office.url)
     line = disable(fleet)
     assert not fleet.schedule("acme").running
-    assert "did not take the mail" in line
+    assert "did not accept the mail" in line
     with connect(postgres_url()) as connection:
         assert len(undelivered(connection)) == 2
     with open_office(office, context, port):  # type: ignore[arg-type] # see the fixture
@@ -166,7 +128,7 @@ def test_a_mail_that_waits_since_an_earlier_version_still_goes(
     assert [post_office.subjects(address) for address in people] == [EVERYTHING, EVERYTHING]
     text = post_office.mails[0].get_body(("plain",))
     assert text is not None
-    assert "Put right what the error says." in text.get_content()
+    assert "Correct what the error says." in text.get_content()
 
 
 def test_a_user_without_an_address_is_reported_and_the_others_are_told(
@@ -174,7 +136,7 @@ def test_a_user_without_an_address_is_reported_and_the_others_are_told(
 ) -> None:
     known, mute = sandbox.organization.ids("users")[:2]
     sandbox.organization.change("users", mute, email=None)
-    told(fleet, sandbox, "nobody-we-know", mute, known)
+    notify(fleet, sandbox, "nobody-we-know", mute, known)
     line = disable(fleet)
     assert "m3ter knows no user nobody-we-know" in line
     assert f"m3ter has no usable address of the user {mute}" in line
@@ -219,7 +181,7 @@ def test_whoever_is_no_longer_named_is_owed_nothing(
     fleet: Fleet, sandbox: Sandbox, post_office: PostOffice
 ) -> None:
     known = sandbox.organization.ids("users")[0]
-    told(fleet, sandbox, "a-slip", known)
+    notify(fleet, sandbox, "a-slip", known)
     assert "a-slip" in disable(fleet)
     fleet.watched["acme"] = replace(fleet.watched["acme"], notify=(known,))
     assert "a-slip" not in tick(fleet)
@@ -281,64 +243,10 @@ def test_further_channels_are_told_and_their_secrets_are_not(
         server.server_close()
     (body,) = Hook.bodies
     assert b"m3sync: acme is disabled" in body
-    assert "channel:number 2 does not know" in line
+    assert "channel:number 2 has not been notified" in line
     with connect(postgres_url()) as connection:
         rows = str(connection.execute("SELECT * FROM m3sync.notice").fetchall())
     assert "hush" not in rows + line + caplog.text
-
-
-@pytest.mark.parametrize(
-    ("url", "server"),
-    [
-        (
-            "smtps://a%40b.example:x%2Fy@mail.example.com",
-            MailServer("mail.example.com", 465, True, False, "a@b.example", "x/y", "a@b.example"),
-        ),
-        (
-            "smtp://mail.example.com:2525?from=ops@example.com",
-            MailServer("mail.example.com", 2525, False, False, "", "", "ops@example.com"),
-        ),
-        ("smtp://127.0.0.1", MailServer("127.0.0.1", 587, False, True, "", "", "m3sync@127.0.0.1")),
-    ],
-)
-def test_the_mail_servers_address(
-    url: str, server: MailServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("M3SYNC_SMTP_URL", url)
-    assert read_mail_server() == server
-    assert "x/y" not in repr(server)
-
-
-@pytest.mark.parametrize(
-    "url", ["", "mail.example.com", "http://u:hush@h:25", "smtp://u:hush@h:port"]
-)
-def test_a_wrong_address_is_refused_without_repeating_it(
-    url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("M3SYNC_SMTP_URL", url)
-    with pytest.raises(ConfigurationError) as refused:
-        read_mail_server()
-    assert "hush" not in str(refused.value)
-
-
-def test_only_the_answer_to_a_whole_mail_may_take_long(
-    post_office: PostOffice, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    server = read_mail_server()
-    seen = []
-    with closing(MailSession(server)) as session:
-
-        def note() -> None:
-            assert session._open
-            assert session._open.sock
-            seen.append(session._open.sock.gettimeout())
-
-        for identity in ("one", "two"):
-            mail = letter(Message("subject", "text", "html"), server, "A", "a@b.example", identity)
-            session.send(mail, note)
-            note()
-    assert seen == [TIMEOUT, VERDICT] * 2
-    assert len(post_office.mails) == 2
 
 
 def test_no_password_goes_to_a_server_that_we_cannot_trust(

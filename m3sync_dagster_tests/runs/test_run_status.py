@@ -7,10 +7,10 @@ import pytest
 from dagster._core.remote_origin import RemoteRepositoryOrigin
 from dagster._core.workspace.load_target import WorkspaceFileTarget
 
+from m3sync_dagster.runs.failure_tags import STATUS_TAG
 from m3sync_dagster.runs.run_list import list_runs
 from m3sync_dagster.runs.run_status import (
     INTEGRATION_TAG,
-    STATUS_TAG,
     failure_text,
     last_run,
     status_word,

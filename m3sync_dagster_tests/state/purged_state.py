@@ -80,7 +80,7 @@ def write_state(connection: psycopg.Connection, integration: str) -> PostgresLed
     ledger.record_job_requested("A__c", 1, "")
     ledger.record_job_created(f"750-{integration}", "A__c", 2, "")
     ledger.record_job_requested("A__c", 1, "")
-    insert(connection, "integration_state", integration=integration, counted_after=7, told=0)
+    insert(connection, "integration_state", integration=integration, count_from=7, notified_level=0)
     insert(
         connection,
         "rejected_record",
