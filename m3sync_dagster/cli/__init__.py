@@ -1,4 +1,4 @@
-"""The command ``m3sync``: thin, one file a command. Dagster is imported only inside commands."""
+"""The command ``m3sync``, one file for each subcommand. Only commands that run import Dagster."""
 
 import typer
 
@@ -10,6 +10,7 @@ from m3sync_dagster.cli.enable_disable import disable, enable
 from m3sync_dagster.cli.events import events
 from m3sync_dagster.cli.exit_codes import Commands
 from m3sync_dagster.cli.migrate import migrate
+from m3sync_dagster.cli.output import escape_unknown_characters
 from m3sync_dagster.cli.plan import plan
 from m3sync_dagster.cli.purge import purge
 from m3sync_dagster.cli.rejects import rejects
@@ -23,7 +24,7 @@ from m3sync_dagster.cli.verify import verify
 app = typer.Typer(
     name="m3sync",
     cls=Commands,
-    help="Keeps Salesforce true to m3ter.",
+    help="Keep Salesforce records equal to m3ter's.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -42,5 +43,6 @@ app.add_typer(salesforce)
 
 
 def main() -> None:
-    """Run the command line; ends the process with 0, 1 or 2 (see ``exits``)."""
+    """Run the command line, and exit with 0, 1 or 2; see ``exit_codes``."""
+    escape_unknown_characters()
     app()

@@ -1,11 +1,11 @@
-"""``m3sync connect`` and ``m3sync disconnect``: which Salesforce org an integration sends to."""
+"""``m3sync connect`` and ``m3sync disconnect``: set or remove the Salesforce credential."""
 
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from m3sync_dagster.cli.environment import prepare
-from m3sync_dagster.cli.output import say
+from m3sync_dagster.cli.output import print_message
 from m3sync_dagster.sync.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -13,29 +13,29 @@ if TYPE_CHECKING:
 
 Name = Annotated[str, typer.Argument(help="The integration.", show_default=False)]
 Credential = Annotated[
-    str, typer.Argument(help="The SalesforceCredential's name.", show_default=False)
+    str, typer.Argument(help="Name of the SalesforceCredential.", show_default=False)
 ]
 
 
 def connect(name: Name, credential: Credential) -> None:
-    """Give an integration a Salesforce credential, or another one."""
+    """Set an integration's Salesforce credential."""
     prepare()
-    from m3sync_dagster.components import edit_defs_yaml as connecting
+    from m3sync_dagster.components import edit_defs_yaml
 
     _require_credential(credential)
-    path = connecting.connect(name, credential)
-    _tell(path, f"{name} is CONNECTED through {credential}")
-    _require_sound(name)
+    path = edit_defs_yaml.connect(name, credential)
+    _report(path, f"{name} is CONNECTED through {credential}")
+    _require_valid(name)
 
 
 def disconnect(name: Name) -> None:
-    """Take an integration's Salesforce credential away: it stays, and does nothing."""
+    """Remove an integration's Salesforce credential, so that it no longer syncs."""
     prepare()
-    from m3sync_dagster.components import edit_defs_yaml as connecting
+    from m3sync_dagster.components import edit_defs_yaml
 
-    path = connecting.disconnect(name)
-    _tell(path, f"{name} is NOT CONNECTED")
-    _require_sound(name)
+    path = edit_defs_yaml.disconnect(name)
+    _report(path, f"{name} is NOT CONNECTED")
+    _require_valid(name)
 
 
 def _require_credential(name: str) -> None:
@@ -50,21 +50,23 @@ def _require_credential(name: str) -> None:
         )
 
 
-def _require_sound(name: str) -> None:
-    """What else is wrong with the file is said at once."""
+def _require_valid(name: str) -> None:
+    """Report at once what else is wrong with the file."""
     from m3sync_dagster.cli.find_integration import find
 
     find(name)
 
 
-def _tell(path: "Path", what: str) -> None:
+def _report(path: "Path", change: str) -> None:
     from m3sync_dagster.cli.reload import reload_location
 
-    say(f"{what}, in {path}.")
+    print_message(f"{change}, in {path}.")
     if reload_location():
-        say("Dagster's webserver has loaded it; a daemon of its own follows within a minute.")
+        print_message(
+            "Dagster's webserver has loaded it; a separate daemon loads it within a minute."
+        )
     else:
-        say(
-            "No webserver has answered. One that runs loads it with Reload on its page "
-            "Deployment; a daemon follows within a minute."
+        print_message(
+            "No webserver answered. To load it in a running one, click Reload on its page "
+            "Deployment; a daemon loads it within a minute."
         )

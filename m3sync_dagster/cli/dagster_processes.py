@@ -1,4 +1,4 @@
-"""Dagster's webserver and daemon for one machine, as a child that ends with us."""
+"""Dagster's webserver and daemon for one machine, as a child process that ends with ours."""
 
 import contextlib
 import os
@@ -17,17 +17,17 @@ from m3sync_dagster.http_settings import httpx_options, set_for_other_libraries
 from m3sync_dagster.sync.errors import ConfigurationError, RemoteError
 
 HOST = "127.0.0.1"
-# What Dagster recommends in the place of its command is a tool for development.
+# Dagster recommends `dg dev` instead, which is a tool for development.
 _KNOWN = "ignore:Function `dev_command` is superseded"
 _GRACE_SECONDS = 20.0
 _POLL_SECONDS = 0.3
 
 
 def free_port(port: int) -> int:
-    """The port, or a free one for 0.
+    """The port itself, or a free one for 0.
 
     Raises:
-        ConfigurationError: it is taken.
+        ConfigurationError: it is in use.
     """
     try:
         with socket.create_server((HOST, port)) as listener:
@@ -40,18 +40,18 @@ def free_port(port: int) -> int:
 
 
 class DagsterServers:
-    """``dagster dev`` with everything that it starts, in a process group of its own.
+    """``dagster dev`` with all processes that it starts, in one process group.
 
     Args:
         environment: the project.
-        port: where the webserver is to listen.
+        port: the webserver's port.
     """
 
     def __init__(self, environment: Environment, port: int) -> None:
         from m3sync_dagster.notifications.message_text import WEBSERVER_URL
 
         self.url = f"http://{HOST}:{port}"
-        # Dagster's processes talk to each other, and a proxy would be in their way.
+        # Requests between Dagster's processes must not go through a proxy.
         set_for_other_libraries()
         self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and paths
             [
@@ -59,18 +59,18 @@ class DagsterServers:
                 *("-w", str(environment.workspace), "-h", HOST, "-p", str(port)),
             ],
             cwd=environment.root,
-            # Messages about integrations link to this webserver, unless a proxy has another name.
+            # Messages about integrations link to this webserver unless another address is set.
             env={WEBSERVER_URL: self.url, **os.environ},
-            # What it has to say is for standard error, as all messages are.
+            # Its output is messages, which belong on standard error.
             stdout=sys.stderr.fileno(),
             start_new_session=True,
         )
 
     def wait_until_up(self, stopped: threading.Event) -> bool:
-        """Wait until the webserver answers; ``False`` if we are told to stop before.
+        """Wait until the webserver answers; ``False`` if ``stopped`` is set before.
 
         Raises:
-            RemoteError: Dagster has ended by itself.
+            RemoteError: Dagster's process has ended.
         """
         while not self._answers():
             if stopped.wait(_POLL_SECONDS):
@@ -79,16 +79,16 @@ class DagsterServers:
         return True
 
     def serve(self, stopped: threading.Event) -> None:
-        """Wait until we are told to stop.
+        """Wait until ``stopped`` is set.
 
         Raises:
-            RemoteError: Dagster has ended by itself.
+            RemoteError: Dagster's process has ended.
         """
         while not stopped.wait(_POLL_SECONDS):
             self._require_running()
 
     def stop(self) -> None:
-        """End it in good order, and then whatever is left of its group."""
+        """Ask it to end, and kill what is left of its process group."""
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGINT)
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -109,8 +109,8 @@ class DagsterServers:
         code = self._process.poll()
         if code is not None:
             raise RemoteError(
-                f"Dagster has ended by itself with the exit code {code}",
-                "See what it has written above.",
+                f"Dagster's process has ended with the exit code {code}",
+                "Read its messages above.",
             )
 
 

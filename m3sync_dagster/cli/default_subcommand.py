@@ -1,4 +1,4 @@
-"""Commands that list something by themselves, and have subcommands too."""
+"""Command groups whose subcommand ``list`` is the default."""
 
 from typing import Any
 
@@ -8,10 +8,10 @@ _LIST = "list"
 
 
 class ListByDefault(TyperGroup):
-    """A group in which ``list`` can be left out: ``m3sync events acme``."""
+    """A group with ``list`` as its default subcommand: ``m3sync events acme``."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - typer does not export its context's type
-        """Put ``list`` before whatever names no subcommand."""
+        """Put ``list`` before arguments that do not begin with a subcommand."""
         if not args or (args[0] not in self.commands and args[0] != "--help"):
             args = [_LIST, *args]
         return list(super().parse_args(ctx, args))

@@ -1,4 +1,4 @@
-"""``m3sync demo``: a sample organization, synced into the sandbox's Salesforce, to look at."""
+"""``m3sync demo``: syncs a sample m3ter organization into the sandbox's Salesforce."""
 
 import os
 import shutil
@@ -20,7 +20,7 @@ from m3sync_dagster.cli.environment import (
 )
 from m3sync_dagster.cli.exit_codes import FAILED
 from m3sync_dagster.cli.migrate import migrate_tables
-from m3sync_dagster.cli.output import complain, say
+from m3sync_dagster.cli.output import print_error, print_message
 from m3sync_dagster.cli.sandbox import serving
 from m3sync_dagster.cli.signals import until_stopped
 from m3sync_dagster.sync.errors import ConfigurationError, RemoteError
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from m3sync_dagster.cli.in_process_run import Report
     from m3sync_dagster.sandbox.demo import Sandbox
 
-Once = Annotated[bool, typer.Option("--once", help="One full sync and its summary, then exit.")]
+Once = Annotated[bool, typer.Option("--once", help="Run one sync, print its summary and exit.")]
 
 _START_SCHEDULE = """
 mutation ($selector: ScheduleSelector!) {
@@ -43,11 +43,11 @@ mutation ($selector: ScheduleSelector!) {
 
 
 def demo(*, once: Once = False, port: Port = 3000) -> None:
-    """Show a sync at work: the sandbox, a sample organization, and Dagster, until Ctrl-C."""
+    """Run the sandbox, a sample organization and Dagster, until Ctrl-C."""
     from m3sync_dagster.cli.dagster_processes import free_port
 
     port = 0 if once else free_port(port)
-    # Nothing of the project's .env: the demo is to reach no real system.
+    # The project's .env is not read, so that the demo cannot reach a real system.
     environment = Environment(project_root(), embedded=True)
     with until_stopped() as stopped, _alone(environment.own_folder), serving() as sandbox:
         _set_up(environment, sandbox)
@@ -61,7 +61,7 @@ def demo(*, once: Once = False, port: Port = 3000) -> None:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """A second demo would take the first one's database away.
+    """Hold the demo's lock: a second demo would delete the first one's database.
 
     Raises:
         ConfigurationError: a demo of this project is running.
@@ -81,7 +81,7 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 def _set_up(environment: Environment, sandbox: "Sandbox") -> None:
-    """A new database, since the sandbox's Salesforce is empty too; and the demo's integration."""
+    """Create an empty database, as the sandbox's Salesforce is empty, and set the environment."""
     from m3sync_dagster.components.loading import DEFS
     from m3sync_dagster.sandbox import demo as sample
     from m3sync_dagster.state import embedded_postgres as embedded
@@ -107,20 +107,20 @@ def _first_sync(environment: Environment) -> "Report":
     from m3sync_dagster.cli.run import show, watched
     from m3sync_dagster.sandbox.demo import INTEGRATION
 
-    found = find(INTEGRATION)
-    found.require_configured()
+    loaded = find(INTEGRATION)
+    loaded.require_configured()
     with watched():
-        report = sync(environment, found)
+        report = sync(environment, loaded)
     show(report)
     if report.error:
-        complain(report.error)
+        print_error(report.error)
     return report
 
 
 def _serve(
     environment: Environment, sandbox: "Sandbox", port: int, stopped: threading.Event
 ) -> None:
-    """Dagster's servers over the sandbox, whose records change now and then."""
+    """Run Dagster's servers, and change records of the sandbox from time to time."""
     from m3sync_dagster.cli.dagster_processes import dagster_servers
     from m3sync_dagster.sandbox.demo import live
 
@@ -136,10 +136,10 @@ def _serve(
 
 
 def _start_schedule(url: str) -> None:
-    """Start the integration's schedule, as a person does with a click.
+    """Start the integration's schedule, as a click in the UI does.
 
     Raises:
-        RemoteError: Dagster does not start it.
+        RemoteError: Dagster did not start it.
     """
     import httpx
 
@@ -157,21 +157,21 @@ def _start_schedule(url: str) -> None:
         answer = httpx.post(f"{url}/graphql", json=query, timeout=60, **httpx_options(url)).json()
         started = answer["data"]["startSchedule"]
     except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
-        raise RemoteError(f"Dagster did not answer as it should: {error}", "Try again.") from None
+        raise RemoteError(f"Dagster's answer could not be read: {error}", "Try again.") from None
     if started["__typename"] != "ScheduleStateResult":
         raise RemoteError(
-            f"Dagster does not start the demo's schedule: {started.get('message')}",
-            "See what it has written above.",
+            f"Dagster did not start the demo's schedule: {started.get('message')}",
+            "Read its messages above.",
         )
 
 
 def _explain(url: str) -> None:
-    say(f"""
+    print_message(f"""
 The demo is at {url}
   {url}/runs                     the first sync, with each entity's counts
-  {url}/asset-groups             Salesforce's records, and m3ter's that they come from
+  {url}/asset-groups             Salesforce's records, and the m3ter records they come from
   {url}/automation               the hourly schedule, which is on
 Each half minute a few of the sample organization's records change. Click Materialize on the
-assets of the group acme, or wait for the next hour, to see just these being sent.
+assets of the group acme, or wait for the next hour: only these records are sent.
 Ctrl-C ends the demo.
 """)

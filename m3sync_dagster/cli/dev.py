@@ -6,16 +6,16 @@ import typer
 
 from m3sync_dagster.cli.environment import prepare
 from m3sync_dagster.cli.migrate import migrate_tables
-from m3sync_dagster.cli.output import say
+from m3sync_dagster.cli.output import print_message
 from m3sync_dagster.cli.signals import until_stopped
 
 Port = Annotated[
-    int, typer.Option(min=0, max=65535, help="Port of the webserver; 0 takes a free one.")
+    int, typer.Option(min=0, max=65535, help="Port of the webserver; 0 chooses a free one.")
 ]
 
 
 def dev(*, port: Port = 3000) -> None:
-    """Run everything on this machine, until Ctrl-C."""
+    """Run PostgreSQL, Dagster's webserver and its daemon on this machine, until Ctrl-C."""
     from m3sync_dagster.cli.dagster_processes import dagster_servers, free_port
 
     port = free_port(port)
@@ -23,5 +23,5 @@ def dev(*, port: Port = 3000) -> None:
     migrate_tables()
     with until_stopped() as stopped, dagster_servers(environment, port) as servers:
         if servers.wait_until_up(stopped):
-            say(f"Dagster is at {servers.url}. Ctrl-C ends it.")
+            print_message(f"Dagster is at {servers.url}. Ctrl-C ends it.")
             servers.serve(stopped)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from m3sync_dagster.cli.migrate import ready
-from m3sync_dagster.cli.output import say
+from m3sync_dagster.cli.output import print_message
 
 if TYPE_CHECKING:
     from dagster._core.remote_origin import CodeLocationOrigin
@@ -23,16 +23,18 @@ def enable(name: Name) -> None:
     """Start an integration's hourly schedule, and forget the failures so far."""
     with _switch(name) as (switch, integration):
         switch.enable()
-    say(f"{name} is enabled: it runs every hour, and its count of failures begins again.")
+    print_message(f"{name} is enabled: it runs every hour, and its count of failures begins again.")
     if not integration.connected:
-        say(f"It is NOT CONNECTED, so that its ticks are skipped. Run: m3sync connect {name} ...")
+        print_message(
+            f"It is NOT CONNECTED, so that its ticks are skipped. Run: m3sync connect {name} ..."
+        )
 
 
 def disable(name: Name) -> None:
     """Stop an integration's hourly schedule, until somebody enables it."""
     with _switch(name) as (switch, _):
         switch.disable()
-    say(f"{name} is disabled. A run that has begun goes on to its end.")
+    print_message(f"{name} is disabled. A run that has begun goes on to its end.")
 
 
 @contextmanager

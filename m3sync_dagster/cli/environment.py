@@ -1,4 +1,4 @@
-"""What commands need around them: the project's root, its ``.env``, Dagster's home, PostgreSQL."""
+"""A command's environment: the project's root, its ``.env``, Dagster's home, PostgreSQL."""
 
 import logging
 import os
@@ -11,16 +11,16 @@ from m3sync_dagster.sync.errors import ConfigurationError
 DAGSTER_HOME = "DAGSTER_HOME"
 POSTGRES_URL = "M3SYNC_POSTGRES_URL"
 STORAGE = "m3sync_dagster.state.dagster_storage"
-"""The module that a ``dagster.yaml`` of ours names as its storage."""
+"""The storage module in the ``dagster.yaml`` of a project."""
 
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """Where a command works.
+    """The project that a command works on.
 
     Args:
         root: the folder with ``dagster.yaml`` and ``workspace.yaml``.
-        embedded: whether PostgreSQL is a server of our own, started for this project.
+        embedded: whether PostgreSQL is the embedded server, started for this project.
     """
 
     root: Path
@@ -28,25 +28,25 @@ class Environment:
 
     @property
     def workspace(self) -> Path:
-        """Dagster's list of code locations: ours."""
+        """Dagster's list of code locations."""
         return self.root / "workspace.yaml"
 
     @property
     def own_folder(self) -> Path:
-        """Where what we make for this machine is kept."""
+        """The folder of the files that m3sync makes on this machine."""
         return self.root / ".m3sync"
 
 
 def prepare() -> Environment:
-    """Set ``DAGSTER_HOME`` and ``M3SYNC_POSTGRES_URL`` where they are unset, and the ``.env``'s.
+    """Load ``.env``, and set ``DAGSTER_HOME`` and ``M3SYNC_POSTGRES_URL`` if they are unset.
 
     Raises:
         ConfigurationError: there is no project here, its ``.env`` cannot be read,
-            ``DAGSTER_HOME`` is no folder of ours, or ``M3SYNC_POSTGRES_URL`` is no address of a
-            PostgreSQL database.
+            ``DAGSTER_HOME`` does not keep runs in PostgreSQL, or ``M3SYNC_POSTGRES_URL`` is not
+            the address of a PostgreSQL database.
         RemoteError: the embedded PostgreSQL does not start.
     """
-    logging.getLogger().addFilter(_is_for_people)
+    logging.getLogger().addFilter(_is_not_a_retry)
     root = project_root()
     _load_env_file(root)
     _set_home(root)
@@ -60,7 +60,7 @@ def prepare() -> Environment:
 
 
 def project_root() -> Path:
-    """The folder with ``dagster.yaml``: around the package, the working directory, Dagster's home.
+    """The folder with ``dagster.yaml``: the clone, the working directory or ``DAGSTER_HOME``.
 
     Raises:
         ConfigurationError: none of them has one.
@@ -76,17 +76,17 @@ def project_root() -> Path:
 
 
 def _load_env_file(root: Path) -> None:
-    """Set the variables of the project's ``.env``; one that is set already stays as it is.
+    """Set the variables of the project's ``.env`` that are not set yet.
 
     Raises:
-        ConfigurationError: it is no text in UTF-8, or cannot be read.
+        ConfigurationError: it is not UTF-8 text, or cannot be read.
     """
     from dotenv import load_dotenv
 
     path = root / ".env"
     try:
         if path.exists():
-            # With or without the mark that editors on Windows put before the text.
+            # Editors on Windows may put a byte order mark before the text.
             load_dotenv(stream=StringIO(path.read_text("utf-8-sig")))
     except UnicodeDecodeError:
         raise ConfigurationError(
@@ -99,13 +99,13 @@ def _load_env_file(root: Path) -> None:
         ) from None
     except ValueError as error:
         raise ConfigurationError(
-            f"{path} holds a value that no variable can have ({error})",
+            f"{path} has a value that no variable can have ({error})",
             "Write the file again, as text in the encoding UTF-8.",
         ) from None
 
 
 def start_postgres(folder: Path) -> None:
-    """Start the embedded server, and make it the one that everything here uses.
+    """Start the embedded server, and set its address in the environment.
 
     Raises:
         RemoteError: it does not start.
@@ -115,16 +115,16 @@ def start_postgres(folder: Path) -> None:
     os.environ[POSTGRES_URL] = embedded.start(folder)
 
 
-def _is_for_people(record: logging.LogRecord) -> bool:
-    """Leave out what Dagster logs each time it tries a connection to PostgreSQL again.
+def _is_not_a_retry(record: logging.LogRecord) -> bool:
+    """Drop Dagster's message about each repeated connection attempt to PostgreSQL.
 
-    A command says once what is wrong, when the last attempt has failed.
+    A command prints one error message after the last attempt.
     """
     return not record.getMessage().startswith("Retrying failed database connection")
 
 
 def _require_postgres_url() -> None:
-    """Refuse an address that cannot be read before anything else is done."""
+    """Refuse an invalid address before anything else is done."""
     from m3sync_dagster.state import postgres_url
 
     postgres_url()
@@ -148,7 +148,7 @@ def _set_home(root: Path) -> None:
 
 
 def _keeps_runs_in_postgres(dagster_yaml: Path) -> bool:
-    """Whether the runs of this instance are in a PostgreSQL; without a word, Dagster takes SQLite.
+    """Whether this instance keeps its runs in PostgreSQL; Dagster's default is SQLite.
 
     Raises:
         ConfigurationError: it cannot be read.
@@ -156,7 +156,7 @@ def _keeps_runs_in_postgres(dagster_yaml: Path) -> bool:
     import yaml
 
     try:
-        said = yaml.safe_load(dagster_yaml.read_text("utf-8-sig"))
+        config = yaml.safe_load(dagster_yaml.read_text("utf-8-sig"))
     except FileNotFoundError:
         return False
     except (OSError, ValueError, yaml.YAMLError) as error:
@@ -164,7 +164,7 @@ def _keeps_runs_in_postgres(dagster_yaml: Path) -> bool:
             f"{dagster_yaml} cannot be read ({' '.join(str(error).split())})",
             "Correct the file.",
         ) from None
-    storage = said.get("storage") if isinstance(said, dict) else None
+    storage = config.get("storage") if isinstance(config, dict) else None
     if not isinstance(storage, dict):
         return False
     custom = storage.get("custom")

@@ -1,4 +1,4 @@
-"""``m3sync events``: what went wrong, what to do about it, and whether somebody has."""
+"""``m3sync events``: lists error events with their remedy, and marks them as actioned."""
 
 from dataclasses import asdict
 from typing import Annotated
@@ -7,19 +7,19 @@ import typer
 
 from m3sync_dagster.cli.default_subcommand import ListByDefault
 from m3sync_dagster.cli.migrate import ready
-from m3sync_dagster.cli.output import Json, print_json, print_table, say
+from m3sync_dagster.cli.output import Json, print_json, print_message, print_table
 
 _SHOWN = ("id", "name", "time", "integration", "entity", "message", "remedy", "actioned", "run_id")
 
 Name = Annotated[
     str | None, typer.Argument(help="The integration; left out: all.", show_default=False)
 ]
-All = Annotated[bool, typer.Option("--all", help="Also those that are marked as actioned.")]
+All = Annotated[bool, typer.Option("--all", help="Also list events that are marked as actioned.")]
 Id = Annotated[int, typer.Argument(help="The event's id.", show_default=False)]
 
 
 def list_events(name: Name = None, *, everything: All = False, json: Json = False) -> None:
-    """List the error events that nobody has marked as actioned."""
+    """List the error events that are not marked as actioned."""
     ready()
     from m3sync_dagster import state
     from m3sync_dagster.cli.find_integration import require_known
@@ -27,11 +27,11 @@ def list_events(name: Name = None, *, everything: All = False, json: Json = Fals
     if name is not None:
         require_known(name)
     with state.connect(state.postgres_url()) as connection:
-        found = [asdict(one) for one in state.list_events(connection, name, actioned=everything)]
+        listed = [asdict(one) for one in state.list_events(connection, name, actioned=everything)]
     if json:
-        print_json([one | {"actioned": one["actioned"] is not None} for one in found])
+        print_json([one | {"actioned": one["actioned"] is not None} for one in listed])
     else:
-        print_table("Events", _SHOWN, [[one[key] for key in _SHOWN] for one in found])
+        print_table("Events", _SHOWN, [[one[key] for key in _SHOWN] for one in listed])
 
 
 def action(event: Id) -> None:
@@ -41,7 +41,7 @@ def action(event: Id) -> None:
 
     with state.connect(state.postgres_url()) as connection:
         state.action_event(connection, event)
-    say(f"Event {event} is marked as actioned.")
+    print_message(f"Event {event} is marked as actioned.")
 
 
 events = typer.Typer(

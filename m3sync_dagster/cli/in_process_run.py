@@ -14,10 +14,10 @@ from dagster._core.utils import make_new_run_id
 from dagster._core.workspace.load_target import WorkspaceFileTarget
 
 from m3sync_dagster.cli.environment import Environment
-from m3sync_dagster.cli.find_integration import Found, at_place
 from m3sync_dagster.components.assets import asset_key
 from m3sync_dagster.components.entity_runs import FULL_TAG
 from m3sync_dagster.components.integration import Integration
+from m3sync_dagster.components.loaded_integration import LoadedIntegration, with_location
 from m3sync_dagster.components.materialize import run_tags, sync_checks
 from m3sync_dagster.components.schedule import JOB, PARTITION
 from m3sync_dagster.runs.dead_runs import PROCESS_TAG
@@ -74,7 +74,11 @@ class Report:
 
 
 def sync(
-    environment: Environment, found: Found, *, entity: str | None = None, full: bool = False
+    environment: Environment,
+    found: LoadedIntegration,
+    *,
+    entity: str | None = None,
+    full: bool = False,
 ) -> Report:
     """Run the sync of an integration's newest complete hour.
 
@@ -88,7 +92,7 @@ def sync(
         ConfigurationError: the integration's first hour is not over yet.
     """
     integration = found.integration
-    hour = at_place(found.path, integration.name, lambda: _newest_hour(integration))
+    hour = with_location(found.path, integration.name, lambda: _newest_hour(integration))
     tags = run_tags(integration) | {PARTITION: hour}
     if full:
         tags[FULL_TAG] = "true"

@@ -1,26 +1,26 @@
-"""``m3sync migrate``, and what the other commands do about tables that are not there."""
+"""``m3sync migrate``, and the check of the tables' version in all other commands."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from m3sync_dagster.cli.environment import Environment, prepare
-from m3sync_dagster.cli.output import say
+from m3sync_dagster.cli.output import print_message
 from m3sync_dagster.sync.errors import ConfigurationError
 
 _LOCK = 0x6D33_0001  # an advisory lock's key, the same for every process that migrates
 
 
 def migrate() -> None:
-    """Create or upgrade Dagster's tables and ours."""
+    """Create or upgrade Dagster's and m3sync's tables."""
     prepare()
     migrate_tables()
-    say("PostgreSQL's tables are those of this version.")
+    print_message("The tables in PostgreSQL match this version.")
 
 
 def ready() -> Environment:
-    """Prepare the environment, and make sure of the tables.
+    """Prepare the environment, and check the version of the tables.
 
-    A server of our own is migrated on the way; of any other that is a person's to decide.
+    The embedded server is migrated here; for any other server the user runs ``m3sync migrate``.
 
     Raises:
         ConfigurationError: the tables are missing, older or newer.
@@ -37,7 +37,7 @@ def ready() -> Environment:
 
 
 def migrate_tables() -> None:
-    """Bring all tables to this version. Processes that do so at once take turns.
+    """Upgrade all tables to this version; only one process does so at a time.
 
     Raises:
         RemoteError: PostgreSQL cannot be reached or refuses.
@@ -64,16 +64,16 @@ def _alone(url: str) -> Iterator[None]:
 
 
 def _require_tables() -> None:
-    """Ours first: where they are missing, Dagster is not to create its own on the side."""
+    """Check our tables first: opening Dagster's storage would create its tables."""
     from dagster import DagsterInstance
 
     from m3sync_dagster.state import postgres_url, require_current_schema
 
     require_current_schema(postgres_url())
     with DagsterInstance.get() as instance:
-        found, wanted = instance.run_storage.alembic_version() or (None, None)
-    if found != wanted:
+        stored, needed = instance.run_storage.alembic_version() or (None, None)
+    if stored != needed:
         raise ConfigurationError(
-            f"Dagster's tables are of version {found or 'none'}, this program needs {wanted}",
+            f"Dagster's tables have version {stored or 'none'}, this program needs {needed}",
             "Run: m3sync migrate.",
         )

@@ -1,4 +1,4 @@
-"""What commands write: JSON or tables on standard output, everything else on standard error."""
+"""Output of commands: JSON or tables on standard output, messages on standard error."""
 
 import io
 import re
@@ -16,24 +16,25 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
+    from rich.progress import Progress, TaskID
 
-Json = Annotated[
-    bool, typer.Option("--json", help="Print JSON, and nothing else, to standard output.")
-]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON to standard output.")]
 """The option ``--json`` of every command that prints data."""
 
 SHORT = 12
-"""Characters up to which a table's cell is never broken in two."""
+"""Up to this number of characters a table's cell is never wrapped."""
+
+LONGEST_VALUE = 60
+"""Characters of a field's value that a table shows."""
 
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
 _ENCODE = msgspec.json.Encoder(decimal_format="number").encode
 
 
 def escape_unknown_characters() -> None:
-    """Let the terminal's streams escape a character that their encoding lacks.
+    """Make standard output and error escape characters that their encoding lacks.
 
-    Otherwise it would end the command, in the midst of what it prints.
+    Otherwise such a character ends the command with an error while it prints.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -47,16 +48,16 @@ def print_json(data: object) -> None:
 
 
 def _encodable(json: str) -> str:
-    """JSON whose characters the standard output has; others are escaped as JSON has it."""
+    """JSON in which characters that standard output lacks are escaped in JSON's way."""
     try:
         json.encode(sys.stdout.encoding or "ascii")
     except UnicodeEncodeError:
-        return _NOT_ASCII.sub(lambda found: dumps(found[0])[1:-1], json)
+        return _NOT_ASCII.sub(lambda match: dumps(match[0])[1:-1], json)
     return json
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print a table to standard output. Numbers are set to the right, ``None`` is left empty."""
+    """Print a table to standard output. Numbers are right-aligned, ``None`` is an empty cell."""
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, show_edge=False, padding=0)
     for place, name in enumerate(columns):
         cells = [row[place] for row in rows if row[place] is not None]
@@ -70,30 +71,38 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[obje
     for row in rows:
         # As text, so that a value with brackets in it is not taken for markup.
         table.add_row(*("" if cell is None else Text(str(cell)) for cell in row))
-    # Where nobody looks at it, nothing is to be wrapped.
+    # Output that is not a terminal is read by programs, so nothing is wrapped.
     console = Console() if sys.stdout.isatty() else Console(width=1_000)
     console.print(table)
 
 
 def _least_width(name: str, cells: Sequence[object]) -> int:
-    """No word of a heading, and no short cell, is broken in two."""
+    """The width at which no word of the heading and no short cell is wrapped."""
     words = [len(word) for word in name.split()]
     return max([*words, *(size for cell in cells if (size := len(str(cell))) <= SHORT)], default=1)
 
 
-def complain(message: str) -> None:
-    """Say in red on standard error what is wrong."""
+def shorten(value: object) -> str | None:
+    """A field's value on one line, cut if it is long."""
+    if value is None:
+        return None
+    text = " ".join(str(value).split())
+    return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE - 1]}…"
+
+
+def print_error(message: str) -> None:
+    """Print an error message in red to standard error."""
     _errors().print(message, style="red", markup=False, highlight=False, soft_wrap=True)
 
 
-def say(message: str) -> None:
-    """Say something on standard error."""
+def print_message(message: str) -> None:
+    """Print a message to standard error."""
     _errors().print(message, markup=False, highlight=False, soft_wrap=True)
 
 
 @contextmanager
 def progress() -> Iterator["Progress"]:
-    """Bars on standard error while the block lasts; invisible where that is no terminal."""
+    """Progress bars on standard error while the block lasts; only if that is a terminal."""
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     console = _errors()
@@ -101,7 +110,7 @@ def progress() -> Iterator["Progress"]:
         SpinnerColumn(),
         TextColumn("{task.description}"),
         BarColumn(),
-        TextColumn("{task.fields[told]}"),
+        TextColumn("{task.fields[status]}"),
         TimeElapsedColumn(),
         console=console,
         disable=not console.is_terminal,
@@ -111,24 +120,24 @@ def progress() -> Iterator["Progress"]:
 
 
 class EntityBars:
-    """One bar for each entity that is at work; m3ter does not say how many records there are.
+    """One progress bar for each entity, without a total: m3ter does not report one.
 
     Args:
-        bars: where they are shown.
+        bars: the progress display.
     """
 
     def __init__(self, bars: "Progress") -> None:
         self._bars = bars
-        self._tasks: dict[str, object] = {}
+        self._tasks: dict[str, TaskID] = {}
 
-    def show(self, entity: str, told: str) -> None:
-        """Say how far an entity is."""
+    def show(self, entity: str, status: str) -> None:
+        """Show the progress of an entity, and complete the bars of the others."""
         for name, task in self._tasks.items():
             if name != entity:
-                self._bars.update(task, total=1, completed=1)  # type: ignore[arg-type] # rich's TaskID
+                self._bars.update(task, total=1, completed=1)
         if entity not in self._tasks:
-            self._tasks[entity] = self._bars.add_task(entity, total=None, told=told)
-        self._bars.update(self._tasks[entity], told=told)  # type: ignore[arg-type] # as above
+            self._tasks[entity] = self._bars.add_task(entity, total=None, status=status)
+        self._bars.update(self._tasks[entity], status=status)
 
 
 def _errors() -> Console:

@@ -1,11 +1,11 @@
-"""``m3sync purge``: deletes state that is no longer needed; Dagster does so once a day."""
+"""``m3sync purge``: deletes state that is no longer needed, as Dagster does once a day."""
 
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from m3sync_dagster.cli.migrate import ready
-from m3sync_dagster.cli.output import Json, complain, print_json, print_table, say
+from m3sync_dagster.cli.output import Json, print_error, print_json, print_message, print_table
 from m3sync_dagster.sync.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -17,15 +17,15 @@ Integration = Annotated[
     typer.Option(
         "--integration",
         metavar="NAME",
-        help="Delete all state of this integration now. It must be in no defs.yaml any longer.",
+        help="Delete all state of this integration, whose defs.yaml is deleted.",
         show_default=False,
     ),
 ]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Delete nothing; show the counts.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the counts, and delete nothing.")]
 
 
 def purge(*, integration: Integration = None, dry_run: DryRun = False, json: Json = False) -> None:
-    """Delete state that is older than its window, or whose integration is gone."""
+    """Delete state that is too old, or whose integration was deleted."""
     ready()
     from m3sync_dagster.components.loading import defined_names, load_project
 
@@ -39,9 +39,9 @@ def purge(*, integration: Integration = None, dry_run: DryRun = False, json: Jso
     else:
         _show(report)
     if report.note:
-        complain(report.note)
+        print_error(report.note)
     if dry_run:
-        say("Nothing was deleted.")
+        print_message("Nothing was deleted.")
 
 
 def _purge_all(defined: "DefinedNames", *, dry_run: bool) -> "PurgeReport":
@@ -58,19 +58,19 @@ def _purge_one(defined: "DefinedNames", name: str, *, dry_run: bool) -> "PurgeRe
     from m3sync_dagster.components.purge_job import PurgeReport
     from m3sync_dagster.state import AbsentIntegration, connect, postgres_url, purge_integration
 
-    _require_gone(defined, name)
+    _require_undefined(defined, name)
     with connect(postgres_url()) as connection:
         rows = purge_integration(connection, name, dry_run=dry_run)
     if not rows:
         raise ConfigurationError(
             f"there is no state of an integration {name} that can be deleted",
-            "See to it that the name is written as it was in its defs.yaml.",
+            "Write the name as it was in its defs.yaml.",
         )
     return PurgeReport([], [AbsentIntegration(name, rows=rows)])
 
 
-def _require_gone(defined: "DefinedNames", name: str) -> None:
-    """Make sure that no ``defs.yaml`` defines the integration, be its file broken or not.
+def _require_undefined(defined: "DefinedNames", name: str) -> None:
+    """Make sure that no ``defs.yaml``, valid or not, defines the integration.
 
     Raises:
         ConfigurationError: one does, or may.
@@ -82,7 +82,7 @@ def _require_gone(defined: "DefinedNames", name: str) -> None:
     if defined.unreadable:
         files = ", ".join(map(str, defined.unreadable))
         raise ConfigurationError(
-            f"{files} may define the integration {name}, for not all its names can be read",
+            f"{files} may define the integration {name}: its names cannot all be read",
             "Correct the file, or delete it; then run the command again.",
         )
 
@@ -90,13 +90,13 @@ def _require_gone(defined: "DefinedNames", name: str) -> None:
 def _show(report: "PurgeReport") -> None:
     if report.aged:
         print_table(
-            "Rows older than their window",
+            "Rows that are too old",
             ["what", "days", "rows"],
             [[one.what, one.days, one.rows] for one in report.aged],
         )
     if report.absent:
         print_table(
-            "Integrations that are gone",
+            "Integrations that were deleted",
             ["integration", "absent since", "rows", "kept because"],
             [
                 [one.integration, one.absent_since, one.rows, one.kept_because]

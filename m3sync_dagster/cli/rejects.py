@@ -1,13 +1,13 @@
-"""``m3sync rejects``: the rows that did not go through, and why; and sending them again."""
+"""``m3sync rejects``: lists rejected rows with their cause, and sends them again."""
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from m3sync_dagster.cli.default_subcommand import ListByDefault
 from m3sync_dagster.cli.migrate import ready
-from m3sync_dagster.cli.output import Json, print_json, print_table, say
+from m3sync_dagster.cli.output import Json, print_json, print_message, print_table
 
 if TYPE_CHECKING:
     from m3sync_dagster.state import Reject
@@ -22,7 +22,7 @@ Integration = Annotated[str, typer.Argument(help="The integration.", show_defaul
 
 
 def list_rejects(name: Name = None, *, json: Json = False) -> None:
-    """List the rows that are not in Salesforce as they are in m3ter."""
+    """List the rows that Salesforce rejected or that could not be sent."""
     ready()
     from m3sync_dagster import state
     from m3sync_dagster.cli.find_integration import require_known
@@ -30,21 +30,22 @@ def list_rejects(name: Name = None, *, json: Json = False) -> None:
     if name is not None:
         require_known(name)
     with state.connect(state.postgres_url()) as connection:
-        found = [_told(reject) for reject in state.list_rejects(connection, name)]
+        listed = state.list_rejects(connection, name)
     if json:
-        print_json(found)
+        print_json([_as_dict(reject) for reject in listed])
     else:
-        print_table("Rejected rows", _HEADINGS, [_line(row) for row in found])
+        print_table("Rejected rows", _HEADINGS, [_cells(reject) for reject in listed])
 
 
-def _line(row: dict[str, Any]) -> list[Any]:
+def _cells(reject: "Reject") -> list[object]:
     from m3sync_dagster.salesforce import look_up_code
 
-    return [*(row[key] for key in _SHOWN), look_up_code(row["code"], row["message"]).remedy]
+    row = _as_dict(reject)
+    return [*(row[key] for key in _SHOWN), look_up_code(reject.code, reject.message).remedy]
 
 
 def retry(name: Integration) -> None:
-    """Send an integration's rejected rows again in the next run, whatever pause they are in."""
+    """Send an integration's rejected rows again in the next run, without further pause."""
     ready()
     from m3sync_dagster import state
     from m3sync_dagster.cli.find_integration import find
@@ -52,21 +53,21 @@ def retry(name: Integration) -> None:
     find(name)
     with state.connect(state.postgres_url()) as connection:
         count = state.retry_rejects(connection, name)
-    say(f"The next run of {name} sends its {count} rejected rows again.")
+    print_message(f"The next run of {name} sends its {count} rejected rows again.")
 
 
-def _told(reject: "Reject") -> dict[str, Any]:
-    """A reject under the names that people know; ``class`` is no name for Python."""
-    told = asdict(reject)
+def _as_dict(reject: "Reject") -> dict[str, object]:
+    """A reject as JSON has it; ``class`` cannot be the name of a Python attribute."""
+    row = asdict(reject)
     return {
-        "integration": told.pop("integration"),
-        "entity": told.pop("entity"),
-        "m3ter_id": told.pop("m3ter_id"),
-        "code": told.pop("code"),
-        "message": told.pop("message"),
-        "fields": told.pop("fields"),
-        "class": told.pop("error_class"),
-        **told,
+        "integration": row.pop("integration"),
+        "entity": row.pop("entity"),
+        "m3ter_id": row.pop("m3ter_id"),
+        "code": row.pop("code"),
+        "message": row.pop("message"),
+        "fields": row.pop("fields"),
+        "class": row.pop("error_class"),
+        **row,
     }
 
 

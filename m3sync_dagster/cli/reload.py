@@ -1,4 +1,4 @@
-"""Telling a running code location that a ``defs.yaml`` has changed."""
+"""Reloads the code location in a running webserver after a change of a ``defs.yaml``."""
 
 import os
 
@@ -19,15 +19,15 @@ _TIMEOUT = httpx.Timeout(180.0, connect=2.0)
 
 
 def reload_location() -> bool:
-    """Let the webserver load our code location again; whether it did.
+    """Reload our code location in the webserver; gives whether it was reloaded.
 
     The webserver's address is ``M3SYNC_WEBSERVER_URL``, or that of ``m3sync dev``.
     """
     base = os.environ.get(WEBSERVER_URL, DEFAULT_WEBSERVER_URL).rstrip("/")
-    asked = {"query": _RELOAD, "variables": {"location": LOCATION}}
+    request = {"query": _RELOAD, "variables": {"location": LOCATION}}
     try:
         answer = httpx.post(
-            f"{base}/graphql", json=asked, timeout=_TIMEOUT, **httpx_options(base)
+            f"{base}/graphql", json=request, timeout=_TIMEOUT, **httpx_options(base)
         ).json()
         entry = answer["data"]["reloadRepositoryLocation"]
         return bool(entry["locationOrLoadError"]["__typename"] == "RepositoryLocation")

@@ -11,7 +11,7 @@ from m3sync_dagster.cli.migrate import ready
 from m3sync_dagster.cli.output import (
     EntityBars,
     Json,
-    complain,
+    print_error,
     print_json,
     print_table,
     progress,
@@ -23,11 +23,9 @@ if TYPE_CHECKING:
 Name = Annotated[str, typer.Argument(help="The integration.", show_default=False)]
 Entity = Annotated[
     str | None,
-    typer.Option(help="This entity alone, such as account.", show_default=False),
+    typer.Option(help="Only this entity, such as account.", show_default=False),
 ]
-Full = Annotated[
-    bool, typer.Option("--full", help="Send every row, whatever Salesforce has acknowledged.")
-]
+Full = Annotated[bool, typer.Option("--full", help="Send every row, also unchanged ones.")]
 
 
 def run(name: Name, *, entity: Entity = None, full: Full = False, json: Json = False) -> None:
@@ -36,32 +34,32 @@ def run(name: Name, *, entity: Entity = None, full: Full = False, json: Json = F
     from m3sync_dagster.cli.find_integration import find
     from m3sync_dagster.cli.in_process_run import sync
 
-    found = find(name, entity)
-    found.require_configured()
+    loaded = find(name, entity)
+    loaded.require_configured()
     with watched():
-        report = sync(environment, found, entity=entity, full=full)
+        report = sync(environment, loaded, entity=entity, full=full)
     if json:
         print_json(report.as_dict())
     else:
         show(report)
     if report.error:
-        complain(report.error)
+        print_error(report.error)
     if not report.clean:
         raise typer.Exit(FAILED)
 
 
 @contextmanager
 def watched() -> Iterator[None]:
-    """Show how far the syncs of this process are, where somebody can see it."""
+    """Show the progress of this process's syncs if standard error is a terminal."""
     from m3sync_dagster.components.materialize import watcher
     from m3sync_dagster.sync.engine import Progress
 
     with progress() as bars:
         shown = EntityBars(bars)
 
-        def watch(entity: str, told: Progress) -> None:
-            answered = f", {told.answered} answered" if told.answered else ""
-            shown.show(entity, f"{told.read} read{answered}")
+        def watch(entity: str, progress: Progress) -> None:
+            answered = f", {progress.answered} answered" if progress.answered else ""
+            shown.show(entity, f"{progress.read} read{answered}")
 
         token = watcher.set(watch)
         try:
@@ -71,7 +69,7 @@ def watched() -> Iterator[None]:
 
 
 def show(report: "Report") -> None:
-    """Print what a run has done as a table."""
+    """Print a run's counts as a table."""
     from m3sync_dagster.runs.run_status import COUNTS, SECONDS
 
     headings = ["entity", *COUNTS[:-1], "API calls", "seconds"]

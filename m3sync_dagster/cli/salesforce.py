@@ -1,13 +1,20 @@
-"""``m3sync salesforce``: our objects, fields and permission set, as files or in an org."""
+"""``m3sync salesforce``: writes or deploys m3sync's objects, fields and permission set."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from m3sync_dagster.cli.environment import prepare
 from m3sync_dagster.cli.exit_codes import FAILED
-from m3sync_dagster.cli.output import Json, complain, print_json, print_table, progress, say
+from m3sync_dagster.cli.output import (
+    Json,
+    print_error,
+    print_json,
+    print_message,
+    print_table,
+    progress,
+)
 from m3sync_dagster.entities import ENTITIES
 from m3sync_dagster.sync.errors import ConfigurationError
 
@@ -17,7 +24,7 @@ if TYPE_CHECKING:
 
 salesforce = typer.Typer(
     name="salesforce",
-    help="Our custom objects and permission set: as files, or deployed to an org.",
+    help="Write or deploy m3sync's custom objects and permission set.",
     no_args_is_help=True,
 )
 
@@ -25,31 +32,30 @@ Entities = Annotated[
     list[str] | None,
     typer.Option(
         "--entity",
-        help="An entity whose object is wanted, such as account; may be repeated. Left out: all. "
-        "Lookups to objects that are not wanted are left out.",
+        help="Only the object of this entity, such as account; may be repeated.",
         show_default=False,
     ),
 ]
-Out = Annotated[Path, typer.Option(help="Folder to write to; it is made if need be.")]
+Out = Annotated[Path, typer.Option(help="Folder to write to.")]
 FOLDER = Path("salesforce")
 Name = Annotated[
     str, typer.Argument(help="The integration, or the Salesforce credential.", show_default=False)
 ]
 CheckOnly = Annotated[
-    bool, typer.Option("--check-only", help="Have Salesforce check it, and change nothing.")
+    bool, typer.Option("--check-only", help="Let Salesforce validate it, and change nothing.")
 ]
 
 
 @salesforce.command()
 def metadata(*, out: Out = FOLDER, entity: Entities = None) -> None:
-    """Write the Salesforce DX project with our objects, fields and permission set."""
+    """Write a Salesforce DX project with m3sync's objects, fields and permission set."""
     from m3sync_dagster.salesforce.metadata_source import source_files
 
-    files = source_files(_wanted(entity))
+    files = source_files(_chosen(entity))
     kept = [out / path for path in files if (out / path).exists()]
     if kept:
         raise ConfigurationError(
-            f"{kept[0]} is there already", "Give an empty folder, or delete what is in this one."
+            f"{kept[0]} already exists", "Give an empty folder, or delete what is in this one."
         )
     for path, content in files.items():
         target = out / path
@@ -60,31 +66,33 @@ def metadata(*, out: Out = FOLDER, entity: Entities = None) -> None:
             raise ConfigurationError(
                 f"{target} cannot be written ({error.strerror})", "Give another folder."
             ) from None
-    say(f"{len(files)} files are in {out}. Deploy them: sf project deploy start, in that folder.")
+    print_message(
+        f"{len(files)} files are in {out}. Deploy them: sf project deploy start, in that folder."
+    )
 
 
 @salesforce.command()
 def deploy(
     name: Name, *, entity: Entities = None, check_only: CheckOnly = False, json: Json = False
 ) -> None:
-    """Deploy our objects, fields and permission set; nothing is assigned to anybody.
+    """Deploy m3sync's objects, fields and permission set, without assigning the permission set.
 
     The user needs the permissions Customize Application and Modify Metadata Through Metadata API
     Functions.
     """
     prepare()
-    entities = _wanted(entity)
+    entities = _chosen(entity)
     with _resource(name).opened() as resource:
-        result = _watched(resource, entities, check_only=check_only)
+        result = _deploy(resource, entities, check_only=check_only)
     if json:
-        print_json(_told(result))
+        print_json(_as_dict(result))
     else:
         _show(result)
     if not result.success:
         raise typer.Exit(FAILED)
 
 
-def _wanted(given: list[str] | None) -> list[str]:
+def _chosen(given: list[str] | None) -> list[str]:
     for name in given or ():
         if name not in ENTITIES:
             raise ConfigurationError(
@@ -102,37 +110,39 @@ def _resource(name: str) -> "SalesforceResource":
         for one in unit.components:
             if isinstance(one, SalesforceCredential) and one.name == name:
                 return one.resource()
-    found = find(name)
-    if found.integration.namespace != "custom_objects":
+    loaded = find(name)
+    if loaded.integration.namespace != "custom_objects":
         raise ConfigurationError(
             f"the integration {name} writes to the objects of m3ter's managed package",
-            "Install the package instead; or give the name of a Salesforce credential, to deploy "
-            "our own objects all the same.",
+            "Install the package instead. To deploy m3sync's own objects, give the name of a "
+            "Salesforce credential.",
         )
-    found.require_usable()
-    return found.salesforce()
+    loaded.require_usable()
+    return loaded.salesforce()
 
 
-def _watched(resource: "SalesforceResource", entities: list[str], *, check_only: bool) -> "Deploy":
+def _deploy(resource: "SalesforceResource", entities: list[str], *, check_only: bool) -> "Deploy":
     from m3sync_dagster.salesforce.deploy import UNKNOWN, deploy, how_to_follow
     from m3sync_dagster.salesforce.metadata_source import package, source_files
 
     archive = package(source_files(entities))
     with progress() as bars:
-        task = bars.add_task("check" if check_only else "deploy", total=None, told="queued")
-        begun = None
+        task = bars.add_task("check" if check_only else "deploy", total=None, status="queued")
+        deploy_id = None
         try:
             for result in deploy(resource.org.transport, archive, check_only=check_only):
-                begun = result.id
-                told = f"{result.status}: {result.deployed} of {result.total}"
-                bars.update(task, total=result.total or None, completed=result.deployed, told=told)
+                deploy_id = result.id
+                text = f"{result.status}: {result.deployed} of {result.total}"
+                bars.update(
+                    task, total=result.total or None, completed=result.deployed, status=text
+                )
         except KeyboardInterrupt:
-            complain(how_to_follow(begun) if begun else UNKNOWN)
+            print_error(how_to_follow(deploy_id) if deploy_id else UNKNOWN)
             raise
     return result
 
 
-def _told(result: "Deploy") -> dict[str, Any]:
+def _as_dict(result: "Deploy") -> dict[str, object]:
     return {
         "id": result.id,
         "status": result.status,
@@ -162,12 +172,12 @@ def _show(result: "Deploy") -> None:
             [[p.full_name, p.problem, f"{p.file_name}:{p.line_number}"] for p in result.problems],
         )
     if not result.success:
-        complain(f"The deploy {result.id} is {result.status}. {result.error or ''}".strip())
-        complain("Nothing was changed in the org.")
+        print_error(f"The deploy {result.id} is {result.status}. {result.error or ''}".strip())
+        print_error("Nothing was changed in the org.")
     elif result.check_only:
-        say(f"All {result.total} components could be deployed; nothing was changed.")
+        print_message(f"All {result.total} components could be deployed; nothing was changed.")
     else:
-        say(
-            f"{result.deployed} components are in the org. Nobody has been given them: assign the "
-            "permission set m3sync to the integration user."
+        print_message(
+            f"{result.deployed} components are in the org. Assign the permission set m3sync to the "
+            "integration user: the deploy assigns it to no one."
         )

@@ -1,4 +1,4 @@
-"""``m3sync sandbox``: the stand-in m3ter and Salesforce servers alone."""
+"""``m3sync sandbox``: runs the sandbox's m3ter and Salesforce servers."""
 
 import shlex
 from collections.abc import Iterator
@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from m3sync_dagster.cli.output import Json, print_json, say
+from m3sync_dagster.cli.output import Json, print_json, print_message
 from m3sync_dagster.cli.signals import until_stopped
 from m3sync_dagster.sync.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from m3sync_dagster.sandbox.demo import Sandbox
 
-Port = typer.Option(min=0, max=65535, help="Port on this machine; 0 takes a free one.")
+Port = typer.Option(min=0, max=65535, help="Port on this machine; 0 chooses a free one.")
 
 
 def sandbox(
@@ -23,10 +23,10 @@ def sandbox(
     salesforce_port: Annotated[int, Port] = 0,
     json: Json = False,
 ) -> None:
-    """Run the stand-in m3ter and Salesforce servers, until Ctrl-C."""
+    """Run the sandbox's m3ter and Salesforce servers, until Ctrl-C."""
     with until_stopped() as stopped, serving(m3ter_port, salesforce_port) as running:
         _show(running, json=json)
-        say("A sample organization of m3ter's, and an empty Salesforce org. Ctrl-C ends them.")
+        print_message("A sample m3ter organization and an empty Salesforce org. Ctrl-C ends them.")
         stopped.wait()
 
 
@@ -35,7 +35,7 @@ def serving(m3ter_port: int = 0, salesforce_port: int = 0) -> Iterator["Sandbox"
     """Serve the sample organization and an empty Salesforce org while the block lasts.
 
     Raises:
-        ConfigurationError: a port is taken.
+        ConfigurationError: a port is in use.
     """
     from m3sync_dagster.sandbox.demo import serving as serve
     from m3sync_dagster.sandbox.organization import Organization

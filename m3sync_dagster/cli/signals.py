@@ -1,4 +1,4 @@
-"""Until Ctrl-C: how the commands that serve something come to their end."""
+"""Ends a command that serves something at Ctrl-C or another signal."""
 
 import signal
 import threading
@@ -12,9 +12,9 @@ if hasattr(signal, "SIGHUP"):  # Windows has none
 
 @contextmanager
 def until_stopped() -> Iterator[threading.Event]:
-    """An event that is set when a person or a supervisor asks the process to end.
+    """An event that is set when the process receives a signal to end.
 
-    The signals interrupt nothing, so that what the block has started is always cleared away.
+    The signals raise nothing, so the block can always stop what it has started.
     """
     stopped = threading.Event()
     before = {number: signal.signal(number, lambda *_: stopped.set()) for number in _SIGNALS}

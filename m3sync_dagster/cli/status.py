@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from m3sync_dagster.cli.migrate import ready
-from m3sync_dagster.cli.output import Json, complain, print_json, print_table
+from m3sync_dagster.cli.output import Json, print_error, print_json, print_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,11 +22,11 @@ def status(*, json: Json = False) -> None:
     ready()
     from dagster import DagsterInstance
 
-    from m3sync_dagster.cli.find_integration import found_in
+    from m3sync_dagster.components.loaded_integration import loaded_integrations
     from m3sync_dagster.components.loading import load_project
 
     project = load_project()
-    integrations = [found.integration for found in found_in(project)]
+    integrations = [loaded.integration for loaded in loaded_integrations(project)]
     with DagsterInstance.get() as instance:
         known = _read(instance, integrations)
         rows = [_row(instance, one, known) for one in integrations]
@@ -35,7 +35,7 @@ def status(*, json: Json = False) -> None:
         print_json(rows)
     else:
         _show(rows)
-    _complain(known)
+    _report_errors(known)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,13 +171,13 @@ def _show(rows: list[dict[str, Any]]) -> None:
     )
 
 
-def _complain(known: _Known) -> None:
+def _report_errors(known: _Known) -> None:
     """Report what the table has no place for, also of integrations that are no longer loaded."""
     for undelivered in known.undelivered:
-        complain(str(undelivered))
+        print_error(str(undelivered))
     for name, state in known.states.items():
         if state.guard_error:
-            complain(f"{name}: the guard could not evaluate it: {state.guard_error}")
+            print_error(f"{name}: the guard could not evaluate it: {state.guard_error}")
 
 
 def _org_cell(row: dict[str, Any]) -> str | None:

@@ -1,9 +1,9 @@
-"""``m3sync verify``: reads Salesforce back, compares it with m3ter, and mends it if asked to."""
+"""``m3sync verify``: compares Salesforce with m3ter, and repairs the differences if asked."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,25 +12,33 @@ from m3sync_dagster.cli.migrate import ready
 from m3sync_dagster.cli.output import (
     EntityBars,
     Json,
-    complain,
+    print_error,
     print_json,
+    print_message,
     print_table,
     progress,
-    say,
+    shorten,
 )
-from m3sync_dagster.cli.run import Entity, Name
+from m3sync_dagster.cli.run import Entity, Name, watched
 from m3sync_dagster.sync.errors import SyncError
 
 if TYPE_CHECKING:
-    from m3sync_dagster.cli.repair import Connections, RepairReport, Verified
+    from m3sync_dagster.cli.environment import Environment
+    from m3sync_dagster.cli.in_process_run import Report
+    from m3sync_dagster.components.loaded_integration import LoadedIntegration
+    from m3sync_dagster.components.repair import RepairReport
+    from m3sync_dagster.components.verification import Connections, VerifiedEntity
 
 Repair = Annotated[
     bool,
-    typer.Option("--repair", help="Send what is missing or changed, and do as when_gone says."),
+    typer.Option(
+        "--repair",
+        help="Send missing and changed records, and treat deleted ones as when_gone says.",
+    ),
 ]
 Yes = Annotated[
     bool,
-    typer.Option("--yes", help="Agree to the first deletion that when_gone: delete asks for."),
+    typer.Option("--yes", help="Accept the first deletion that when_gone: delete asks for."),
 ]
 
 DeleteUpTo = Annotated[
@@ -38,14 +46,13 @@ DeleteUpTo = Annotated[
     typer.Option(
         min=0,
         metavar="N",
-        help="Agree to the deletion of as many as N records of an entity, whatever share of all "
-        "they are.",
+        help="Accept the deletion of up to N records of each entity, whatever their share.",
         show_default=False,
     ),
 ]
 
 COUNTS = ("equal", "missing", "changed", "extra", "gone", "flagged", "invalid", "pending")
-"""What is told of each entity; see ``sync.comparison.DiffCounts``."""
+"""The counts of each entity in the table; see ``sync.reconcile_types.DiffCounts``."""
 
 
 def verify(  # noqa: PLR0913 - the command line's options
@@ -57,87 +64,115 @@ def verify(  # noqa: PLR0913 - the command line's options
     delete_up_to: DeleteUpTo = 0,
     json: Json = False,
 ) -> None:
-    """Read Salesforce back and compare it with m3ter."""
+    """Compare Salesforce with m3ter."""
     environment = ready()
     from m3sync_dagster.cli.find_integration import find
-    from m3sync_dagster.cli.repair import mend, opened
+    from m3sync_dagster.components.repair import IntegrationRepair
     from m3sync_dagster.sync.deletions import DeletionConsent
 
-    found = find(name, entity)
-    found.require_configured()
-    entities = [entity] if entity else list(found.integration.mappings)
-    with opened(found) as both, _verified(both, entities) as verified:
-        agreed = DeletionConsent(first=yes, many=delete_up_to)
-        mended = mend(environment, both, verified, entity=entity, agreed=agreed) if repair else None
-    told = _told(name, verified, mended)
+    loaded = find(name, entity)
+    loaded.require_configured()
+    entities = [entity] if entity else list(loaded.integration.mappings)
+    repaired = None
+    with _connected(loaded) as connections, _verified(connections, entities) as verified:
+        if repair:
+            consent = DeletionConsent(first=yes, many=delete_up_to)
+            sync = _sync(environment, loaded, entity)
+            repaired = IntegrationRepair(connections, verified, sync, consent).run()
+    matches = repaired.clean if repaired else all(o.counts.matches for o in verified.values())
     if json:
-        print_json(told)
+        print_json(_as_dict(name, verified, repaired, matches=matches))
     else:
-        _show(name, verified, mended)
-    for problem in mended.problems if mended else ():
-        complain(problem)
-    if not told["matches"]:
+        _show(name, verified, repaired)
+    for problem in repaired.problems if repaired else ():
+        print_error(problem)
+    if not matches:
         if not repair:
-            say(f"Salesforce differs. Run m3sync verify {name} --repair to send what differs.")
+            print_message(
+                f"Salesforce differs. Run m3sync verify {name} --repair to send what differs."
+            )
         raise typer.Exit(FAILED)
 
 
 @contextmanager
-def _verified(both: "Connections", entities: list[str]) -> Iterator[dict[str, "Verified"]]:
-    """Verify entities; what was found is there to be mended while the block lasts."""
-    from m3sync_dagster.cli.repair import verified
+def _connected(loaded: "LoadedIntegration") -> "Iterator[Connections]":
+    from m3sync_dagster.components.verification import Connections
+
+    with loaded.m3ter().opened() as m3ter, loaded.salesforce().opened() as salesforce:
+        yield Connections(loaded.integration, m3ter.organization, salesforce.org)
+
+
+@contextmanager
+def _verified(
+    connections: "Connections", entities: list[str]
+) -> "Iterator[dict[str, VerifiedEntity]]":
+    """Verify entities; their comparisons are kept while the block lasts."""
+    from m3sync_dagster.components.verification import verify_entity
 
     with ExitStack() as stack:
         try:
             with progress() as bars:
                 shown = EntityBars(bars)
-                found_of = {
-                    name: stack.enter_context(verified(both, name, partial(shown.show, name)))
+                verified = {
+                    name: stack.enter_context(
+                        verify_entity(connections, name, partial(shown.show, name))
+                    )
                     for name in entities
                 }
-            yield found_of
+            yield verified
         except SyncError as error:
             raise failed(error) from None
 
 
-def _told(
-    name: str, verified: dict[str, "Verified"], mended: "RepairReport | None"
-) -> dict[str, Any]:
-    entities = {key: one.as_dict() for key, one in verified.items()}
-    clean = mended.clean if mended else all(one.tally.matches for one in verified.values())
-    told = {"integration": name, "matches": clean, "entities": entities}
-    return told | ({"repair": mended.as_dict()} if mended else {})
+def _sync(
+    environment: "Environment", loaded: "LoadedIntegration", entity: str | None
+) -> "Callable[[], Report]":
+    """The sync run that a repair makes, with its progress."""
+    from m3sync_dagster.cli import in_process_run
+
+    def sync() -> "Report":
+        with watched():
+            return in_process_run.sync(environment, loaded, entity=entity)
+
+    return sync
 
 
-def _show(name: str, verified: dict[str, "Verified"], mended: "RepairReport | None") -> None:
+def _as_dict(
+    name: str,
+    verified: "dict[str, VerifiedEntity]",
+    repaired: "RepairReport | None",
+    *,
+    matches: bool,
+) -> dict[str, object]:
+    entities = {entity: result.as_dict() for entity, result in verified.items()}
+    result = {"integration": name, "matches": matches, "entities": entities}
+    return result | ({"repair": repaired.as_dict()} if repaired else {})
+
+
+def _show(
+    name: str, verified: "dict[str, VerifiedEntity]", repaired: "RepairReport | None"
+) -> None:
     print_table(
-        f"{name}: Salesforce beside m3ter",
+        f"{name}: Salesforce compared with m3ter",
         ["entity", *COUNTS, "calls"],
         [
-            [entity, *(getattr(one.tally, count) for count in COUNTS), one.calls]
-            for entity, one in verified.items()
+            [entity, *(getattr(result.counts, count) for count in COUNTS), result.calls]
+            for entity, result in verified.items()
         ],
     )
     rows = [
-        [entity, example.m3ter_id, example.kind, field, _short(wanted), _short(held)]
-        for entity, one in verified.items()
-        for example in one.examples
-        for field, (wanted, held) in (example.fields or {"": (None, None)}).items()
+        [entity, example.m3ter_id, example.kind, field, shorten(m3ter), shorten(salesforce)]
+        for entity, result in verified.items()
+        for example in result.examples
+        for field, (m3ter, salesforce) in (example.fields or {"": (None, None)}).items()
     ]
     if rows:
         print_table(
-            "Of the first records that differ",
+            "The first records that differ",
             ["entity", "m3ter id", "difference", "field", "m3ter", "Salesforce"],
             rows,
         )
-    if mended:
+    if repaired:
         columns = ["entity", "sent", "flagged", "deleted", "left", "calls"]
-        repaired = [[key, *one.values()] for key, one in mended.entities.items()]
-        print_table(f"{name}: repaired", columns, repaired)
-
-
-def _short(value: object) -> str | None:
-    if value is None:
-        return None
-    text = " ".join(str(value).split())
-    return text if len(text) <= 60 else f"{text[:59]}…"
+        counts = [[entity, *one.values()] for entity, one in repaired.entities.items()]
+        print_table(f"{name}: repaired", columns, counts)

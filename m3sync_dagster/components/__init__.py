@@ -1,4 +1,4 @@
-"""From YAML to Dagster: components, and the assets, schedules and resources they build."""
+"""Components: they build Dagster's assets, schedules and resources from YAML."""
 
 from m3sync_dagster.components.credentials import M3terCredential, SalesforceCredential
 from m3sync_dagster.components.salesforce_sync import SalesforceSync

@@ -1,4 +1,4 @@
-"""An integration's assets: one for each entity type, and m3ter's side of them in the lineage."""
+"""An integration's assets: one for each entity type, with its m3ter source in the lineage."""
 
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -13,20 +13,20 @@ from m3sync_dagster.components.verify_check import build_check
 from m3sync_dagster.entities import ENTITIES, EntityType
 
 OWNERS = ["team:revenue-operations"]
-"""Who answers for the assets; ``post_processing`` in a ``defs.yaml`` names others."""
+"""Owners of the assets; ``post_processing`` in a ``defs.yaml`` can set others."""
 _OUTPUT = "result"
-# What an op takes and gives passes through Salesforce, not through Dagster.
+# The data of an op goes to Salesforce, not through Dagster.
 _IN = dg.In(dg.Nothing)
 _OUT = dg.Out(dg.Nothing)
 
 
 def source_specs(m3ter_credential: str) -> list[dg.AssetSpec]:
-    """An m3ter organization's records, as external assets that the lineage begins with."""
+    """An m3ter organization's records, as the external assets at the start of the lineage."""
     return [
         dg.AssetSpec(
             _source_key(m3ter_credential, entity),
             description=f"The {entity.label} records of the m3ter organization that the "
-            f"credential `{m3ter_credential}` opens.",
+            f"credential `{m3ter_credential}` reads.",
             group_name=m3ter_credential,
             kinds={"m3ter"},
             owners=OWNERS,
@@ -61,7 +61,7 @@ def _check(integration: Integration) -> dg.AssetChecksDefinition:
 
 
 def asset_key(integration: str, entity: str) -> dg.AssetKey:
-    """The asset of an integration's entity. The UI shows a node by its last part alone."""
+    """The asset of an integration's entity. The UI labels a node with the last part only."""
     return dg.AssetKey([integration, f"salesforce_{entity}"])
 
 
@@ -72,15 +72,15 @@ def _source_key(m3ter_credential: str, entity: EntityType) -> dg.AssetKey:
 def _entity_asset(
     integration: Integration, entity: EntityType, partitions: dg.PartitionsDefinition
 ) -> dg.AssetsDefinition:
-    """Build an asset, of the parts that ``@dg.asset`` makes from a function's signature.
+    """Build an asset from the parts that ``@dg.asset`` derives from a function's signature.
 
-    Without the signature it takes a third of the time, which counts where integrations are many.
+    This takes a third of the decorator's time, which matters with many integrations.
     """
     spec = _spec(integration, entity, partitions)
     check = dg.AssetCheckSpec(
         NO_REJECTED_RECORDS,
         asset=spec.key,
-        description="Every record that was read is in Salesforce as it is in m3ter.",
+        description="No record is invalid, rejected by Salesforce, or waiting for another record.",
     )
     checks = {check.get_python_identifier(): check}
     inputs = {dep.asset_key.to_python_identifier(): dep.asset_key for dep in spec.deps}
@@ -103,7 +103,7 @@ def _entity_asset(
             ins=dict.fromkeys(inputs, _IN),
             outs=dict.fromkeys((_OUTPUT, *checks), _OUT),
             required_resource_keys=_resource_keys(integration),
-            # One run of an integration at a time, also of those that people launch without tags.
+            # One run of an integration at a time, also of those launched by hand, without tags.
             pool=integration.name,
         ),
     )
@@ -143,8 +143,8 @@ def _description(integration: Integration, entity: EntityType) -> str:
     )
     return (
         f"m3ter's {entity.label} records as Salesforce records, {state}.\n\n"
-        "A partition means that this hour's sync has succeeded. A sync always brings Salesforce "
-        "to what m3ter holds at that moment, so one run can stand for many hours."
+        "A partition means that this hour's sync has succeeded. A sync always sends m3ter's "
+        "current records, so one run can cover many hours."
     )
 
 
@@ -153,8 +153,8 @@ def _tags(integration: Integration, entity: EntityType) -> Mapping[str, str]:
 
 
 def _metadata(integration: Integration, entity: EntityType) -> Mapping[str, object]:
-    own = integration.entities[entity.name]
+    options = integration.entities[entity.name]
     return {
-        "salesforce_object": own.object or f"{entity.object} ({integration.namespace})",
+        "salesforce_object": options.object or f"{entity.object} ({integration.namespace})",
         "m3ter_endpoint": f"GET /organizations/{{orgId}}/{entity.path}",
     }

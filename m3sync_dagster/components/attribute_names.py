@@ -1,4 +1,4 @@
-"""Which attributes there are in a ``defs.yaml``, for who has mistyped one."""
+"""The valid attributes of a ``defs.yaml``, to suggest one for a mistyped name."""
 
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
@@ -10,17 +10,17 @@ from m3sync_dagster.components.credentials import M3terCredential, SalesforceCre
 from m3sync_dagster.components.salesforce_sync import EntitiesConfig, EntityConfig, SalesforceSync
 
 _DOCUMENT = ("type", "attributes", "post_processing", "requirements", "template_vars_module")
-"""What Dagster takes beside ``attributes``. Source: its ``ComponentFileModel``."""
+"""The keys of a document, ``attributes`` among them. Source: Dagster's ``ComponentFileModel``."""
 _COMPONENTS: dict[str, type[BaseModel]] = {
     kind.__name__: kind for kind in (SalesforceSync, M3terCredential, SalesforceCredential)
 }
 
 
 def no_such_attribute(component: str, where: Sequence[str]) -> str:
-    """Say that there is no such attribute, and which one may be meant.
+    """The message that there is no such attribute, with the one that may be meant.
 
     Args:
-        component: what the document says is its type.
+        component: the document's ``type``.
         where: the path of the attribute in the document.
     """
     name, known = where[-1], list(_known(component, where[:-1]))
@@ -30,7 +30,7 @@ def no_such_attribute(component: str, where: Sequence[str]) -> str:
         return f"there is no attribute {name} here; did you mean {lower[meant[0]]}?"
     if known:
         return f"there is no attribute {name} here. There are: {', '.join(known)}."
-    return f"there is no attribute {name} here. Take it out."
+    return f"there is no attribute {name} here. Delete it."
 
 
 def _known(component: str, above: Sequence[str]) -> Iterable[str]:

@@ -1,4 +1,4 @@
-"""The credential components: they name environment variables, and never hold what is in them."""
+"""The credential components: they name environment variables, and never contain their values."""
 
 from keyword import iskeyword
 from typing import Annotated
@@ -14,7 +14,7 @@ from m3sync_dagster.sync.errors import ConfigurationError
 
 _TAKEN = {STATE, "io_manager"}
 
-# Dagster reads a text such as "67.0" as a template, which makes a number of it.
+# Dagster evaluates a text such as "67.0" as a template, and would make it a number.
 _TEXT = dg.Resolver(
     lambda context, written: str(context.resolve_value(written, as_type=object)),
     model_field_type=str | float,
@@ -31,14 +31,14 @@ def _check_key(name: str) -> None:
     check_name(name)
     if name in _TAKEN or iskeyword(name):
         raise ConfigurationError(
-            f"{name!r} means something else to Dagster or Python",
+            f"{name!r} has another meaning in Dagster or Python",
             "Give the credential another name.",
             ("name",),
         )
 
 
 class CredentialParams(BaseModel):
-    """What ``dg scaffold defs`` asks for a credential."""
+    """Parameters of ``dg scaffold defs`` for a credential."""
 
     name: str | None = Field(
         default=None, description="Name of the credential; left out: the folder's."
@@ -46,7 +46,7 @@ class CredentialParams(BaseModel):
 
 
 class CredentialScaffolder(dg.Scaffolder[CredentialParams]):
-    """Writes a credential whose environment variables carry its name."""
+    """Writes the ``defs.yaml`` of a new credential."""
 
     @classmethod
     def get_scaffold_params(cls) -> type[CredentialParams]:
@@ -61,7 +61,7 @@ class CredentialScaffolder(dg.Scaffolder[CredentialParams]):
 
 @dg.scaffold_with(CredentialScaffolder)
 class M3terCredential(dg.Component, dg.Model, dg.Resolvable):
-    """The names of the environment variables that open an m3ter organization."""
+    """The names of the environment variables with an m3ter organization's credential."""
 
     name: Annotated[str, Field(description="Unique name of the credential.")]
     organization_id_env: Annotated[
@@ -81,10 +81,10 @@ class M3terCredential(dg.Component, dg.Model, dg.Resolvable):
     ] = 40
 
     def resource(self) -> M3terResource:
-        """The Dagster resource that opens the organization.
+        """The Dagster resource that connects to the organization.
 
         Raises:
-            ConfigurationError: the YAML says something that cannot be.
+            ConfigurationError: an attribute has an invalid value.
         """
         _check_key(self.name)
         if self.requests_per_second < 1:
@@ -106,7 +106,7 @@ class M3terCredential(dg.Component, dg.Model, dg.Resolvable):
 
 @dg.scaffold_with(CredentialScaffolder)
 class SalesforceCredential(dg.Component, dg.Model, dg.Resolvable):
-    """The names of the environment variables that open a Salesforce org.
+    """The names of the environment variables with a Salesforce org's credential.
 
     With ``username_env`` and ``private_key_file_env`` it uses the JWT bearer flow, otherwise the
     client-credentials flow.
@@ -131,10 +131,10 @@ class SalesforceCredential(dg.Component, dg.Model, dg.Resolvable):
     api_version: Annotated[str, _TEXT, Field(description="Salesforce API version.")] = "67.0"
 
     def resource(self) -> SalesforceResource:
-        """The Dagster resource that opens the org.
+        """The Dagster resource that connects to the org.
 
         Raises:
-            ConfigurationError: the YAML says something that cannot be.
+            ConfigurationError: attributes have invalid values.
         """
         _check_key(self.name)
         if (self.username_env is None) != (self.private_key_file_env is None):

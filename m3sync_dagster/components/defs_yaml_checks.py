@@ -1,8 +1,8 @@
-"""What is checked of a ``defs.yaml`` before Dagster reads it.
+"""Checks a ``defs.yaml`` before Dagster reads it.
 
-The file has to be a text of moderate size. And what a person has written has to be what the
-program gets: YAML takes the last of two equal keys, and makes ``false`` of ``NO``, 7 of ``007``,
-750 of ``12:30`` and 1.1 of ``1.10``, all without a word.
+The file has to be a text of moderate size, and YAML has to read it as a person does: without a
+warning, YAML uses the last of two equal keys, and reads ``NO`` as ``false``, ``007`` as 7,
+``12:30`` as 750 and ``1.10`` as 1.1.
 
 Source: YAML 1.1, https://yaml.org/type/bool.html, int.html and float.html.
 """
@@ -21,11 +21,11 @@ import yaml
 from m3sync_dagster.sync.errors import ConfigurationError
 
 MOST_BYTES = 1024 * 1024
-"""How large a file may be: Dagster needs some ten seconds for so much YAML."""
+"""The largest file: Dagster needs about ten seconds for so much YAML."""
 MOST_VALUES = 200_000
-"""How many values a file may have once its aliases are written out."""
+"""The most values of a file with its aliases written out."""
 MOST_DEPTH = 100
-"""How deep its values may be nested: an alias may stand for what it is a part of."""
+"""The deepest nesting of values: an alias may contain itself."""
 
 _TAG = "tag:yaml.org,2002:"
 _NOT_TEXT = frozenset(f"{_TAG}{kind}" for kind in ("bool", "int", "float"))
@@ -41,7 +41,7 @@ Where = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class YamlFault:
-    """One place in a file where YAML would not take what is written as it is meant.
+    """A place in a file that YAML would not read as it is meant.
 
     Args:
         line: counted from 1.
@@ -55,7 +55,7 @@ class YamlFault:
 
 
 class UnclearYamlError(ConfigurationError):
-    """A file says something twice, or something else than what stands there.
+    """YAML would not read a file as it is meant.
 
     Args:
         faults: every such place, at least one.
@@ -70,7 +70,7 @@ def read_defs_yaml(path: Path) -> str:
     """Read a file's text.
 
     Raises:
-        ConfigurationError: it is no file, too large, or not in UTF-8.
+        ConfigurationError: it is not a file, too large, or not in UTF-8.
         OSError: it cannot be read.
     """
     if not stat.S_ISREG(path.stat().st_mode):
@@ -80,7 +80,7 @@ def read_defs_yaml(path: Path) -> str:
     if len(content) > MOST_BYTES:
         raise ConfigurationError(
             f"{path} is larger than {MOST_BYTES // 1024} KiB",
-            "Make several integrations of it, each in a file of its own.",
+            "Split it into several files, one for each integration.",
         )
     return decoded(path, content)
 
@@ -93,7 +93,7 @@ def decoded(path: Path, content: bytes) -> str:
     """
     remedy = "Save the file in the encoding UTF-8."
     if content.startswith(_UTF_16) or b"\0" in content:
-        raise ConfigurationError(f"{path} is in UTF-16, or no text at all", remedy)
+        raise ConfigurationError(f"{path} is in UTF-16, or not a text", remedy)
     try:
         return content.decode()
     except UnicodeDecodeError as error:
@@ -102,17 +102,17 @@ def decoded(path: Path, content: bytes) -> str:
 
 
 def require_clear(text: str) -> None:
-    """Make sure that YAML takes a text as a person reads it.
+    """Make sure that YAML reads a text as a person does.
 
-    What is no YAML at all is left to Dagster, which says what is wrong.
+    Text that is not YAML passes: Dagster reports its errors.
 
     Raises:
         UnclearYamlError: it does not.
     """
-    # A value may be reached several times, over aliases.
-    found = {(fault.line, fault.message): fault for fault in _faults(text)}
-    if found:
-        raise UnclearYamlError(sorted(found.values(), key=lambda fault: fault.line))
+    # Aliases may lead to a value several times.
+    faults = {(fault.line, fault.message): fault for fault in _faults(text)}
+    if faults:
+        raise UnclearYamlError(sorted(faults.values(), key=lambda fault: fault.line))
 
 
 def _faults(text: str) -> Iterator[YamlFault]:
@@ -146,17 +146,17 @@ def _documents(text: str) -> list[yaml.Node] | None:
 
 
 def _walk(document: yaml.Node) -> Iterator[tuple[yaml.Node, Where]]:
-    """Each value with its path."""
-    waiting: list[tuple[yaml.Node, Where]] = [(document, ())]
-    while waiting:
-        node, where = waiting.pop()
+    """Yield each value with its path."""
+    pending: list[tuple[yaml.Node, Where]] = [(document, ())]
+    while pending:
+        node, where = pending.pop()
         yield node, where
         if isinstance(node, yaml.MappingNode):
             pairs = reversed(node.value)
-            waiting += [(value, (*where, _name(key))) for key, value in pairs]
+            pending += [(value, (*where, _name(key))) for key, value in pairs]
         elif isinstance(node, yaml.SequenceNode):
             places = range(len(node.value) - 1, -1, -1)
-            waiting += [(node.value[place], (*where, str(place))) for place in places]
+            pending += [(node.value[place], (*where, str(place))) for place in places]
 
 
 def _name(key: yaml.Node) -> str:
@@ -174,15 +174,15 @@ def _key_faults(mapping: yaml.MappingNode, where: Where) -> Iterator[YamlFault]:
             yield YamlFault(
                 line,
                 path,
-                f"{key.value} stands in {lines} of the same block, and YAML would take the last "
-                "alone. Take one of the two out.",
+                f"{key.value} is in {lines} of the same block, and YAML would use the last one. "
+                "Delete one of the two.",
             )
         if path[:1] == ("attributes",) and key.tag in _NO_NAME and not key.style:
             yield YamlFault(
                 line,
                 path,
-                f"{key.value or 'nothing'} stands where a name has to be, and YAML does not take "
-                f"it for a text. Put it in quotes: {_quoted(key.value)}.",
+                f"{key.value or 'nothing'} is used as a name, and YAML does not read it as a "
+                f"text. Put it in quotes: {_quoted(key.value)}.",
             )
 
 
@@ -195,24 +195,24 @@ def _value_faults(node: yaml.ScalarNode, where: Where) -> Iterator[YamlFault]:
     yield YamlFault(
         node.start_mark.line + 1,
         where,
-        f"YAML takes {written} for {read or 'something else'}. "
+        f"YAML reads {written} as {read or 'another value'}. "
         f"Put it in quotes, {_quoted(written)}, if this text is meant{otherwise}.",
     )
 
 
 def _as_meant(tag: str, written: str) -> bool:
-    """Whether a value is written as YAML 1.1, YAML 1.2 and JSON all write what it is."""
+    """Whether a value is written as YAML 1.1, YAML 1.2 and JSON all write it."""
     if tag == f"{_TAG}bool":
         return written in {"true", "false"}
     if tag == f"{_TAG}int":
         return bool(_PLAIN_INT.fullmatch(written))
-    # Of digits that binary floating point cannot hold, some would be lost.
+    # Binary floating point would lose digits of some numbers.
     plain = _PLAIN_FLOAT.fullmatch(written)
     return bool(plain) and Decimal(written) == Decimal(repr(float(written)))
 
 
 def _read(node: yaml.ScalarNode) -> str:
-    """What YAML makes of a value, as one would write it; empty where it can make nothing."""
+    """A value as YAML reads it, written in plain form; empty if YAML cannot read it."""
     try:
         value = yaml.SafeLoader("").construct_object(node)
     except ValueError:

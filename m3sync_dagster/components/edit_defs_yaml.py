@@ -1,8 +1,8 @@
-"""Setting and removing an integration's ``salesforce_credential`` in its ``defs.yaml``.
+"""Sets and removes an integration's ``salesforce_credential`` in its ``defs.yaml``.
 
-Only the characters of that one attribute are touched: what the parser says of their place tells
-where. So comments, order, quotes and line ends stay as somebody has written them, which no
-round trip through a YAML library keeps to the byte.
+Only the characters of that attribute are changed, at the position that the parser gives. So
+comments, order, quotes and line ends are kept exactly, which loading and dumping the file with a
+YAML library does not do.
 """
 
 import re
@@ -23,12 +23,12 @@ _TYPE = "SalesforceSync"
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where an integration is written.
+    """The place of an integration in a file.
 
     Args:
         path: the file.
-        text: what is in it, line ends as they are.
-        attributes: the node of its attributes, which knows its place in the text.
+        text: its content, with its own line ends.
+        attributes: the node of its attributes, with its position in the text.
     """
 
     path: Path
@@ -76,14 +76,13 @@ def _find(integration: str) -> Place:
             if name and name[1].value == integration:
                 return place
     raise ConfigurationError(
-        f"no file that can be read gives an integration the name {integration}, as it stands",
-        f"See m3sync status for the names. Where a template makes the name, edit {ATTRIBUTE} "
-        "by hand.",
+        f"no readable file defines an integration with the literal name {integration}",
+        f"See m3sync status for the names. If a template makes the name, edit {ATTRIBUTE} by hand.",
     )
 
 
 def _places(path: Path) -> Iterator[Place]:
-    """The integrations of a file; one that is no YAML has none."""
+    """The integrations of a file; none if it is not YAML."""
     try:
         text = path.read_bytes().decode()
         documents = list(yaml.compose_all(text, Loader=yaml.SafeLoader))
@@ -94,21 +93,21 @@ def _places(path: Path) -> Iterator[Place]:
             continue
         parts = {str(key.value): value for key, value in document.value}
         kind, attributes = parts.get("type"), parts.get("attributes")
-        ours = kind is not None and str(kind.value).endswith(_TYPE)
-        if ours and isinstance(attributes, yaml.MappingNode):
+        is_sync = kind is not None and str(kind.value).endswith(_TYPE)
+        if is_sync and isinstance(attributes, yaml.MappingNode):
             yield Place(path, text, attributes)
 
 
 def _replaced(text: str, value: yaml.Node, credential: str) -> str:
     start, end = value.start_mark.index, value.end_mark.index
-    if start == end:  # a key with nothing behind its colon
+    if start == end:  # a key with nothing after its colon
         return f"{text[:start].rstrip(' ')} {credential}{text[end:]}"
     quote = text[start] if text[start] in "'\"" else ""
     return f"{text[:start]}{quote}{credential}{quote}{text[end:]}"
 
 
 def _inserted(place: Place, credential: str) -> str:
-    """Behind the m3ter credential, or whatever comes first."""
+    """The text with the attribute after the m3ter credential, or after the first attribute."""
     key, value = place.pair("m3ter_credential") or place.attributes.value[0]
     end = value.end_mark.index
     if place.attributes.flow_style:
@@ -130,19 +129,19 @@ def _removed(place: Place, key: yaml.Node, value: yaml.Node) -> str:
     comment = text[end:line_end].strip()
     if not comment:
         return text[:line_start] + text[line_end:]
-    # What somebody has noted beside it stays, on a line of its own.
+    # A comment after the value is kept, on its own line.
     return text[:start] + comment + text[len(text[:line_end].rstrip("\r\n")) :]
 
 
 def _line_end(text: str, index: int) -> int:
     """Where the next line begins."""
-    found = text.find("\n", index)
-    return len(text) if found < 0 else found + 1
+    line_end = text.find("\n", index)
+    return len(text) if line_end < 0 else line_end + 1
 
 
 def _write(place: Place, text: str, integration: str, credential: str | None) -> Path:
-    _require_as_meant(place.path, text, integration, credential)
-    file = place.path.resolve()  # a link stays one
+    _require_result(place.path, text, integration, credential)
+    file = place.path.resolve()  # a symbolic link is kept
     new = file.with_name(f".{file.name}.m3sync")
     try:
         new.write_bytes(text.encode())
@@ -152,13 +151,13 @@ def _write(place: Place, text: str, integration: str, credential: str | None) ->
         new.unlink(missing_ok=True)
         raise ConfigurationError(
             f"{place.path} cannot be written ({error.strerror})",
-            f"Set {ATTRIBUTE} where the file comes from.",
+            f"Make the file writable, or set {ATTRIBUTE} at its source.",
         ) from None
     return place.path
 
 
-def _require_as_meant(path: Path, text: str, integration: str, credential: str | None) -> None:
-    """Read the new text as Dagster will: it has to say what is meant."""
+def _require_result(path: Path, text: str, integration: str, credential: str | None) -> None:
+    """Read the new text as Dagster does, and make sure that the credential is set or removed."""
     try:
         documents = list(yaml.load_all(text, Loader=DagsterYamlLoader))
     except (yaml.YAMLError, ValueError, RecursionError):
@@ -170,6 +169,6 @@ def _require_as_meant(path: Path, text: str, integration: str, credential: str |
         if attributes.get(ATTRIBUTE) == credential:
             return
     raise ConfigurationError(
-        f"{path} is written in a way that we cannot change",
+        f"{path} is written in a form that m3sync cannot edit",
         f"Edit {ATTRIBUTE} by hand.",
     )

@@ -1,4 +1,4 @@
-"""The syncs of one run's entities, over the resources that the run has opened."""
+"""Builds the syncs of one run's entities from the run's resources."""
 
 from collections.abc import Sequence
 from typing import TypeVar
@@ -22,28 +22,28 @@ from m3sync_dagster.sync.mapping import FieldMapping
 from m3sync_dagster.sync.target_schema import TargetSchema
 
 FULL_TAG = "m3sync/full"
-"""Run tag that asks for every row to be sent, whatever Salesforce has acknowledged."""
+"""Run tag of a full sync, which sends every row, also unchanged ones."""
 STATE = "m3sync_state"
-"""Key of the resource that holds our own state."""
+"""Key of the resource with m3sync's state in PostgreSQL."""
 
 Context = dg.AssetExecutionContext | dg.AssetCheckExecutionContext
-"""What an asset or an asset check is told of its run."""
+"""The context of an asset or an asset check."""
 _Resource = TypeVar("_Resource", bound=LazyResource)
 
 
 def resource_of(context: Context, key: str | None, kind: type[_Resource]) -> _Resource:
-    """A resource of a run, which has to be of a kind.
+    """A resource of a run, which has to be of a type.
 
     Raises:
-        ConfigurationError: it is of another kind.
+        ConfigurationError: it is of another type.
     """
-    found = getattr(context.resources, str(key))
-    if not isinstance(found, kind):
+    resource = getattr(context.resources, str(key))
+    if not isinstance(resource, kind):
         raise ConfigurationError(
-            f"the resource {key} is a {type(found).__name__}, not a {kind.__name__}",
+            f"the resource {key} is a {type(resource).__name__}, not a {kind.__name__}",
             "Give the integration the name of a credential of the right kind.",
         )
-    return found
+    return resource
 
 
 class EntityRuns:
@@ -54,7 +54,7 @@ class EntityRuns:
         integration: the integration that it syncs.
 
     Raises:
-        SyncError: another run writes the integration, or a resource cannot be opened.
+        SyncError: another run syncs the integration, or a resource cannot be opened.
     """
 
     def __init__(self, context: dg.AssetExecutionContext, integration: Integration) -> None:
@@ -68,14 +68,14 @@ class EntityRuns:
         self._source = m3ter.organization
         self.full = context.run.tags.get(FULL_TAG) == "true"
         if self.full:
-            self.state.withdraw_all(self._chosen(), context.run.run_id)
+            self.state.withdraw_all(self._selected(), context.run.run_id)
 
     def prepare(self, entity: EntityType) -> EntitySync:
-        """Build an entity's sync, once it is certain what its stored fingerprints speak of.
+        """Build an entity's sync, after a check that its stored fingerprints are about this org.
 
         Raises:
-            SyncError: Salesforce cannot be asked, or the external ID field has changed and the
-                known records cannot get the new one.
+            SyncError: a request to Salesforce failed, or the external ID field has changed and
+                the known records cannot get the new one.
         """
         mapping = self._integration.mappings[entity.name]
         ledger = self.state.ledger(entity.name, self._context.run.run_id)
@@ -88,7 +88,7 @@ class EntityRuns:
         )
 
     def _send_parents(self, name: str, ids: Sequence[str]) -> None:
-        """Send records of another entity type again that somebody has deleted in Salesforce."""
+        """Send records of another entity type again that were deleted in Salesforce."""
         if name in self._integration.mappings:
             sync = self.prepare(ENTITIES[name])
             sync.send_only(ids)
@@ -98,28 +98,28 @@ class EntityRuns:
         """Check the org's objects and fields before a row is sent, and log warnings.
 
         Raises:
-            SchemaMismatchError: something does not fit.
-            SyncError: Salesforce could not be asked.
+            SchemaMismatchError: an object or field does not match the mapping.
+            SyncError: a request to Salesforce failed.
         """
-        preflight = self._salesforce.preflight(self._integration.name, self._chosen)
+        preflight = self._salesforce.preflight(self._integration.name, self._selected)
         for warning in preflight.require(entity.name):
             self._context.log.warning("%s: %s", warning.entity, warning)
 
-    def _chosen(self) -> dict[str, FieldMapping]:
+    def _selected(self) -> dict[str, FieldMapping]:
         """The mappings of the entities that the run selects."""
-        chosen = {tuple(key.path) for key in self._context.run.asset_selection or ()}
+        selected = {tuple(key.path) for key in self._context.run.asset_selection or ()}
         name = self._integration.name
         return {
             entity: mapping
             for entity, mapping in self._integration.mappings.items()
-            if not chosen or (name, f"salesforce_{entity}") in chosen
+            if not selected or (name, f"salesforce_{entity}") in selected
         }
 
 
 def record_replaced(
     context: dg.AssetExecutionContext, state: RunState, entity: EntityType, sync: EntitySync
 ) -> None:
-    """Record that somebody had deleted records in Salesforce, by their names."""
+    """Record an event that names the records that were deleted in Salesforce."""
     if not sync.replaced:
         return
     names = ", ".join(sync.replaced_names)
@@ -129,8 +129,8 @@ def record_replaced(
         f"again: {names}{more if sync.replaced > len(sync.replaced_names) else ''}"
     )
     remedy = (
-        "Nothing to do: what pointed to them is sent again too. See in Salesforce who deleted "
-        "them; what m3sync does not carry, such as notes, is not restored."
+        "Nothing to do: the records that pointed to them are sent again too. See in Salesforce who "
+        "deleted them; what m3sync does not write, such as notes, is not restored."
     )
     record(context, state, entity, SyncError(cause, remedy))
 
@@ -138,7 +138,7 @@ def record_replaced(
 def record(
     context: dg.AssetExecutionContext, state: RunState, entity: EntityType | None, error: SyncError
 ) -> None:
-    """Record an event; without an entity it is the whole integration's."""
+    """Record an event of an entity, or of the whole integration if there is none."""
     state.event(entity.name if entity else None, context.run.run_id, error)
     context.log.warning("%s: %s", state.integration, error)
     if entity:

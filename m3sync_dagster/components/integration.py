@@ -1,4 +1,4 @@
-"""An integration as the program sees it: what its YAML says, checked and made exact."""
+"""An integration's configuration, checked and with its defaults filled in."""
 
 import re
 from collections.abc import Mapping
@@ -14,11 +14,11 @@ from m3sync_dagster.sync.errors import ConfigurationError
 from m3sync_dagster.sync.mapping import FieldMapping
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
-"""What an integration or a credential may be called: it becomes part of asset keys and tags."""
+"""The names of integrations and credentials, which are part of asset keys and tags."""
 PARTITION_FORMAT = "%Y-%m-%d-%H:%M"
 """How Dagster writes the key of an hourly partition."""
 NAMESPACES = ("custom_objects", "m3ter_connector", "m3ter_connector_testing")
-"""Whose Salesforce objects records go to: ours, or those of m3ter's managed package."""
+"""Which Salesforce objects are written: m3sync's own, or those of m3ter's managed package."""
 
 
 @dataclass(frozen=True)
@@ -31,13 +31,13 @@ class Integration:
             means that the integration is not connected.
         namespace: one of ``NAMESPACES``.
         namespace_prefix: the managed package's prefix, with or without its two underscores.
-        minute_of_hour: 0 to 9 by the name when it is left out.
+        minute_of_hour: if it is left out, 0 to 9, derived from the name.
         start: key of the first hourly partition, UTC.
         notify_users_if_disabled: m3ter user ids.
-        entities: what the YAML says of each entity type that is carried, by name.
+        entities: the options of each entity type that is carried, by name.
 
     Raises:
-        ConfigurationError: something in it cannot be; ``where`` says what.
+        ConfigurationError: a value is invalid; ``where`` names it.
     """
 
     name: str
@@ -72,12 +72,12 @@ class Integration:
         )
         _require(
             self.namespace_prefix is None or self.namespace != "custom_objects",
-            "our custom objects have no namespace prefix",
-            "Take namespace_prefix out, or choose the namespace m3ter_connector.",
+            "m3sync's custom objects have no namespace prefix",
+            "Delete namespace_prefix, or choose the namespace m3ter_connector.",
             "namespace_prefix",
         )
         _require_partition(self.start)
-        # A mapping that contradicts itself does so under any prefix.
+        # Contradictions in a mapping do not depend on the prefix.
         self.mappings_under(self.namespace_prefix or "")
 
     @property
@@ -94,11 +94,11 @@ class Integration:
 
     @property
     def prefix_known(self) -> bool:
-        """Whether the names of Salesforce objects and fields can be told without asking the org."""
+        """Whether the names of Salesforce objects and fields are known without reading the org."""
         return self.namespace == "custom_objects" or bool(self.namespace_prefix)
 
     def next_due(self, now: datetime) -> str:
-        """When the schedule ticks next after a moment, for people: UTC, to the minute."""
+        """The schedule's next tick after a moment as text, in UTC to the minute."""
         tick = now.replace(minute=self.minute, second=0, microsecond=0)
         return f"{tick if tick > now else tick + timedelta(hours=1):%Y-%m-%d %H:%M} UTC"
 
@@ -113,7 +113,7 @@ class Integration:
             raise ConfigurationError(
                 f"the integration {self.name} uses the namespace {self.namespace}, "
                 "and the prefix of m3ter's managed package is not known",
-                f"Run m3sync check {self.name}: it looks the package up in the org and prints the "
+                f"Run m3sync check {self.name}: it finds the package in the org and prints the "
                 "mapping to paste. Or set namespace_prefix to the one that Salesforce's Setup "
                 "shows under Installed Packages, or use namespace: custom_objects.",
                 ("namespace",),
@@ -121,7 +121,7 @@ class Integration:
         return self.mappings_under(self.namespace_prefix or "")
 
     def mappings_under(self, prefix: str) -> dict[str, FieldMapping]:
-        """Each entity's mapping, with a namespace before every object and field of ours."""
+        """Each entity's mapping, with a prefix before every default object and field."""
         full = f"{prefix.rstrip('_')}__" if prefix else ""
         return {
             name: build_mapping(entity, self.entities, full)
@@ -131,21 +131,21 @@ class Integration:
 
 
 def check_name(name: str) -> None:
-    """Make sure that a name can stand in asset keys, resource keys and tags.
+    """Make sure that a name is valid in asset keys, resource keys and tags.
 
     Raises:
-        ConfigurationError: it cannot.
+        ConfigurationError: it is not.
     """
     _require(
         bool(NAME.fullmatch(name)),
-        f"{name!r} cannot be a name",
-        "Use small letters, digits and underscores, and begin with a letter.",
+        f"{name!r} is not a valid name",
+        "Use lowercase letters, digits and underscores, and begin with a letter.",
         "name",
     )
 
 
-def _require(holds: bool, cause: str, remedy: str, where: str) -> None:  # noqa: FBT001 - an assertion
-    if not holds:
+def _require(valid: bool, cause: str, remedy: str, where: str) -> None:  # noqa: FBT001 - an assertion
+    if not valid:
         raise ConfigurationError(cause, remedy, (where,))
 
 

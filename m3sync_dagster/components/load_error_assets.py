@@ -1,34 +1,34 @@
-"""How a ``defs.yaml`` that cannot be used shows in the UI: as an asset that says why."""
+"""Shows an invalid ``defs.yaml`` in the UI, as an asset with the error message."""
 
 from collections import defaultdict
 from collections.abc import Sequence
 
 import dagster as dg
 
-from m3sync_dagster.components.load_errors import LoadError
+from m3sync_dagster.components.load_errors import LoadError, messages_of
 
 GROUP = "configuration_errors"
 
 
 def load_error_assets(problems: Sequence[LoadError]) -> list[dg.AssetSpec]:
-    """One asset for each name that is not loaded; it can be looked at, not materialized."""
+    """One asset for each name that is not loaded; it cannot be materialized."""
     by_key: dict[dg.AssetKey, list[LoadError]] = defaultdict(list)
     for problem in problems:
         by_key[_key(problem)].append(problem)
     return [
         dg.AssetSpec(
             key,
-            description=f"**{found[0].name} is not loaded.**\n\n```\n{_messages(found)}\n```",
+            description=_description(same_name),
             group_name=GROUP,
             kinds={"yaml"},
-            metadata={"defs_yaml": dg.MetadataValue.path(str(found[0].path))},
+            metadata={"defs_yaml": dg.MetadataValue.path(str(same_name[0].path))},
         )
-        for key, found in by_key.items()
+        for key, same_name in by_key.items()
     ]
 
 
-def _messages(problems: Sequence[LoadError]) -> str:
-    return "\n".join(problem.message for problem in problems)
+def _description(problems: Sequence[LoadError]) -> str:
+    return f"**{problems[0].name} is not loaded.**\n\n```\n{messages_of(problems)}\n```"
 
 
 def _key(problem: LoadError) -> dg.AssetKey:

@@ -1,4 +1,4 @@
-"""What is wrong with a ``defs.yaml``: which file, which line, which field, and what to do."""
+"""The errors of a ``defs.yaml``, with file, line, field, cause and remedy."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,17 +16,17 @@ from m3sync_dagster.components.defs_yaml_checks import UnclearYamlError, read_de
 from m3sync_dagster.components.salesforce_sync import OTHER_NAMES
 from m3sync_dagster.sync.errors import ConfigurationError
 
-_TOLD = re.compile(r"`?(?P<path>.*?) at .*:(?P<line>\d+)`?", re.DOTALL)
+_DAGSTER_LOCATION = re.compile(r"`?(?P<path>.*?) at .*:(?P<line>\d+)`?", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class LoadError:
-    """Something that is not there, because its ``defs.yaml`` cannot be used.
+    """A component that is not loaded, because its ``defs.yaml`` is invalid.
 
     Args:
         path: the file.
         message: what is wrong, with file, line and field as far as known, and the remedy.
-        name: the integration or credential; the folder's name where the file does not tell.
+        name: the integration or credential; the folder's name if the file's cannot be read.
     """
 
     path: Path
@@ -34,39 +34,44 @@ class LoadError:
     name: str
 
 
+def messages_of(problems: Sequence[LoadError]) -> str:
+    """The messages, one below the other."""
+    return "\n".join(problem.message for problem in problems)
+
+
 def explain(
     path: Path, faults: Iterable[tuple[str, Exception]], names: Iterable[str]
 ) -> list[LoadError]:
-    """Find the words for whatever went wrong with a file: a problem of each thing in it.
+    """Describe the errors of a file: one problem for each component that it defines.
 
     Args:
         path: the file.
-        faults: what went wrong, each with the name of what it was found in.
-        names: all that the file defines.
+        faults: the errors, each with the name of the component that has it.
+        names: of all components in the file.
     """
     message = "\n".join(line for name, error in faults for line in _lines(path, error, name))
     return [LoadError(path, message, name) for name in dict.fromkeys(names)]
 
 
 def declared_names(path: Path) -> list[str]:
-    """What a file defines, as far as it can be parsed; or else the folder's name."""
+    """The names that a file defines, as far as it can be parsed; or else the folder's name."""
     named = [_name_in(document.value) for document in _documents(path)]
     return [name for name in named if name] or [path.parent.name]
 
 
 def declares_its_names(path: Path) -> bool:
-    """Whether a file can be parsed, and names all that it defines, each as a plain text."""
+    """Whether a file can be parsed, and names each of its components without a template."""
     names = [_name_in(document.value) for document in _documents(path)]
     return bool(names) and all(name and "{" not in name for name in names)
 
 
 def locate(path: Path, name: str, where: tuple[str, ...]) -> str:
-    """Name the place of an attribute: ``<file>:<line>, attributes.<where>``.
+    """Give the location of an attribute: ``<file>:<line>, attributes.<where>``.
 
     Args:
         path: the file.
-        name: the ``name`` attribute of the component, since a file may hold several.
-        where: the attribute's path; the line is that of its nearest part that is written there.
+        name: the ``name`` attribute of the component, since a file may define several.
+        where: the attribute's path; the line is that of the longest part that is in the file.
     """
     return _place(path, name, ("attributes", *where))
 
@@ -84,7 +89,7 @@ def _place(path: Path, name: str, where: Sequence[str], line: int | None = None)
 
 
 def _root(error: BaseException) -> BaseException:
-    """Dagster wraps what a file did wrong into what it was doing at the time."""
+    """The error of the file itself: Dagster wraps it into errors of its own."""
     if isinstance(error, ConfigurationError | ValidationError | yaml.YAMLError):
         return error
     inner = error.__cause__ or error.__context__
@@ -119,40 +124,40 @@ def _with_path(path: Path, message: str) -> str:
 def _schema_lines(path: Path, error: ValidationError, name: str) -> Iterator[str]:
     """Dagster puts ``<dotted path> at <file>:<line>`` where Pydantic has a tuple.
 
-    It lets every field be a template string too, and so finds fault twice: the fault that every
-    field could have, not being a string, says nothing.
+    It also accepts a template string in every field, so each fault comes with a second one, that
+    the value is not a string. That one is left out.
     """
     details = error.errors(include_url=False)
-    found = [(*_attribute_path(detail["loc"]), detail) for detail in details]
-    told: dict[str, list[str]] = {}
-    for parts, line, detail in [one for one in found if one[0][-1:] != ["str"]] or found:
+    faults = [(*_attribute_path(detail["loc"]), detail) for detail in details]
+    by_place: dict[str, list[str]] = {}
+    for parts, line, detail in [one for one in faults if one[0][-1:] != ["str"]] or faults:
         document = _document(path, name, parts, line)
         where = _written(document, parts)
         place = _place(path, name, where, line)
-        told.setdefault(place, []).append(_fault(document, where, detail))
-    for place, messages in told.items():
+        by_place.setdefault(place, []).append(_fault(document, where, detail))
+    for place, messages in by_place.items():
         yield f"{place}: {'; or: '.join(dict.fromkeys(messages))}"
 
 
 def _fault(
     document: ValueAndSourcePositionTree | None, where: Sequence[str], detail: ErrorDetails
 ) -> str:
-    """Pydantic's words, or better ones for what happens most."""
+    """Pydantic's message, or a clearer one for the most frequent faults."""
     value, kind = detail["input"], detail["type"]
     if kind == "extra_forbidden":
-        said = document.value if document else None
-        component = said.get("type") if isinstance(said, dict) else ""
+        content = document.value if document else None
+        component = content.get("type") if isinstance(content, dict) else ""
         return no_such_attribute(str(component), where)
     if kind == "string_type" and isinstance(value, int | float):
         shown = str(value).lower() if isinstance(value, bool) else value
-        return f"{shown} is no text; put it in quotes: '{shown}'"
+        return f"{shown} is not a text; put it in quotes: '{shown}'"
     if value is None and kind.endswith("_type"):
-        return "there is no value; give it one, or take the line out"
+        return "there is no value; give it one, or delete the line"
     return detail["msg"]
 
 
 def _written(document: ValueAndSourcePositionTree | None, parts: Sequence[str]) -> list[str]:
-    """The part of a path that is written in the document, and what is not allowed or lacks there.
+    """The part of a path that is in the document, with the attribute that is wrong or missing.
 
     Pydantic puts names of alternatives, such as ``bool`` and ``EntityConfig``, between those of
     attributes.
@@ -175,24 +180,24 @@ def _written(document: ValueAndSourcePositionTree | None, parts: Sequence[str]) 
 
 
 def _attribute_path(loc: tuple[int | str, ...]) -> tuple[list[str], int | None]:
-    """The path, and a line of the document that it is in, where that is told."""
-    if told := _TOLD.fullmatch(str(loc[0]) if loc else ""):
-        return told["path"].split("."), int(told["line"])
+    """The path, and a line of its document if Dagster gives one."""
+    if match := _DAGSTER_LOCATION.fullmatch(str(loc[0]) if loc else ""):
+        return match["path"].split("."), int(match["line"])
     return ["attributes", *map(str, loc)], None
 
 
 def _document(
     path: Path, name: str, where: Sequence[str], line: int | None
 ) -> ValueAndSourcePositionTree | None:
-    """The document that is meant: that of the line or the name, or the one that writes this.
+    """The document that is meant: by its line, its name, or the attribute that it has.
 
-    Where more than one may be meant, no line is better than a wrong one.
+    ``None`` if several may be meant: no line is better than a wrong one.
     """
     documents = _documents(path)
     if line is not None:
         documents = [one for one in documents if _first_line(one) <= line][-1:]
     documents = [one for one in documents if _name_in(one.value) == name] or documents
-    documents = [one for one in documents if _writes(one.value, where)] or documents
+    documents = [one for one in documents if _has_attribute(one.value, where)] or documents
     return documents[0] if len(documents) == 1 else None
 
 
@@ -201,14 +206,14 @@ def _first_line(document: ValueAndSourcePositionTree) -> int:
 
 
 def _documents(path: Path) -> list[ValueAndSourcePositionTree]:
-    """What a file says, as far as it can be parsed: it is looked at because it cannot be used."""
+    """The documents of an invalid file; none if it cannot be parsed."""
     try:
         return list(parse_yamls_with_source_position(read_defs_yaml(path), str(path)))
-    except Exception:  # noqa: BLE001 - whatever is wrong with a file, the others are to load
+    except Exception:  # noqa: BLE001 - one file's error must not stop the others
         return []
 
 
-def _writes(document: object, where: Sequence[str]) -> bool:
+def _has_attribute(document: object, where: Sequence[str]) -> bool:
     attributes = document.get("attributes") if isinstance(document, dict) else None
     return len(where) > 1 and isinstance(attributes, dict) and where[1] in attributes
 

@@ -1,8 +1,8 @@
-"""Reading the ``defs.yaml`` files, each by itself, so that a broken one breaks nothing else.
+"""Loads each ``defs.yaml`` separately, so that an invalid one does not affect the others.
 
-Dagster's own loader fails as a whole. Here every folder that holds a ``defs.yaml`` is a component
-tree of its own: Dagster parses, validates and builds it as it always does, code references and
-post-processing included, and what it refuses becomes a ``LoadError`` of that file.
+Dagster's own loader loads all or nothing. Here every folder with a ``defs.yaml`` is a separate
+component tree: Dagster parses, validates and builds it as usual, with code references and
+post-processing, and an error becomes a ``LoadError`` of that file.
 """
 
 import os
@@ -36,9 +36,9 @@ DEFS = "M3SYNC_DEFS"
 PACKAGE_DEFS = Path(__file__).parent.parent / "defs"
 """The folder of ``defs.yaml`` folders inside the package."""
 
-_FILES = ("defs.yaml", "defs.yml", "component.yaml")  # as Dagster looks for them
+_FILES = ("defs.yaml", "defs.yml", "component.yaml")  # the names that Dagster accepts
 
-Ours = SalesforceSync | M3terCredential | SalesforceCredential
+AnyComponent = SalesforceSync | M3terCredential | SalesforceCredential
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,23 +46,23 @@ class Unit:
     """One ``defs.yaml`` and what it defines."""
 
     path: Path
-    components: list[Ours]
+    components: list[AnyComponent]
     definitions: dg.Definitions
 
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """Everything that the ``defs.yaml`` files say.
+    """The content of all ``defs.yaml`` files.
 
     Args:
-        units: the files that hold.
-        problems: why the others do not.
+        units: the valid files.
+        problems: the errors of the others.
     """
 
     units: list[Unit] = field(default_factory=list)
     problems: list[LoadError] = field(default_factory=list)
 
-    def of_type(self, kind: type[dg.Component]) -> dict[str, Ours]:
+    def of_type(self, kind: type[dg.Component]) -> dict[str, AnyComponent]:
         """The components of one type, by name."""
         return {
             component.name: component
@@ -74,11 +74,11 @@ class Project:
 
 @dataclass(frozen=True, slots=True)
 class DefinedNames:
-    """Which integrations the ``defs.yaml`` files define, broken files included.
+    """The integrations that the ``defs.yaml`` files define, invalid files included.
 
     Args:
         names: their names, as far as they can be read.
-        unreadable: the files that may define others, because they do not tell all their names.
+        unreadable: the files that may define others, because not all their names can be read.
     """
 
     names: frozenset[str]
@@ -86,19 +86,19 @@ class DefinedNames:
 
 
 def defined_names(project: Project) -> DefinedNames:
-    """The integrations of a project: an integration whose file is only broken is not gone."""
-    broken = {problem.path for problem in project.problems}
+    """The integrations of a project, also those whose file is invalid: they are not deleted."""
+    invalid = {problem.path for problem in project.problems}
     return DefinedNames(
         frozenset(project.of_type(SalesforceSync))
-        | {name for path in broken for name in declared_names(path)},
-        tuple(sorted(path for path in broken if not declares_its_names(path))),
+        | {name for path in invalid for name in declared_names(path)},
+        tuple(sorted(path for path in invalid if not declares_its_names(path))),
     )
 
 
 def load_project() -> Project:
     """Read every ``defs.yaml``, of the package and of ``M3SYNC_DEFS``."""
     with warnings.catch_warnings():
-        # Owners, backfill policies and code references are beta in Dagster, and what we build on.
+        # We use owners, backfill policies and code references, which are beta in Dagster.
         warnings.simplefilter("ignore", dg.BetaWarning)
         return _load_project()
 
@@ -108,33 +108,32 @@ def _load_project() -> Project:
     for path in defs_files():
         try:
             project.units.append(_load(path))
-        except Exception as error:  # noqa: BLE001 - whatever is wrong with a file is that file's problem
+        except Exception as error:  # noqa: BLE001 - an error of one file must not stop the others
             names = declared_names(path)
-            # Where a file holds several, it is not told which of them is at fault.
+            # If a file defines several components, Dagster does not say which one the error is in.
             name = names[0] if len(names) == 1 else ""
             project.problems.extend(explain(path, [(name, error)], names))
     return _without_conflicts(project)
 
 
 def defs_files() -> Iterator[Path]:
-    """Every ``defs.yaml`` that there is, of the package and of ``M3SYNC_DEFS``.
+    """Every ``defs.yaml`` of the package and of ``M3SYNC_DEFS``.
 
-    Also one in a folder that cannot be read, and one that is a link to nowhere: nothing goes
-    missing in silence.
+    Also those in unreadable folders and those that are broken links, so that each gets an error.
     """
     outside = os.environ.get(DEFS)
     seen: set[str] = set()
     for top in (PACKAGE_DEFS, outside) if outside else (PACKAGE_DEFS,):
         for folder, entries in _folders(top, seen):
-            if found := next((name for name in _FILES if name in entries), None):
-                yield Path(folder, found)
+            if file := next((name for name in _FILES if name in entries), None):
+                yield Path(folder, file)
 
 
 def _folders(top: Path | str, seen: set[str]) -> Iterator[tuple[str, Collection[str]]]:
-    """Each folder, with what is in it.
+    """Each folder with the names in it.
 
-    Links are followed and hidden folders left out: a mounted config map is made of links into a
-    hidden folder. What many links lead to is one folder.
+    Links are followed and hidden folders are skipped: a mounted config map consists of links into
+    a hidden folder. A folder that several links lead to is read once.
     """
     unreadable: list[OSError] = []
     for folder, below, files in os.walk(top, followlinks=True, onerror=unreadable.append):
@@ -154,60 +153,68 @@ def _load(path: Path) -> Unit:
     module.__file__ = None
     module.__path__ = [str(path.parent.absolute())]
     tree = ComponentTree(defs_module=module, project_root=path.parent.parent.absolute())
-    # Not the tree's root, which adds the docs of all component types each time. Definitions of
-    # many trees can be merged only without the trees.
+    # Building the tree's root would add the docs of all component types each time. Definitions
+    # can be merged only if they have no component tree.
     definitions = replace(tree.build_defs(path.parent), component_tree=None)
     file = cast("CompositeYamlComponent", tree.load_structural_component_at_loc(path.parent))
-    return Unit(path, [one for one in file.components if isinstance(one, Ours)], definitions)
+    return Unit(
+        path, [one for one in file.components if isinstance(one, AnyComponent)], definitions
+    )
 
 
 def _without_conflicts(project: Project) -> Project:
-    """Leave out what contradicts another file, so that the rest can be put together."""
-    names = Counter(_space(c) for unit in project.units for c in unit.components)
-    sound = _without(project, lambda component: _doubled(component, names))
-    # A file that is left out takes its credentials with it.
+    """Leave out files that contradict another one, so that the others can be merged."""
+    names = Counter(_name_space(c) for unit in project.units for c in unit.components)
+    valid = _without(project, lambda component: _name_conflicts(component, names))
+    # The credentials of a file that is left out are unknown to the other files.
     while True:
-        kept = _without(sound, partial(_unknown, known=_credentials(sound)))
-        if len(kept.units) == len(sound.units):
+        kept = _without(valid, partial(_unknown_credentials, known=_credentials(valid)))
+        if len(kept.units) == len(valid.units):
             return kept
-        sound = kept
+        valid = kept
 
 
-def _without(project: Project, faults: Callable[[Ours], Iterable[ConfigurationError]]) -> Project:
-    """Leave out the files of which some component has a fault, and say why."""
+def _without(
+    project: Project, faults: Callable[[AnyComponent], Iterable[ConfigurationError]]
+) -> Project:
+    """Leave out the files with a faulty component, and add their problems."""
     kept = Project(problems=list(project.problems))
     for unit in project.units:
-        found = [(one.name, fault) for one in unit.components for fault in faults(one)]
-        if found:
+        errors = [(one.name, fault) for one in unit.components for fault in faults(one)]
+        if errors:
             names = [component.name for component in unit.components]
-            kept.problems.extend(explain(unit.path, found, names))
+            kept.problems.extend(explain(unit.path, errors, names))
         else:
             kept.units.append(unit)
     return kept
 
 
-def _space(component: Ours) -> tuple[str, str]:
-    """Integrations have names of their own; credentials, as resources, share theirs."""
+def _name_space(component: AnyComponent) -> tuple[str, str]:
+    """A component's name in its name space: integrations have one, all credentials another."""
     kind = "integration" if isinstance(component, SalesforceSync) else "credential"
     return kind, component.name
 
 
-def _credentials(project: Project) -> dict[str, type[Ours]]:
+def _credentials(project: Project) -> dict[str, type[AnyComponent]]:
     components = [c for unit in project.units for c in unit.components]
     return {c.name: type(c) for c in components if not isinstance(c, SalesforceSync)}
 
 
-def _doubled(component: Ours, names: Counter[tuple[str, str]]) -> Iterator[ConfigurationError]:
-    kind, name = _space(component)
+def _name_conflicts(
+    component: AnyComponent, names: Counter[tuple[str, str]]
+) -> Iterator[ConfigurationError]:
+    kind, name = _name_space(component)
     if names[kind, name] > 1:
         yield ConfigurationError(
             f"there is more than one {kind} of the name {name}",
-            "Give each a name of its own.",
+            "Give each a different name.",
             ("name",),
         )
 
 
-def _unknown(component: Ours, known: Mapping[str, type[Ours]]) -> Iterator[ConfigurationError]:
+def _unknown_credentials(
+    component: AnyComponent, known: Mapping[str, type[AnyComponent]]
+) -> Iterator[ConfigurationError]:
     if not isinstance(component, SalesforceSync):
         return
     for attribute, kind in (

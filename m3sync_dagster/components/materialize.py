@@ -1,4 +1,4 @@
-"""What happens when an asset is materialized: one entity's sync, told in Dagster's words."""
+"""Materializes an asset: runs one entity's sync and reports it to Dagster."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -37,15 +37,15 @@ from m3sync_dagster.sync.errors import (
 from m3sync_dagster.sync.results import Count, Counts, Rejected
 
 NO_REJECTED_RECORDS = "no_rejected_records"
-"""The check that warns of records that are not in Salesforce as they are in m3ter."""
+"""The check that warns of invalid, rejected and waiting records."""
 CREDENTIAL_TAG = "m3sync/salesforce_credential"
 LOG_EVERY = 10_000
 """Records between two lines of a run's log."""
 
 Watcher = Callable[[str, Progress], None]
-"""Told an entity's name and how far its sync is."""
+"""Is called with an entity's name and the progress of its sync."""
 watcher: ContextVar[Watcher | None] = ContextVar("watcher", default=None)
-"""Who watches the syncs of this process, such as a progress bar."""
+"""The function that is called with the progress of this process's syncs."""
 
 
 def run_tags(integration: Integration) -> dict[str, str]:
@@ -57,7 +57,7 @@ def run_tags(integration: Integration) -> dict[str, str]:
 
 
 def sync_checks(keys: Iterable[dg.AssetKey]) -> list[dg.AssetCheckKey]:
-    """The checks that a sync of these assets answers; unasked, Dagster would run all there are."""
+    """The checks that a sync of these assets evaluates; by default Dagster would run all checks."""
     return [dg.AssetCheckKey(key, NO_REJECTED_RECORDS) for key in keys]
 
 
@@ -67,10 +67,9 @@ def materialize_entity(
     """Sync one entity.
 
     Raises:
-        dagster.Failure: the sync could not reach its end; the event and the run's status word
-            are on record.
+        dagster.Failure: the sync failed; the event and the run's status word are recorded.
     """
-    # A run that a person launches carries no tags of ours; later it is found by them all the same.
+    # Runs that are launched in the UI lack our tags, by which runs are found later.
     context.instance.add_run_tags(context.run.run_id, run_tags(integration))
     started = time.monotonic()
     try:
@@ -82,7 +81,7 @@ def materialize_entity(
             _tell(context, entity, progress)
         _record_rejects(context, run.state, entity, sync.counts)
         record_replaced(context, run.state, entity, sync)
-    except Exception as error:  # noqa: BLE001 - whatever stops a sync is on record as an event
+    except Exception as error:  # noqa: BLE001 - every error is recorded as an event
         raise failed(context, integration, entity, error) from None
     measures = {
         **sync.counts.as_dict(),
@@ -124,7 +123,7 @@ def failed(
     entity: EntityType,
     stopped_by: Exception,
 ) -> dg.Failure:
-    """Put a failed sync on record, and say it in Dagster's words."""
+    """Record a failed sync as an event, and give Dagster's failure to raise."""
     error = as_sync_error(stopped_by)
     if error is not stopped_by:
         context.log.error(traceback_of(stopped_by))
@@ -139,7 +138,7 @@ def failed(
             integration.name, entity.name, context.run.run_id, error
         )
     except SyncError as unrecorded:
-        text += f" (The event could not be written down: {unrecorded})"
+        text += f" (The event could not be recorded: {unrecorded})"
     # The guard records an event for a run that failed without these tags, so they come last.
     name = f"{integration.name}/{entity.name}"
     record_failure(context.instance, context.run.run_id, error, name)
@@ -153,9 +152,9 @@ def failed(
 def _record_rejects(
     context: dg.AssetExecutionContext, state: RunState, entity: EntityType, counts: Counts
 ) -> None:
-    """Rows that did not go through are one event for each of the two things to do about them."""
+    """Record one event for invalid and rejected rows, and one for waiting rows."""
     bad = counts[Count.INVALID] + counts[Count.REJECTED]
-    remedy = f"See m3sync rejects {state.integration}; put the records or the mapping right."
+    remedy = f"See m3sync rejects {state.integration}; correct the records or the mapping."
     if bad:
         cause = f"{bad} {entity.name} records are invalid or were rejected by Salesforce"
         record(context, state, entity, ConfigurationError(cause, remedy))
@@ -163,7 +162,7 @@ def _record_rejects(
         waiting = counts[Count.WAITING]
         cause = f"{waiting} {entity.name} records wait for a record that is not in Salesforce"
         remedy = (
-            "They are sent once that record is there: see to it that an integration carries it. "
+            "They are sent once that record is there: make sure that an integration carries it. "
             f"See m3sync rejects {state.integration}."
         )
         record(context, state, entity, MissingParentError(cause, remedy))

@@ -1,12 +1,11 @@
-"""The daily purge as Dagster runs it: a job of its own, with its schedule.
+"""The daily purge: a separate job with its schedule.
 
-A run of its own is seen where people look: it has a history, its counts are its metadata, and where
-it fails, it is a failed run and nothing else fails with it.
+A separate run shows in Dagster's run history with its counts as metadata, and its failure does not
+make another run fail.
 """
 
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Any
 
 import dagster as dg
 import psycopg
@@ -30,19 +29,19 @@ DAILY = "m3sync_purge_daily"
 
 @dataclass(frozen=True, slots=True)
 class PurgeReport:
-    """What a purge has deleted.
+    """The result of a purge.
 
     Args:
-        aged: rows that were older than their window, by kind.
-        absent: integrations that have been gone for long.
-        note: why nobody was taken for gone, if so.
+        aged: rows that were too old, by kind.
+        absent: integrations that were deleted long enough ago.
+        note: why no integration was regarded as deleted, if so.
     """
 
     aged: list[AgedRows]
     absent: list[AbsentIntegration]
     note: str | None = None
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """The report as JSON has it."""
         return {
             "aged": [asdict(one) for one in self.aged],
@@ -58,19 +57,19 @@ def purge(
     *,
     dry_run: bool = False,
 ) -> PurgeReport:
-    """Delete what is no longer needed.
+    """Delete state that is no longer needed.
 
     Args:
-        instance: Dagster's, whose runs tell whether another project runs an integration.
-        connection: to our tables.
+        instance: Dagster's, whose runs show whether another project runs an integration.
+        connection: to m3sync's tables.
         defined: the integrations of this project.
-        dry_run: only count.
+        dry_run: only count the rows.
     """
     aged = purge_old_rows(connection, dry_run=dry_run)
     if defined.unreadable:
-        # An integration that such a file defines is not gone, and nobody knows its name.
+        # Such a file may define any integration, which then is not deleted.
         files = ", ".join(map(str, defined.unreadable))
-        note = f"No integration was taken for gone, because {files} may define it: correct the file"
+        note = f"No integration counts as deleted, because {files} may define it: correct the file"
         return PurgeReport(aged, [], note)
     ran = partial(has_run_since, instance)
     absent = purge_absent_integrations(connection, defined.names, ran, dry_run=dry_run)
@@ -80,9 +79,9 @@ def purge(
 def build_purge(defined: DefinedNames) -> dg.ScheduleDefinition:
     """Build the daily schedule, with its job."""
 
-    @dg.op(description="Deletes state that is older than its window, or whose integration is gone.")
+    @dg.op(description="Deletes state that is too old, or whose integration was deleted.")
     def delete_old_state(context: dg.OpExecutionContext) -> None:
-        report = _purged(context, defined)
+        report = _run_purge(context, defined)
         context.add_output_metadata({one.what: one.rows for one in report.aged})
         for one in report.absent:
             context.log.info(
@@ -113,7 +112,7 @@ def build_purge(defined: DefinedNames) -> dg.ScheduleDefinition:
     )
 
 
-def _purged(context: dg.OpExecutionContext, defined: DefinedNames) -> PurgeReport:
+def _run_purge(context: dg.OpExecutionContext, defined: DefinedNames) -> PurgeReport:
     try:
         require_current_schema(postgres_url())
         with connect(postgres_url()) as connection:

@@ -1,6 +1,6 @@
-"""The Dagster resources: what a run opens once, and closes at its end.
+"""The Dagster resources: connections that a run opens once, and closes at its end.
 
-Their configuration holds names of environment variables alone, so that no secret can reach run
+Their configuration has only names of environment variables, so that no secret can reach run
 configuration, logs or the UI. A run uses the in-process executor, so all its steps share them.
 """
 
@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import dagster as dg
 from pydantic import PrivateAttr
@@ -31,7 +31,7 @@ from m3sync_dagster.sync.preflight import Preflight
 
 
 def read_env(credential: str, attribute: str, variable: str) -> str:
-    """Read what a credential's variable holds.
+    """Read a credential's environment variable.
 
     Raises:
         ConfigurationError: it is unset or empty.
@@ -41,26 +41,26 @@ def read_env(credential: str, attribute: str, variable: str) -> str:
         raise ConfigurationError(
             f"the environment variable {variable}, {attribute} of the credential {credential}, "
             "is not set",
-            "Set it where Dagster's daemon, webserver and runs see it, for example in .env.",
+            "Set it for Dagster's daemon, webserver and runs, for example in .env.",
             (attribute,),
         )
     return value
 
 
-class LazyResource(dg.ConfigurableResource[Any]):
-    """A resource that opens things at their first use, and closes them at the end of the run."""
+class LazyResource(dg.ConfigurableResource[object]):
+    """A resource that connects at the first use, and closes its connections with the run."""
 
     _opened: ExitStack = PrivateAttr(default_factory=ExitStack)
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Self]:  # noqa: ARG002 - Dagster's signature
-        """Live for as long as a run does."""
+        """Stay open for as long as a run does."""
         with self.opened():
             yield self
 
     @contextmanager
     def opened(self) -> Iterator[Self]:
-        """Live for as long as the block does."""
+        """Stay open for as long as the block does."""
         with self._opened:
             yield self
 
@@ -79,7 +79,7 @@ class M3terResource(LazyResource):
         """Read the environment.
 
         Raises:
-            ConfigurationError: a variable is unset, or holds something that cannot be.
+            ConfigurationError: a variable is unset or has an invalid value.
         """
         given = {"base_url": os.environ[self.base_url_env]} if self._base_url_given() else {}
         return M3terAccessKey(
@@ -92,7 +92,7 @@ class M3terResource(LazyResource):
 
     @cached_property
     def organization(self) -> M3terSource:
-        """The organization, opened once. Nothing is asked of m3ter before the first use.
+        """The organization's client, made once. It sends no request before the first use.
 
         Raises:
             ConfigurationError: as for ``read``.
@@ -121,7 +121,7 @@ class SalesforceResource(LazyResource):
         """Read the environment.
 
         Raises:
-            ConfigurationError: a variable is unset, or holds something that cannot be.
+            ConfigurationError: a variable is unset or has an invalid value.
         """
         flow = self._jwt() if self.username_env else self._client_secret()
         return ConnectedApp(
@@ -133,7 +133,7 @@ class SalesforceResource(LazyResource):
 
     @cached_property
     def org(self) -> SalesforceClient:
-        """The org, opened once. Nothing is asked of Salesforce before the first use.
+        """The org's client, made once. It sends no request before the first use.
 
         Raises:
             ConfigurationError: as for ``read``.
@@ -147,11 +147,11 @@ class SalesforceResource(LazyResource):
     def preflight(
         self, integration: str, mappings: Callable[[], Mapping[str, FieldMapping]]
     ) -> Preflight:
-        """The check of an integration's run, which is made once for all of its entities.
+        """The preflight check of an integration's run, made once for all of its entities.
 
         Args:
             integration: its name.
-            mappings: gives those of the run's entities.
+            mappings: returns the mappings of the run's entities.
 
         Raises:
             ConfigurationError: as for ``read`` and the mappings.
@@ -170,7 +170,7 @@ class SalesforceResource(LazyResource):
         try:
             key = path.read_text("utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
+            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
             raise ConfigurationError(
                 f"the private key file of the credential {self.credential} cannot be read "
                 f"({reason})",
@@ -184,13 +184,13 @@ class SalesforceResource(LazyResource):
 
 
 class StateResource(LazyResource):
-    """Our state in PostgreSQL, and the lock on the integration that a run writes."""
+    """m3sync's state in PostgreSQL, and the lock of the integration that a run syncs."""
 
     def lock_integration(self, integration: str) -> RunState:
-        """Take an integration's lock until the end of the run, and give what may be written.
+        """Take an integration's lock until the end of the run, and return its state.
 
         Raises:
-            SyncError: another run holds the lock, or the tables are not there.
+            SyncError: another run has the lock, or the tables do not exist.
         """
         if integration not in self._states:
             require_current_schema(postgres_url())
@@ -200,10 +200,10 @@ class StateResource(LazyResource):
         return self._states[integration]
 
     def event(self, integration: str, entity: str, run_id: str, error: SyncError) -> None:
-        """Write down what went wrong, whether or not the lock is held.
+        """Record an error event, with or without the lock.
 
         Raises:
-            SyncError: PostgreSQL cannot be reached, or the tables are not there.
+            SyncError: PostgreSQL cannot be reached, or the tables do not exist.
         """
         require_current_schema(postgres_url())
         with connect(postgres_url()) as connection:

@@ -1,4 +1,4 @@
-"""The component ``m3sync_dagster.SalesforceSync``: one integration, as people write it."""
+"""The component ``m3sync_dagster.SalesforceSync``: the YAML of one integration."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
@@ -15,11 +15,11 @@ from m3sync_dagster.sync.errors import ConfigurationError
 
 
 class EntityConfig(dg.Model):
-    """How one type of record is carried. Everything can be left out."""
+    """The options of one entity type, all optional."""
 
     object: str | None = Field(
         default=None,
-        description="API name of the Salesforce object, where it is not the namespace's own.",
+        description="API name of the Salesforce object, if it is not the namespace's.",
     )
     external_id_field: str | None = Field(
         default=None,
@@ -28,9 +28,9 @@ class EntityConfig(dg.Model):
     )
     fields: dict[str, str | None] = Field(
         default_factory=dict,
-        description="m3ter field to Salesforce field, beside or instead of the defaults; null "
-        "leaves a field out. A dot goes into a nested object: address.country. A lookup whose "
-        "parent is not carried may name that one's external ID: Account__r.Key__c.",
+        description="m3ter field to Salesforce field; adds to and overrides the defaults, and null "
+        "leaves a field out. A dot reads a nested object: address.country. A lookup whose "
+        "parent is not carried may name the parent's external ID: Account__r.Key__c.",
     )
     custom_field_mappings: dict[str, str] = Field(
         default_factory=dict,
@@ -38,26 +38,26 @@ class EntityConfig(dg.Model):
     )
     constants: dict[str, str | bool | int | float] = Field(
         default_factory=dict,
-        description="Salesforce field to the fixed value that it gets on every record.",
+        description="Salesforce field to its fixed value on every record.",
     )
     truncate: list[str] = Field(
         default_factory=list,
-        description="m3ter fields whose texts are cut where the Salesforce field is too short; "
-        "otherwise such a record is invalid.",
+        description="m3ter fields whose text is cut to the length of the Salesforce field; "
+        "otherwise a record with a longer text is invalid.",
     )
     when_gone: Literal["keep", "flag", "delete"] = Field(
         default="keep",
-        description="What m3sync verify --repair does about Salesforce records that m3ter no "
+        description="What m3sync verify --repair does with Salesforce records that m3ter no "
         "longer has: keep reports them, flag sets gone_field, delete deletes them.",
     )
     gone_field: str | None = Field(
         default=None,
         description="With when_gone: flag, the API name of the checkbox, date or date-time field "
-        "that marks a record as gone.",
+        "that marks a record as deleted in m3ter.",
     )
     include_unsettled: bool = Field(
         default=False,
-        description="Bills: also carry those that are neither approved nor locked, whose total "
+        description="Bills: also carry bills that are neither approved nor locked, whose total "
         "may still change.",
     )
     account_ids: list[str] | None = Field(
@@ -66,12 +66,12 @@ class EntityConfig(dg.Model):
     )
     restricted_account_ids: list[str] = Field(
         default_factory=list,
-        description="m3ter account ids whose records are left out, beside the integration's.",
+        description="m3ter account ids whose records are left out, besides the integration's.",
     )
 
 
 OTHER_NAMES = {"commitment": "prepayment"}
-"""Entity types that m3ter's Console calls by another name than its API; a YAML may use either."""
+"""Names of entity types in m3ter's Console that differ from its API; a YAML may use either."""
 
 EntitiesConfig = create_model(
     "EntitiesConfig",
@@ -86,10 +86,10 @@ EntitiesConfig = create_model(
         if name
     },  # type: ignore[call-overload] # mypy does not see that the keys are field names
 )
-"""The entity types of an integration; one that is named is carried, even if it says nothing."""
+"""The entity types of an integration; one that is named is carried, even without options."""
 
 
-# Without this, Dagster would also take a template string here, and name the wrong line in errors.
+# Without this, Dagster would also accept a template string, and report wrong lines in errors.
 _AS_WRITTEN = dg.Resolver(
     lambda _context, entities: entities,
     model_field_type=EntitiesConfig,
@@ -98,7 +98,7 @@ _AS_WRITTEN = dg.Resolver(
 
 
 def _filled_in(context: dg.ResolutionContext, written: object) -> object:
-    """Fill in a template. Most values are none, and Jinja takes long to find that out."""
+    """Fill in a template; skips Jinja, which is slow, for a value without one."""
     return context.resolve_value(written, as_type=object) if "{" in str(written) else written
 
 
@@ -106,7 +106,7 @@ _FILLED_IN = dg.Resolver(_filled_in, inject_before_resolve=False)
 
 
 class SalesforceSyncParams(BaseModel):
-    """What ``dg scaffold defs m3sync_dagster.SalesforceSync`` asks for."""
+    """Parameters of ``dg scaffold defs m3sync_dagster.SalesforceSync``."""
 
     name: str | None = Field(
         default=None, description="Name of the integration; left out: the folder's."
@@ -142,12 +142,14 @@ class SalesforceSyncScaffolder(dg.Scaffolder[SalesforceSyncParams]):
 class SalesforceSync(dg.Component, dg.Model, dg.Resolvable):
     """Carries an m3ter organization's records into a Salesforce org, every hour.
 
-    Each entity type becomes an hourly partitioned asset. A record is sent when its Salesforce
-    row would differ from the one that Salesforce acknowledged last.
+    Each entity type becomes an hourly partitioned asset. A record is sent only if its values
+    differ from those that Salesforce last accepted.
     """
 
     name: Annotated[
-        str, _FILLED_IN, Field(description="Unique name: small letters, digits and underscores.")
+        str,
+        _FILLED_IN,
+        Field(description="Unique name: lowercase letters, digits and underscores."),
     ]
     m3ter_credential: Annotated[str, _FILLED_IN, Field(description="Name of an M3terCredential.")]
     salesforce_credential: Annotated[
@@ -159,7 +161,7 @@ class SalesforceSync(dg.Component, dg.Model, dg.Resolvable):
         Literal["custom_objects", "m3ter_connector", "m3ter_connector_testing"],
         _FILLED_IN,
         Field(
-            description="Whose Salesforce objects records go to: custom_objects for ours; "
+            description="Which Salesforce objects are written: custom_objects for m3sync's own; "
             "m3ter_connector or m3ter_connector_testing for m3ter's managed package."
         ),
     ] = "m3ter_connector"
@@ -183,7 +185,7 @@ class SalesforceSync(dg.Component, dg.Model, dg.Resolvable):
     ] = []
     minute_of_hour: Annotated[
         int | None,
-        Field(description="Minute at which it runs, 0 to 59; left out: 0 to 9, by the name."),
+        Field(description="Minute at which it runs, 0 to 59; left out: 0 to 9, from the name."),
     ] = None
     start: Annotated[
         str, _FILLED_IN, Field(description="The first hourly partition, UTC: 2026-01-31-00:00.")
@@ -196,17 +198,17 @@ class SalesforceSync(dg.Component, dg.Model, dg.Resolvable):
 
     @classmethod
     def get_spec(cls) -> dg.ComponentTypeSpec:
-        """What Dagster's component docs show."""
+        """The text of Dagster's component docs."""
         return dg.ComponentTypeSpec(
-            description="Keeps Salesforce objects true to m3ter's records, hourly.",
+            description="Keeps Salesforce's records equal to m3ter's, hourly.",
             tags=["reverse-etl", "m3ter", "salesforce"],
         )
 
     def integration(self) -> Integration:
-        """Check what the YAML says.
+        """Check the YAML's values.
 
         Raises:
-            ConfigurationError: something in it cannot be.
+            ConfigurationError: a value is invalid.
         """
         return Integration(
             name=self.name,
@@ -233,7 +235,7 @@ class SalesforceSync(dg.Component, dg.Model, dg.Resolvable):
         return {name: self._entity_options(self._config(name)) for name in self.carried}
 
     def _written(self, entity: str) -> list[str]:
-        """The names by which the YAML has an entity."""
+        """The names of an entity that the YAML uses."""
         names = (entity, OTHER_NAMES.get(entity))
         return [name for name in names if name in self.entities.model_fields_set]
 

@@ -1,4 +1,4 @@
-"""The one job of all integrations, each of which begins at an hour of its own."""
+"""The one job of all integrations, whose first hours may differ."""
 
 from collections.abc import Mapping
 
@@ -9,12 +9,12 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 
 
 class SyncJob(UnresolvedAssetJobDefinition):
-    """An asset job whose assets need not all have the same partitions.
+    """An asset job whose assets may have different partitions.
 
-    A run is of one integration, whose assets do. Dagster allows this for its own job of all
-    assets, for every subset of a job, and for the partition keys that a run request names; only
-    ``define_asset_job`` does not, and so a single integration with another ``start`` would keep
-    the whole code location from loading.
+    A run syncs one integration, whose assets have the same partitions. Dagster allows different
+    ones in its own job of all assets, in every subset of a job, and in run requests with
+    partition keys. ``define_asset_job`` does not: with it, one integration with another ``start``
+    would stop the whole code location from loading.
     """
 
     def resolve(
@@ -23,7 +23,7 @@ class SyncJob(UnresolvedAssetJobDefinition):
         default_executor_def: dg.ExecutorDefinition | None = None,
         resource_defs: Mapping[str, dg.ResourceDefinition] | None = None,
     ) -> dg.JobDefinition:
-        """Build the job of the assets that there are."""
+        """Build the job from the assets of the code location."""
         return build_asset_job(
             self.name,
             asset_graph=get_asset_graph_for_job(

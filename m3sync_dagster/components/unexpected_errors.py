@@ -1,4 +1,4 @@
-"""What nobody has foreseen, in the words of an error that we know: what happened, what to do."""
+"""Turns any exception into a ``SyncError`` with a cause and a remedy."""
 
 import traceback
 
@@ -10,7 +10,7 @@ _MOST = 300
 
 
 def as_sync_error(error: Exception) -> SyncError:
-    """Give an error of ours as it is, and any other as one of ours that names it."""
+    """Return a ``SyncError`` unchanged, and any other error as a ``SyncError`` that names it."""
     if isinstance(error, SyncError):
         return error
     if known := file_error(error) or explain(error):
@@ -18,7 +18,7 @@ def as_sync_error(error: Exception) -> SyncError:
     text = " ".join(str(error).split())[:_MOST]
     return SyncError(
         f"an error that m3sync does not expect stopped it ({type(error).__name__}: {text})",
-        "Read its traceback in the run's log in Dagster; if it comes again, report it with that.",
+        "Read its traceback in the run's log in Dagster; if it occurs again, report it with that.",
     )
 
 

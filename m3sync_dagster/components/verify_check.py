@@ -1,7 +1,7 @@
 """The asset check ``salesforce_matches_m3ter``: reads Salesforce back, and never writes to it.
 
-It runs apart from the hourly sync, in a job of its own, once a day for each integration whose
-schedule is running. One definition for all of them keeps the loading of the code location quick.
+It runs once a day, in a separate job, for each integration whose schedule is running. One job and
+one schedule for all integrations make the code location load quickly.
 """
 
 import time
@@ -21,15 +21,15 @@ from m3sync_dagster.components.materialize import (
 from m3sync_dagster.components.resources import M3terResource, SalesforceResource
 from m3sync_dagster.components.schedule import JOB, schedule_name
 from m3sync_dagster.components.sync_job import SyncJob
+from m3sync_dagster.components.verification import (
+    Connections,
+    VerifiedEntity,
+    verify_entity,
+)
 from m3sync_dagster.entities import ENTITIES, EntityType
 from m3sync_dagster.guard.schedules import read_schedules
-from m3sync_dagster.state import (
-    PostgresReconciliation,
-    connect,
-    postgres_url,
-    require_current_schema,
-)
-from m3sync_dagster.sync.reconcile import Example, Reconciler
+from m3sync_dagster.state import postgres_url, require_current_schema
+from m3sync_dagster.sync.reconcile import Example
 
 CHECK = "salesforce_matches_m3ter"
 """The check's name, on each entity's asset."""
@@ -58,7 +58,7 @@ def build_check(
     """Build an integration's checks, as one step.
 
     Args:
-        integration: whose they are.
+        integration: the integration.
         keys: the asset of each entity.
         resource_keys: the resources that its assets use.
     """
@@ -66,7 +66,7 @@ def build_check(
         name: dg.AssetCheckSpec(
             CHECK,
             asset=key,
-            description=f"Salesforce holds m3ter's {ENTITIES[name].label} records, field by field.",
+            description=f"Salesforce's {ENTITIES[name].label} records equal m3ter's in all fields.",
         )
         for name, key in keys.items()
     }
@@ -83,7 +83,7 @@ def build_check(
             if spec.key in context.selected_asset_check_keys:
                 yield _verify(context, integration, ENTITIES[name], spec.asset_key)
 
-    # What ``@dg.multi_asset_check`` makes, without the time it takes to look at a signature.
+    # The same as ``@dg.multi_asset_check``, without the time to inspect a signature.
     built: dg.AssetChecksDefinition = dg.AssetChecksDefinition.create(
         keys_by_input_name=inputs,
         check_specs_by_output_name=outputs,
@@ -100,9 +100,9 @@ def build_check(
 
 
 def _verifies(run: dg.DagsterRun) -> bool:
-    """Whether a run is for the checks alone.
+    """Whether a run only evaluates checks.
 
-    Dagster adds all checks to a sync that is launched without saying which, as its UI does.
+    Dagster adds all checks to a sync that is launched without a selection of checks, as in its UI.
     """
     alone = bool(run.asset_check_selection) and not run.asset_selection
     return alone or run.job_name == VERIFY_JOB
@@ -118,74 +118,70 @@ def _verify(
     try:
         require_connected(integration)
         require_current_schema(postgres_url())
-        with connect(postgres_url()) as connection:
-            verification = Reconciler(
-                integration.mappings[entity.name],
-                resource_of(context, integration.m3ter_credential, M3terResource).organization,
-                resource_of(context, integration.salesforce_credential, SalesforceResource).org,
-                PostgresReconciliation(connection, integration.name, entity.name),
-                integration.entities[entity.name].gone_field,
-            )
-            for _ in verification.run():
-                pass
-    except Exception as error:  # noqa: BLE001 - whatever stops a check is on record as an event
+        connections = Connections(
+            integration,
+            resource_of(context, integration.m3ter_credential, M3terResource).organization,
+            resource_of(context, integration.salesforce_credential, SalesforceResource).org,
+        )
+        with verify_entity(connections, entity.name) as verified:
+            return _result(key, verified, round(time.monotonic() - started, 3))
+    except Exception as error:  # noqa: BLE001 - every error is recorded as an event
         raise failed(context, integration, entity, error) from None
-    return _result(key, verification, round(time.monotonic() - started, 3))
 
 
-def _result(key: dg.AssetKey, found: Reconciler, seconds: float) -> dg.AssetCheckResult:
-    """What has only not been sent yet is the next sync's business, and no drift."""
-    tally = found.counts
+def _result(key: dg.AssetKey, verified: VerifiedEntity, seconds: float) -> dg.AssetCheckResult:
+    """The check's result; records that the next sync will send are not drift."""
+    counts = verified.counts
     metadata: dict[str, dg.MetadataValue | int | float] = {
-        **asdict(tally),
-        "salesforce_api_calls": found.calls,
+        **asdict(counts),
+        "salesforce_api_calls": verified.calls,
         "duration_seconds": seconds,
     }
-    if found.examples:
-        rows = [row for example in found.examples for row in _table_rows(example)]
+    if verified.examples:
+        rows = [row for example in verified.examples for row in _table_rows(example)]
         metadata["examples"] = dg.MetadataValue.table(rows)
     return dg.AssetCheckResult(
         check_name=CHECK,
         asset_key=key,
-        passed=not (tally.drifted or tally.extra),
-        severity=dg.AssetCheckSeverity.ERROR if tally.drifted else dg.AssetCheckSeverity.WARN,
+        passed=not (counts.drifted or counts.extra),
+        severity=dg.AssetCheckSeverity.ERROR if counts.drifted else dg.AssetCheckSeverity.WARN,
         metadata=metadata,
     )
 
 
 def _table_rows(example: Example) -> Iterator[dg.TableRecord]:
-    for name, (wanted, held) in (example.fields or {"": (None, None)}).items():
+    for name, (m3ter, salesforce) in (example.fields or {"": (None, None)}).items():
         yield dg.TableRecord(
             {
                 "m3ter_id": example.m3ter_id,
                 "difference": example.kind,
                 "pending": example.pending,
                 "field": name,
-                "m3ter": _short(wanted),
-                "salesforce": _short(held),
+                "m3ter": _cell(m3ter),
+                "salesforce": _cell(salesforce),
             }
         )
 
 
-def _short(value: object) -> str:
+def _cell(value: object) -> str:
     return "" if value is None else str(value)[:200]
 
 
 def build_jobs(integrations: Sequence[Checked]) -> list[UnresolvedAssetJobDefinition]:
-    """Build the two jobs: a sync does not verify, and verifying syncs nothing."""
-    verifying = dg.AssetSelection.checks(*(key for one in integrations for key in one.checks))
+    """Build the two jobs: one syncs and does not verify, the other verifies and does not sync."""
+    checks = dg.AssetSelection.checks(*(key for one in integrations for key in one.checks))
     return [
         SyncJob(
             JOB,
-            selection=dg.AssetSelection.all() - verifying,
+            selection=dg.AssetSelection.all() - checks,
             executor_def=dg.in_process_executor,
             description="Syncs the integrations whose assets a run selects.",
         ),
         dg.define_asset_job(
             VERIFY_JOB,
-            selection=verifying,
+            selection=checks,
             executor_def=dg.in_process_executor,
-            description="Compares Salesforce with m3ter, and writes nothing.",
+            description="Compares Salesforce with m3ter; writes to neither.",
         ),
     ]
 

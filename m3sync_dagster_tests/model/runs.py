@@ -22,11 +22,12 @@ import pytest
 from dagster._core.definitions.reconstruct import ReconstructableJob
 from typer.testing import CliRunner
 
-from m3sync_dagster.cli import app, repair
-from m3sync_dagster.cli.find_integration import Found, find
+from m3sync_dagster.cli import app, in_process_run
+from m3sync_dagster.cli.find_integration import find
 from m3sync_dagster.cli.in_process_run import Report
 from m3sync_dagster.components.assets import asset_key
 from m3sync_dagster.components.entity_runs import FULL_TAG, STATE
+from m3sync_dagster.components.loaded_integration import LoadedIntegration
 from m3sync_dagster.components.materialize import materialize_entity
 from m3sync_dagster.components.resources import LazyResource, StateResource
 from m3sync_dagster.entities import ENTITIES
@@ -82,7 +83,9 @@ class _Context:
 
 
 @contextmanager
-def _context(found: Found, *, full: bool, only: str | None) -> Iterator[dg.AssetExecutionContext]:
+def _context(
+    found: LoadedIntegration, *, full: bool, only: str | None
+) -> Iterator[dg.AssetExecutionContext]:
     integration = found.integration
     resources: dict[str, LazyResource] = {
         STATE: StateResource(),
@@ -100,7 +103,7 @@ def _context(found: Found, *, full: bool, only: str | None) -> Iterator[dg.Asset
 
 
 @cache
-def _found(_yaml: str) -> Found:
+def _found(_yaml: str) -> LoadedIntegration:
     """The integration as its file says it. Dagster takes long to read one."""
     return find("acme")
 
@@ -124,7 +127,7 @@ def quick(*, full: bool = False, only: str | None = None) -> Run:
 
 
 def _materialize(
-    found: Found, context: dg.AssetExecutionContext, names: list[str], run: Run
+    found: LoadedIntegration, context: dg.AssetExecutionContext, names: list[str], run: Run
 ) -> None:
     failed: set[str] = set()
     for name in names:
@@ -169,7 +172,7 @@ def command(*args: str) -> str:
 def quick_repairs() -> Iterator[None]:
     """Let repairs make quick runs."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(repair, "sync", lambda *_args, **_options: _report(quick()))
+        patch.setattr(in_process_run, "sync", lambda *_args, **_options: _report(quick()))
         yield
 
 

@@ -1,14 +1,14 @@
-"""Which Salesforce org a command is about, asked of the org itself."""
+"""Reads which Salesforce org a client is connected to."""
 
 from m3sync_dagster.salesforce import SalesforceClient
 from m3sync_dagster.state import SalesforceOrg
 from m3sync_dagster.sync.errors import ConfigurationError, RemoteError
 
 
-def ask_org(client: SalesforceClient) -> SalesforceOrg:
-    """Ask an org for its Id, its name and its kind, with one query.
+def read_org(client: SalesforceClient) -> SalesforceOrg:
+    """Read an org's Id, name and kind with one query.
 
-    Where this user may not read the name and the kind, only the Id is known, from the login.
+    If this user may not read name and kind, only the Id is known, from the login.
 
     Raises:
         SyncError: the login failed.

@@ -1,0 +1,73 @@
+"""Verifies one entity of an integration: reads both systems and compares them in PostgreSQL."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+
+from m3sync_dagster.components.integration import Integration
+from m3sync_dagster.m3ter import M3terSource
+from m3sync_dagster.salesforce import SalesforceClient
+from m3sync_dagster.state import PostgresReconciliation, connect, postgres_url
+from m3sync_dagster.sync.reconcile import Example, Reconciler
+from m3sync_dagster.sync.reconcile_types import DiffCounts
+
+
+@dataclass(frozen=True, slots=True)
+class Connections:
+    """An integration with the clients of its two systems."""
+
+    integration: Integration
+    source: M3terSource
+    org: SalesforceClient
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedEntity:
+    """The result of an entity's verification.
+
+    Args:
+        counts: how many records are equal, missing, changed and so on.
+        examples: the first records that differ.
+        calls: how many Salesforce API calls it took.
+        comparison: both sides in PostgreSQL, until the connection is closed.
+    """
+
+    counts: DiffCounts
+    examples: list[Example]
+    calls: int
+    comparison: PostgresReconciliation
+
+    def as_dict(self) -> dict[str, object]:
+        """The result as JSON has it."""
+        counts = asdict(self.counts) | {"salesforce_api_calls": self.calls}
+        return counts | {"examples": [asdict(example) for example in self.examples]}
+
+
+@contextmanager
+def verify_entity(
+    connections: Connections, entity: str, report: Callable[[str], None] | None = None
+) -> Iterator[VerifiedEntity]:
+    """Verify an entity, and keep the comparison for as long as the block lasts.
+
+    Args:
+        connections: the integration and its systems.
+        entity: the entity.
+        report: is called with a text about the progress.
+
+    Raises:
+        SyncError: one system could not be read completely.
+    """
+    integration = connections.integration
+    with connect(postgres_url()) as connection:
+        comparison = PostgresReconciliation(connection, integration.name, entity)
+        reconciler = Reconciler(
+            integration.mappings[entity],
+            connections.source,
+            connections.org,
+            comparison,
+            integration.entities[entity].gone_field,
+        )
+        for progress in reconciler.run():
+            if report:
+                report(f"{progress.salesforce} read from Salesforce, {progress.m3ter} from m3ter")
+        yield VerifiedEntity(reconciler.counts, reconciler.examples, reconciler.calls, comparison)
