@@ -1,4 +1,4 @@
-"""What tests stand on: a real PostgreSQL, and the two sandbox servers over real HTTP."""
+"""Fixtures: a real PostgreSQL, and the two sandbox servers over real HTTP."""
 
 import gc
 import json
@@ -77,7 +77,7 @@ def dagster_template(
 
 @contextmanager
 def dagster_instance(home: Path) -> Iterator[dg.DagsterInstance]:
-    """Dagster as our ``dagster.yaml`` makes it, over what ``M3SYNC_POSTGRES_URL`` names."""
+    """A Dagster instance with our ``dagster.yaml`` and ``M3SYNC_POSTGRES_URL``."""
     shutil.copy(ROOT / "dagster.yaml", home)
     with dg.DagsterInstance.from_config(str(home)) as instance:
         yield instance
@@ -87,7 +87,7 @@ def dagster_instance(home: Path) -> Iterator[dg.DagsterInstance]:
 def instance(
     postgres_server: str, dagster_template: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[dg.DagsterInstance]:
-    """Dagster over a new database, which holds our tables too."""
+    """A Dagster instance with a new database, which has m3sync's tables too."""
     with new_database(postgres_server, dagster_template) as url:
         monkeypatch.setenv("M3SYNC_POSTGRES_URL", url)
         with dagster_instance(tmp_path) as instance:
@@ -103,7 +103,7 @@ def postgres_url(empty_postgres_url: str) -> str:
 
 @dataclass
 class Sandbox:
-    """Both stand-in servers, and the sample organization behind the one of m3ter."""
+    """Both sandbox servers, and the sample organization of the m3ter one."""
 
     organization: Organization
     m3ter: httpx.Client
@@ -113,18 +113,18 @@ class Sandbox:
     def records(self, name: str) -> dict[str, dict[str, object]]:
         """Salesforce's records of an object by m3ter id, with every digit of their numbers."""
         answer = self.salesforce.get(f"/sandbox/records/{name}")
-        held = json.loads(answer.text, parse_float=Decimal)
-        return {record["m3ter_Id__c"]: record for record in held}
+        records = json.loads(answer.text, parse_float=Decimal)
+        return {record["m3ter_Id__c"]: record for record in records}
 
     def salesforce_calls(self) -> int:
-        """Salesforce API calls since the last time this was asked."""
+        """Salesforce API calls since the last call of this."""
         total = self.salesforce.get("/sandbox/calls").json()["total"]
         self.salesforce.delete("/sandbox/calls")
         return int(total)
 
     @property
     def secrets(self) -> list[str]:
-        """What must never be written down anywhere."""
+        """The secrets, which must never be written anywhere."""
         names = ("M3TER_API_SECRET", "SALESFORCE_CLIENT_SECRET")
         return [self.environment[name] for name in names]
 
@@ -138,7 +138,7 @@ def sandbox() -> Iterator[Sandbox]:
 
 @contextmanager
 def sandbox_of(organization: Organization, m3ter_rate: int | None = None) -> Iterator[Sandbox]:
-    """Both servers around an organization of one's own."""
+    """Both servers with an organization of the test."""
     m3ter_keys, salesforce_keys = m3ter_sandbox.Credentials(), salesforce_sandbox.Credentials()
     m3ter_app = m3ter_sandbox.create_app(organization, m3ter_keys, requests_per_second=m3ter_rate)
     with (
@@ -184,6 +184,12 @@ attributes:
     commitment: {}
     balance: {}
 """
+
+
+def edited(old: str, new: str) -> str:
+    """The integration's YAML with a text replaced."""
+    assert old in INTEGRATION
+    return INTEGRATION.replace(old, new)
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Somebody who works in Salesforce by hand, and what ``verify`` says of it."""
+"""A Salesforce user who edits records by hand, and the result of ``verify``."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -28,7 +28,7 @@ attributes:
 
 @dataclass
 class Admin:
-    """Somebody who works in Salesforce by hand."""
+    """A Salesforce user who edits records by hand."""
 
     http: httpx.Client
     stage: "Stage"
@@ -51,13 +51,13 @@ class Admin:
 
 
 def counts(entity: dict[str, Any]) -> dict[str, int]:
-    """What was found that is not nought, without what is equal and how it was found."""
+    """The counts that are not zero, without ``equal``, calls and examples."""
     left_out = ("equal", "salesforce_api_calls", "examples")
     return {name: value for name, value in entity.items() if value and name not in left_out}
 
 
 def content(stage: "Stage", name: str) -> dict[str, dict[str, Any]]:
-    """Records by m3ter id, without what Salesforce itself notes of each."""
+    """Records by m3ter id, without the fields that Salesforce fills in."""
     own = {"Id", "CreatedDate", "LastModifiedDate", "SystemModstamp"}
     return {
         record["m3ter_Id__c"]: {k: v for k, v in record.items() if k not in own}
@@ -66,12 +66,12 @@ def content(stage: "Stage", name: str) -> dict[str, dict[str, Any]]:
 
 
 def identity_of(stage: "Stage") -> dict[str, Any]:
-    """Which org the sandbox is, as it says itself to those who ask without us."""
-    url, opens = stage.sandbox.salesforce_url, stage.sandbox.environment
+    """The sandbox's org, read without m3sync's client."""
+    url, environment = stage.sandbox.salesforce_url, stage.sandbox.environment
     form = {
         "grant_type": "client_credentials",
-        "client_id": opens["SALESFORCE_CLIENT_ID"],
-        "client_secret": opens["SALESFORCE_CLIENT_SECRET"],
+        "client_id": environment["SALESFORCE_CLIENT_ID"],
+        "client_secret": environment["SALESFORCE_CLIENT_SECRET"],
     }
     token = httpx.post(f"{url}/services/oauth2/token", data=form).json()["access_token"]
     row = httpx.get(

@@ -1,4 +1,4 @@
-"""What a person does with an org that knows nothing of us: check, paste, and run."""
+"""A user's steps with an org whose package is not known: check, paste, and run."""
 
 import re
 from collections.abc import Iterator
@@ -24,15 +24,15 @@ def serving(org: Org, monkeypatch: pytest.MonkeyPatch) -> Iterator[Org]:
 
 
 def written(namespace: str, **entities: str) -> str:
-    """The integration's file; what is said of an entity is the rest of its line."""
+    """The integration's file; an entity's options are the rest of its line."""
     text = (DEFS / "acme" / "defs.yaml").read_text().replace("custom_objects", namespace)
-    for name, said in entities.items():
-        text = text.replace(f"    {name}: {{}}", f"    {name}: {said}")
+    for name, options in entities.items():
+        text = text.replace(f"    {name}: {{}}", f"    {name}: {options}")
     return text
 
 
 def pasted(text: str, proposal: str) -> str:
-    """The file as a person leaves it who has done what check says."""
+    """The file after the user has pasted the proposal of ``check``."""
     column = " " * (len(text) - len(text.lstrip())) or re.search(r"\n( +)name:", text)[1]  # type: ignore[index]
     kept, dropping = [], False
     for line in text.splitlines(keepends=True):
@@ -64,7 +64,7 @@ def run(stage: Stage) -> dict[str, dict[str, int]]:
 
 
 def sent(org: Org) -> int:
-    """Calls that carried rows since the last time this was asked."""
+    """Calls that sent rows since this was last read."""
     found = sum(bool(re.search("composite|batches", call)) for call in org.calls)
     org.calls.clear()
     return found

@@ -1,7 +1,7 @@
-"""Runs commands of ``m3sync`` one after the other, each in a process of its own.
+"""Runs commands of ``m3sync`` one after the other, each in a separate process.
 
-Imports take seconds, so that this program makes them once, and forks for each command that it is
-told as a line of JSON. It answers with the process's id, and with its exit status at its end.
+Imports take seconds, so this program makes them once, and forks for each command that it reads as
+a line of JSON. It prints the process's id, and its exit status when it ends.
 """
 
 import importlib
@@ -27,7 +27,7 @@ def main() -> None:
     """Serve until standard input ends."""
     for name in _NEEDED:
         importlib.import_module(name)
-    # A thread would not live on in the child, and a lock that it holds would never be freed.
+    # A thread does not exist in the child, where its locks would never be released.
     assert threading.active_count() == 1
     for line in sys.stdin:
         args, output = json.loads(line)

@@ -72,7 +72,7 @@ def url_of(server: str, database: str) -> str:
 
 @pytest.fixture(scope="session")
 def migrated(postgres_server: str) -> Iterator[str]:
-    """The name of a database with Dagster's tables and ours, to be copied."""
+    """The name of a database with Dagster's tables and ours, for copies."""
     name = f"template_{uuid.uuid4().hex}"
     with psycopg.connect(postgres_server, autocommit=True) as server:
         server.execute(f"CREATE DATABASE {name}")
@@ -81,7 +81,7 @@ def migrated(postgres_server: str) -> Iterator[str]:
         patch.setenv("M3SYNC_POSTGRES_URL", url_of(postgres_server, name))
         migrate_tables()
     with psycopg.connect(postgres_server, autocommit=True) as server:
-        # A database can be copied only while nobody is connected to it.
+        # A database can be copied only while it has no connections.
         server.execute(
             "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s",
             (name,),
@@ -126,14 +126,14 @@ def defs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def admin(stage: Stage) -> Iterator[Admin]:
-    opens = stage.sandbox.environment
+    environment = stage.sandbox.environment
     with httpx.Client(base_url=stage.sandbox.salesforce_url) as http:
         token = http.post(
             "/services/oauth2/token",
             data={
                 "grant_type": "client_credentials",
-                "client_id": opens["SALESFORCE_CLIENT_ID"],
-                "client_secret": opens["SALESFORCE_CLIENT_SECRET"],
+                "client_id": environment["SALESFORCE_CLIENT_ID"],
+                "client_secret": environment["SALESFORCE_CLIENT_SECRET"],
             },
         ).json()["access_token"]
         http.headers["Authorization"] = f"Bearer {token}"
@@ -159,7 +159,7 @@ def write(folder: Path, name: str, text: str) -> Path:
 
 
 def child_environment(**given: str) -> dict[str, str]:
-    """The environment of a child process, in which nothing of ours is set but what is given."""
+    """The environment of a child process, with only the given variables of m3sync."""
     ours = ("M3SYNC_", "M3TER_", "SALESFORCE_", "DAGSTER_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     return kept | given

@@ -1,4 +1,4 @@
-"""What kills a run at a marked step, from outside: no line of the product knows of it."""
+"""Kills a run at a chosen step from outside, without any code in the product."""
 
 import csv
 import json
@@ -20,11 +20,11 @@ from m3sync_dagster.sandbox.server import DROP
 from m3sync_dagster_tests.cli.conftest import child_environment
 
 KEY = 4711
-"""Key of the advisory lock at which a run waits for its death."""
+"""Key of the advisory lock at which a run waits to be killed."""
 
 
 class Runner:
-    """Runs commands in processes of their own; see ``command_processes``.
+    """Runs commands in separate processes; see ``command_processes``.
 
     Args:
         folder: where what they print goes.
@@ -54,7 +54,7 @@ class Runner:
         return int(self._line())
 
     def end(self) -> tuple[int, str]:
-        """Wait for the command: its exit status, and what it has said."""
+        """Wait for the command; gives its exit status and its output."""
         return int(self._line()), self._output.read_text()
 
     def close(self) -> None:
@@ -84,7 +84,7 @@ class Step:
 
 @dataclass
 class Killer:
-    """Stands before an org; counts the rows that arrive, and kills who sends them at a step."""
+    """A proxy of an org that counts the rows, and kills the sending process at a step."""
 
     app: ASGIApp
     step: Step | None = None
@@ -174,7 +174,7 @@ def waiting_at(connection: psycopg.Connection, event: str, table: str, when: str
 
 
 def is_waiting(connection: psycopg.Connection) -> bool:
-    """Whether somebody waits for the lock."""
+    """Whether a statement waits for the lock."""
     query = (
         "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = %s AND NOT granted"
     )

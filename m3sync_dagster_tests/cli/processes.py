@@ -1,4 +1,4 @@
-"""Starting the installed program, reading what it says, and ending it."""
+"""Starts the installed program, reads its output, and ends it."""
 
 import queue
 import signal
@@ -28,25 +28,25 @@ class Program:
             env=child_environment(**environment),
             start_new_session=True,
         )
-        self.said: list[str] = []
+        self.lines: list[str] = []
         self._lines: queue.Queue[str | None] = queue.Queue()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
-    def wait_for(self, words: str) -> str:
-        """The first line with these words in it."""
+    def wait_for(self, text: str) -> str:
+        """The first line that contains a text."""
         while (line := self._lines.get(timeout=PATIENCE)) is not None:
-            self.said.append(line)
-            if words in line:
+            self.lines.append(line)
+            if text in line:
                 return line
-        raise AssertionError("".join(self.said))
+        raise AssertionError("".join(self.lines))
 
     def stop(self, number: signal.Signals) -> int:
         self.process.send_signal(number)
         return self.process.wait(PATIENCE)
 
     def end(self) -> None:
-        """Let it stop what it has started; kill it only if it does not."""
+        """Ask it to end; kill it only if it does not."""
         if self.process.poll() is None:
             try:
                 self.stop(signal.SIGTERM)
@@ -73,6 +73,6 @@ def program(*args: str, **environment: str) -> Iterator[Program]:
 
 
 def is_free(port: int) -> bool:
-    """Whether nobody listens there any longer."""
+    """Whether nothing listens there any longer."""
     with socket.socket() as client:
         return client.connect_ex(("127.0.0.1", port)) != 0

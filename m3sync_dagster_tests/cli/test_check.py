@@ -7,7 +7,7 @@ from m3sync_dagster_tests.cli.admin import identity_of
 from m3sync_dagster_tests.cli.conftest import Stage, write
 
 
-def test_all_is_well(stage: Stage) -> None:
+def test_a_sound_integration_passes_every_check(stage: Stage) -> None:
     answer = stage.run("check", "--json")
     assert answer.code == 0
     assert [(found["check"], found["ok"]) for found in answer.json] == [
@@ -30,26 +30,28 @@ def test_the_org_is_named(stage: Stage) -> None:
     identity = identity_of(stage)
     assert salesforce["salesforce_org"] == identity
     assert [f["check"] for f in answer.json if "salesforce_org" in f] == ["salesforce"]
-    words = f"m3sync sandbox ({identity['id']}, sandbox)"
-    assert words in salesforce["message"]
-    assert words in " ".join(stage.run("check", "acme").out.split())
+    org = f"m3sync sandbox ({identity['id']}, sandbox)"
+    assert org in salesforce["message"]
+    assert org in " ".join(stage.run("check", "acme").out.split())
 
 
-def test_an_org_that_does_not_say_which_it_is_is_a_problem(stage: Stage) -> None:
+def test_an_org_whose_name_cannot_be_read_is_named_by_its_id(stage: Stage) -> None:
+    identity = identity_of(stage)
     body = [{"errorCode": "INVALID_TYPE", "message": "sObject type 'Organization' is not there"}]
     stage.salesforce("faults", {"method": "GET", "path": "/query", "status": 400, "body": body})
     answer = stage.run("check", "acme", "--json")
     (salesforce,) = [found for found in answer.json if found["check"] == "salesforce"]
-    assert (answer.code, salesforce["ok"], "salesforce_org" in salesforce) == (2, False, False)
+    assert (answer.code, salesforce["ok"]) == (0, True)
+    assert salesforce["salesforce_org"] == identity | {"name": None, "is_sandbox": None}
 
 
-def test_a_user_who_may_not_see_the_limits_is_let_in_all_the_same(stage: Stage) -> None:
+def test_a_user_who_may_not_read_the_limits_passes(stage: Stage) -> None:
     body = [{"errorCode": "INSUFFICIENT_ACCESS", "message": "insufficient access rights"}]
     stage.salesforce("faults", {"method": "GET", "path": "/limits", "status": 403, "body": body})
     answer = stage.run("check", "acme", "--json")
     assert answer.code == 0
     (salesforce,) = [found for found in answer.json if found["check"] == "salesforce"]
-    assert "does not tell this user" in salesforce["message"]
+    assert "this user may not see" in salesforce["message"]
 
 
 def test_a_missing_field_is_a_matter_of_configuration(stage: Stage) -> None:

@@ -1,4 +1,4 @@
-"""The JWT bearer flow, with a key pair made for the occasion."""
+"""The JWT bearer flow, with a new key pair."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""``m3sync check`` where m3ter's managed package holds the objects, under names nobody told us."""
+"""``m3sync check`` with m3ter's managed package, whose API names are not known."""
 
 import re
 from collections.abc import Iterator
@@ -38,8 +38,8 @@ ID = (
 READ_ONLY: dict[str, object] = {"createable": False, "updateable": False}
 
 
-def stranger(folder: Path) -> Path:
-    """Metadata of a package in which no object and no field is called as in ours."""
+def unknown_package(folder: Path) -> Path:
+    """Metadata of a package whose objects and fields have other names than ours."""
     for name in CARRIED:
         entity = ENTITIES[name]
         target = folder / "objects" / object_of(entity)
@@ -64,7 +64,7 @@ def object_of(entity: EntityType) -> str:
 
 
 def described(field: Field) -> tuple[str, str]:
-    """A field that goes by m3ter's name, or whose label alone tells what it is."""
+    """A field with m3ter's name, or one that only its label identifies."""
     if field.kind is FieldKind.TITLE:
         return "Name", ""
     last = field.source.rsplit(".", 1)[-1]
@@ -98,7 +98,7 @@ def text(defs: Path) -> str:
 
 
 def pasted(text: str, proposal: str) -> str:
-    """The file with the proposal in the place of what it is about."""
+    """The file with the proposal pasted over the attributes that it replaces."""
     kept = text[: text.index("  entities:")].replace("  namespace: m3ter_connector\n", "")
     return kept + proposal
 
@@ -118,9 +118,9 @@ def read(proposal: str) -> dict[str, Any]:
     return found
 
 
-def holds(stage: Stage, client: httpx.Client, object_name: str, entity: str) -> None:
-    held = client.get(f"/sandbox/records/{object_name}").json()
-    assert len(held) == stage.sandbox.organization.count(f"{entity}s")
+def assert_records(stage: Stage, client: httpx.Client, object_name: str, entity: str) -> None:
+    records = client.get(f"/sandbox/records/{object_name}").json()
+    assert len(records) == stage.sandbox.organization.count(f"{entity}s")
 
 
 def test_a_package_with_our_names_under_a_prefix(
@@ -138,13 +138,13 @@ def test_a_package_with_our_names_under_a_prefix(
         answer = stage.run("run", "acme", "--json")
         assert answer.code == 0, answer.err
         for entity in CARRIED:
-            holds(stage, client, f"acmepkg__{ENTITIES[entity].object}", entity)
+            assert_records(stage, client, f"acmepkg__{ENTITIES[entity].object}", entity)
 
 
 def test_a_package_that_shares_no_name_with_us(
     stage: Stage, defs: Path, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with org(monkeypatch, stranger(tmp_path / "pkg"), "m3x") as client:
+    with org(monkeypatch, unknown_package(tmp_path / "pkg"), "m3x") as client:
         proposal = proposal_of(stage)
         found = read(proposal)["entities"]
         for name in CARRIED:
@@ -161,7 +161,7 @@ def test_a_package_that_shares_no_name_with_us(
         answer = stage.run("run", "acme", "--json")
         assert answer.code == 0, answer.err
         for entity in CARRIED:
-            holds(stage, client, f"m3x__{object_of(ENTITIES[entity])}", entity)
+            assert_records(stage, client, f"m3x__{object_of(ENTITIES[entity])}", entity)
 
 
 def test_what_is_not_matched_is_said(
@@ -250,7 +250,7 @@ def test_without_the_right_to_view_setup_the_objects_tell(
 def test_a_prefix_that_fits_but_an_object_that_does_not(
     stage: Stage, defs: Path, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with org(monkeypatch, stranger(tmp_path / "pkg"), "m3x"):
+    with org(monkeypatch, unknown_package(tmp_path / "pkg"), "m3x"):
         named = text.replace("m3ter_connector\n", "m3ter_connector\n  namespace_prefix: m3x\n")
         write(defs, "acme", named)
         answer = stage.run("check", "acme", "--json")
@@ -262,7 +262,7 @@ def test_a_prefix_that_fits_but_an_object_that_does_not(
 def test_two_objects_that_could_be_it(
     stage: Stage, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with org(monkeypatch, stranger(tmp_path / "pkg"), "m3x") as client:
+    with org(monkeypatch, unknown_package(tmp_path / "pkg"), "m3x") as client:
         add = {"object": "m3x__Also__c", "add": {"label": "m3 Account"}}
         client.post("/sandbox/schema", json=add).raise_for_status()
         proposal = proposal_of(stage)

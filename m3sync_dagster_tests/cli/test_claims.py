@@ -1,4 +1,4 @@
-"""What is stored as acknowledged, and what Salesforce holds: from outside, by the command."""
+"""What is stored as acknowledged equals what Salesforce has: tested with the command."""
 
 from collections.abc import Iterator
 from itertools import pairwise
@@ -23,7 +23,7 @@ def run(stage: Stage, *options: str) -> dict[str, Any]:
 
 
 def fates(stage: Stage, *options: str) -> dict[str, dict[str, int]]:
-    """What became of each entity's records, without what is zero."""
+    """Each entity's counts that are not zero."""
     left_out = ("read", "salesforce_api_calls")
     return {
         entity: {name: n for name, n in counts.items() if n and name not in left_out}
@@ -31,8 +31,8 @@ def fates(stage: Stage, *options: str) -> dict[str, dict[str, int]]:
     }
 
 
-def all_of(word: str) -> dict[str, dict[str, int]]:
-    return {entity: {word: size} for entity, size in SIZES.items()}
+def all_of(count: str) -> dict[str, dict[str, int]]:
+    return {entity: {count: size} for entity, size in SIZES.items()}
 
 
 def events(stage: Stage) -> list[str]:
@@ -76,9 +76,9 @@ def test_two_orgs_in_turn_end_right(
     monkeypatch.setenv("SALESFORCE_LOGIN_URL", other_org)
     assert fates(stage) == all_of("created")
     assert len(held_by(other_org, ACCOUNT)) == 6
-    (told,) = {message for message in events(stage) if "every record is compared again" in message}
-    assert told.startswith("the org behind salesforce_sandbox is 00D")
-    assert "until now it was 00D" in told
+    (message,) = {text for text in events(stage) if "every record is compared again" in text}
+    assert message.startswith("the org behind salesforce_sandbox is 00D")
+    assert "until now it was 00D" in message
     assert fates(stage) == all_of("unchanged")
     account = stage.sandbox.organization.ids("accounts")[0]
     stage.sandbox.organization.change("accounts", account, code="CHANGED")

@@ -19,14 +19,14 @@ from m3sync_dagster_tests.cli.processes import PATIENCE, PROGRAM, Program, is_fr
 from m3sync_dagster_tests.proxy_servers import http_proxy
 
 NOWHERE = ("127.0.0.1", 9)
-"""Where the proxy of a test leads that is to see nothing."""
+"""The address of a proxy that must receive no request."""
 DEMO = project_root() / ".m3sync" / "demo"
 
 
-def test_the_sandbox_prints_what_opens_it_and_ends_when_told() -> None:
+def test_the_sandbox_prints_its_credentials_and_ends_on_a_signal() -> None:
     with program("sandbox") as running:
         line = running.wait_for("SALESFORCE_CLIENT_SECRET")
-        lines = [one for one in (*running.said, line) if one.startswith("export ")]
+        lines = [one for one in (*running.lines, line) if one.startswith("export ")]
         given = dict(shlex.split(one)[1].split("=", 1) for one in lines)
         token = httpx.post(
             f"{given['SALESFORCE_LOGIN_URL']}/services/oauth2/token",
@@ -102,7 +102,7 @@ def test_demo_once_syncs_everything_and_leaves_nothing_running_whatever_proxy_is
 def test_the_demo_is_there_to_be_clicked_on_and_ends_with_all_it_started() -> None:
     with program("demo", "--port", "0") as running:
         url = running.wait_for("The demo is at").split()[-1]
-        answer = httpx.post(f"{url}/graphql", json={"query": LOOK}, timeout=60).json()["data"]
+        answer = httpx.post(f"{url}/graphql", json={"query": DAEMONS}, timeout=60).json()["data"]
         (run,) = answer["runsOrError"]["results"]
         assert run["status"] == "SUCCESS"
         assert run["repositoryOrigin"]["repositoryLocationName"] == "m3sync"
@@ -151,18 +151,18 @@ def stop_with_all_it_started(running: Program) -> None:
 
 
 @pytest.mark.slow
-def test_dev_says_so_when_dagster_ends(empty_postgres_url: str, tmp_path: Path) -> None:
+def test_dev_reports_that_dagster_has_ended(empty_postgres_url: str, tmp_path: Path) -> None:
     with program(
         "dev", "--port", "0", M3SYNC_POSTGRES_URL=empty_postgres_url, M3SYNC_DEFS=str(tmp_path)
     ) as running:
         parent = psutil.Process(running.process.pid)
         children = _eventually(parent.children)
         children[0].kill()
-        running.wait_for("Dagster has ended by itself")
+        running.wait_for("Dagster's process has ended")
         assert running.process.wait(PATIENCE) == 1
 
 
-LOOK = """{
+DAEMONS = """{
   runsOrError { ... on Runs { results { status repositoryOrigin { repositoryLocationName } } } }
   schedulesOrError(
     repositorySelector: {repositoryName: "__repository__", repositoryLocationName: "m3sync"}

@@ -1,4 +1,4 @@
-"""A run whose database crashes under it, or is restored from a backup, and the run after it."""
+"""A run whose database crashes or is restored from a backup, and the run after it."""
 
 import json
 import re
@@ -36,7 +36,7 @@ attributes:
   namespace: custom_objects
   entities: {account: {fields: {version: null, dtLastModified: null}}}
 """
-"""Without m3ter's version in it, a row can become again what it was."""
+"""Without m3ter's version, a row can get its earlier values again."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Crash:
     Args:
         at, skip: as for ``CrashingOrg``.
         crash: what makes it crash.
-        status: what is on record of the run afterwards; a server that stays away takes no record.
+        status: the run's stored status afterwards; a server that stays down stores none.
     """
 
     at: str
@@ -57,12 +57,12 @@ class Crash:
 
 @dataclass
 class CrashingOrg:
-    """An org at whose requests PostgreSQL crashes; they are answered all the same.
+    """An org at whose requests PostgreSQL crashes; they are answered nevertheless.
 
     Args:
         app: the org.
         server: PostgreSQL.
-        crash: what is to happen; ``None`` once it has.
+        crash: how PostgreSQL crashes; ``None`` afterwards.
     """
 
     app: ASGIApp
@@ -93,9 +93,9 @@ class Setup:
         return self.runner.end()
 
     def sync(self, *more: str) -> dict[str, int]:
-        code, said = self.run("run", "acme", "--json", *more)
-        assert code == 0, said
-        counts: dict[str, int] = json.loads(said)["entities"]["account"]
+        code, output = self.run("run", "acme", "--json", *more)
+        assert code == 0, output
+        counts: dict[str, int] = json.loads(output)["entities"]["account"]
         return counts
 
     def staged(self) -> int:
@@ -109,10 +109,10 @@ class Setup:
         assert len(found) == len(records), "a duplicate"
         return found
 
-    def change(self, word: str) -> list[str]:
+    def change(self, text: str) -> list[str]:
         ids = self.organization.ids("accounts")[:CHANGED]
         for number, m3ter_id in enumerate(ids):
-            self.organization.change("accounts", m3ter_id, purchaseOrderNumber=f"{word} {number}")
+            self.organization.change("accounts", m3ter_id, purchaseOrderNumber=f"{text} {number}")
         return ids
 
 
@@ -146,8 +146,8 @@ def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setup]:
             }
             with closing(Runner(folder, environment)) as runner:
                 made = Setup(runner, server, organization, gate, app.state.org)
-                code, said = made.run("migrate")
-                assert code == 0, said
+                code, output = made.run("migrate")
+                assert code == 0, output
                 yield made
 
 
@@ -168,16 +168,16 @@ def test_a_run_after_a_crash_of_the_database_ends_right(setup: Setup, name: str)
         setup.sync()
         ids = setup.change(name)
     setup.gate.crash = CRASHES[name]
-    code, said = setup.run("run", "acme", "--json")
+    code, output = setup.run("run", "acme", "--json")
     assert setup.gate.crash is None, "it has not crashed"
     assert code == 1
-    assert "PostgreSQL" in said
-    assert "Traceback" not in said
-    assert "Retrying" not in said
-    assert "hunter2" not in said
+    assert "PostgreSQL" in output
+    assert "Traceback" not in output
+    assert "Retrying" not in output
+    assert "hunter2" not in output
     if not setup.server.runs():
         setup.server.start()
-    assert setup.staged() == 0  # the crash has emptied the table of what was on its way
+    assert setup.staged() == 0  # the crash has emptied the table of staged rows
     (shown,) = json.loads(setup.run("status", "--json")[1])
     assert shown["last_run"]["status"] == CRASHES[name].status
     assert setup.sync()["read"] == ROWS
@@ -189,7 +189,7 @@ def test_a_run_after_a_crash_of_the_database_ends_right(setup: Setup, name: str)
 
 
 def test_a_full_run_ends_right_after_a_restore_from_a_backup(setup: Setup) -> None:
-    """The backup says that Salesforce holds what it has not held since."""
+    """The backup has fingerprints of values that Salesforce no longer has."""
     ids = setup.change("as backed up")
     setup.sync()
     with psycopg.connect(setup.server.url, autocommit=True) as admin:
@@ -201,7 +201,7 @@ def test_a_full_run_ends_right_after_a_restore_from_a_backup(setup: Setup) -> No
         admin.execute("DELETE FROM m3sync.synced_record")
         admin.execute("INSERT INTO m3sync.synced_record SELECT * FROM backup")
         admin.execute("DROP TABLE backup")
-    # Nothing in the database can tell that it is not of today; so a person has to say it.
+    # The database does not show that it is an old backup, so a full sync is asked for.
     assert setup.sync()["unchanged"] == ROWS
     assert setup.orders()[ids[0]] == "after the backup 0"
     assert setup.sync("--full")["updated"] == ROWS

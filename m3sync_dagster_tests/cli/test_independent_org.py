@@ -1,4 +1,4 @@
-"""The three namespaces in orgs that know nothing of us: check, paste, run, and verify."""
+"""The three namespaces in unknown orgs: check, paste, run, and verify."""
 
 import json
 import re
@@ -69,7 +69,7 @@ LOOKED_AT = {
         "balance": {"amount": "amount__c", "overageSurchargePercent": "overageSurchargePercent__c"},
     },
 }
-"""Fields of which each record is compared here, by hand as it were."""
+"""Fields of which each record is compared here, without m3sync's code."""
 
 
 @dataclass
@@ -118,12 +118,14 @@ CASES = {
         origin="the installed package m3ter Connector",
         goes_on=True,
     ),
-    "no right to ask": Case(CONSOLE, "pkg", shut("forbidden", CONSOLE, "pkg"), origin="labels"),
+    "no right to list packages": Case(
+        CONSOLE, "pkg", shut("forbidden", CONSOLE, "pkg"), origin="labels"
+    ),
     "no such thing to ask": Case(API, "m3ter", shut("unsupported", API, "m3ter"), origin="labels"),
-    "nothing is told": Case(CONSOLE, "acme", shut("empty", CONSOLE, "acme"), origin="labels"),
+    "the list is empty": Case(CONSOLE, "acme", shut("empty", CONSOLE, "acme"), origin="labels"),
     "two packages and traps": Case(CONSOLE, "m3x", trapped),
-    "production beside testing": Case(API, "m3ter", both),
-    "testing beside production": Case(API, "m3tertest", both, "m3ter_connector_testing"),
+    "production and testing": Case(API, "m3ter", both),
+    "testing and production": Case(API, "m3tertest", both, "m3ter_connector_testing"),
     "both by their labels": Case(
         API, "m3tertest", closed, "m3ter_connector_testing", "labels", goes_on=True
     ),
@@ -199,7 +201,7 @@ def test_the_proposal_is_complete_and_the_sync_runs_with_it(
 
 
 def it_goes_on(stage: Stage, org: Org, case: Case, mapped: dict[str, Any]) -> None:
-    """Nothing is sent again; what changes is; and Salesforce reads back as m3ter is."""
+    """Only changed records are sent, and verifying finds no difference."""
     again = run(stage)
     assert all(one["unchanged"] == one["read"] for one in again.values())
     assert sent(org) == 0
@@ -294,8 +296,8 @@ LEFT_OUT = """name, emailAddress, currency, purchaseOrderNumber, daysBeforeBillD
 def test_accounts_go_into_the_standard_object(
     stage: Stage, defs: Path, number: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    said = STANDARD_ACCOUNT % re.sub(r"([\w.]+)", r"\1: null", LEFT_OUT)
-    text = written("custom_objects", account=said)
+    mapping = STANDARD_ACCOUNT % re.sub(r"([\w.]+)", r"\1: null", LEFT_OUT)
+    text = written("custom_objects", account=mapping)
     write(defs, "acme", text[: text.index("    contract:")])
     for _ in range(number - stage.sandbox.organization.count("accounts")):
         stage.sandbox.organization.add("accounts", name="More", code="C")

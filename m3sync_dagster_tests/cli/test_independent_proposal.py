@@ -1,4 +1,4 @@
-"""What check proposes for orgs that know nothing of us, where something stays open."""
+"""What check proposes for unknown orgs in which some fields have no match."""
 
 import re
 from collections.abc import Callable
@@ -23,11 +23,8 @@ from m3sync_dagster_tests.independent_org.schema import API, CONSOLE, OTHER, fie
 pytestmark = pytest.mark.slow
 
 
-def test_what_cannot_be_matched_is_named_and_not_guessed(
-    stage: Stage, defs: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    text = written("m3ter_connector")
-    write(defs, "acme", text)
+def unmatched_org() -> Org:
+    """An org whose package lacks fields, or has fields that do not match."""
     org = Org()
     org.install(CONSOLE, "m3x", "m3ter Connector")
     account = org.rows.objects["m3x__Account__c"].fields
@@ -39,6 +36,15 @@ def test_what_cannot_be_matched_is_named_and_not_guessed(
     balance["m3x__Ends__c"].kind = "date"
     balance["m3x__Contract__c"].target = "Contract"
     del org.rows.objects["m3x__Contract__c"].fields["m3x__m3ter_Id__c"]
+    return org
+
+
+def test_what_cannot_be_matched_is_named_and_not_guessed(
+    stage: Stage, defs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = written("m3ter_connector")
+    write(defs, "acme", text)
+    org = unmatched_org()
     with serving(org, monkeypatch):
         proposal = propose(stage)
         found = entities_of(proposal)
@@ -58,7 +64,7 @@ def test_what_cannot_be_matched_is_named_and_not_guessed(
             assert re.search(rf"\n +{source}: null +# {re.escape(reason)}\n", proposal), source
         assert '\n      #   m3x__Place__c "Where they sit"\n' in proposal
         assert proposal in stage.run("check", "acme").out
-        # What stays open is for a person to say: an id for contracts, or to leave them out.
+        # The user decides the rest: an id for contracts, or to leave them out.
         text = pasted(text, proposal)
         write(defs, "acme", text)
         assert stage.run("run", "acme").code == 1
@@ -81,7 +87,7 @@ def twice(org: Org) -> None:
 
 
 @pytest.mark.parametrize(
-    ("make", "words"),
+    ("make", "message"),
     [
         (lambda _: None, "this user sees no package with objects such as m3 Account"),
         (lambda org: org.install(OTHER, "acme", "Acme"), "this user sees no package"),
@@ -96,7 +102,7 @@ def test_no_package_is_taken_for_ours_without_need(
     stage: Stage,
     defs: Path,
     make: Callable[[Org], None],
-    words: str,
+    message: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     write(defs, "acme", written("m3ter_connector"))
@@ -105,7 +111,7 @@ def test_no_package_is_taken_for_ours_without_need(
     with serving(org, monkeypatch):
         answer = stage.run("check", "acme", "--json")
     (found,) = [one for one in answer.json if one["check"] == "namespace"]
-    assert words in found["message"]
+    assert message in found["message"]
     assert "proposal" not in found
 
 
@@ -156,7 +162,7 @@ def test_what_the_file_says_comes_back_as_it_is_written(
         fields[f"m3x__{line.split()[0]}"] = field_of(f"m3x__{line} Locality")
     with serving(org, monkeypatch):
         proposal = propose(stage)
-        # Nobody carries contracts, so that each balance of one would wait for it.
+        # No integration carries contracts, so each balance of one would wait for it.
         path = "contractId: m3x__Contract__r.m3x__m3ter_Id__c"
         assert re.search(f"{path} +# its contract must be synced by another", proposal)
         proposal = proposal.replace(path, "contractId: null")
@@ -164,12 +170,12 @@ def test_what_the_file_says_comes_back_as_it_is_written(
         write(defs, "acme", new)
         assert stage.run("check", "acme").code == 0, new
         counts = run(stage)
-    said, now = (
+    before, now = (
         list(yaml.safe_load_all(one))[-1]["attributes"]["entities"]["account"]
         for one in (text, new)
     )
     assert now["fields"]["address.locality"] == "m3x__City__c"
-    assert now | {"fields": None} == now | said | {"fields": None}
+    assert now | {"fields": None} == now | before | {"fields": None}
     assert ("# kept" in text) == ("# kept" in new)
     assert counts["account"]["created"] == stage.sandbox.organization.count("accounts")
     held = org.rows.objects["m3x__Account__c"].records.values()
@@ -187,5 +193,5 @@ def test_a_file_that_keeps_what_the_proposal_replaces(
         write(defs, "acme", text.replace("attributes:\n", f"attributes:\n{propose(stage)}"))
         answer = stage.run("check", "acme", "--json")
     assert answer.code == 2
-    twice = r"namespace stands in line \d+ and again in line"
+    twice = r"namespace is in line \d+ and again in line"
     assert re.search(rf"{path}:\d+, attributes.namespace: {twice}", answer.err)

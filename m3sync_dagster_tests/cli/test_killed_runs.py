@@ -61,7 +61,7 @@ class Load:
         )
 
     def start(self, step: Step | None = None) -> None:
-        """Start a run that dies at a step, and count jobs and rows from now on."""
+        """Start a run that is killed at a step, and count jobs and rows from now on."""
         self._jobs = set(self.org.jobs)
         self.killer.arm(step)
         self.killer.pid = self.runner.start("run", "acme", "--json")
@@ -70,9 +70,9 @@ class Load:
         os.kill(self.killer.pid, signal.SIGKILL)
 
     def dies(self) -> None:
-        """Wait for the death of the run, and for its lock to be free."""
-        status, said = self.runner.end()
-        assert status == -signal.SIGKILL, said
+        """Wait until the run is killed and its lock is free."""
+        status, output = self.runner.end()
+        assert status == -signal.SIGKILL, output
         eventually(lambda: not is_locked(self.connection, "acme"))
 
     def run(self) -> dict[str, int]:
@@ -83,9 +83,9 @@ class Load:
 
     def run_on(self) -> dict[str, int]:
         """Wait for the end of a run, and give its counts."""
-        status, said = self.runner.end()
-        assert status == 0, said
-        counts: dict[str, int] = json.loads(said)["entities"]["account"]
+        status, output = self.runner.end()
+        assert status == 0, output
+        counts: dict[str, int] = json.loads(output)["entities"]["account"]
         return counts
 
     @property
@@ -99,12 +99,12 @@ class Load:
         return {key: times for key, times in self.killer.sent.items() if times > 1}
 
     def acknowledged(self) -> set[str]:
-        """Rows that are on record as acknowledged."""
+        """Rows that are stored as acknowledged."""
         rows = self.connection.execute("SELECT m3ter_id FROM m3sync.synced_record")
         return {row[0] for row in rows}
 
     def content(self) -> dict[str, Any]:
-        """What Salesforce holds, in a form that does not depend on when or in which order."""
+        """Salesforce's records, without times and in no order."""
         records = self.org.records(ACCOUNTS)
         names = {record["Id"]: record["m3ter_Id__c"] for record in records}
         assert len(names) == len(set(names.values())), "a duplicate"
@@ -116,9 +116,9 @@ class Load:
         return {record["m3ter_Id__c"]: record for record in records}
 
 
-def eventually(holds: Callable[[], bool]) -> None:
+def eventually(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + PATIENCE
-    while not holds():
+    while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.02)
 
@@ -159,7 +159,7 @@ def load(
             "DAGSTER_HOME": str(project_root()),
             "M3SYNC_POSTGRES_URL": url,
             "M3SYNC_DEFS": str(folder / "defs"),
-            # What a killed run leaves behind goes with the test.
+            # The rows that a killed run leaves are deleted with the test.
             "TMPDIR": str(folder),
         }
         with closing(Runner(folder, environment)) as runner:
@@ -181,7 +181,7 @@ STEPS = {
     "between result sets": Step("GET", "/failedResults", "before"),
 }
 UNCLOSED = {"after create", "mid-upload", "after upload"}
-"""Steps at which a job is there that nobody has closed: it is aborted, and another takes over."""
+"""Steps at which a job was created and not closed: it is aborted, and another replaces it."""
 
 
 @pytest.mark.parametrize("name", STEPS)
@@ -215,7 +215,7 @@ RECORDS = {
         12_500,
     ),
 }
-"""Statements at which a run is killed: kind, table, from when on, and the rows on record then."""
+"""Statements at which a run is killed: kind, table, from when on, and the rows stored then."""
 
 
 @pytest.mark.parametrize("name", RECORDS)
@@ -249,7 +249,7 @@ def test_changes_go_on_where_they_were_killed_amid_collections(load: Load) -> No
     orders = [held[m3ter_id]["Purchase_Order_Number__c"] for m3ter_id in ids]
     assert orders == [f"Changed {number}" for number in range(CHANGED)]
     assert load.jobs == []
-    # The second run sends what no answer was on record of, part of which had arrived before.
+    # The second run sends rows without a stored result, part of which had arrived before.
     arrived = load.killer.sent.total() - left[0]
     on_record = CHANGED - left[0]
     assert on_record < arrived <= CHANGED

@@ -29,7 +29,7 @@ def test_older_tables_of_dagster_are_refused_too(stage: Stage, migrated_url: str
         connection.execute("UPDATE public.alembic_version SET version_num = 'older'")
     answer = stage.run("status")
     assert answer.code == 2
-    assert "Dagster's tables are of version older" in answer.err
+    assert "Dagster's tables have version older" in answer.err
 
 
 @pytest.mark.usefixtures("stage")
@@ -56,7 +56,7 @@ def test_a_server_that_is_not_there_is_a_failure(
         assert "secretly" not in answer.err
 
 
-def test_a_table_that_is_gone_is_a_failure_in_words(stage: Stage, migrated_url: str) -> None:
+def test_a_missing_table_is_a_failure_with_a_message(stage: Stage, migrated_url: str) -> None:
     with psycopg.connect(migrated_url) as connection:
         connection.execute("DROP TABLE m3sync.rejected_record")
     for command in ("rejects", "status"):

@@ -46,5 +46,7 @@ def test_a_character_that_the_terminal_lacks_is_escaped(rejected: str) -> None:
         assert shown in table.stdout.decode(codec)
         data = printed("rejects", "acme", "--json", encoding=encoding)
         assert (data.returncode, data.stderr) == (0, b"")
-        told = {row["m3ter_id"]: row["message"] for row in json.loads(data.stdout.decode(codec))}
-        assert MESSAGE in told[rejected]
+        messages = {
+            row["m3ter_id"]: row["message"] for row in json.loads(data.stdout.decode(codec))
+        }
+        assert MESSAGE in messages[rejected]

@@ -105,7 +105,7 @@ def test_a_mapping_that_does_not_fit_the_org_is_a_failure(stage: Stage) -> None:
     assert "Code__c" in answer.err
 
 
-def test_a_plan_without_a_variable_asks_nobody(
+def test_a_plan_without_a_variable_sends_no_request(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("SALESFORCE_CLIENT_ID")

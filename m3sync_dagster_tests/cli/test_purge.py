@@ -118,7 +118,7 @@ def test_an_integration_that_a_run_is_writing_is_not_purged(
     assert "another run is writing the integration acme" in answer.err
 
 
-def test_a_file_that_cannot_be_read_makes_nobody_absent(
+def test_an_unreadable_file_makes_no_integration_absent(
     stage: Stage, synced: psycopg.Connection, defs: Path
 ) -> None:
     write(defs, "acme", "type: [")

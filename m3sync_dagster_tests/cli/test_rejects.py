@@ -28,7 +28,7 @@ def leaf(stage: Stage) -> str:
     return next(m3ter_id for m3ter_id in ids if m3ter_id not in parents)
 
 
-def test_a_reject_that_rests_is_sent_again_when_somebody_says_so(stage: Stage, leaf: str) -> None:
+def test_a_paused_reject_is_sent_again_after_retry(stage: Stage, leaf: str) -> None:
     refuse(stage, leaf)
     for _ in range(3):
         assert run(stage)["salesforce_api_calls"] > 0

@@ -1,4 +1,4 @@
-"""Telling a running webserver to load our code location again."""
+"""Reloading the code location in a running webserver."""
 
 import pytest
 

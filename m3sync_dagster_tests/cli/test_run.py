@@ -58,7 +58,7 @@ def test_one_entity_alone(stage: Stage) -> None:
     assert stage.records("m3ter_Contract__c") == []
 
 
-def test_children_without_parents_wait_and_the_exit_code_says_so(stage: Stage) -> None:
+def test_children_without_parents_wait_and_the_exit_code_is_1(stage: Stage) -> None:
     answer = stage.run("run", "acme", "--entity", "contract", "--json")
     assert (answer.code, answer.json["status"]) == (1, "COMPLETE")
     assert answer.json["entities"]["contract"]["waiting"] == 5
@@ -83,7 +83,7 @@ def test_the_ui_finds_the_run_where_the_schedule_s_runs_are(stage: Stage) -> Non
     assert filled == {run.tags["dagster/partition"]}
 
 
-def test_a_refused_credential_is_a_failed_run_in_m3ter_s_words(
+def test_a_refused_credential_fails_with_m3ters_status_word(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SALESFORCE_CLIENT_SECRET", "wrong-secret-of-the-test")
@@ -97,7 +97,7 @@ def test_a_refused_credential_is_a_failed_run_in_m3ter_s_words(
     assert "Traceback" not in answer.err
 
 
-def test_entities_that_came_to_their_end_are_told_of_a_failed_run(stage: Stage) -> None:
+def test_a_failed_run_reports_the_entities_that_succeeded(stage: Stage) -> None:
     assert stage.run("run", "acme").code == 0
     stage.salesforce("schema", {"object": "m3ter_Balance__c", "field": "Amount__c", "remove": True})
     organization = stage.sandbox.organization
@@ -109,16 +109,16 @@ def test_entities_that_came_to_their_end_are_told_of_a_failed_run(stage: Stage) 
 
 
 @pytest.mark.parametrize(
-    ("args", "said"),
+    ("args", "message"),
     [
         (["nix"], "there is no integration of the name nix"),
         (["acme", "--entity", "invoice"], "carries no entity 'invoice'"),
     ],
 )
-def test_what_is_not_there_is_refused(stage: Stage, args: list[str], said: str) -> None:
+def test_an_unknown_name_or_entity_is_refused(stage: Stage, args: list[str], message: str) -> None:
     answer = stage.run("run", *args, "--json")
     assert (answer.code, answer.out) == (2, "")
-    assert said in answer.err
+    assert message in answer.err
     assert stage.calls() == 0
 
 
@@ -147,23 +147,23 @@ def test_a_written_variable_is_named_at_its_own_line(stage: Stage, defs: Path) -
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"salesforce_credential": None}, "NOT CONNECTED"),
         ({"namespace": "m3ter_connector"}, "prefix of m3ter's managed package is not known"),
         ({"salesforce_credential": "m3ter_sandbox"}, "no SalesforceCredential of the name"),
         ({"start": "2090-01-01-00:00"}, "is not over yet"),
         ({"namespaze": "x"}, "namespaze"),
-        ({"name": '"A b"'}, "cannot be a name"),
+        ({"name": '"A b"'}, "is not a valid name"),
     ],
 )
 def test_configuration_at_fault_is_refused_before_anything_is_sent(
-    stage: Stage, defs: Path, changes: dict[str, str | None], said: str
+    stage: Stage, defs: Path, changes: dict[str, str | None], message: str
 ) -> None:
     path = write(defs, "acme", _integration(**changes))
     answer = stage.run("run", "A b" if "name" in changes else "acme")
     assert answer.code == 2
-    assert said in answer.err
+    assert message in answer.err
     assert f"{path}:" in answer.err
     assert stage.calls() == 0
 

@@ -79,7 +79,7 @@ def test_nothing_is_written_over(tmp_path: Path) -> None:
     (tmp_path / "sfdx-project.json").write_text("mine")
     answer = run("salesforce", "metadata", "--out", str(tmp_path))
     assert answer.code == 2
-    assert "sfdx-project.json is there already" in answer.err
+    assert "sfdx-project.json already exists" in answer.err
     assert files_in(tmp_path) == {"sfdx-project.json": b"mine"}
 
 
@@ -91,7 +91,7 @@ def test_an_entity_that_there_is_not(tmp_path: Path) -> None:
 
 @pytest.fixture
 def bare(stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[httpx.Client]:
-    """An org that has none of our objects, behind the demo's integration."""
+    """An org without our objects, for the demo's integration."""
     write_object(tmp_path / "org", "Other__c")
     with (
         running(salesforce.create_app(tmp_path / "org")) as url,
@@ -128,10 +128,10 @@ def test_from_an_empty_org_to_a_sync(stage: Stage, bare: httpx.Client) -> None:
     assert "object m3ter_Account__c does not exist, or is hidden" in missing.out
     deployed = stage.run("salesforce", "deploy", "acme", "--json")
     assert deployed.code == 0, deployed.err
-    told = deployed.json
-    assert (told["status"], told["errors"], told["problems"]) == ("Succeeded", 0, [])
-    assert told["components"] == told["deployed"] > 100
-    # Nobody was given anything: what is there is not seen.
+    result = deployed.json
+    assert (result["status"], result["errors"], result["problems"]) == ("Succeeded", 0, [])
+    assert result["components"] == result["deployed"] > 100
+    # The permission set is assigned to no one, so the objects are not visible.
     assert [one["name"] for one in objects(bare)] == ["Other__c"]
     assert stage.run("check", "acme").code == 2
     bare.post("/sandbox/setup", json={"assign": "m3sync"}).raise_for_status()
@@ -158,7 +158,7 @@ def test_a_part_is_deployed_and_then_the_rest(stage: Stage, bare: httpx.Client) 
     assert [one["name"] for one in objects(bare)] == ["Other__c", "m3ter_Account__c"]
 
 
-def test_each_problem_is_told_and_nothing_is_changed(stage: Stage, defs: Path) -> None:
+def test_each_problem_is_reported_and_nothing_is_changed(stage: Stage, defs: Path) -> None:
     write(defs, "acme", (DEFS / "acme" / "defs.yaml").read_text())
     for field in ("Code__c", "Region__c"):
         change = {"object": "m3ter_Account__c", "field": field, "set": {"type": "Checkbox"}}

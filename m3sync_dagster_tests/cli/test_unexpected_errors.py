@@ -1,4 +1,4 @@
-"""Errors that nobody has foreseen: an event, a status and words; the traceback is in the log."""
+"""Unexpected errors: an event, a status and a message; the traceback is in the log."""
 
 import resource
 import subprocess
@@ -22,20 +22,20 @@ def test_an_unexpected_error_is_an_event_and_no_traceback(stage: Stage, migrated
     answer = stage.run("run", "acme", "--entity", "account", "--json")
     assert answer.code == 1
     assert answer.json["status"] == "ERROR"
-    words = "an error that m3sync does not expect stopped it (UndefinedTable: "
-    assert words in answer.json["error"]
-    assert words in answer.err
+    message = "an error that m3sync does not expect stopped it (UndefinedTable: "
+    assert message in answer.json["error"]
+    assert message in answer.err
     assert "Traceback" not in answer.out + answer.err
     (event,) = stage.run("events", "acme", "--json").json
     assert (event["name"], event["entity"]) == ("integration.perform.error", "account")
-    assert words in event["message"]
+    assert message in event["message"]
     with DagsterInstance.get() as instance:
         log = instance.all_logs(answer.json["run_id"])
     assert any("Traceback (most recent call last)" in entry.user_message for entry in log)
 
 
-def test_a_disk_without_room_is_told_in_words(migrated_url: str) -> None:
-    """A limit on the size of files, which the upload of so many rows is over."""
+def test_a_full_disk_is_reported_with_a_message(migrated_url: str) -> None:
+    """A limit on the size of files, smaller than the upload of so many rows."""
     organization = Organization.generate(4_200, contracts=0, commitments=0, balances=0)
     with serving(organization) as sandbox:
         stage = Stage(sandbox)

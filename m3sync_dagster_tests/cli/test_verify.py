@@ -1,4 +1,4 @@
-"""Drift that an admin makes by hand, found by ``verify`` and mended by ``--repair``."""
+"""Drift after edits by hand, found by ``verify`` and repaired by ``--repair``."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -49,7 +49,7 @@ def test_what_was_synced_is_equal_whatever_salesforce_makes_of_the_values(
     assert calls == [3, 2, 2, 2]
 
 
-def test_drift_of_each_kind_is_found_and_mended(stage: Stage, admin: Admin) -> None:
+def test_drift_of_each_kind_is_found_and_repaired(stage: Stage, admin: Admin) -> None:
     stage.run("run", "acme")
     organization = stage.sandbox.organization
     accounts, balances = organization.ids("accounts"), organization.ids("balances")
@@ -60,13 +60,11 @@ def test_drift_of_each_kind_is_found_and_mended(stage: Stage, admin: Admin) -> N
     admin.add(ACCOUNT, "not-of-m3ter", Account_Name__c="by hand")
     admin.edit(ACCOUNT, accounts[0], Code__c="by hand")
 
-    code, told = verified(stage)
-    account, balance = told["entities"]["account"], told["entities"]["balance"]
-    assert (code, told["matches"]) == (1, False)
-    assert (counts(account), counts(balance)) == (
-        {"changed": 1, "extra": 1},
-        {"missing": 1, "changed": 2},
-    )
+    code, result = verified(stage)
+    account, balance = result["entities"]["account"], result["entities"]["balance"]
+    assert (code, result["matches"]) == (1, False)
+    assert counts(account) == {"changed": 1, "extra": 1}
+    assert counts(balance) == {"missing": 1, "changed": 2}
     examples = {e["m3ter_id"]: e for e in balance["examples"] + account["examples"]}
     assert examples[balances[0]]["fields"]["Amount__c"][1] == 1.5
     assert examples[balances[0]]["fields"]["Description__c"][1] == "by hand"
@@ -78,15 +76,15 @@ def test_drift_of_each_kind_is_found_and_mended(stage: Stage, admin: Admin) -> N
     assert examples["not-of-m3ter"]["kind"] == "extra"
     assert examples["not-of-m3ter"]["salesforce_id"] == admin.id_of(ACCOUNT, "not-of-m3ter")
 
-    code, told = verified(stage, "--repair")
-    # The extra record is reported, and left alone.
-    assert (code, told["matches"]) == (1, False)
-    repair = told["repair"]
+    code, result = verified(stage, "--repair")
+    # The extra record is reported and not changed.
+    assert (code, result["matches"]) == (1, False)
+    repair = result["repair"]
     assert repair["run"]["status"] == "COMPLETE"
     assert repair["run"]["entities"]["balance"]["updated"] == 2
     assert repair["run"]["entities"]["balance"]["created"] == 1
     assert repair["run"]["entities"]["balance"]["salesforce_api_calls"] <= 4
-    # One page of SOQL each to see that it is so: login and describe are known by now.
+    # One page of SOQL to count what is left: login and describe are cached.
     seen = {"flagged": 0, "deleted": 0, "salesforce_api_calls": 1}
     assert repair["entities"]["balance"] == {"sent": 3, "left": 0, **seen}
     assert repair["entities"]["account"] == {"sent": 1, "left": 1, **seen}
@@ -101,26 +99,26 @@ def test_an_emptied_org_is_filled_again(stage: Stage) -> None:
     stage.run("run", "acme")
     url = f"{stage.sandbox.salesforce_url}/sandbox/records"
     httpx.delete(url).raise_for_status()
-    code, told = verified(stage, "--repair")
-    assert (code, told["matches"]) == (0, True)
-    assert [entity["missing"] for entity in told["entities"].values()] == [6, 5, 4, 7]
-    assert [entity["sent"] for entity in told["repair"]["entities"].values()] == [6, 5, 4, 7]
+    code, result = verified(stage, "--repair")
+    assert (code, result["matches"]) == (0, True)
+    assert [entity["missing"] for entity in result["entities"].values()] == [6, 5, 4, 7]
+    assert [entity["sent"] for entity in result["repair"]["entities"].values()] == [6, 5, 4, 7]
     assert verified(stage)[0] == 0
 
 
-def test_what_the_next_run_sends_anyway_is_told_apart(stage: Stage) -> None:
+def test_what_the_next_run_sends_anyway_is_result_apart(stage: Stage) -> None:
     stage.run("run", "acme")
     organization = stage.sandbox.organization
     organization.change("accounts", organization.ids("accounts")[0], name="Renamed in m3ter")
     organization.merge("balances", organization.ids("balances")[0], {"startDate": "no date"})
-    code, told = verified(stage)
+    code, result = verified(stage)
     assert code == 1
-    assert counts(told["entities"]["account"]) == {"changed": 1, "pending": 1}
-    assert counts(told["entities"]["balance"]) == {"invalid": 1}
-    # Salesforce does not hold what m3ter holds, and nothing that is sent can change that.
-    code, told = verified(stage, "--repair")
-    assert (code, told["repair"]["entities"]["account"]["left"]) == (1, 0)
-    assert told["repair"]["entities"]["balance"]["left"] == 1
+    assert counts(result["entities"]["account"]) == {"changed": 1, "pending": 1}
+    assert counts(result["entities"]["balance"]) == {"invalid": 1}
+    # Salesforce differs from m3ter, and no sync can change that.
+    code, result = verified(stage, "--repair")
+    assert (code, result["repair"]["entities"]["account"]["left"]) == (1, 0)
+    assert result["repair"]["entities"]["balance"]["left"] == 1
     assert verified(stage, "--entity", "balance")[0] == 1
 
 
@@ -134,8 +132,8 @@ def test_more_than_a_page_is_read_back_by_a_query_job(
     admin.edit(ACCOUNT, many[1_999], Code__c="by hand")
     admin.delete(ACCOUNT, many[2_000])
     before = stage.calls()
-    code, told = verified(stage, "--entity", "account")
-    account = told["entities"]["account"]
+    code, result = verified(stage, "--entity", "account")
+    account = result["entities"]["account"]
     assert (code, account["equal"], counts(account)) == (1, 2_005, {"missing": 1, "changed": 1})
     # A login, a describe, a page, and of a query job: its creation, a few polls, the result.
     assert account["salesforce_api_calls"] <= 9
@@ -146,7 +144,7 @@ def test_more_than_a_page_is_read_back_by_a_query_job(
     assert verified(stage, "--entity", "account")[0] == 0
 
 
-def test_what_the_org_changes_each_time_is_not_called_mended(
+def test_what_the_org_changes_each_time_does_not_count_as_repaired(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stage.run("run", "acme")
@@ -155,9 +153,9 @@ def test_what_the_org_changes_each_time_is_not_called_mended(
     monkeypatch.setattr(values, "_BLANK", values._BLANK + "X")
     organization.change("accounts", organization.ids("accounts")[0], code="CODE-X")
     stage.run("run", "acme")
-    code, told = verified(stage, "--repair")
-    assert (code, counts(told["entities"]["account"])) == (1, {"changed": 1})
-    repaired = told["repair"]["entities"]["account"]
+    code, result = verified(stage, "--repair")
+    assert (code, counts(result["entities"]["account"])) == (1, {"changed": 1})
+    repaired = result["repair"]["entities"]["account"]
     assert (repaired["sent"], repaired["left"]) == (1, 1)
 
 
@@ -171,18 +169,18 @@ def test_what_salesforce_refuses_is_left(stage: Stage, admin: Admin) -> None:
         "code": "FIELD_CUSTOM_VALIDATION_EXCEPTION",
     }
     stage.salesforce("faults", {"rows": rows | {"message": "No"}, "times": 9})
-    code, told = verified(stage, "--repair")
-    repaired = told["repair"]["entities"]["account"]
+    code, result = verified(stage, "--repair")
+    repaired = result["repair"]["entities"]["account"]
     assert (code, repaired["sent"], repaired["left"]) == (1, 0, 1)
 
 
 def test_one_entity_alone(stage: Stage, admin: Admin) -> None:
     stage.run("run", "acme")
     admin.edit(ACCOUNT, stage.sandbox.organization.ids("accounts")[0], Code__c="by hand")
-    code, told = verified(stage, "--entity", "balance")
-    assert (code, list(told["entities"])) == (0, ["balance"])
-    code, told = verified(stage, "--entity", "account", "--repair")
-    assert (code, list(told["repair"]["run"]["entities"])) == (0, ["account"])
+    code, result = verified(stage, "--entity", "balance")
+    assert (code, list(result["entities"])) == (0, ["balance"])
+    code, result = verified(stage, "--entity", "account", "--repair")
+    assert (code, list(result["repair"]["run"]["entities"])) == (0, ["account"])
 
 
 def test_the_tables_say_the_same(stage: Stage, admin: Admin) -> None:
@@ -197,7 +195,7 @@ def test_the_tables_say_the_same(stage: Stage, admin: Admin) -> None:
     assert "acme: repaired" in answer.out
 
 
-def test_nothing_is_mended_while_another_run_writes(
+def test_nothing_is_repaired_while_another_run_writes(
     stage: Stage, admin: Admin, migrated_url: str
 ) -> None:
     stage.run("run", "acme")
@@ -228,8 +226,8 @@ def test_a_narrowed_integration_calls_no_record_of_others_extra(
     account = organization.get("balances", balance)["accountId"]
     integration(scope=f"account_ids: [{account}]", account="{when_gone: delete}")
     stage.run("run", "acme")
-    code, told = verified(stage)
-    assert (code, counts(told["entities"]["account"]), counts(told["entities"]["balance"])) == (
+    code, result = verified(stage)
+    assert (code, counts(result["entities"]["account"]), counts(result["entities"]["balance"])) == (
         0,
         {},
         {},
@@ -237,19 +235,19 @@ def test_a_narrowed_integration_calls_no_record_of_others_extra(
     # A record that was moved out of the accounts by hand is changed, not missing.
     other = next(i for i in organization.ids("accounts") if i != account)
     admin.edit(BALANCE, balance, m3ter_Account__c=admin.id_of(ACCOUNT, other))
-    # One that m3ter does not know is extra where its account is carried.
+    # A record that m3ter does not have is extra if its account is carried.
     admin.add(BALANCE, "in-scope", m3ter_Account__c=admin.id_of(ACCOUNT, account))
     admin.add(BALANCE, "out-of-scope", m3ter_Account__c=admin.id_of(ACCOUNT, other))
-    _, told = verified(stage, "--repair", "--yes")
-    assert counts(told["entities"]["balance"]) == {"changed": 1, "extra": 1}
+    _, result = verified(stage, "--repair", "--yes")
+    assert counts(result["entities"]["balance"]) == {"changed": 1, "extra": 1}
     assert len(stage.records(ACCOUNT)) == 6
     integration(scope=f"restricted_account_ids: [{account}]")
-    _, told = verified(stage, "--entity", "balance")
-    assert counts(told["entities"]["balance"]).get("extra") == 1
+    _, result = verified(stage, "--entity", "balance")
+    assert counts(result["entities"]["balance"]).get("extra") == 1
 
 
 def passes_over(stage: Stage) -> None:
-    """Have m3ter's next list of accounts pass over the newest of them."""
+    """Let m3ter's next list of accounts lack the newest one."""
     fault = {"path": "*/accounts", "action": {"kind": "shift", "records": -1}}
     url = stage.sandbox.environment["M3TER_BASE_URL"]
     httpx.post(f"{url}/sandbox/faults", json=fault).raise_for_status()
@@ -263,11 +261,11 @@ def test_a_record_that_a_list_passes_over_is_neither_extra_nor_deleted(
     stage.run("run", "acme")
     passes_over(stage)
     assert verified(stage, "--entity", "account")[0] == 0
-    # It is compared all the same.
+    # It is compared nevertheless.
     admin.edit(ACCOUNT, account, Code__c="by hand")
     passes_over(stage)
-    code, told = verified(stage, "--entity", "account", "--repair", "--yes")
-    assert (code, counts(told["entities"]["account"])) == (0, {"changed": 1})
+    code, result = verified(stage, "--entity", "account", "--repair", "--yes")
+    assert (code, counts(result["entities"]["account"])) == (0, {"changed": 1})
     held = account_of(stage, account)
     assert held
     assert held["Code__c"] == "P"
@@ -285,8 +283,8 @@ def test_a_record_with_a_text_that_cannot_be_read_is_not_gone(
     organization.put_raw("accounts", account, raw)
     if passed_over:
         passes_over(stage)
-    _, told = verified(stage, "--entity", "account", "--repair", "--yes")
-    assert "extra" not in counts(told["entities"]["account"])
+    _, result = verified(stage, "--entity", "account", "--repair", "--yes")
+    assert "extra" not in counts(result["entities"]["account"])
     assert account_of(stage, account)
 
 
@@ -299,21 +297,21 @@ def test_what_m3ter_has_outside_of_the_scope_is_not_gone(
     balances = organization.ids("balances")
     account = organization.get("balances", balances[0])["accountId"]
     others = [i for i in balances if organization.get("balances", i)["accountId"] != account]
-    # Somebody moves a record, in Salesforce alone, to an account that is carried.
+    # A user moves a record, only in Salesforce, to an account that is carried.
     integration(scope=f"account_ids: [{account}]", balance="{when_gone: delete}")
     admin.edit(BALANCE, others[0], m3ter_Account__c=admin.id_of(ACCOUNT, account))
-    code, told = verified(stage, "--repair", "--yes", "--entity", "balance")
-    assert (code, counts(told["entities"]["balance"])) == (0, {})
-    # Where the account is not carried, nobody can tell from Salesforce whose a record is.
+    code, result = verified(stage, "--repair", "--yes", "--entity", "balance")
+    assert (code, counts(result["entities"]["balance"])) == (0, {})
+    # If the account is not carried, Salesforce does not show which integration a record is of.
     unmapped = "{when_gone: delete, fields: {accountId: null}}"
     integration(scope=f"restricted_account_ids: [{account}]", balance=unmapped)
     stage.run("run", "acme", "--entity", "balance")
-    code, told = verified(stage, "--repair", "--yes", "--entity", "balance")
-    assert (code, counts(told["entities"]["balance"])) == (0, {})
+    code, result = verified(stage, "--repair", "--yes", "--entity", "balance")
+    assert (code, counts(result["entities"]["balance"])) == (0, {})
     assert len(stage.records(BALANCE)) == len(balances)
 
 
-def test_a_bill_that_is_open_is_nobodys_until_it_was_carried(
+def test_an_open_bill_does_not_count_until_it_was_carried(
     stage: Stage, defs: Path, admin: Admin
 ) -> None:
     organization = stage.sandbox.organization
@@ -325,7 +323,7 @@ def test_a_bill_that_is_open_is_nobodys_until_it_was_carried(
     write(defs, "acme", text)
     stage.run("run", "acme")
     organization.change("bills", bill, status="PENDING", billTotal=12)
-    code, told = verified(stage, "--entity", "bill", "--repair", "--yes")
-    assert (code, counts(told["entities"]["bill"])) == (0, {"changed": 1, "pending": 1})
+    code, result = verified(stage, "--entity", "bill", "--repair", "--yes")
+    assert (code, counts(result["entities"]["bill"])) == (0, {"changed": 1, "pending": 1})
     (held,) = stage.records("m3ter_Bill__c")
     assert (held["Status__c"], held["Bill_Total__c"]) == ("PENDING", 12)

@@ -33,8 +33,8 @@ def test_a_gone_record_is_kept_and_reported(
 ) -> None:
     integration()
     gone = gone_account(stage)
-    code, told = verified(stage, "--repair", "--yes")
-    assert (code, counts(told["entities"]["account"])) == (1, {"extra": 1, "gone": 1})
+    code, result = verified(stage, "--repair", "--yes")
+    assert (code, counts(result["entities"]["account"])) == (1, {"extra": 1, "gone": 1})
     assert account_of(stage, gone)
 
 
@@ -49,9 +49,9 @@ def test_a_gone_record_is_flagged_and_loses_the_flag_when_it_is_back(
     account = organization.add("accounts", name="Short-lived", code="SHORT")
     stage.run("run", "acme")
     raw = organization.remove("accounts", account)
-    code, told = verified(stage, "--repair")
-    assert (code, counts(told["entities"]["account"])) == (0, {"extra": 1, "gone": 1})
-    assert told["repair"]["entities"]["account"]["flagged"] == 1
+    code, result = verified(stage, "--repair")
+    assert (code, counts(result["entities"]["account"])) == (0, {"extra": 1, "gone": 1})
+    assert result["repair"]["entities"]["account"]["flagged"] == 1
     held = account_of(stage, account)
     assert held
     assert held["Gone__c"] not in (None, False)
@@ -60,8 +60,8 @@ def test_a_gone_record_is_flagged_and_loses_the_flag_when_it_is_back(
         found = connection.execute("SELECT m3ter_id, action FROM m3sync.removed_record").fetchall()
     assert found == [(account, "flag")]
 
-    code, told = verified(stage, "--repair")
-    assert (code, counts(told["entities"]["account"])) == (0, {"flagged": 1})
+    code, result = verified(stage, "--repair")
+    assert (code, counts(result["entities"]["account"])) == (0, {"flagged": 1})
     organization.put_raw("accounts", account, raw)
     stage.run("run", "acme")
     held = account_of(stage, account)
@@ -70,23 +70,23 @@ def test_a_gone_record_is_flagged_and_loses_the_flag_when_it_is_back(
     assert counts(verified(stage)[1]["entities"]["account"]) == {}
 
 
-def test_a_gone_record_is_deleted_once_somebody_has_agreed(
+def test_a_gone_record_is_deleted_after_consent(
     stage: Stage, integration: Callable[..., None]
 ) -> None:
     integration(account="{when_gone: delete}")
     gone = gone_account(stage)
-    code, told = verified(stage)
-    assert (code, counts(told["entities"]["account"])) == (1, {"extra": 1, "gone": 1})
+    code, result = verified(stage)
+    assert (code, counts(result["entities"]["account"])) == (1, {"extra": 1, "gone": 1})
     answer = stage.run("verify", "acme", "--repair", "--json")
     assert answer.code == 1
     assert "--yes" in answer.err
     assert account_of(stage, gone)
-    code, told = verified(stage, "--repair", "--yes")
-    assert (code, told["repair"]["entities"]["account"]["deleted"]) == (0, 1)
+    code, result = verified(stage, "--repair", "--yes")
+    assert (code, result["repair"]["entities"]["account"]["deleted"]) == (0, 1)
     assert account_of(stage, gone) is None
     assert len(stage.records(ACCOUNT)) == 6
     assert verified(stage)[0] == 0
-    # From now on it goes without asking.
+    # Later deletions need no consent.
     gone = gone_account(stage)
     assert verified(stage, "--repair")[0] == 0
     assert account_of(stage, gone) is None
@@ -102,16 +102,16 @@ def test_gone_records_are_found_without_their_account(
     stage.run("run", "acme")
     raw = organization.remove("balances", balance)
     integration(scope=f"account_ids: [{account}]", balance="{fields: {accountId: null}}")
-    _, told = verified(stage, "--entity", "balance")
-    assert counts(told["entities"]["balance"])["gone"] == 1
+    _, result = verified(stage, "--entity", "balance")
+    assert counts(result["entities"]["balance"])["gone"] == 1
     # The account was deleted by hand, and so the record is under none.
     organization.put_raw("balances", balance, raw)
     integration(scope=f"account_ids: [{account}]")
     stage.run("run", "acme", "--entity", "balance")
     organization.remove("balances", balance)
     admin.delete(ACCOUNT, account)
-    _, told = verified(stage, "--entity", "balance")
-    assert counts(told["entities"]["balance"])["gone"] == 1
+    _, result = verified(stage, "--entity", "balance")
+    assert counts(result["entities"]["balance"])["gone"] == 1
 
 
 def test_no_more_is_deleted_than_a_share(stage: Stage, integration: Callable[..., None]) -> None:
@@ -132,13 +132,11 @@ def test_no_more_is_deleted_than_a_share(stage: Stage, integration: Callable[...
     assert "9 of 17 account records were deleted" in answer.err
     # Eight are few enough, although they are more than a tenth.
     organization.put_raw("accounts", many[2], raws[many[2]])
-    code, told = verified(stage, "--repair", "--yes")
-    assert (code, told["repair"]["entities"]["account"]["deleted"]) == (0, 8)
+    code, result = verified(stage, "--repair", "--yes")
+    assert (code, result["repair"]["entities"]["account"]["deleted"]) == (0, 8)
 
 
-def test_more_is_deleted_if_somebody_says_how_many(
-    stage: Stage, integration: Callable[..., None]
-) -> None:
+def test_more_is_deleted_with_delete_up_to(stage: Stage, integration: Callable[..., None]) -> None:
     integration(account="{when_gone: delete}")
     organization = stage.sandbox.organization
     many = [organization.add("accounts", name=f"Short-lived {n}", code=f"S{n}") for n in range(11)]
@@ -148,8 +146,8 @@ def test_more_is_deleted_if_somebody_says_how_many(
     answer = stage.run("verify", "acme", "--repair", "--yes", "--delete-up-to", "10", "--json")
     assert answer.code == 1
     assert "--delete-up-to 11" in answer.err
-    code, told = verified(stage, "--repair", "--yes", "--delete-up-to", "11")
-    assert (code, told["repair"]["entities"]["account"]["deleted"]) == (0, 11)
+    code, result = verified(stage, "--repair", "--yes", "--delete-up-to", "11")
+    assert (code, result["repair"]["entities"]["account"]["deleted"]) == (0, 11)
     assert len(stage.records(ACCOUNT)) == 6
 
 
@@ -179,15 +177,15 @@ def test_a_record_that_two_lists_lack_is_asked_for_by_its_id_first(
     # The newest record is missing from both lists of a verification.
     fault(stage, "*/accounts", 2, kind="shift", records=-1)
     answer = stage.run("verify", "acme", "--entity", "account", "--repair", "--yes", "--json")
-    told = answer.json
-    assert counts(told["entities"]["account"]) == {"extra": 2, "gone": 2}
+    result = answer.json
+    assert counts(result["entities"]["account"]) == {"extra": 2, "gone": 2}
     assert sorted(asked_by_id(stage)) == sorted([gone, live])
     action = "deleted" if when_gone == "delete" else "flagged"
-    assert (told["repair"]["entities"]["account"][action], account_of(stage, live)) == (1, before)
+    assert (result["repair"]["entities"]["account"][action], account_of(stage, live)) == (1, before)
     assert answer.code == 1
     assert "lacks 1 records that m3ter still has" in answer.err
     assert live in answer.err
-    (problem,) = told["repair"]["problems"]
+    (problem,) = result["repair"]["problems"]
     assert live in problem
     assert counts(verified(stage, "--entity", "account")[1]["entities"]["account"]) == (
         {} if when_gone == "delete" else {"flagged": 1}

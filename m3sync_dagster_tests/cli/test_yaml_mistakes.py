@@ -1,4 +1,4 @@
-"""Mistakes in a ``defs.yaml``, as the commands tell of them; nothing is sent."""
+"""Mistakes in a ``defs.yaml``, as the commands report them; nothing is sent."""
 
 from collections.abc import Callable
 
@@ -12,14 +12,14 @@ pytestmark = pytest.mark.slow
 Write = Callable[..., None]
 
 MISTAKES = [
-    ("{constants: {Region__c: NO}}", "YAML takes NO for false. Put it in quotes, 'NO'"),
-    ("{constants: {Region__c: 1.10}}", "YAML takes 1.10 for 1.1. Put it in quotes, '1.10'"),
+    ("{constants: {Region__c: NO}}", "YAML reads NO as false. Put it in quotes, 'NO'"),
+    ("{constants: {Region__c: 1.10}}", "YAML reads 1.10 as 1.1. Put it in quotes, '1.10'"),
     ("{constants: {Fixed__c: 12}}", "the YAML has 12 without quotes"),
     ("{constants: {Fixed__c: true}}", "Put it in quotes: 'true'."),
     ("{fields: {code: code__C}}", "has no field code__C; did you mean Code__c?"),
     ("{constants: {fixed__C: x}}", "has no field fixed__C; did you mean Fixed__c?"),
     ("{constants: {RecordType.DeveloperName: Customer}}", "RecordTypeId"),
-    ("{constants: {Fixed__c: a, Fixed__c: b}}", "Fixed__c stands in line 10 and again in line 10"),
+    ("{constants: {Fixed__c: a, Fixed__c: b}}", "Fixed__c is in line 10 and again in line 10"),
     ("{constnats: {Fixed__c: a}}", "did you mean constants?"),
 ]
 
@@ -32,7 +32,7 @@ def org(stage: Stage) -> Stage:
 
 
 @pytest.mark.parametrize(("account", "words"), MISTAKES)
-def test_a_mistake_is_told_by_every_command_and_nothing_is_sent(
+def test_a_mistake_is_reported_by_every_command_and_nothing_is_sent(
     org: Stage, integration: Write, account: str, words: str
 ) -> None:
     integration(account=account)

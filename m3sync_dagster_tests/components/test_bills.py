@@ -81,7 +81,7 @@ def test_a_bill_comes_once_it_is_approved_or_locked(run: Run, environment: Sandb
     assert pending[2] not in held
 
 
-def test_all_bills_are_carried_if_the_yaml_says_so(
+def test_all_bills_are_carried_with_include_unsettled(
     run: Run, environment: Sandbox, defs_folder: DefsFolder
 ) -> None:
     defs_folder.write("acme", only("bill: {include_unsettled: true}"))
@@ -100,7 +100,7 @@ def test_a_bill_that_is_opened_again_is_followed(run: Run, environment: Sandbox)
     }
     shown = environment.records("m3ter_Bill__c")[bill]
     assert (shown["Status__c"], shown["Bill_Total__c"]) == ("PENDING", Decimal("0.10"))
-    # A status that nobody knows is no approval: it brings no bill, and is shown on one.
+    # An unknown status is no approval: it brings no bill, and is shown on one.
     organization.change("bills", bill, status="WITHDRAWN")
     pending = next(i for i in organization.ids("bills") if i not in settled(organization))
     organization.change("bills", pending, status="WITHDRAWN", locked=False)

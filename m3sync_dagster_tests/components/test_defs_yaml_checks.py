@@ -1,4 +1,4 @@
-"""What people write is what the program gets, or they are told; and a file that is no text."""
+"""YAML that would not be read as it is meant is refused, and so is a file that is not a text."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -27,8 +27,8 @@ REFUSED = [
     ("0b11", "3"), ("0o17", None), ("0x1F", "31"), ("+7", "7"), ("1_000", "1000"),
     ("12:30", "750"), ("1:30:00", "5400"), ("12:30.5", "750.5"), ("1.10", "1.1"),
     ("1_0.5", "10.5"), (".5", "0.5"), ("5.", "5.0"), ("1.0e+3", "1000.0"), ("1e3", None),
-    ("0.1234567890123456789", "0.12345678901234568"), (".inf", "something else"),
-    (".NaN", "something else"), ("2026-01-31", None), ("2026-01-31T10:00:00Z", None),
+    ("0.1234567890123456789", "0.12345678901234568"), (".inf", "another value"),
+    (".NaN", "another value"), ("2026-01-31", None), ("2026-01-31T10:00:00Z", None),
     ("true", None), ("false", None), ("0", None), ("-12", None), ("12.5", None), ("0.0", None),
     ("12345678901234567890", None), ("'NO'", None), ('"007"', None), ("!!str 007", None),
 ]  # fmt: skip
@@ -45,7 +45,7 @@ def test_a_value_that_yaml_changes_is_refused(
         return
     (message,) = problems
     place = f"{file}:9, attributes.entities.account.constants.Land__c"
-    assert message.startswith(f"{place}: YAML takes {written} for {read}. Put it in quotes, ")
+    assert message.startswith(f"{place}: YAML reads {written} as {read}. Put it in quotes, ")
     assert f"'{written}'" in message
 
 
@@ -61,40 +61,40 @@ UNCLEAR: list[tuple[str, str, list[str]]] = [
     (
         "  namespace: custom_objects\n",
         "  namespace: custom_objects\n  namespace: m3ter_connector\n",
-        [":7, attributes.namespace: namespace stands in line 6 and again in line 7"],
+        [":7, attributes.namespace: namespace is in line 6 and again in line 7"],
     ),
     (
         "account: {}",
         "account: {constants: {A__c: a, B__c: b, 'A__c': c}}",
         [
-            ":9, attributes.entities.account.constants.A__c: A__c stands in line 9 and again",
+            ":9, attributes.entities.account.constants.A__c: A__c is in line 9 and again",
         ],
     ),
     (
         "contract: {}",
         "contract: {}\n    account:\n      fields: {name: X__c}",
-        [":11, attributes.entities.account: account stands in line 9 and again in line 11"],
+        [":11, attributes.entities.account: account is in line 9 and again in line 11"],
     ),
     (
         "attributes:",
         "post_processing: {assets: []}\npost_processing: {}\nattributes:",
-        [":3, post_processing: post_processing stands in line 2 and again in line 3"],
+        [":3, post_processing: post_processing is in line 2 and again in line 3"],
     ),
     (
         "account: {}",
         "account: {custom_field_mappings: {no: A__c, 12: B__c}}",
         [
-            ":9, attributes.entities.account.custom_field_mappings.no: no stands where a name",
-            ":9, attributes.entities.account.custom_field_mappings.12: 12 stands where a name",
+            ":9, attributes.entities.account.custom_field_mappings.no: no is used as a name",
+            ":9, attributes.entities.account.custom_field_mappings.12: 12 is used as a name",
         ],
     ),
     (
         "  entities:",
         "  account_ids: [007, 0x1]\n  minute_of_hour: 03\n  entities:",
         [
-            ":8, attributes.account_ids.0: YAML takes 007 for 7",
-            ":8, attributes.account_ids.1: YAML takes 0x1 for 1",
-            ":9, attributes.minute_of_hour: YAML takes 03 for 3",
+            ":8, attributes.account_ids.0: YAML reads 007 as 7",
+            ":8, attributes.account_ids.1: YAML reads 0x1 as 1",
+            ":9, attributes.minute_of_hour: YAML reads 03 as 3",
         ],
     ),
 ]
@@ -107,9 +107,9 @@ def test_every_unclear_place_is_named(
     assert old in INTEGRATION
     file = defs_folder.write("acme", INTEGRATION.replace(old, new))
     (problem,) = load_project().problems
-    told = problem.message.splitlines()
-    assert len(told) == len(lines)
-    for line, start in zip(told, lines, strict=True):
+    reported = problem.message.splitlines()
+    assert len(reported) == len(lines)
+    for line, start in zip(reported, lines, strict=True):
         assert line.startswith(f"{file}{start}")
     assert problem.name == "acme"
 
@@ -142,7 +142,7 @@ def unreadable(file: Path) -> None:
 
 
 FILES: dict[str, tuple[Callable[[Path], object], str]] = {
-    "utf-16": (write(INTEGRATION.encode("utf-16")), "{file} is in UTF-16, or no text at all. Save"),
+    "utf-16": (write(INTEGRATION.encode("utf-16")), "{file} is in UTF-16, or not a text. Save"),
     "utf-16-be": (write(INTEGRATION.encode("utf-16-be")), "{file} is in UTF-16"),
     "latin-1": (
         write(INTEGRATION.replace("acme", "Zürich").encode("latin-1")),
@@ -164,7 +164,7 @@ FILES: dict[str, tuple[Callable[[Path], object], str]] = {
     "unreadable": (unreadable, "{file} cannot be read (Permission denied)"),
     "50 MB": (
         lambda file: os.truncate(os.open(file, os.O_CREAT | os.O_WRONLY), 50_000_000),
-        "{file} is larger than 1024 KiB. Make several integrations of it",
+        "{file} is larger than 1024 KiB. Split it into several files",
     ),
     "tabs": (
         write(INTEGRATION.replace("  name", "\tname").encode()),

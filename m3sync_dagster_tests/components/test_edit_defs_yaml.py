@@ -1,4 +1,4 @@
-"""Setting and removing the one attribute, and leaving every other character alone."""
+"""Setting and removing the attribute keeps every other character."""
 
 import resource
 
@@ -98,7 +98,7 @@ def test_nothing_else_changes(
 
 
 def test_the_name_is_that_of_an_integration(defs_folder: DefsFolder) -> None:
-    with pytest.raises(ConfigurationError, match="the name m3ter_production"):
+    with pytest.raises(ConfigurationError, match="literal name m3ter_production"):
         connect("m3ter_production", "prod")
 
 
@@ -135,7 +135,7 @@ def test_a_file_that_would_not_say_what_is_meant_is_left_alone(defs_folder: Defs
 
 
 def test_a_day_that_is_none_does_not_stand_in_the_way(defs_folder: DefsFolder) -> None:
-    """YAML has dates, and would refuse this one; Dagster reads it as the text that it is."""
+    """YAML would refuse this date as invalid; Dagster reads it as a text."""
     before = BEFORE.replace("{tier: Tier__c}", "{tier: 2026-02-30}")
     after = CONNECTED.replace("{tier: Tier__c}", "{tier: 2026-02-30}")
     assert changed(defs_folder, before, credential="prod") == after

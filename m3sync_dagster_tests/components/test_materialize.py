@@ -35,7 +35,7 @@ def run(environment: Sandbox, instance: dg.DagsterInstance) -> Run:
 
 
 def counts(result: dg.ExecuteInProcessResult) -> dict[str, dict[str, int]]:
-    """Each entity's numeric metadata that is not nought."""
+    """Each entity's numeric metadata that is not zero."""
     found = {}
     for event in result.get_asset_materialization_events():
         materialization = event.step_materialization_data.materialization
@@ -157,13 +157,13 @@ def test_a_row_that_salesforce_rejects_stops_no_other(run: Run, environment: San
 def failure(result: dg.ExecuteInProcessResult) -> str:
     assert not result.success
     (event,) = [e for e in result.all_events if e.is_step_failure]
-    told = event.step_failure_data.user_failure_data
-    assert told
-    assert told.description
-    return told.description
+    failure = event.step_failure_data.user_failure_data
+    assert failure
+    assert failure.description
+    return failure.description
 
 
-def test_a_refused_credential_is_said_in_words(
+def test_a_refused_credential_is_reported_with_a_message(
     run: Run,
     environment: Sandbox,
     instance: dg.DagsterInstance,
@@ -250,10 +250,10 @@ def test_two_runs_never_write_one_integration_at_once(run: Run, environment: San
     assert run().success
 
 
-def test_a_database_connection_that_breaks_is_said_in_words(
+def test_a_broken_database_connection_is_reported_with_a_message(
     run: Run, environment: Sandbox, instance: dg.DagsterInstance
 ) -> None:
-    """The lock goes with the connection, so the run has to end."""
+    """The lock ends with the connection, so the run has to end."""
     with connect(current_url()) as connection:
         connection.execute(
             "CREATE FUNCTION m3sync.dies() RETURNS trigger LANGUAGE plpgsql AS "
@@ -295,7 +295,7 @@ BAD_TEXTS = {
     "autoGenerateStatementMode": b'"x","autoGenerateStatementMode":"x"',
     "statementDefinitionId": b'"%s"' % (b"x" * 10_000_000),
 }
-"""What harms one record each; the field is one that is carried."""
+"""Values that make one record invalid, each in a field that is carried."""
 
 
 def test_bad_texts_harm_one_record_each_hour_after_hour(run: Run, environment: Sandbox) -> None:

@@ -33,14 +33,14 @@ def change(sandbox: Sandbox, object_name: str, field: str, **properties: object)
 def failure(result: dg.ExecuteInProcessResult) -> str:
     assert not result.success
     event = next(e for e in result.all_events if e.is_step_failure)
-    told = event.step_failure_data.user_failure_data
-    assert told
-    assert told.description
-    return told.description
+    failure = event.step_failure_data.user_failure_data
+    assert failure
+    assert failure.description
+    return failure.description
 
 
 def calls(sandbox: Sandbox) -> list[str]:
-    """What was asked of Salesforce since the last time, without tokens."""
+    """The requests to Salesforce since the last call, without tokens."""
     noted = sandbox.salesforce.get("/sandbox/calls").json()["calls"]
     sandbox.salesforce.delete("/sandbox/calls")
     return [
@@ -163,7 +163,7 @@ def test_a_text_that_may_be_cut_is_cut(
 def test_accounts_can_go_into_the_standard_account(
     run: Run, environment: Sandbox, defs_folder: DefsFolder
 ) -> None:
-    """Its object and fields are named one by one, beside a constant of the org's own."""
+    """Its object and fields are named one by one, with a constant of the org."""
     for body in (
         {"object": "Account", "add": {"label": "Account"}},
         {"object": "Account", "field": "m3ter_Id__c", "set": ID},

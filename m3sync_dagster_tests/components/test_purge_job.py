@@ -1,4 +1,4 @@
-"""The daily purge as Dagster runs it, and what it does beside a sync that is running."""
+"""The daily purge as Dagster runs it, also during a sync."""
 
 import dagster as dg
 import psycopg
@@ -42,7 +42,7 @@ def names_with_state() -> set[str]:
         return {name for (name,) in found}
 
 
-def test_it_runs_daily_unless_somebody_stops_it(defs_folder: DefsFolder) -> None:
+def test_it_runs_daily_unless_it_is_stopped(defs_folder: DefsFolder) -> None:
     schedule = defs().get_repository_def().get_schedule_def(DAILY)
     assert (schedule.cron_schedule, schedule.job_name) == ("20 3 * * *", PURGE_JOB)
     assert schedule.default_status is dg.DefaultScheduleStatus.RUNNING
@@ -84,7 +84,7 @@ def test_a_file_that_cannot_be_parsed_may_define_anything(
     assert names_with_state() == {"gone"}
 
 
-def test_a_defs_folder_that_is_not_there_makes_nobody_absent(
+def test_a_missing_defs_folder_makes_no_integration_absent(
     instance: dg.DagsterInstance, defs_folder: DefsFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add_state("acme", 91)

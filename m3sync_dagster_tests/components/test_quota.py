@@ -1,4 +1,4 @@
-"""Runs that meet a quota: they end in good order, and the next one goes on."""
+"""Runs that exceed a quota end in good order, and the next one sends the rest."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -30,8 +30,8 @@ def run(environment: Sandbox, instance: dg.DagsterInstance) -> Run:
     return execute
 
 
-def told(result: dg.ExecuteInProcessResult) -> tuple[str, str]:
-    """The status word of a failed run, and what it says."""
+def failure_of(result: dg.ExecuteInProcessResult) -> tuple[str, str]:
+    """The status word of a failed run, and its message."""
     assert not result.success
     (event,) = [event for event in result.all_events if event.is_step_failure]
     failure = event.step_failure_data.user_failure_data
@@ -41,9 +41,9 @@ def told(result: dg.ExecuteInProcessResult) -> tuple[str, str]:
 
 
 def put_off(run: Run, sandbox: Sandbox, instance: dg.DagsterInstance) -> str:
-    """See that a run sends nothing and is on record as one to go on; gives what it says."""
+    """Assert that a run sends nothing and is recorded as one to repeat; gives its message."""
     result = run()
-    status, text = told(result)
+    status, text = failure_of(result)
     assert status == "RATE_LIMIT_RETRY"
     ended = instance.get_run_by_id(result.run_id)
     assert ended
@@ -58,7 +58,7 @@ def put_off(run: Run, sandbox: Sandbox, instance: dg.DagsterInstance) -> str:
 
 
 def check_going_on(run: Run, sandbox: Sandbox) -> None:
-    """See that a run without the trouble carries everything."""
+    """Assert that a run without the fault sends everything."""
     sandbox.salesforce.delete("/sandbox/faults")
     assert run().success
     assert len(sandbox.records("m3ter_Account__c")) == sandbox.organization.count("accounts")
@@ -80,7 +80,7 @@ def test_a_quota_that_ends_amid_the_rows_keeps_what_was_acknowledged(
     rows = {"external_ids": ids[:1], "code": "EXCEEDED_QUOTA", "message": "full"}
     fault = {"rows": rows, "times": None}
     environment.salesforce.post("/sandbox/faults", json=fault).raise_for_status()
-    status, _ = told(run())
+    status, _ = failure_of(run())
     assert status == "RATE_LIMIT_RETRY"
     with connect(postgres_url()) as connection:
         on_record = connection.execute("SELECT m3ter_id FROM m3sync.synced_record").fetchall()

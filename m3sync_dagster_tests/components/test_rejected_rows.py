@@ -1,4 +1,4 @@
-"""Whole runs in which Salesforce refuses a row: which event tells of it, and with what remedy."""
+"""Runs in which Salesforce rejects a row: the event and its remedy."""
 
 import dagster as dg
 import pytest
@@ -10,7 +10,7 @@ from m3sync_dagster_tests.conftest import Sandbox, sync
 from m3sync_dagster_tests.salesforce.test_error_codes import CODES, NEXT, STATUS, TABLE, message
 
 SLOW = {ErrorClass.TRANSIENT, ErrorClass.COLLATERAL}
-"""Classes whose rows go again after real seconds, and in the end count as rejected like others."""
+"""Classes whose rows are sent again after some seconds, and then count as rejected."""
 
 
 @pytest.mark.parametrize("kind", [*(kind for kind in CODES if kind not in SLOW), "dependency"])

@@ -7,7 +7,7 @@ from m3sync_dagster.components.resources import SalesforceResource
 from m3sync_dagster.sync.errors import ConfigurationError
 
 KEY_FILES: dict[str, tuple[Callable[[Path], object], str]] = {
-    "utf-16": (lambda file: file.write_text("key", "utf-16"), "it is no text in UTF-8"),
+    "utf-16": (lambda file: file.write_text("key", "utf-16"), "it is not UTF-8 text"),
     "a folder": (Path.mkdir, "Is a directory"),
     "missing": (lambda _file: None, "No such file or directory"),
 }

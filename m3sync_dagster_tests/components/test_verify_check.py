@@ -43,9 +43,9 @@ def synced(job: dg.JobDefinition, ephemeral: dg.DagsterInstance) -> None:
         instance=ephemeral, partition_key="2026-11-24-10:00", asset_selection=KEYS
     )
     assert result.success
-    # A sync does not verify, even where nobody has said which checks it is to run.
-    told = {event.check_name for event in result.get_asset_check_evaluations()}
-    assert told == {"no_rejected_records"}
+    # A sync does not verify, even if no checks are selected.
+    evaluated = {event.check_name for event in result.get_asset_check_evaluations()}
+    assert evaluated == {"no_rejected_records"}
 
 
 def test_a_sync_that_the_ui_launches_does_not_verify(
@@ -67,7 +67,7 @@ def evaluations(result: dg.ExecuteInProcessResult) -> Checks:
 
 
 def numbers(check: dg.AssetCheckEvaluation) -> dict[str, object]:
-    """The counts that are not nought, without those of every check."""
+    """The counts that are not zero, without those of every check."""
     left_out = ("equal", "salesforce_api_calls", "duration_seconds")
     return {
         name: entry.value
@@ -94,7 +94,7 @@ def test_the_check_passes_where_salesforce_holds_what_m3ter_holds(
     assert {e: environment.records(f"m3ter_{e.title()}__c") for e in ENTITIES} == held
 
 
-def test_the_check_fails_with_examples_where_somebody_changed_a_record(
+def test_the_check_fails_with_examples_after_a_record_was_changed(
     sync: Callable[[], None], environment: Sandbox, ephemeral: dg.DagsterInstance
 ) -> None:
     sync()
@@ -125,13 +125,13 @@ def test_the_check_fails_with_examples_where_somebody_changed_a_record(
 
 def edit(environment: Sandbox, name: str, m3ter_id: str, values: dict[str, object]) -> None:
     """Write a record as an admin does."""
-    opens = environment.environment
+    variables = environment.environment
     answer = environment.salesforce.post(
         "/services/oauth2/token",
         data={
             "grant_type": "client_credentials",
-            "client_id": opens["SALESFORCE_CLIENT_ID"],
-            "client_secret": opens["SALESFORCE_CLIENT_SECRET"],
+            "client_id": variables["SALESFORCE_CLIENT_ID"],
+            "client_secret": variables["SALESFORCE_CLIENT_SECRET"],
         },
     )
     path = f"/services/data/v67.0/sobjects/{name}/m3ter_Id__c/{m3ter_id}"
@@ -210,5 +210,5 @@ def test_each_day_each_integration_that_syncs_is_verified_in_a_run_of_its_own(
     assert [node.name for node in chosen.nodes] == ["acme__salesforce_matches_m3ter"]
     assert first.tags["m3sync/verified_integration"] == "acme"
     assert first.tags["m3sync/salesforce_credential"] == "salesforce_production"
-    # By this tag the syncs of an integration are known.
+    # This tag marks the syncs of an integration.
     assert "m3sync/integration" not in first.tags

@@ -1,4 +1,4 @@
-"""A webserver and a daemon as people run them, over the sandbox, asked by GraphQL alone."""
+"""A webserver and a daemon with the sandbox, queried only with GraphQL."""
 
 import os
 import shutil
@@ -31,7 +31,7 @@ from m3sync_dagster_tests.conftest import (
 )
 
 DEADLINE = 180.0
-"""Seconds after which something that has not happened never will."""
+"""Seconds to wait for something before the test fails."""
 DAEMON = ("dagster._daemon", "run")
 PASSWORD = "the-password-of-the-database"
 REPOSITORY = {"repositoryName": "__repository__", "repositoryLocationName": "m3sync"}
@@ -55,7 +55,7 @@ _Found = TypeVar("_Found")
 
 
 def until(look: Callable[[], _Found | None], what: str) -> _Found:
-    """Look again and again until there is something.
+    """Repeat a call until it returns a value.
 
     Raises:
         AssertionError: there is nothing by the deadline.
@@ -74,7 +74,7 @@ class Live:
 
     Args:
         url: the webserver's.
-        sandbox: both stand-ins.
+        sandbox: both sandbox servers.
         database: the URL of the database that all share.
         home: ``DAGSTER_HOME``.
         environment: that of both.
@@ -96,17 +96,17 @@ class Live:
             f"{self.url}/graphql", json={"query": query, "variables": variables}, timeout=60
         )
         self.answers.append(answer.text)
-        told = answer.json()
-        assert "errors" not in told, told["errors"]
-        return told["data"]
+        answered = answer.json()
+        assert "errors" not in answered, answered["errors"]
+        return answered["data"]
 
     @property
     def secrets(self) -> list[str]:
-        """What must never be written down anywhere."""
+        """The secrets, which must never be written anywhere."""
         return [*self.sandbox.secrets, PASSWORD]
 
     def written(self) -> Iterator[tuple[str, str]]:
-        """Where something is written down, and what: logs, files, answers, every table's rows."""
+        """Everything that is written, by its place: logs, files, answers, every table's rows."""
         for path in self.home.rglob("*"):
             if path.is_file():
                 yield str(path), path.read_text(errors="replace")
@@ -128,7 +128,7 @@ class Live:
 def live(
     postgres_server: str, dagster_template: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Live]:
-    """One webserver and one daemon for all tests that want them."""
+    """One webserver and one daemon for all tests that use them."""
     home = tmp_path_factory.mktemp("live")
     shutil.copy(ROOT / "dagster.yaml", home)
     defs = DefsFolder(home / "defs")
@@ -163,7 +163,7 @@ def serving(home: Path, database: str, sandbox: Sandbox, **more: str) -> Iterato
 
 
 def _environment(**ours: str) -> dict[str, str]:
-    """The environment of a child, in which nothing of the project is set but what is given."""
+    """The environment of a child process, with only the given variables of the project."""
     names = ("M3SYNC_", "M3TER_", "SALESFORCE_", "DAGSTER_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(names)}
     return kept | ours
@@ -178,7 +178,7 @@ def _free_port() -> int:
 def process(
     command: tuple[str, ...], environment: dict[str, str], log: Path
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A module that runs in a process group of its own, nothing of which is left in the end."""
+    """A module that runs in a separate process group, which is killed at the end."""
     with log.open("w") as output:
         running = subprocess.Popen(
             [sys.executable, "-m", *command, "-w", str(ROOT / "workspace.yaml")],
@@ -200,7 +200,7 @@ def process(
 
 
 def _is_up(servers: Live) -> bool:
-    """Whether the location is loaded and every daemon has beaten."""
+    """Whether the location is loaded and every daemon has sent a heartbeat."""
     try:
         entries = servers.ask(LOCATION)["locationStatusesOrError"]["entries"]
         daemons = servers.ask(DAEMONS)["instance"]["daemonHealth"]["allDaemonStatuses"]

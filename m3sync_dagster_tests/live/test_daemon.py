@@ -58,14 +58,14 @@ class Daemon:
                 self.instance.start_schedule(repository.get_schedule(f"{name}_hourly"))
 
     def schedule(self, at: datetime) -> None:
-        """What the scheduler does at a time, when it has just been started."""
+        """Evaluate the schedules at a time, as a scheduler that was just started."""
         with freeze_time(at):
             logger = get_default_daemon_logger("SchedulerDaemon")
-            told = list(launch_scheduled_runs(self.workspace, logger, at, {}))
-        assert [error for error in told if isinstance(error, SerializableErrorInfo)] == []
+            launched = list(launch_scheduled_runs(self.workspace, logger, at, {}))
+        assert [error for error in launched if isinstance(error, SerializableErrorInfo)] == []
 
     def work(self) -> dict[str, tuple[str, str]]:
-        """Let the queue launch what waits in it, and wait for its end.
+        """Launch the queued runs, and wait for their end.
 
         Returns:
             The new run of each integration: its hours and its status.
@@ -79,11 +79,11 @@ class Daemon:
         )
         with QueuedRunCoordinatorDaemon(interval_seconds=1) as queue:
 
-            def look() -> bool:
+            def poll() -> bool:
                 list(queue.run_iteration(self.workspace))
                 return not self.instance.get_runs(open_runs)
 
-            until(look, "the end of the runs")
+            until(poll, "the end of the runs")
         runs = [run for run in self.instance.get_runs() if run.run_id not in self.seen]
         self.seen |= {run.run_id for run in runs}
         ended = {run.tags["m3sync/integration"]: (hours_of(run), run.status.value) for run in runs}
@@ -111,7 +111,7 @@ def daemon(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Daemon]:
-    """Two integrations, each with a minute of its own."""
+    """Two integrations with different minutes."""
     defs = DefsFolder(tmp_path / "defs")
     defs.write("credentials", CREDENTIALS)
     for name, minute in MINUTES.items():
@@ -122,7 +122,7 @@ def daemon(
     monkeypatch.setenv("M3SYNC_DEFS", str(defs.path))
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
     workspace = WorkspaceFileTarget([str(ROOT / "workspace.yaml")])
-    # The registry is left before we wait, so that the code server has been told to end.
+    # The registry is left before we wait, so that the code server is asked to end.
     with (
         create_daemon_grpc_server_registry(instance) as registry,
         WorkspaceProcessContext(instance, workspace, grpc_server_registry=registry) as context,
@@ -139,7 +139,7 @@ def key(hour: int) -> str:
     return f"2025-03-04-{hour:02}:00"
 
 
-def both(hours: str, status: str) -> dict[str, tuple[str, str]]:
+def status_of_both(hours: str, status: str) -> dict[str, tuple[str, str]]:
     return dict.fromkeys(MINUTES, (hours, status))
 
 
@@ -151,18 +151,18 @@ def test_the_hours_of_two_integrations(daemon: Daemon, sandbox: Sandbox) -> None
     daemon.schedule(at(12, 1))
     assert daemon.work() == {}
 
-    # The first is due, then the second; a second look doubles nothing.
+    # The first is due, then the second; a second evaluation launches none twice.
     daemon.schedule(at(12, 4))
     daemon.schedule(at(12, 6))
     daemon.schedule(at(12, 7))
-    assert daemon.work() == both(key(11), "SUCCESS")
+    assert daemon.work() == status_of_both(key(11), "SUCCESS")
     daemon.schedule(at(12, 59))
     assert daemon.work() == {}
     assert len(sandbox.records("m3ter_Account__c")) == 12
 
     # Four hours without a daemon.
     daemon.schedule(at(16, 6))
-    assert daemon.work() == both(f"{key(12)}...{key(15)}", "SUCCESS")
+    assert daemon.work() == status_of_both(f"{key(12)}...{key(15)}", "SUCCESS")
 
     # An hour in which Salesforce refuses the credential, and something has changed.
     organization = sandbox.organization
@@ -170,7 +170,7 @@ def test_the_hours_of_two_integrations(daemon: Daemon, sandbox: Sandbox) -> None
     organization.change("accounts", changed, name="Renamed")
     sandbox.salesforce.post("/sandbox/faults", json=REFUSED).raise_for_status()
     daemon.schedule(at(17, 6))
-    assert daemon.work() == both(key(16), "FAILURE")
+    assert daemon.work() == status_of_both(key(16), "FAILURE")
     failed = daemon.instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE]))
     assert [run.tags["m3sync/status"] for run in failed] == ["AUTH_FAILED", "AUTH_FAILED"]
     assert sandbox.records("m3ter_Account__c")[changed]["Account_Name__c"] != "Renamed"
@@ -178,7 +178,7 @@ def test_the_hours_of_two_integrations(daemon: Daemon, sandbox: Sandbox) -> None
     # It works again: the next hour covers the failed one.
     sandbox.salesforce.delete("/sandbox/faults").raise_for_status()
     daemon.schedule(at(18, 6))
-    assert daemon.work() == both(f"{key(16)}...{key(17)}", "SUCCESS")
+    assert daemon.work() == status_of_both(f"{key(16)}...{key(17)}", "SUCCESS")
     assert sandbox.records("m3ter_Account__c")[changed]["Account_Name__c"] == "Renamed"
     for name in MINUTES:
         for entity in ("account", "contract", "commitment", "balance"):

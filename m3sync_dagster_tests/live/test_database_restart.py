@@ -1,4 +1,4 @@
-"""A daemon and a webserver whose database is restarted under them."""
+"""A daemon and a webserver whose database is restarted."""
 
 import shutil
 from collections.abc import Iterator
@@ -27,15 +27,15 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def server() -> Iterator[OwnServer]:
-    """A server of this test alone."""
+    """A server for this test only."""
     with own_server() as running:
         yield running
 
 
 def beats(live: Live) -> dict[str, float]:
-    """When each daemon was last heard of."""
-    told = live.ask(DAEMONS.replace("healthy", "healthy lastHeartbeatTime"))
-    daemons = told["instance"]["daemonHealth"]["allDaemonStatuses"]
+    """The time of each daemon's last heartbeat."""
+    answer = live.ask(DAEMONS.replace("healthy", "healthy lastHeartbeatTime"))
+    daemons = answer["instance"]["daemonHealth"]["allDaemonStatuses"]
     return {one["daemonType"]: one["lastHeartbeatTime"] for one in daemons if one["required"]}
 
 

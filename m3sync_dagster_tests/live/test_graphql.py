@@ -1,4 +1,4 @@
-"""All that the UI and other programs can do, by GraphQL over HTTP, as they do it."""
+"""What the UI and other programs do with GraphQL over HTTP."""
 
 import json
 from datetime import UTC, datetime
@@ -78,7 +78,7 @@ INSTANCE = (
 
 @pytest.fixture(scope="module")
 def backfill(live: Live) -> str:
-    """A backfill that begins while other things go on: Dagster looks for one each half minute."""
+    """A backfill that begins during the other tests: Dagster looks for one each half minute."""
     asked = {"assetSelection": PATHS, "partitionNames": BACKFILLED, "title": "Again, 21 November"}
     launched = live.ask(BACKFILL, b=asked)["launchPartitionBackfill"]
     assert launched["__typename"] == "LaunchBackfillSuccess", launched
@@ -100,11 +100,11 @@ def launch(live: Live, *, job: str = "salesforce_sync", **tags: str) -> str:
 def ended(live: Live, run_id: str) -> dict[str, Any]:
     """A run, once it has ended."""
 
-    def look() -> dict[str, Any] | None:
+    def poll() -> dict[str, Any] | None:
         run: dict[str, Any] = live.ask(RUN, id=run_id)["runOrError"]
         return run if run["status"] in {"SUCCESS", "FAILURE", "CANCELED"} else None
 
-    run = until(look, f"the end of run {run_id}")
+    run = until(poll, f"the end of run {run_id}")
     events = live.ask(LOGS, id=run_id)["logsForRun"]["events"]
     assert run["status"] == "SUCCESS", [event["error"] for event in events if event.get("error")]
     run["tags"] = {tag["key"]: tag["value"] for tag in run["tags"]}
@@ -180,7 +180,7 @@ def test_three_hours_are_one_run_by_tags(live: Live) -> None:
 
 def test_runs_that_overlap_wait_for_each_other(live: Live) -> None:
     hours = ["2026-11-20-17:00", "2026-11-20-18:00"]
-    # As the UI launches them: with no tag of ours.
+    # As the UI launches them: without m3sync's tags.
     runs = [launch(live, job="__ASSET_JOB", **{"dagster/partition": hour}) for hour in hours]
     for run_id, hour in zip(runs, hours, strict=True):
         run = ended(live, run_id)
@@ -209,15 +209,15 @@ def test_a_dry_run_says_what_a_tick_would_ask_for(live: Live) -> None:
     # Dagster takes the next tick after the given time, which is later than any hour filled here.
     before = datetime(2027, 1, 1, 0, 59, 59, tzinfo=UTC).timestamp()
 
-    def look() -> list[dict[str, Any]]:
+    def poll() -> list[dict[str, Any]]:
         tick = live.ask(DRY_RUN, s=SCHEDULE, t=before)["scheduleDryRun"]
         result = tick["evaluationResult"]
         assert result["error"] is None
         found: list[dict[str, Any]] = result["runRequests"]
         return found
 
-    # While another test's run is under way, a tick asks for none.
-    (request,) = until(look, "a tick that asks for a run")
+    # During another test's run, a tick requests none.
+    (request,) = until(poll, "a tick that asks for a run")
     tags = {tag["key"]: tag["value"] for tag in request["tags"]}
     assert request["assetSelection"] == PATHS
     assert tags["m3sync/integration"] == "acme"
@@ -225,11 +225,11 @@ def test_a_dry_run_says_what_a_tick_would_ask_for(live: Live) -> None:
 
 
 def test_a_backfill_of_many_hours_is_one_run(live: Live, backfill: str) -> None:
-    def look() -> dict[str, Any] | None:
+    def poll() -> dict[str, Any] | None:
         found: dict[str, Any] = live.ask(BACKFILL_STATUS, id=backfill)["partitionBackfillOrError"]
         return found if found["status"].startswith(("COMPLETED", "FAILED")) else None
 
-    done = until(look, "the end of the backfill")
+    done = until(poll, "the end of the backfill")
     assert done["status"] == "COMPLETED_SUCCESS"
     assert done["numPartitions"] == len(BACKFILLED)
     (run,) = done["runs"]
@@ -239,7 +239,7 @@ def test_a_backfill_of_many_hours_is_one_run(live: Live, backfill: str) -> None:
 
 
 def test_no_secret_is_written_down_anywhere(live: Live) -> None:
-    # A failed run says the most.
+    # A failed run has the most output.
     faults = live.sandbox.salesforce
     faults.post("/sandbox/faults", json=REFUSED).raise_for_status()
     organization = live.sandbox.organization

@@ -1,4 +1,4 @@
-"""Each document of docs/manage-by-api.md, word for word, against a live webserver and daemon."""
+"""Each document of docs/manage-by-api.md, unchanged, against a live webserver and daemon."""
 
 import json
 import re
@@ -44,12 +44,12 @@ def launched(answer: dict[str, Any]) -> str:
 
 
 def ended(live: Live, run_id: str) -> dict[str, Any]:
-    def look() -> dict[str, Any] | None:
+    def poll() -> dict[str, Any] | None:
         found = {run["runId"]: run for run in ask(live, "Runs")["results"]}
         run: dict[str, Any] | None = found.get(run_id)
         return run if run and run["status"] in {"SUCCESS", "FAILURE"} else None
 
-    return until(look, f"the end of run {run_id}")
+    return until(poll, f"the end of run {run_id}")
 
 
 def state(live: Live) -> dict[str, Any]:
@@ -104,12 +104,12 @@ def test_a_run_fails_is_reviewed_and_launched_again(live: Live) -> None:
 def test_the_daemon_lets_the_guard_watch(live: Live) -> None:
     selector = {"sensorName": "integration_guard", **REPOSITORY}
 
-    def look() -> list[dict[str, Any]]:
+    def poll() -> list[dict[str, Any]]:
         sensor = live.ask(GUARD, s=selector)["sensorOrError"]["sensorState"]
         assert sensor["status"] == "RUNNING"
         return [tick for tick in sensor["ticks"] if tick["status"] != "STARTED"]
 
-    tick = until(look, "a tick of the guard")[0]
+    tick = until(poll, "a tick of the guard")[0]
     assert tick["status"] == "SKIPPED", tick
     assert "1 integrations are watched." in tick["skipReason"]
 
@@ -119,11 +119,11 @@ def test_a_backfill_is_taken(live: Live) -> None:
     assert answer["__typename"] == "LaunchBackfillSuccess", answer
     tag = {"key": "dagster/backfill", "value": answer["backfillId"]}
 
-    def look() -> str | None:
+    def poll() -> str | None:
         runs = ask(live, "Runs")["results"]
         return next((run["runId"] for run in runs if tag in run["tags"]), None)
 
-    assert ended(live, until(look, "the run of the backfill"))["status"] == "SUCCESS"
+    assert ended(live, until(poll, "the run of the backfill"))["status"] == "SUCCESS"
 
 
 def test_the_example_client_follows_a_run_to_its_end(live: Live) -> None:

@@ -1,4 +1,4 @@
-"""What people see, in a real browser."""
+"""The UI in a real browser."""
 
 import shutil
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from m3sync_dagster_tests.live.test_graphql import ended, launch, measures
 pytestmark = pytest.mark.slow
 
 HOUR = "2026-11-23-10:00"
-# A browser that talks to nobody but the page that it shows.
+# A browser that sends requests only to the page that it shows.
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
