@@ -155,9 +155,7 @@ def test_a_job_is_recorded_before_its_data_is_closed(scripted: Scripted, jobs: J
     assert known == [["created"], ["created"]]
 
 
-def test_the_pauses_between_polls_grow_until_the_deadline(
-    scripted: Scripted, jobs: Jobs, time: Time
-) -> None:
+def test_polling_pauses_grow_until_the_deadline(scripted: Scripted, jobs: Jobs, time: Time) -> None:
     org, _ = scripted(Server([Job(["InProgress"])]))
     with pytest.raises(
         DeadlineError,
@@ -222,9 +220,7 @@ def test_locked_rows_are_sent_again_three_times_and_then_rejected(
     assert long == sorted(long)
 
 
-def test_an_exceeded_quota_keeps_the_results_and_stops_the_run(
-    scripted: Scripted, jobs: Jobs
-) -> None:
+def test_an_exceeded_quota_keeps_results_and_stops(scripted: Scripted, jobs: Jobs) -> None:
     job = Job(["Failed"], done("r1"), unprocessed=unprocessed("r2"), message="ExceededQuota : x")
     org, script = scripted(Server([job]))
     handed: list[str] = []
@@ -246,9 +242,7 @@ def test_an_exceeded_quota_keeps_the_results_and_stops_the_run(
         Job(done=done("r1"), failed=failed(r1="X:y:--")),
     ],
 )
-def test_results_that_are_not_those_of_the_rows_stop_the_run(
-    scripted: Scripted, jobs: Jobs, job: Job
-) -> None:
+def test_results_of_other_rows_stop_the_run(scripted: Scripted, jobs: Jobs, job: Job) -> None:
     org, _ = scripted(Server([job]))
     with pytest.raises(RemoteError, match="2 rows sent"):
         list(org.upsert(ACCOUNTS, group(rows("r1", "r2"), large=True), jobs))
@@ -310,9 +304,7 @@ def test_a_result_set_that_is_cut_off_is_read_again(scripted: Scripted, jobs: Jo
     assert created(results) == {"r1", "r2"}
 
 
-def test_an_upload_is_repeated_from_its_start_after_a_failure(
-    scripted: Scripted, jobs: Jobs
-) -> None:
+def test_a_failed_upload_is_repeated_from_its_start(scripted: Scripted, jobs: Jobs) -> None:
     trouble = iter([503, 0])
 
     def fail(method: str, _path: str) -> Response | None:
