@@ -4,7 +4,6 @@ import os
 import warnings
 
 import dagster as dg
-from dagster.components.core.load_defs import get_library_json_enriched_defs
 
 from m3sync_dagster.components.definition_memory import exempt_from_collection
 from m3sync_dagster.components.entity_runs import STATE
@@ -15,6 +14,7 @@ from m3sync_dagster.components.loading import Project, defined_names, load_proje
 from m3sync_dagster.components.purge_job import build_purge
 from m3sync_dagster.components.resources import StateResource
 from m3sync_dagster.components.verify_check import build_daily, build_jobs
+from m3sync_dagster.dagster_internals import get_library_json_enriched_defs
 from m3sync_dagster.guard.sensor import build_guard
 
 VALIDATING = "DAGSTER_IS_DEFS_VALIDATION_CLI"

@@ -10,10 +10,9 @@ from m3sync_dagster.cli.migrate import ready
 from m3sync_dagster.cli.output import print_message
 
 if TYPE_CHECKING:
-    from dagster._core.remote_origin import CodeLocationOrigin
-
     from m3sync_dagster.cli.environment import Environment
     from m3sync_dagster.components.integration import Integration
+    from m3sync_dagster.dagster_internals import CodeLocationOrigin
     from m3sync_dagster.guard.enable_disable import Switch
 
 Name = Annotated[str, typer.Argument(help="The integration.", show_default=False)]
@@ -56,7 +55,7 @@ def _switch(name: str) -> Iterator[tuple["Switch", "Integration"]]:
 
 def _location(environment: "Environment") -> "CodeLocationOrigin":
     """The workspace's one code location."""
-    from dagster._core.workspace.load_target import WorkspaceFileTarget
+    from m3sync_dagster.dagster_internals import WorkspaceFileTarget
 
     (location,) = WorkspaceFileTarget([str(environment.workspace)]).create_origins()
     return location

@@ -5,13 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from dagster._core.code_pointer import CodePointer
-from dagster._core.definitions.reconstruct import ReconstructableJob, ReconstructableRepository
-from dagster._core.execution.api import create_execution_plan, execute_run
-from dagster._core.remote_origin import RemoteJobOrigin, RemoteRepositoryOrigin
-from dagster._core.snap import snapshot_from_execution_plan
-from dagster._core.utils import make_new_run_id
-from dagster._core.workspace.load_target import WorkspaceFileTarget
 
 from m3sync_dagster.cli.environment import Environment
 from m3sync_dagster.components.assets import asset_key
@@ -20,6 +13,18 @@ from m3sync_dagster.components.integration import Integration
 from m3sync_dagster.components.loaded_integration import LoadedIntegration, with_location
 from m3sync_dagster.components.materialize import run_tags, sync_checks
 from m3sync_dagster.components.schedule import JOB, PARTITION
+from m3sync_dagster.dagster_internals import (
+    CodePointer,
+    ReconstructableJob,
+    ReconstructableRepository,
+    RemoteJobOrigin,
+    RemoteRepositoryOrigin,
+    WorkspaceFileTarget,
+    create_execution_plan,
+    execute_run,
+    make_new_run_id,
+    snapshot_from_execution_plan,
+)
 from m3sync_dagster.runs.dead_runs import PROCESS_TAG
 from m3sync_dagster.runs.run_status import (
     COMPLETE,

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
-from dagster_shared.yaml_utils import DagsterYamlLoader
 
 from m3sync_dagster.components.loading import defs_files
+from m3sync_dagster.dagster_internals import DagsterYamlLoader
 from m3sync_dagster.sync.errors import ConfigurationError
 
 ATTRIBUTE = "salesforce_credential"

@@ -6,14 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
-from dagster_shared.yaml_utils import parse_yamls_with_source_position
-from dagster_shared.yaml_utils.source_position import ValueAndSourcePositionTree
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from m3sync_dagster.components.attribute_names import no_such_attribute
 from m3sync_dagster.components.defs_yaml_checks import UnclearYamlError, read_defs_yaml
 from m3sync_dagster.components.salesforce_sync import OTHER_NAMES
+from m3sync_dagster.dagster_internals import (
+    ValueAndSourcePositionTree,
+    parse_yamls_with_source_position,
+)
 from m3sync_dagster.sync.errors import ConfigurationError
 
 _DAGSTER_LOCATION = re.compile(r"`?(?P<path>.*?) at .*:(?P<line>\d+)`?", re.DOTALL)

@@ -16,9 +16,6 @@ from types import ModuleType
 from typing import cast
 
 import dagster as dg
-from dagster.components.core.component_tree import ComponentTree
-from dagster.components.core.defs_module import CompositeYamlComponent
-from dagster_shared.record import replace
 
 from m3sync_dagster.components.credentials import M3terCredential, SalesforceCredential
 from m3sync_dagster.components.defs_yaml_checks import read_defs_yaml, require_clear
@@ -29,6 +26,7 @@ from m3sync_dagster.components.load_errors import (
     explain,
 )
 from m3sync_dagster.components.salesforce_sync import SalesforceSync
+from m3sync_dagster.dagster_internals import ComponentTree, CompositeYamlComponent, replace_record
 from m3sync_dagster.sync.errors import ConfigurationError
 
 DEFS = "M3SYNC_DEFS"
@@ -155,7 +153,7 @@ def _load(path: Path) -> Unit:
     tree = ComponentTree(defs_module=module, project_root=path.parent.parent.absolute())
     # Building the tree's root would add the docs of all component types each time. Definitions
     # can be merged only if they have no component tree.
-    definitions = replace(tree.build_defs(path.parent), component_tree=None)
+    definitions = replace_record(tree.build_defs(path.parent), component_tree=None)
     file = cast("CompositeYamlComponent", tree.load_structural_component_at_loc(path.parent))
     return Unit(
         path, [one for one in file.components if isinstance(one, AnyComponent)], definitions

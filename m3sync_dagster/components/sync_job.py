@@ -3,9 +3,13 @@
 from collections.abc import Mapping
 
 import dagster as dg
-from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
-from dagster._core.definitions.assets.job.asset_job import build_asset_job, get_asset_graph_for_job
-from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+
+from m3sync_dagster.dagster_internals import (
+    AssetGraph,
+    UnresolvedAssetJobDefinition,
+    build_asset_job,
+    get_asset_graph_for_job,
+)
 
 
 class SyncJob(UnresolvedAssetJobDefinition):

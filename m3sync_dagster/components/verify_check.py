@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 import dagster as dg
-from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from m3sync_dagster.components.entity_runs import resource_of
 from m3sync_dagster.components.integration import Integration
@@ -26,6 +25,7 @@ from m3sync_dagster.components.verification import (
     VerifiedEntity,
     verify_entity,
 )
+from m3sync_dagster.dagster_internals import UnresolvedAssetJobDefinition
 from m3sync_dagster.entities import ENTITIES, EntityType
 from m3sync_dagster.guard.schedules import read_schedules
 from m3sync_dagster.state import postgres_url, require_current_schema

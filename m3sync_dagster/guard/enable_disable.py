@@ -4,9 +4,8 @@ from dataclasses import dataclass, replace
 
 import dagster as dg
 import psycopg
-from dagster._core.remote_origin import CodeLocationOrigin
-from dagster._time import get_current_datetime
 
+from m3sync_dagster.dagster_internals import CodeLocationOrigin, get_current_datetime
 from m3sync_dagster.guard.schedules import read_schedules, start, stop_for_good
 from m3sync_dagster.runs.run_status import INTEGRATION_TAG
 from m3sync_dagster.state import (

@@ -8,15 +8,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import dagster as dg
-from dagster._core.definitions.run_request import InstigatorType
-from dagster._core.definitions.selector import InstigatorSelector
-from dagster._core.remote_origin import CodeLocationOrigin, RemoteRepositoryOrigin
-from dagster._core.scheduler.instigation import (
+
+from m3sync_dagster.dagster_internals import (
+    CodeLocationOrigin,
+    InstigatorSelector,
     InstigatorState,
     InstigatorStatus,
+    InstigatorType,
+    RemoteRepositoryOrigin,
     ScheduleInstigatorData,
+    get_current_timestamp,
 )
-from dagster._time import get_current_timestamp
 
 REPOSITORY = "__repository__"
 """How Dagster calls the one repository of a code location."""

@@ -6,9 +6,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
-from dagster._core.events import JobFailureData
-from dagster_shared.error import SerializableErrorInfo
 
+from m3sync_dagster.dagster_internals import JobFailureData, SerializableErrorInfo
 from m3sync_dagster.entities import ENTITIES
 from m3sync_dagster.runs.failure_tags import recorded_failure
 from m3sync_dagster.state import storable
