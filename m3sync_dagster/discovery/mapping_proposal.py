@@ -131,14 +131,10 @@ def propose(
     """
     proposed: dict[str, EntityProposal] = {}
     parents = _Parents()
-    pointed_to = {
-        source_field.refers_to for name in entities for source_field in ENTITIES[name].fields
-    }
+    pointed_to = {one.refers_to for name in entities for one in ENTITIES[name].fields}
     for name, entity in ENTITIES.items():
         own = entities.get(name)
-        found = (
-            [own.object] if own and own.object else _matching_objects(entity, namespace, objects)
-        )
+        found = [own.object] if own and own.object else _find_objects(entity, namespace, objects)
         if own is None and name not in pointed_to:
             continue
         if own is None:
@@ -206,9 +202,7 @@ class _Matching:
             if f.name.endswith(CUSTOM) or f.name not in SYSTEM_FIELDS
         ]
         self._taken = _mapped_in_yaml(own)
-        self._asked = [
-            source_field for source_field in entity.fields if source_field.source not in own.fields
-        ]
+        self._asked = [one for one in entity.fields if one.source not in own.fields]
         self._match_external_id(own.external_id_field)
 
     def proposal(self) -> EntityProposal:
@@ -334,9 +328,7 @@ def _is_of_m3ter(one: KnownObject, packages: Sequence[Package] | None) -> bool:
     return any(has_entity_name(one.name, one.label, e, any_name=known) for e in ENTITIES.values())
 
 
-def _matching_objects(
-    entity: EntityType, namespace: str, objects: Sequence[KnownObject]
-) -> list[str]:
+def _find_objects(entity: EntityType, namespace: str, objects: Sequence[KnownObject]) -> list[str]:
     """The package's objects that match an entity: by API name, else by similar names."""
     package = [one for one in objects if one.namespace.casefold() == namespace.casefold()]
     exact = [

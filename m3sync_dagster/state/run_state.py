@@ -30,7 +30,7 @@ class RunState:
     def withdraw_all(self, entities: Iterable[str], run_id: str) -> None:
         """Withdraw the fingerprints of these entities, once in a run and before it sends anything.
 
-        So a full run that breaks off at one entity is carried on by the next run for all of them.
+        If a full run fails at one entity, the next run still sends the rows of all of them.
         """
         if not self._withdrawn:
             with self.connection.transaction():

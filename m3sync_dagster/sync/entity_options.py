@@ -43,9 +43,7 @@ class EntityOptions:
 
 
 def build_mapping(
-    entity: EntityType,
-    options: Mapping[str, EntityOptions],
-    prefix: str,
+    entity: EntityType, options: Mapping[str, EntityOptions], prefix: str
 ) -> FieldMapping:
     """Build the mapping of an entity.
 

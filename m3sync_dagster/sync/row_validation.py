@@ -74,9 +74,9 @@ class RowValidator:
         return Row(mapped.m3ter_id, values, cut)
 
     def values_as_before(self, mapped: Mapped) -> list[Value]:
-        """The values as they were sent while they still fitted their fields.
+        """The values as they were sent before a field's definition changed.
 
-        Salesforce may hold them from before a field's definition changed.
+        Salesforce may still have them. A value that does not fit its field is not converted.
         """
         values, _ = self._cut_short(mapped.values)
         return [
