@@ -148,7 +148,7 @@ def test_nothing_that_a_defined_integration_needs_is_dropped(
 def test_state_of_an_integration_is_deleted_after_ninety_days_of_absence(
     connection: psycopg.Connection,
 ) -> None:
-    for name in ("acme", "absent"):
+    for name in ("acme", "removed"):
         write_state(connection, name)
     kept = all_rows(connection, "acme")
     # However old its state is, the days count from when it was found to be absent.
@@ -157,10 +157,10 @@ def test_state_of_an_integration_is_deleted_after_ninety_days_of_absence(
     assert purge_absent_integrations(connection, {"acme"}, NEVER) == []
     age_absence(connection, hours=2)
     (dry,) = purge_absent_integrations(connection, {"acme"}, NEVER, dry_run=True)
-    assert set(all_rows(connection, "absent")) == {*kept, "absent_integration"}
+    assert set(all_rows(connection, "removed")) == {*kept, "absent_integration"}
     assert purge_absent_integrations(connection, {"acme"}, NEVER) == [dry]
-    assert (dry.integration, dry.rows, dry.kept_because) == ("absent", 8, None)
-    assert all_rows(connection, "absent") == {}
+    assert (dry.integration, dry.rows, dry.kept_because) == ("removed", 8, None)
+    assert all_rows(connection, "removed") == {}
     assert all_rows(connection, "acme") == kept
     assert purge_absent_integrations(connection, {"acme"}, NEVER) == []
 
@@ -207,19 +207,19 @@ def test_an_integration_that_another_project_runs_is_not_absent(
 def test_an_integration_that_is_being_written_is_not_purged(
     connection: psycopg.Connection, postgres_url: str
 ) -> None:
-    for name in ("acme", "absent"):
+    for name in ("acme", "removed"):
         write_state(connection, name)
     purge_absent_integrations(connection, set(), NEVER)
     age_absence(connection, hours=ABSENT_DAYS * DAY + 1)
     with connect(postgres_url) as run, IntegrationLock(run, "acme"):
         with pytest.raises(SyncError, match="another run is writing the integration acme"):
             purge_integration(connection, "acme")
-        acme, absent = purge_absent_integrations(connection, set(), NEVER)
+        acme, removed = purge_absent_integrations(connection, set(), NEVER)
     assert (acme.rows, acme.kept_because) == (
         0,
         "another run is writing the integration acme",
     )
-    assert absent.rows == 8
+    assert removed.rows == 8
     assert all_rows(connection, "acme")["outgoing_record"]
     assert purge_integration(connection, "acme") == 8
 
