@@ -54,6 +54,7 @@ class SalesforceClient:
         self._ingest = IngestJobs(self.transport, poller, most_bytes)
         self._record_query = RecordQuery(self.transport, poller)
         self._sleep = sleep
+        self._organization: Organization | None = None
         self._describes = DescribeReader(self.transport, describes)
 
     @property
@@ -185,12 +186,14 @@ class SalesforceClient:
         return OrgIdentity(token.organization_id or f"host:{token.instance}", token.user_id)
 
     def organization(self) -> Organization:
-        """Read the org's Organization record with one query.
+        """Read the org's Organization record with one query in the life of the client.
 
         Raises:
             SyncError: Salesforce could not be reached, or rejected the request.
         """
-        return read_organization(self.transport)
+        if self._organization is None:
+            self._organization = read_organization(self.transport)
+        return self._organization
 
     def log_in(self) -> str:
         """Log in now, before the first request needs it; returns the org's host.
