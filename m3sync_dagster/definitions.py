@@ -5,15 +5,18 @@ import warnings
 
 import dagster as dg
 
-from m3sync_dagster.components.definition_memory import exempt_from_collection
-from m3sync_dagster.components.entity_runs import STATE
-from m3sync_dagster.components.guard_inputs import checked_integrations, guarded_integrations
+from m3sync_dagster.components.build_entity_syncs import STATE
+from m3sync_dagster.components.gc_settings import exempt_from_collection
 from m3sync_dagster.components.load_error_assets import load_error_assets
 from m3sync_dagster.components.load_errors import messages_of
 from m3sync_dagster.components.loading import Project, defined_names, load_project
 from m3sync_dagster.components.purge_job import build_purge
 from m3sync_dagster.components.resources import StateResource
 from m3sync_dagster.components.verify_check import build_daily, build_jobs
+from m3sync_dagster.components.watched_integrations import (
+    checked_integrations,
+    guarded_integrations,
+)
 from m3sync_dagster.dagster_internals import get_library_json_enriched_defs
 from m3sync_dagster.guard.sensor import build_guard
 

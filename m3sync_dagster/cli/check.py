@@ -11,7 +11,7 @@ from m3sync_dagster.cli.migrate import ready
 from m3sync_dagster.cli.output import Json, print_json, print_table
 
 if TYPE_CHECKING:
-    from m3sync_dagster.components.org_check import CheckResult
+    from m3sync_dagster.components.integration_check import CheckResult
 
 Name = Annotated[
     str | None, typer.Argument(help="The integration; left out: all.", show_default=False)
@@ -33,9 +33,9 @@ def check(name: Name = None, *, json: Json = False) -> None:
 
 def _results(name: str | None) -> "Iterator[CheckResult]":
     from m3sync_dagster.cli.find_integration import find
-    from m3sync_dagster.components.loaded_integration import loaded_integrations
+    from m3sync_dagster.components.integration_check import OrgCheck, invalid_file
+    from m3sync_dagster.components.integration_with_credentials import loaded_integrations
     from m3sync_dagster.components.loading import load_project
-    from m3sync_dagster.components.org_check import OrgCheck, invalid_file
 
     with OrgCheck() as org_check:
         if name is not None:

@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from m3sync_dagster.cli.environment import prepare
 from m3sync_dagster.cli.output import print_message
+from m3sync_dagster.cli.prepare_environment import prepare
 from m3sync_dagster.sync.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def disconnect(name: Name) -> None:
 
 
 def _require_credential(name: str) -> None:
-    from m3sync_dagster.components.credentials import SalesforceCredential
+    from m3sync_dagster.components.credential_components import SalesforceCredential
     from m3sync_dagster.components.loading import load_project
 
     known = sorted(load_project().of_type(SalesforceCredential))
@@ -58,7 +58,7 @@ def _require_valid(name: str) -> None:
 
 
 def _report(path: "Path", change: str) -> None:
-    from m3sync_dagster.cli.reload import reload_location
+    from m3sync_dagster.cli.reload_code_location import reload_location
 
     print_message(f"{change}, in {path}.")
     if reload_location():

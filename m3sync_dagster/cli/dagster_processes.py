@@ -12,9 +12,9 @@ from contextlib import contextmanager
 
 import httpx
 
-from m3sync_dagster.cli.environment import Environment
-from m3sync_dagster.http_settings import httpx_options, set_for_other_libraries
+from m3sync_dagster.cli.prepare_environment import Environment
 from m3sync_dagster.sync.errors import ConfigurationError, RemoteError
+from m3sync_dagster.tls_and_proxy import httpx_options, set_for_other_libraries
 
 HOST = "127.0.0.1"
 # Dagster recommends `dg dev` instead, which is a tool for development.

@@ -12,22 +12,22 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from m3sync_dagster.cli.dev import Port
-from m3sync_dagster.cli.environment import (
+from m3sync_dagster.cli.exit_codes import FAILED
+from m3sync_dagster.cli.migrate import migrate_tables
+from m3sync_dagster.cli.output import print_error, print_message
+from m3sync_dagster.cli.prepare_environment import (
     DAGSTER_HOME,
     Environment,
     project_root,
     start_postgres,
 )
-from m3sync_dagster.cli.exit_codes import FAILED
-from m3sync_dagster.cli.migrate import migrate_tables
-from m3sync_dagster.cli.output import print_error, print_message
 from m3sync_dagster.cli.sandbox import serving
 from m3sync_dagster.cli.signals import until_stopped
 from m3sync_dagster.sync.errors import ConfigurationError, RemoteError
 
 if TYPE_CHECKING:
     from m3sync_dagster.cli.in_process_run import Report
-    from m3sync_dagster.sandbox.demo import Sandbox
+    from m3sync_dagster.sandbox.demo_servers import Sandbox
 
 Once = Annotated[bool, typer.Option("--once", help="Run one sync, print its summary and exit.")]
 
@@ -83,7 +83,7 @@ def _alone(folder: Path) -> Iterator[None]:
 def _set_up(environment: Environment, sandbox: "Sandbox") -> None:
     """Create an empty database, as the sandbox's Salesforce is empty, and set the environment."""
     from m3sync_dagster.components.loading import DEFS
-    from m3sync_dagster.sandbox import demo as sample
+    from m3sync_dagster.sandbox import demo_servers as sample
     from m3sync_dagster.state import embedded_postgres as embedded
 
     folder = environment.own_folder / "demo" / "postgres"
@@ -105,7 +105,7 @@ def _first_sync(environment: Environment) -> "Report":
     from m3sync_dagster.cli.find_integration import find
     from m3sync_dagster.cli.in_process_run import sync
     from m3sync_dagster.cli.run import show, watched
-    from m3sync_dagster.sandbox.demo import INTEGRATION
+    from m3sync_dagster.sandbox.demo_servers import INTEGRATION
 
     loaded = find(INTEGRATION)
     loaded.require_configured()
@@ -122,7 +122,7 @@ def _serve(
 ) -> None:
     """Run Dagster's servers, and change records of the sandbox from time to time."""
     from m3sync_dagster.cli.dagster_processes import dagster_servers
-    from m3sync_dagster.sandbox.demo import live
+    from m3sync_dagster.sandbox.demo_servers import live
 
     with dagster_servers(environment, port) as servers:
         if servers.wait_until_up(stopped):
@@ -144,8 +144,8 @@ def _start_schedule(url: str) -> None:
     import httpx
 
     from m3sync_dagster.components.schedule import schedule_name
-    from m3sync_dagster.http_settings import httpx_options
-    from m3sync_dagster.sandbox.demo import INTEGRATION
+    from m3sync_dagster.sandbox.demo_servers import INTEGRATION
+    from m3sync_dagster.tls_and_proxy import httpx_options
 
     selector = {
         "repositoryLocationName": "m3sync",

@@ -4,9 +4,9 @@ from typing import Annotated
 
 import typer
 
-from m3sync_dagster.cli.environment import prepare
 from m3sync_dagster.cli.migrate import migrate_tables
 from m3sync_dagster.cli.output import print_message
+from m3sync_dagster.cli.prepare_environment import prepare
 from m3sync_dagster.cli.signals import until_stopped
 
 Port = Annotated[

@@ -10,7 +10,7 @@ from m3sync_dagster.cli.migrate import ready
 from m3sync_dagster.cli.output import print_message
 
 if TYPE_CHECKING:
-    from m3sync_dagster.cli.environment import Environment
+    from m3sync_dagster.cli.prepare_environment import Environment
     from m3sync_dagster.components.integration import Integration
     from m3sync_dagster.dagster_internals import CodeLocationOrigin
     from m3sync_dagster.guard.enable_disable import Switch

@@ -7,8 +7,8 @@ import typer
 from typer.core import TyperGroup
 
 from m3sync_dagster.cli.output import print_error
+from m3sync_dagster.sync.disk_errors import file_error
 from m3sync_dagster.sync.errors import ConfigurationError, SyncError
-from m3sync_dagster.sync.file_errors import file_error
 
 FAILED = 1
 """It ran, and something failed: a sync, some rows, or an unreachable system."""

@@ -6,11 +6,11 @@ from typing import Any
 
 import dagster as dg
 
-from m3sync_dagster.cli.environment import Environment
+from m3sync_dagster.cli.prepare_environment import Environment
 from m3sync_dagster.components.assets import asset_key
-from m3sync_dagster.components.entity_runs import FULL_TAG
+from m3sync_dagster.components.build_entity_syncs import FULL_TAG
 from m3sync_dagster.components.integration import Integration
-from m3sync_dagster.components.loaded_integration import LoadedIntegration, with_location
+from m3sync_dagster.components.integration_with_credentials import LoadedIntegration, with_location
 from m3sync_dagster.components.materialize import run_tags, sync_checks
 from m3sync_dagster.components.schedule import JOB, PARTITION
 from m3sync_dagster.dagster_internals import (

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from m3sync_dagster.cli.environment import Environment, prepare
 from m3sync_dagster.cli.output import print_message
+from m3sync_dagster.cli.prepare_environment import Environment, prepare
 from m3sync_dagster.sync.errors import ConfigurationError
 
 _LOCK = 0x6D33_0001  # an advisory lock's key, the same for every process that migrates

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from m3sync_dagster.cli.environment import prepare
 from m3sync_dagster.cli.exit_codes import FAILED
 from m3sync_dagster.cli.output import (
     Json,
@@ -15,6 +14,7 @@ from m3sync_dagster.cli.output import (
     print_table,
     progress,
 )
+from m3sync_dagster.cli.prepare_environment import prepare
 from m3sync_dagster.entities import ENTITIES
 from m3sync_dagster.sync.errors import ConfigurationError
 
@@ -103,7 +103,7 @@ def _chosen(given: list[str] | None) -> list[str]:
 
 def _resource(name: str) -> "SalesforceResource":
     from m3sync_dagster.cli.find_integration import find
-    from m3sync_dagster.components.credentials import SalesforceCredential
+    from m3sync_dagster.components.credential_components import SalesforceCredential
     from m3sync_dagster.components.loading import load_project
 
     for unit in load_project().units:

@@ -12,7 +12,7 @@ from m3sync_dagster.cli.signals import until_stopped
 from m3sync_dagster.sync.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from m3sync_dagster.sandbox.demo import Sandbox
+    from m3sync_dagster.sandbox.demo_servers import Sandbox
 
 Port = typer.Option(min=0, max=65535, help="Port on this machine; 0 chooses a free one.")
 
@@ -37,7 +37,7 @@ def serving(m3ter_port: int = 0, salesforce_port: int = 0) -> Iterator["Sandbox"
     Raises:
         ConfigurationError: a port is in use.
     """
-    from m3sync_dagster.sandbox.demo import serving as serve
+    from m3sync_dagster.sandbox.demo_servers import serving as serve
     from m3sync_dagster.sandbox.organization import Organization
 
     servers = serve(Organization.sample(), m3ter_port=m3ter_port, salesforce_port=salesforce_port)

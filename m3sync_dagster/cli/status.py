@@ -22,7 +22,7 @@ def status(*, json: Json = False) -> None:
     ready()
     from dagster import DagsterInstance
 
-    from m3sync_dagster.components.loaded_integration import loaded_integrations
+    from m3sync_dagster.components.integration_with_credentials import loaded_integrations
     from m3sync_dagster.components.loading import load_project
 
     project = load_project()

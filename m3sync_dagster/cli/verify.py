@@ -23,11 +23,11 @@ from m3sync_dagster.cli.run import Entity, Name, watched
 from m3sync_dagster.sync.errors import SyncError
 
 if TYPE_CHECKING:
-    from m3sync_dagster.cli.environment import Environment
     from m3sync_dagster.cli.in_process_run import Report
-    from m3sync_dagster.components.loaded_integration import LoadedIntegration
-    from m3sync_dagster.components.repair import RepairReport
-    from m3sync_dagster.components.verification import Connections, VerifiedEntity
+    from m3sync_dagster.cli.prepare_environment import Environment
+    from m3sync_dagster.components.integration_with_credentials import LoadedIntegration
+    from m3sync_dagster.components.repair_differences import RepairReport
+    from m3sync_dagster.components.verify_entity import Connections, VerifiedEntity
 
 Repair = Annotated[
     bool,
@@ -67,7 +67,7 @@ def verify(  # noqa: PLR0913 - the command line's options
     """Compare Salesforce with m3ter."""
     environment = ready()
     from m3sync_dagster.cli.find_integration import find
-    from m3sync_dagster.components.repair import IntegrationRepair
+    from m3sync_dagster.components.repair_differences import IntegrationRepair
     from m3sync_dagster.sync.deletions import DeletionConsent
 
     loaded = find(name, entity)
@@ -96,7 +96,7 @@ def verify(  # noqa: PLR0913 - the command line's options
 
 @contextmanager
 def _connected(loaded: "LoadedIntegration") -> "Iterator[Connections]":
-    from m3sync_dagster.components.verification import Connections
+    from m3sync_dagster.components.verify_entity import Connections
 
     with loaded.m3ter().opened() as m3ter, loaded.salesforce().opened() as salesforce:
         yield Connections(loaded.integration, m3ter.organization, salesforce.org)
@@ -107,7 +107,7 @@ def _verified(
     connections: "Connections", entities: list[str]
 ) -> "Iterator[dict[str, VerifiedEntity]]":
     """Verify entities; their comparisons are kept while the block lasts."""
-    from m3sync_dagster.components.verification import verify_entity
+    from m3sync_dagster.components.verify_entity import verify_entity
 
     with ExitStack() as stack:
         try:

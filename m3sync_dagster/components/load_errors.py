@@ -9,9 +9,9 @@ import yaml
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from m3sync_dagster.components.attribute_names import no_such_attribute
-from m3sync_dagster.components.defs_yaml_checks import UnclearYamlError, read_defs_yaml
+from m3sync_dagster.components.mistyped_attributes import no_such_attribute
 from m3sync_dagster.components.salesforce_sync import OTHER_NAMES
+from m3sync_dagster.components.yaml_text_checks import UnclearYamlError, read_defs_yaml
 from m3sync_dagster.dagster_internals import (
     ValueAndSourcePositionTree,
     parse_yamls_with_source_position,

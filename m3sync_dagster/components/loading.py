@@ -17,8 +17,7 @@ from typing import cast
 
 import dagster as dg
 
-from m3sync_dagster.components.credentials import M3terCredential, SalesforceCredential
-from m3sync_dagster.components.defs_yaml_checks import read_defs_yaml, require_clear
+from m3sync_dagster.components.credential_components import M3terCredential, SalesforceCredential
 from m3sync_dagster.components.load_errors import (
     LoadError,
     declared_names,
@@ -26,6 +25,7 @@ from m3sync_dagster.components.load_errors import (
     explain,
 )
 from m3sync_dagster.components.salesforce_sync import SalesforceSync
+from m3sync_dagster.components.yaml_text_checks import read_defs_yaml, require_clear
 from m3sync_dagster.dagster_internals import ComponentTree, CompositeYamlComponent, replace_record
 from m3sync_dagster.sync.errors import ConfigurationError
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from m3sync_dagster.components.entity_runs import (
+from m3sync_dagster.components.build_entity_syncs import (
     STATE,
     Context,
     EntityRuns,
@@ -19,9 +19,9 @@ from m3sync_dagster.components.integration import Integration
 from m3sync_dagster.components.resources import (
     StateResource,
 )
-from m3sync_dagster.components.unexpected_errors import as_sync_error, traceback_of
+from m3sync_dagster.components.to_sync_error import as_sync_error, traceback_of
 from m3sync_dagster.entities import EntityType
-from m3sync_dagster.runs.event_log import show_event
+from m3sync_dagster.runs.error_observation import show_event
 from m3sync_dagster.runs.failure_tags import record_failure
 from m3sync_dagster.runs.run_status import INTEGRATION_TAG
 from m3sync_dagster.salesforce import look_up_code
@@ -34,7 +34,7 @@ from m3sync_dagster.sync.errors import (
     RateLimitError,
     SyncError,
 )
-from m3sync_dagster.sync.results import Count, Counts, Rejected
+from m3sync_dagster.sync.row_results import Count, Counts, Rejected
 
 NO_REJECTED_RECORDS = "no_rejected_records"
 """The check that warns of invalid, rejected and waiting records."""

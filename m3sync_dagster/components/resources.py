@@ -27,7 +27,7 @@ from m3sync_dagster.state import (
 )
 from m3sync_dagster.sync.errors import ConfigurationError, SyncError
 from m3sync_dagster.sync.mapping import FieldMapping
-from m3sync_dagster.sync.preflight import Preflight
+from m3sync_dagster.sync.preflight_schema import Preflight
 
 
 def read_env(credential: str, attribute: str, variable: str) -> str:

@@ -13,7 +13,7 @@ import dagster as dg
 from m3sync_dagster.components.integration import Integration
 from m3sync_dagster.components.materialize import run_tags, sync_checks
 from m3sync_dagster.dagster_internals import partition_loading_context
-from m3sync_dagster.guard.disabled_check import disabled_reason
+from m3sync_dagster.guard.schedule_tick_check import disabled_reason
 from m3sync_dagster.runs.dead_runs import report_if_dead
 from m3sync_dagster.runs.run_status import INTEGRATION_TAG, TICK_TAG
 from m3sync_dagster.state import connect, is_locked, postgres_url

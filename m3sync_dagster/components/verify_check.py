@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 
 import dagster as dg
 
-from m3sync_dagster.components.entity_runs import resource_of
+from m3sync_dagster.components.build_entity_syncs import resource_of
 from m3sync_dagster.components.integration import Integration
 from m3sync_dagster.components.materialize import (
     CREDENTIAL_TAG,
@@ -19,8 +19,8 @@ from m3sync_dagster.components.materialize import (
 )
 from m3sync_dagster.components.resources import M3terResource, SalesforceResource
 from m3sync_dagster.components.schedule import JOB, schedule_name
-from m3sync_dagster.components.sync_job import SyncJob
-from m3sync_dagster.components.verification import (
+from m3sync_dagster.components.shared_sync_job import SyncJob
+from m3sync_dagster.components.verify_entity import (
     Connections,
     VerifiedEntity,
     verify_entity,

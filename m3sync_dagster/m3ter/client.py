@@ -15,9 +15,8 @@ from urllib.parse import quote
 import httpx
 import msgspec
 
-from m3sync_dagster.http_settings import httpx_options
 from m3sync_dagster.m3ter.credential import M3terAccessKey
-from m3sync_dagster.m3ter.errors import (
+from m3sync_dagster.m3ter.request_errors import (
     TOKEN_PATH,
     connection_error,
     is_for_token,
@@ -29,6 +28,7 @@ from m3sync_dagster.m3ter.errors import (
     web_page_error,
 )
 from m3sync_dagster.sync.errors import SyncError
+from m3sync_dagster.tls_and_proxy import httpx_options
 
 if TYPE_CHECKING:
     from m3ter import M3ter

@@ -9,7 +9,7 @@ from itertools import count
 import msgspec
 
 from m3sync_dagster.sync.errors import RemoteError
-from m3sync_dagster.sync.json_parts import JsonParts
+from m3sync_dagster.sync.undecodable_json import JsonParts
 
 Get = Callable[[str, Mapping[str, str | int]], bytes]
 """Reads a path with query parameters from m3ter, and returns the body of the response."""
@@ -76,7 +76,7 @@ def _decode(body: bytes, path: str, number: int) -> Page:
         raise RemoteError(
             f"m3ter answered {path} with something that is not a page of a list: "
             f"page {number}, {len(body)} bytes, {error}",
-            "Run it again. If the error continues, check base_url and any proxy before m3ter.",
+            "Run it again. If the error continues, check base_url and any proxy.",
         ) from error
 
 

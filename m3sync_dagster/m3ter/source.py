@@ -113,7 +113,7 @@ class M3terSource:
         if record is not None and id_of(record) != m3ter_id:
             raise RemoteError(
                 f"m3ter answered {path} with something that is not this record",
-                "Run it again. If the error continues, check base_url and any proxy before m3ter.",
+                "Run it again. If the error continues, check base_url and any proxy.",
             )
         return record
 

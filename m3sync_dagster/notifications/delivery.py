@@ -21,17 +21,16 @@ import psycopg
 import xxhash
 
 from m3sync_dagster.guard.guarded_integration import GuardedIntegration
-from m3sync_dagster.http_settings import set_for_other_libraries
-from m3sync_dagster.notifications.background_tasks import (
+from m3sync_dagster.notifications.digests import Recipient, into_digests, without_held
+from m3sync_dagster.notifications.m3ter_user_lookup import refresh
+from m3sync_dagster.notifications.mail_notices import send_mails
+from m3sync_dagster.notifications.message_text import compose
+from m3sync_dagster.notifications.recipients import CHANNEL, DAGSTER, USER, channels, targets_of
+from m3sync_dagster.notifications.threads_with_deadline import (
     start_task,
     still_running,
     wait_for_all,
 )
-from m3sync_dagster.notifications.digests import Recipient, into_digests, without_held
-from m3sync_dagster.notifications.mail_delivery import send_mails
-from m3sync_dagster.notifications.message_text import compose
-from m3sync_dagster.notifications.recipients import CHANNEL, DAGSTER, USER, channels, targets_of
-from m3sync_dagster.notifications.user_lookup import refresh
 from m3sync_dagster.state import Notice, connect, postgres_url
 from m3sync_dagster.state.outbox import (
     delivered,
@@ -41,6 +40,7 @@ from m3sync_dagster.state.outbox import (
     withdraw_removed,
 )
 from m3sync_dagster.state.user_addresses import read_failed_lookups
+from m3sync_dagster.tls_and_proxy import set_for_other_libraries
 
 if TYPE_CHECKING:
     from apprise import NotifyBase

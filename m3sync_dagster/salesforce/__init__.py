@@ -6,6 +6,6 @@ objects, and upserts rows through sObject Collections or Bulk API 2.0 ingest job
 
 from m3sync_dagster.salesforce.client import SalesforceClient
 from m3sync_dagster.salesforce.credential import ConnectedApp
-from m3sync_dagster.salesforce.errors import look_up_code
+from m3sync_dagster.salesforce.error_classification import look_up_code
 
 __all__ = ["ConnectedApp", "SalesforceClient", "look_up_code"]

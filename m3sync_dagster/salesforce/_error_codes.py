@@ -5,7 +5,7 @@ A key is the letters and digits of a code, in upper case.
 
 from dataclasses import dataclass
 
-from m3sync_dagster.sync.results import ErrorClass
+from m3sync_dagster.sync.row_results import ErrorClass
 
 
 @dataclass(frozen=True, slots=True)

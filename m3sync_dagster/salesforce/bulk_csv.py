@@ -15,10 +15,10 @@ from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
 
-from m3sync_dagster.salesforce.formatting import line_ends, plain
+from m3sync_dagster.salesforce.value_text import line_ends, plain
 from m3sync_dagster.sync.errors import RemoteError
-from m3sync_dagster.sync.results import Row, Value
-from m3sync_dagster.sync.rows import Target
+from m3sync_dagster.sync.row_results import Row, Value
+from m3sync_dagster.sync.row_types import Target
 
 EMPTY = "#N/A"
 """Clears a field; an empty cell leaves the field unchanged."""

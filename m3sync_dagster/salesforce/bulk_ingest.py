@@ -12,8 +12,8 @@ from pathlib import Path
 
 from m3sync_dagster.salesforce import bulk_csv
 from m3sync_dagster.salesforce.bulk_csv import IdChecksum, Upload
-from m3sync_dagster.salesforce.bulk_job import ENDED, JobInfo, JobKind, JobPoller
-from m3sync_dagster.salesforce.errors import (
+from m3sync_dagster.salesforce.bulk_job_polling import ENDED, JobInfo, JobKind, JobPoller
+from m3sync_dagster.salesforce.error_classification import (
     ApiError,
     JobStateError,
     NotFoundError,
@@ -21,7 +21,7 @@ from m3sync_dagster.salesforce.errors import (
     parse_row_error,
     to_sync_error,
 )
-from m3sync_dagster.salesforce.orphaned_jobs import JOB_OPTIONS, JobRequest, find_orphans
+from m3sync_dagster.salesforce.lost_ingest_jobs import JOB_OPTIONS, JobRequest, find_orphans
 from m3sync_dagster.salesforce.retry import ROWS
 from m3sync_dagster.salesforce.temporary_files import temporary_folder
 from m3sync_dagster.salesforce.transport import Transport
@@ -33,8 +33,8 @@ from m3sync_dagster.sync.errors import (
     SyncError,
 )
 from m3sync_dagster.sync.interfaces import JobLog
-from m3sync_dagster.sync.results import Acknowledged, Rejected, RowResult
-from m3sync_dagster.sync.rows import Group, Target, UnfinishedJob
+from m3sync_dagster.sync.row_results import Acknowledged, Rejected, RowResult
+from m3sync_dagster.sync.row_types import Group, Target, UnfinishedJob
 
 MOST_BYTES = 100_000_000
 """Size of a file that Salesforce recommends not to exceed."""

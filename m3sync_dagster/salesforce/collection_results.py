@@ -7,9 +7,9 @@ from collections.abc import Collection, Sequence
 
 import msgspec
 
-from m3sync_dagster.salesforce.errors import NO_CODE, ApiError, parse_error_body
+from m3sync_dagster.salesforce.error_classification import NO_CODE, ApiError, parse_error_body
 from m3sync_dagster.sync.errors import RemoteError
-from m3sync_dagster.sync.results import Acknowledged, RowResult
+from m3sync_dagster.sync.row_results import Acknowledged, RowResult
 
 
 class CollectionResult(msgspec.Struct):

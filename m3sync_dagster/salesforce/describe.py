@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from m3sync_dagster.salesforce.errors import NotFoundError
+from m3sync_dagster.salesforce.error_classification import NotFoundError
 from m3sync_dagster.salesforce.responses import NOT_MODIFIED, decode
 from m3sync_dagster.salesforce.transport import Transport
 from m3sync_dagster.sync.errors import ConfigurationError

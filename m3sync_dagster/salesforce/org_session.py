@@ -6,7 +6,7 @@ import requests
 
 from m3sync_dagster.salesforce.api_versions import unsupported_version
 from m3sync_dagster.salesforce.quota import Quota
-from m3sync_dagster.salesforce.session import Connection, RetryingSession, SendOptions
+from m3sync_dagster.salesforce.retrying_session import Connection, RetryingSession, SendOptions
 from m3sync_dagster.salesforce.token_holder import TokenHolder
 from m3sync_dagster.sync.errors import RemoteError
 
@@ -53,7 +53,7 @@ class OrgSession(RetryingSession):
         if urlsplit(request.url or "").netloc != token.instance:
             raise RemoteError(
                 f"Salesforce's response has a URL outside the org {token.instance}",
-                "Report this with this message: no token was sent there.",
+                "Report this message. No token was sent.",
             )
         request.headers["Authorization"] = _BEARER + token.value
         response = super()._exchange(request, options)

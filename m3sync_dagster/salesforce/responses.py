@@ -8,10 +8,15 @@ from urllib.parse import urlsplit
 import msgspec
 import requests
 
-from m3sync_dagster.http_settings import CERTIFICATE_REMEDY, certificate_problem
-from m3sync_dagster.salesforce.errors import LOGIN, ApiError, parse_error_body, to_sync_error
+from m3sync_dagster.salesforce.error_classification import (
+    LOGIN,
+    ApiError,
+    parse_error_body,
+    to_sync_error,
+)
 from m3sync_dagster.salesforce.retry import is_proxy_refusal
 from m3sync_dagster.sync.errors import RemoteError, SyncError
+from m3sync_dagster.tls_and_proxy import CERTIFICATE_REMEDY, certificate_problem
 
 NOT_MODIFIED = 304
 _T = TypeVar("_T")

@@ -9,9 +9,9 @@ import requests
 import urllib3
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
 
-from m3sync_dagster.http_settings import is_certificate_error
-from m3sync_dagster.salesforce.errors import ApiError
-from m3sync_dagster.sync.results import ErrorClass, Rejected, RowResult
+from m3sync_dagster.salesforce.error_classification import ApiError
+from m3sync_dagster.sync.row_results import ErrorClass, Rejected, RowResult
+from m3sync_dagster.tls_and_proxy import is_certificate_error
 
 _Failure = TypeVar("_Failure")
 

@@ -13,16 +13,16 @@ from queue import SimpleQueue
 import msgspec
 
 from m3sync_dagster.salesforce.collection_results import CollectionResult, pair_results
-from m3sync_dagster.salesforce.errors import ApiError, UnreadableBodyError
-from m3sync_dagster.salesforce.formatting import line_ends, plain
+from m3sync_dagster.salesforce.error_classification import ApiError, UnreadableBodyError
 from m3sync_dagster.salesforce.retry import ROWS
 from m3sync_dagster.salesforce.transport import Transport
-from m3sync_dagster.sync.results import (
+from m3sync_dagster.salesforce.value_text import line_ends, plain
+from m3sync_dagster.sync.row_results import (
     Row,
     RowResult,
     Value,
 )
-from m3sync_dagster.sync.rows import Column, Group, Target
+from m3sync_dagster.sync.row_types import Column, Group, Target
 
 MOST_ROWS = 200
 """Most rows of a call."""

@@ -10,7 +10,7 @@ Object Reference for the Salesforce Platform, "Organization"; Tooling API Develo
 from collections.abc import Iterator
 
 from m3sync_dagster.sync.reconcile_types import Selection
-from m3sync_dagster.sync.rows import Column, Target
+from m3sync_dagster.sync.row_types import Column, Target
 
 ORGANIZATION = "SELECT Id, Name, IsSandbox, InstanceName FROM Organization"
 INSTALLED_PACKAGES = (

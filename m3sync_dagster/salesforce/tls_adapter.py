@@ -8,13 +8,13 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import ProxyManager
 
-from m3sync_dagster.http_settings import tls_context
+from m3sync_dagster.tls_and_proxy import tls_context
 
 CONNECTIONS = 8
 
 
 class TlsAdapter(HTTPAdapter):
-    """Trusts the certificate authorities of ``http_settings``, and no others."""
+    """Trusts the certificate authorities of ``tls_and_proxy``, and no others."""
 
     def __init__(self) -> None:
         self._context: SSLContext | None = None

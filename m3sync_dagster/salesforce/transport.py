@@ -17,7 +17,7 @@ from m3sync_dagster.salesforce.login import Token, log_in
 from m3sync_dagster.salesforce.org_session import OrgSession
 from m3sync_dagster.salesforce.quota import Limits, Quota
 from m3sync_dagster.salesforce.responses import connection_error, decode
-from m3sync_dagster.salesforce.session import Connection, RequestCounts, RetryingSession
+from m3sync_dagster.salesforce.retrying_session import Connection, RequestCounts, RetryingSession
 from m3sync_dagster.salesforce.tls_adapter import CONNECTIONS, TlsAdapter
 from m3sync_dagster.salesforce.token_holder import TokenHolder
 from m3sync_dagster.sync.errors import ConfigurationError, RemoteError

@@ -1,6 +1,5 @@
 """State in PostgreSQL, schema ``m3sync``: what Salesforce acknowledged, rejects, jobs, events."""
 
-from m3sync_dagster.state.database import POSTGRES_URL, connect, explain, postgres_url
 from m3sync_dagster.state.describe_cache import PostgresDescribeCache
 from m3sync_dagster.state.events import (
     Event,
@@ -9,7 +8,7 @@ from m3sync_dagster.state.events import (
     record_event,
     storable,
 )
-from m3sync_dagster.state.integration_state import (
+from m3sync_dagster.state.guard_state import (
     GuardState,
     guard_lock,
     read_guard_state,
@@ -17,8 +16,9 @@ from m3sync_dagster.state.integration_state import (
     write_guard_error,
     write_guard_states,
 )
+from m3sync_dagster.state.integration_lock import IntegrationLock, is_locked
 from m3sync_dagster.state.ledger import PostgresLedger
-from m3sync_dagster.state.lock import IntegrationLock, is_locked
+from m3sync_dagster.state.locked_integration import RunState
 from m3sync_dagster.state.migrate import migrate, require_current_schema
 from m3sync_dagster.state.outbox import (
     Notice,
@@ -26,6 +26,12 @@ from m3sync_dagster.state.outbox import (
     enqueue,
     undelivered,
     withdraw_overtaken,
+)
+from m3sync_dagster.state.postgres_from_environment import (
+    POSTGRES_URL,
+    connect,
+    explain,
+    postgres_url,
 )
 from m3sync_dagster.state.purge import (
     AbsentIntegration,
@@ -41,8 +47,7 @@ from m3sync_dagster.state.rejects import (
     list_rejects,
     retry_rejects,
 )
-from m3sync_dagster.state.run_lock import hold_run_lock, is_run_locked
-from m3sync_dagster.state.run_state import RunState
+from m3sync_dagster.state.run_liveness import hold_run_lock, is_run_locked
 from m3sync_dagster.state.salesforce_orgs import SalesforceOrg, read_salesforce_orgs
 
 __all__ = [

@@ -11,11 +11,11 @@ DELETE_ALL_STAGED = f"DELETE FROM m3sync.outgoing_record WHERE {_KEY}"
 
 BASIS = (
     "SELECT salesforce_org_id, m3ter_org_id, object, external_id_field "
-    f"FROM m3sync.claim_basis WHERE {_KEY}"
+    f"FROM m3sync.fingerprint_basis WHERE {_KEY}"
 )
 
 SET_BASIS = """
-INSERT INTO m3sync.claim_basis
+INSERT INTO m3sync.fingerprint_basis
     (integration, entity, salesforce_org_id, salesforce_org_name, salesforce_is_sandbox,
     m3ter_org_id, object, external_id_field)
 VALUES (%(integration)s, %(entity)s, %(salesforce_org_id)s, %(org_name)s, %(is_sandbox)s,
@@ -136,7 +136,7 @@ WHERE staged.integration = %(integration)s AND staged.entity = %(entity)s
 # integration that writes to the same org.
 _SAME_ORG = """
 (synced.integration = %(integration)s OR EXISTS (
-    SELECT 1 FROM m3sync.claim_basis AS ours JOIN m3sync.claim_basis AS theirs
+    SELECT 1 FROM m3sync.fingerprint_basis AS ours JOIN m3sync.fingerprint_basis AS theirs
         ON theirs.salesforce_org_id = ours.salesforce_org_id
     WHERE ours.integration = %(integration)s AND ours.entity = %(entity)s
     AND theirs.integration = synced.integration AND theirs.entity = synced.entity))
@@ -239,7 +239,7 @@ DELETE_STALE = f"DELETE FROM m3sync.rejected_record WHERE {_KEY} AND last_seen <
 
 # A job that is about to be created has no id yet; there is one at a time. A job of another org is
 # unfinished until the integration writes to that org again.
-_ORG = f"(SELECT salesforce_org_id FROM m3sync.claim_basis WHERE {_KEY})"
+_ORG = f"(SELECT salesforce_org_id FROM m3sync.fingerprint_basis WHERE {_KEY})"
 JOB_REQUESTED = f"""
 INSERT INTO m3sync.ingest_job
     (job_id, integration, entity, object, rows, sha256, state, run_id, salesforce_org_id)
@@ -266,7 +266,7 @@ WHERE job_id = %(job_id)s
 
 # The external ID field of a job's rows is known if the basis has not changed since then.
 _EXTERNAL_ID_FIELD = (
-    f"(SELECT external_id_field FROM m3sync.claim_basis WHERE {_KEY} "
+    f"(SELECT external_id_field FROM m3sync.fingerprint_basis WHERE {_KEY} "
     "AND since <= ingest_job.opened_at)"
 )
 JOBS_UNFINISHED = (

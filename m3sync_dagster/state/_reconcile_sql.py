@@ -9,7 +9,7 @@ _KEY = "integration = %(integration)s AND entity = %(entity)s"
 # Rows that were synced to another org do not describe the org that is read back.
 _SYNCED = """
 (SELECT stored.* FROM m3sync.synced_record AS stored
-JOIN m3sync.claim_basis AS basis USING (integration, entity)
+JOIN m3sync.fingerprint_basis AS basis USING (integration, entity)
 WHERE stored.integration = %(integration)s AND stored.entity = %(entity)s
     AND basis.salesforce_org_id = %(salesforce_org_id)s)
 """

@@ -7,7 +7,7 @@ from typing import Any
 from dagster_postgres.storage import DagsterPostgresStorage
 
 from m3sync_dagster.postgres import POSTGRES_URL, parse
-from m3sync_dagster.state.database import postgres_url
+from m3sync_dagster.state.postgres_from_environment import postgres_url
 
 _DRIVER = "postgresql+psycopg2"
 """The driver that Dagster's storage needs."""

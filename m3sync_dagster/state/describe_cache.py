@@ -1,6 +1,6 @@
 """The describes of Salesforce objects, kept in PostgreSQL from run to run."""
 
-from m3sync_dagster.state.database import connect
+from m3sync_dagster.state.postgres_from_environment import connect
 
 # The time of the last use decides what is purged; to the day, so that few reads write.
 _READ = """

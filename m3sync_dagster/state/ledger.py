@@ -13,9 +13,9 @@ import msgspec
 import psycopg
 
 from m3sync_dagster.state import _ledger_sql as sql
-from m3sync_dagster.sync.claims import BasisChange, ClaimBasis
-from m3sync_dagster.sync.results import Acknowledged, ErrorClass, Rejected, Row, RowResult
-from m3sync_dagster.sync.rows import RecordHash, ReplacedRecord, StagedRow, UnfinishedJob
+from m3sync_dagster.sync.fingerprint_basis import BasisChange, FingerprintBasis
+from m3sync_dagster.sync.row_results import Acknowledged, ErrorClass, Rejected, Row, RowResult
+from m3sync_dagster.sync.row_types import RecordHash, ReplacedRecord, StagedRow, UnfinishedJob
 from m3sync_dagster.sync.salesforce_schema import Organization
 
 _ENCODE = msgspec.json.Encoder(decimal_format="number").encode
@@ -49,13 +49,13 @@ class PostgresLedger:
         self._key = {"integration": integration, "entity": entity, "run_id": run_id}
         self._not_analyzed: Counter[str] = Counter()
 
-    def basis(self) -> ClaimBasis | None:
+    def basis(self) -> FingerprintBasis | None:
         """The basis of the stored fingerprints; ``None`` if none is stored."""
         found = self._execute(sql.BASIS).fetchone()
-        return ClaimBasis(*found) if found else None
+        return FingerprintBasis(*found) if found else None
 
     def set_basis(
-        self, basis: ClaimBasis, change: BasisChange, organization: Organization | None = None
+        self, basis: FingerprintBasis, change: BasisChange, organization: Organization | None = None
     ) -> None:
         """Store the basis of fingerprints, and withdraw those of another basis."""
         with self._connection.transaction():

@@ -14,7 +14,7 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import class_row
 
-from m3sync_dagster.state.lock import lock_until_commit
+from m3sync_dagster.state.integration_lock import lock_until_commit
 from m3sync_dagster.sync.errors import SyncError
 
 ABSENT_DAYS = 90

@@ -46,7 +46,7 @@ def read_salesforce_orgs(connection: psycopg.Connection) -> dict[str, dict[str, 
         for row in cursor.execute(
             "SELECT salesforce_org_id AS id, salesforce_org_name AS name, "
             "salesforce_is_sandbox AS is_sandbox, integration, entity "
-            "FROM m3sync.claim_basis ORDER BY since DESC, entity"
+            "FROM m3sync.fingerprint_basis ORDER BY since DESC, entity"
         ):
             org = SalesforceOrg(row.id, row.name, row.is_sandbox)
             found[row.integration][row.entity] = org

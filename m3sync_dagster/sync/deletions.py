@@ -15,7 +15,7 @@ from m3sync_dagster.sync.errors import ConfigurationError, SyncError
 from m3sync_dagster.sync.interfaces import Source
 from m3sync_dagster.sync.mapping import FieldMapping
 from m3sync_dagster.sync.reconcile_types import DiffCounts, SyncedRecord
-from m3sync_dagster.sync.results import Acknowledged, Rejected, RowResult, Value
+from m3sync_dagster.sync.row_results import Acknowledged, Rejected, RowResult, Value
 from m3sync_dagster.sync.salesforce_schema import SalesforceObject
 
 FEW = 10

@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice
 
-from m3sync_dagster.sync.changes import BatchChanges, ChangeDetector
+from m3sync_dagster.sync.change_detection import BatchChanges, ChangeDetector
+from m3sync_dagster.sync.csv_header_groups import RowGroups
 from m3sync_dagster.sync.interfaces import Destination, Ledger, Source
 from m3sync_dagster.sync.mapping import FieldMapping
-from m3sync_dagster.sync.missing_parents import MissingParentRetry
-from m3sync_dagster.sync.results import (
+from m3sync_dagster.sync.resend_deleted_parents import MissingParentRetry
+from m3sync_dagster.sync.row_results import (
     Acknowledged,
     Count,
     Counts,
@@ -20,9 +21,8 @@ from m3sync_dagster.sync.results import (
     Rejected,
     RowResult,
 )
-from m3sync_dagster.sync.row_groups import RowGroups
-from m3sync_dagster.sync.rows import COLLECTION_ROWS, COLLECTIONS_UP_TO, ReplacedRecord
-from m3sync_dagster.sync.target_schema import TargetSchema
+from m3sync_dagster.sync.row_types import COLLECTION_ROWS, COLLECTIONS_UP_TO, ReplacedRecord
+from m3sync_dagster.sync.target_describe import TargetSchema
 
 BATCH = 1_000
 """Records that are looked up in the ledger together: ten of m3ter's pages."""

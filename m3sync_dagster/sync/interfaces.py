@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import Protocol
 
 from m3sync_dagster.entities import EntityType
-from m3sync_dagster.sync.claims import BasisChange, ClaimBasis
-from m3sync_dagster.sync.results import Rejected, Row, RowResult, Value
-from m3sync_dagster.sync.rows import (
+from m3sync_dagster.sync.fingerprint_basis import BasisChange, FingerprintBasis
+from m3sync_dagster.sync.row_results import Rejected, Row, RowResult, Value
+from m3sync_dagster.sync.row_types import (
     Group,
     RecordHash,
     ReplacedRecord,
@@ -67,12 +67,12 @@ class KnownRows(Protocol):
 class Ledger(JobLog, KnownRows, Protocol):
     """The state of one entity of one integration: acknowledged, staged and rejected rows."""
 
-    def basis(self) -> ClaimBasis | None:
+    def basis(self) -> FingerprintBasis | None:
         """The basis of the stored fingerprints; ``None`` if none is stored."""
         ...
 
     def set_basis(
-        self, basis: ClaimBasis, change: BasisChange, organization: Organization | None
+        self, basis: FingerprintBasis, change: BasisChange, organization: Organization | None
     ) -> None:
         """Store the basis of fingerprints, and withdraw those of another basis.
 

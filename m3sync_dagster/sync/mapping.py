@@ -24,7 +24,7 @@ from m3sync_dagster.sync.converters import (
     shown,
 )
 from m3sync_dagster.sync.record_decoder import decode_record
-from m3sync_dagster.sync.results import ErrorClass, Rejected, Value
+from m3sync_dagster.sync.row_results import ErrorClass, Rejected, Value
 
 INVALID_RECORD = "M3SYNC_INVALID_RECORD"
 """Code of a record that cannot be read or has no usable id."""
@@ -45,8 +45,8 @@ def _code_digest() -> int:
     names = (
         "account_filter",
         "converters",
-        "field_types",
-        "json_parts",
+        "convert_by_field_type",
+        "undecodable_json",
         "mapping",
         "record_decoder",
         "row_validation",

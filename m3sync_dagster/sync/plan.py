@@ -10,18 +10,23 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol, get_args
 
 from m3sync_dagster.sync.canonical_values import canonical
-from m3sync_dagster.sync.changes import BatchChanges, ChangeDetector
-from m3sync_dagster.sync.claim_check import current_basis
-from m3sync_dagster.sync.claims import BasisChange, ClaimBasis, WithdrawnFingerprints, compare
+from m3sync_dagster.sync.change_detection import BatchChanges, ChangeDetector
 from m3sync_dagster.sync.engine import batched
+from m3sync_dagster.sync.fingerprint_basis import (
+    BasisChange,
+    FingerprintBasis,
+    WithdrawnFingerprints,
+    compare,
+)
+from m3sync_dagster.sync.fingerprint_basis_check import current_basis
 from m3sync_dagster.sync.interfaces import KnownRows, Source
 from m3sync_dagster.sync.mapping import FieldMapping
-from m3sync_dagster.sync.preflight import SchemaReader
+from m3sync_dagster.sync.preflight_schema import SchemaReader
 from m3sync_dagster.sync.reconcile_types import ReadRow, Selection
-from m3sync_dagster.sync.results import Row, Value
-from m3sync_dagster.sync.rows import Column, Target
+from m3sync_dagster.sync.row_results import Row, Value
+from m3sync_dagster.sync.row_types import Column, Target
 from m3sync_dagster.sync.salesforce_schema import OrgIdentity, SalesforceObject
-from m3sync_dagster.sync.target_schema import TargetSchema
+from m3sync_dagster.sync.target_describe import TargetSchema
 
 SAMPLE = 20
 """Changed rows of an entity that are shown field by field."""
@@ -32,7 +37,7 @@ Action = Literal["create", "update", "unchanged", "invalid", "paused"]
 class StoredRows(KnownRows, Protocol):
     """The stored fingerprints and rejects of earlier runs, and their basis."""
 
-    def basis(self) -> ClaimBasis | None:
+    def basis(self) -> FingerprintBasis | None:
         """The basis of the stored fingerprints; ``None`` if none is stored."""
         ...
 

@@ -13,7 +13,7 @@ import msgspec
 
 from m3sync_dagster.entities import FieldKind
 from m3sync_dagster.sync.canonical_values import Canonical, canonical
-from m3sync_dagster.sync.changes import build_candidate
+from m3sync_dagster.sync.change_detection import build_candidate
 from m3sync_dagster.sync.engine import batched
 from m3sync_dagster.sync.interfaces import Source
 from m3sync_dagster.sync.mapping import FieldMapping
@@ -29,8 +29,8 @@ from m3sync_dagster.sync.reconcile_types import (
     Selection,
 )
 from m3sync_dagster.sync.record_decoder import id_of
+from m3sync_dagster.sync.row_types import Column
 from m3sync_dagster.sync.row_validation import RowValidator
-from m3sync_dagster.sync.rows import Column
 
 EXAMPLES = 20
 """Differing records of an entity that are shown."""

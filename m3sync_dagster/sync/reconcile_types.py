@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from m3sync_dagster.sync.rows import Column, Target
+from m3sync_dagster.sync.row_types import Column, Target
 from m3sync_dagster.sync.salesforce_schema import OrgIdentity, SalesforceObject
 
 DifferenceKind = Literal["missing", "changed", "extra", "flagged", "invalid"]

@@ -11,7 +11,7 @@ from decimal import Decimal
 import msgspec
 
 from m3sync_dagster.sync.converters import ConversionError, Undecodable, decimal, shown
-from m3sync_dagster.sync.json_parts import MARK, JsonParts
+from m3sync_dagster.sync.undecodable_json import MARK, JsonParts
 
 MOST_NESTED = 100
 """Levels of nesting that a record may have; its own braces are the first."""

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 
 from m3sync_dagster.entities import Field, FieldKind
+from m3sync_dagster.sync.convert_by_field_type import rule_of
 from m3sync_dagster.sync.converters import ConversionError, text
-from m3sync_dagster.sync.field_types import rule_of
 from m3sync_dagster.sync.mapping import FieldMapping, where_mapped
 from m3sync_dagster.sync.salesforce_schema import SalesforceField, SalesforceObject
 from m3sync_dagster.sync.schema_findings import SchemaFinding

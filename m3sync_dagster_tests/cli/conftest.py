@@ -16,9 +16,9 @@ from sqlalchemy.engine import make_url
 from typer.testing import CliRunner
 
 from m3sync_dagster.cli import app
-from m3sync_dagster.cli.environment import project_root
 from m3sync_dagster.cli.migrate import migrate_tables
-from m3sync_dagster.sandbox.demo import DEFS, START, Sandbox, serving
+from m3sync_dagster.cli.prepare_environment import project_root
+from m3sync_dagster.sandbox.demo_servers import DEFS, START, Sandbox, serving
 from m3sync_dagster.sandbox.organization import Organization
 from m3sync_dagster_tests.cli.admin import INTEGRATION, Admin
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from m3sync_dagster.sandbox.demo import DEFS
+from m3sync_dagster.sandbox.demo_servers import DEFS
 from m3sync_dagster_tests.cli.admin import identity_of
 from m3sync_dagster_tests.cli.conftest import Stage, write
 

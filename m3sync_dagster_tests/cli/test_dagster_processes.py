@@ -13,7 +13,7 @@ import httpx
 import psutil
 import pytest
 
-from m3sync_dagster.cli.environment import project_root
+from m3sync_dagster.cli.prepare_environment import project_root
 from m3sync_dagster_tests.cli.conftest import child_environment
 from m3sync_dagster_tests.cli.processes import PATIENCE, PROGRAM, Program, is_free, program
 from m3sync_dagster_tests.proxy_servers import http_proxy

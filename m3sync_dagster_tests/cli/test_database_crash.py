@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from m3sync_dagster.cli.environment import project_root
+from m3sync_dagster.cli.prepare_environment import project_root
 from m3sync_dagster.sandbox import m3ter, salesforce
 from m3sync_dagster.sandbox.organization import Organization
 from m3sync_dagster.sandbox.salesforce.org import Org

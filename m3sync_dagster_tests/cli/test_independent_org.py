@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from m3sync_dagster.sandbox.demo import DEFS
+from m3sync_dagster.sandbox.demo_servers import DEFS
 from m3sync_dagster_tests import independent_org as independent
 from m3sync_dagster_tests.cli.check_paste_run import (
     entities_of,

@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from m3sync_dagster.cli.environment import project_root
+from m3sync_dagster.cli.prepare_environment import project_root
 from m3sync_dagster.sandbox import m3ter, salesforce
 from m3sync_dagster.sandbox.organization import Organization
 from m3sync_dagster.sandbox.salesforce.org import Org

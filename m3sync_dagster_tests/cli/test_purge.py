@@ -7,7 +7,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from m3sync_dagster.sandbox.demo import DEFS
+from m3sync_dagster.sandbox.demo_servers import DEFS
 from m3sync_dagster.state import IntegrationLock, connect
 from m3sync_dagster_tests.cli.conftest import Answer, Stage, write
 

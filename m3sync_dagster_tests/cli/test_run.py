@@ -10,8 +10,8 @@ import dagster as dg
 import httpx
 import pytest
 
-from m3sync_dagster.cli.environment import project_root
-from m3sync_dagster.sandbox.demo import DEFS
+from m3sync_dagster.cli.prepare_environment import project_root
+from m3sync_dagster.sandbox.demo_servers import DEFS
 from m3sync_dagster_tests.cli.conftest import Stage, write
 from m3sync_dagster_tests.cli.processes import program
 

@@ -15,7 +15,7 @@ from m3sync_dagster.cli import app
 from m3sync_dagster.entities import ENTITIES
 from m3sync_dagster.salesforce.metadata_source import METADATA
 from m3sync_dagster.sandbox import salesforce
-from m3sync_dagster.sandbox.demo import DEFS
+from m3sync_dagster.sandbox.demo_servers import DEFS
 from m3sync_dagster.sandbox.server import running
 from m3sync_dagster_tests.cli.conftest import Answer, Stage, write
 from m3sync_dagster_tests.cli.processes import program

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from m3sync_dagster.sandbox.demo import DEFS
+from m3sync_dagster.sandbox.demo_servers import DEFS
 from m3sync_dagster.state import connect, enqueue, postgres_url, write_guard_error
 from m3sync_dagster.state.outbox import due_notices, not_delivered, withdraw_removed
 from m3sync_dagster_tests.cli.admin import identity_of
@@ -106,7 +106,7 @@ def store_org(
 ) -> None:
     with connect(url) as connection:
         connection.execute(
-            "INSERT INTO m3sync.claim_basis (integration, entity, salesforce_org_id, "
+            "INSERT INTO m3sync.fingerprint_basis (integration, entity, salesforce_org_id, "
             "salesforce_org_name, salesforce_is_sandbox, m3ter_org_id, object, external_id_field) "
             "VALUES ('acme', %s, %s, %s, %s, 'org', 'A__c', 'Id__c') "
             "ON CONFLICT (integration, entity) DO UPDATE SET "

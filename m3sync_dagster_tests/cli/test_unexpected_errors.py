@@ -7,7 +7,7 @@ import psycopg
 import pytest
 from dagster import DagsterInstance
 
-from m3sync_dagster.sandbox.demo import DEFS, START, serving
+from m3sync_dagster.sandbox.demo_servers import DEFS, START, serving
 from m3sync_dagster.sandbox.organization import Organization
 from m3sync_dagster_tests.cli.admin import ACCOUNT
 from m3sync_dagster_tests.cli.conftest import HOUR, Stage, child_environment

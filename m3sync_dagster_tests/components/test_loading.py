@@ -8,7 +8,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from m3sync_dagster.components.credentials import SalesforceCredential
+from m3sync_dagster.components.credential_components import SalesforceCredential
 from m3sync_dagster.components.loading import load_project
 from m3sync_dagster.components.salesforce_sync import SalesforceSync
 from m3sync_dagster.definitions import defs

@@ -9,7 +9,7 @@ import pytest
 from psycopg.sql import SQL, Identifier
 
 from m3sync_dagster.state import IntegrationLock, connect, list_rejects
-from m3sync_dagster.state.database import postgres_url as current_url
+from m3sync_dagster.state.postgres_from_environment import postgres_url as current_url
 from m3sync_dagster_tests.conftest import HOUR, INTEGRATION, DefsFolder, Sandbox, sync
 
 ENTITIES = ("account", "contract", "commitment", "balance")

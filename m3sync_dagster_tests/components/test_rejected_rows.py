@@ -5,7 +5,7 @@ import pytest
 
 from m3sync_dagster.salesforce import look_up_code
 from m3sync_dagster.state import connect, list_events, list_rejects, postgres_url
-from m3sync_dagster.sync.results import ErrorClass
+from m3sync_dagster.sync.row_results import ErrorClass
 from m3sync_dagster_tests.conftest import Sandbox, sync
 from m3sync_dagster_tests.salesforce.test_error_codes import CODES, NEXT, STATUS, TABLE, message
 

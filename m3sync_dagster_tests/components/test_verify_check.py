@@ -12,7 +12,7 @@ from m3sync_dagster.components.verify_check import CHECK, DAILY, VERIFY_JOB
 from m3sync_dagster.definitions import defs
 from m3sync_dagster.guard import schedules
 from m3sync_dagster.state import IntegrationLock, connect
-from m3sync_dagster.state.database import postgres_url as current_url
+from m3sync_dagster.state.postgres_from_environment import postgres_url as current_url
 from m3sync_dagster_tests.conftest import INTEGRATION, DefsFolder, Sandbox
 
 pytestmark = pytest.mark.slow

@@ -13,8 +13,8 @@ from sqlalchemy.engine import Engine
 
 from m3sync_dagster.definitions import defs
 from m3sync_dagster.guard import sensor as guard
-from m3sync_dagster.guard.disabled_check import disabled_reason
 from m3sync_dagster.guard.enable_disable import Switch
+from m3sync_dagster.guard.schedule_tick_check import disabled_reason
 from m3sync_dagster.state import (
     connect,
     list_events,

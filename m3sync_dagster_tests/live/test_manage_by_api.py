@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from m3sync_dagster.cli.reload import reload_location
+from m3sync_dagster.cli.reload_code_location import reload_location
 from m3sync_dagster_tests.conftest import ROOT
 from m3sync_dagster_tests.live.conftest import REFUSED, REPOSITORY, Live, until
 

@@ -14,7 +14,7 @@ import pytest
 from httpx._config import create_ssl_context
 from httpx._transports import default
 
-from m3sync_dagster.cli.environment import project_root
+from m3sync_dagster.cli.prepare_environment import project_root
 from m3sync_dagster.salesforce import SalesforceClient
 from m3sync_dagster.salesforce import client as salesforce_client
 from m3sync_dagster.sandbox import m3ter, salesforce

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from m3sync_dagster.notifications import user_lookup
+from m3sync_dagster.notifications import m3ter_user_lookup as user_lookup
 from m3sync_dagster.state import connect, postgres_url
 from m3sync_dagster_tests.conftest import Sandbox
 from m3sync_dagster_tests.guard.fixtures import Fleet, PostOffice, Status, changes, tick

@@ -8,7 +8,9 @@ import threading
 
 import pytest
 
-from m3sync_dagster.notifications import background_tasks, delivery, user_lookup
+from m3sync_dagster.notifications import delivery
+from m3sync_dagster.notifications import m3ter_user_lookup as user_lookup
+from m3sync_dagster.notifications import threads_with_deadline as background_tasks
 from m3sync_dagster.state import connect, postgres_url, undelivered
 from m3sync_dagster_tests.conftest import Sandbox
 from m3sync_dagster_tests.guard.fixtures import Fleet, PostOffice, tick

@@ -23,12 +23,12 @@ from m3sync_dagster.sandbox.salesforce import Credentials, Org, create_app
 from m3sync_dagster.sandbox.salesforce.schema import FieldDef, field_from_json
 from m3sync_dagster.sandbox.server import running
 from m3sync_dagster.sync.account_filter import AccountFilter
-from m3sync_dagster.sync.changes import build_candidate
+from m3sync_dagster.sync.change_detection import build_candidate
+from m3sync_dagster.sync.csv_header_groups import RowGroups
 from m3sync_dagster.sync.mapping import FieldMapping
-from m3sync_dagster.sync.results import Acknowledged, ErrorClass, Rejected, Row, RowResult
-from m3sync_dagster.sync.row_groups import RowGroups
+from m3sync_dagster.sync.row_results import Acknowledged, ErrorClass, Rejected, Row, RowResult
+from m3sync_dagster.sync.row_types import RecordHash, Target
 from m3sync_dagster.sync.row_validation import RowValidator
-from m3sync_dagster.sync.rows import RecordHash, Target
 from m3sync_dagster.sync.schema_findings import SchemaMismatchError
 from m3sync_dagster_tests.salesforce.conftest import SECRET, Jobs, Time, group
 

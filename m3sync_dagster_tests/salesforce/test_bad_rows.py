@@ -16,13 +16,13 @@ from m3sync_dagster.sandbox.salesforce import Credentials, Org, create_app
 from m3sync_dagster.sandbox.salesforce.schema import ValidationRule, field_from_json
 from m3sync_dagster.sandbox.server import running
 from m3sync_dagster.state import PostgresLedger, Reject, connect, list_rejects
-from m3sync_dagster.sync.claim_check import check_basis
 from m3sync_dagster.sync.engine import EntitySync
 from m3sync_dagster.sync.entity_options import EntityOptions, build_mapping
+from m3sync_dagster.sync.fingerprint_basis_check import check_basis
 from m3sync_dagster.sync.interfaces import JobLog
-from m3sync_dagster.sync.results import RowResult
-from m3sync_dagster.sync.rows import Group, Target
-from m3sync_dagster.sync.target_schema import TargetSchema
+from m3sync_dagster.sync.row_results import RowResult
+from m3sync_dagster.sync.row_types import Group, Target
+from m3sync_dagster.sync.target_describe import TargetSchema
 from m3sync_dagster_tests.salesforce.conftest import SECRET, Time
 
 pytestmark = pytest.mark.slow

@@ -9,14 +9,15 @@ from typing import Any
 
 import pytest
 
-from m3sync_dagster.salesforce import SalesforceClient, query
+from m3sync_dagster.salesforce import SalesforceClient
+from m3sync_dagster.salesforce import read_records as query
 from m3sync_dagster.sync.errors import (
     ConfigurationError,
     RateLimitError,
 )
 from m3sync_dagster.sync.interfaces import Destination
-from m3sync_dagster.sync.results import ErrorClass, Rejected, Row
-from m3sync_dagster.sync.rows import Column, Target
+from m3sync_dagster.sync.row_results import ErrorClass, Rejected, Row
+from m3sync_dagster.sync.row_types import Column, Target
 from m3sync_dagster_tests.salesforce.conftest import (
     ACCOUNTS,
     BALANCES,
@@ -187,8 +188,8 @@ def test_a_large_upload_is_split_into_jobs_one_after_the_other(
 _CLIENT = """
 import resource, sys
 from m3sync_dagster.salesforce import ConnectedApp, SalesforceClient
-from m3sync_dagster.sync.results import Row
-from m3sync_dagster.sync.rows import Column, Group, Target
+from m3sync_dagster.sync.row_results import Row
+from m3sync_dagster.sync.row_types import Column, Group, Target
 
 class Jobs:
     def record_job_requested(self, *job): pass

@@ -9,7 +9,7 @@ import pytest
 
 from m3sync_dagster.salesforce import SalesforceClient, look_up_code
 from m3sync_dagster.salesforce._error_codes import MEANINGS
-from m3sync_dagster.salesforce.errors import normalise
+from m3sync_dagster.salesforce.error_classification import normalise
 from m3sync_dagster.salesforce.retry import REQUESTS
 from m3sync_dagster.sync.engine import count_of
 from m3sync_dagster.sync.errors import (
@@ -19,7 +19,14 @@ from m3sync_dagster.sync.errors import (
     RemoteError,
     SyncError,
 )
-from m3sync_dagster.sync.results import Acknowledged, Count, ErrorClass, Rejected, Row, RowResult
+from m3sync_dagster.sync.row_results import (
+    Acknowledged,
+    Count,
+    ErrorClass,
+    Rejected,
+    Row,
+    RowResult,
+)
 from m3sync_dagster_tests.salesforce.conftest import ACCOUNTS, Jobs, Sandbox, group, send_all
 
 TRANSIENT, QUOTA, AUTHENTICATION = ErrorClass.TRANSIENT, ErrorClass.QUOTA, ErrorClass.AUTHENTICATION

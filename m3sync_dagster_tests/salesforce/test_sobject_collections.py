@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from m3sync_dagster.salesforce.sobject_collections import body, split_calls
-from m3sync_dagster.sync.results import Row, Value
-from m3sync_dagster.sync.rows import Column, Target
+from m3sync_dagster.sync.row_results import Row, Value
+from m3sync_dagster.sync.row_types import Column, Target
 
 TARGET = Target(
     "Thing__c",

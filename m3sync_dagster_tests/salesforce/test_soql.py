@@ -4,7 +4,7 @@ import pytest
 
 from m3sync_dagster.salesforce.soql import custom_fields_query, records_query
 from m3sync_dagster.sync.reconcile_types import Selection
-from m3sync_dagster.sync.rows import Column, Target
+from m3sync_dagster.sync.row_types import Column, Target
 
 TARGET = Target(
     "Balance__c",

@@ -10,7 +10,7 @@ from m3sync_dagster.sync.errors import (
     ConfigurationError,
     DeadlineError,
 )
-from m3sync_dagster.sync.rows import UnfinishedJob
+from m3sync_dagster.sync.row_types import UnfinishedJob
 from m3sync_dagster_tests.salesforce.conftest import (
     ACCOUNTS,
     Jobs,

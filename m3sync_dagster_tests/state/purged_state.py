@@ -6,9 +6,9 @@ import psycopg
 from psycopg import sql
 
 from m3sync_dagster.state import PostgresLedger
-from m3sync_dagster.sync.claims import BasisChange, ClaimBasis
-from m3sync_dagster.sync.results import Acknowledged, Row
-from m3sync_dagster.sync.rows import RecordHash, StagedRow
+from m3sync_dagster.sync.fingerprint_basis import BasisChange, FingerprintBasis
+from m3sync_dagster.sync.row_results import Acknowledged, Row
+from m3sync_dagster.sync.row_types import RecordHash, StagedRow
 
 
 def insert(connection: psycopg.Connection, table: str, **values: object) -> None:
@@ -73,7 +73,7 @@ def staged(m3ter_id: str) -> StagedRow:
 def write_state(connection: psycopg.Connection, integration: str) -> PostgresLedger:
     """Everything that a living integration needs, all of it old."""
     ledger = PostgresLedger(connection, integration, "account", "run")
-    ledger.set_basis(ClaimBasis("00D", "org", "A__c", "Id__c"), BasisChange.UNKNOWN)
+    ledger.set_basis(FingerprintBasis("00D", "org", "A__c", "Id__c"), BasisChange.UNKNOWN)
     ledger.clear()
     ledger.stage([staged("a"), staged("b"), staged("c")])
     ledger.record([Acknowledged("a", "a01", created=True)])

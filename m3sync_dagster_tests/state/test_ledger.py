@@ -8,9 +8,9 @@ from psycopg.pq import TransactionStatus
 
 from m3sync_dagster.state import PostgresLedger, connect, count_rejects, list_rejects
 from m3sync_dagster.state.ledger import LONGEST_MESSAGE
-from m3sync_dagster.sync.claims import BasisChange, ClaimBasis
-from m3sync_dagster.sync.results import Acknowledged, ErrorClass, Rejected, Row
-from m3sync_dagster.sync.rows import RecordHash, StagedRow
+from m3sync_dagster.sync.fingerprint_basis import BasisChange, FingerprintBasis
+from m3sync_dagster.sync.row_results import Acknowledged, ErrorClass, Rejected, Row
+from m3sync_dagster.sync.row_types import RecordHash, StagedRow
 
 
 @pytest.fixture
@@ -246,8 +246,8 @@ def test_a_job_that_was_requested_in_another_org_does_not_count(
     ledger: PostgresLedger, connection: psycopg.Connection, org: str, seen: bool
 ) -> None:
     other = PostgresLedger(connection, "other", "account", "run-2")
-    ledger.set_basis(ClaimBasis("00Done", "m3ter", "X__c", "Key__c"), BasisChange.UNKNOWN)
-    other.set_basis(ClaimBasis(org, "m3ter", "X__c", "Key__c"), BasisChange.UNKNOWN)
+    ledger.set_basis(FingerprintBasis("00Done", "m3ter", "X__c", "Key__c"), BasisChange.UNKNOWN)
+    other.set_basis(FingerprintBasis(org, "m3ter", "X__c", "Key__c"), BasisChange.UNKNOWN)
     other.record_job_requested("X__c", 1, "abc")
     assert ledger.is_other_job_requested("X__c") is seen
 
@@ -259,10 +259,10 @@ def test_the_external_id_field_of_a_job_is_known_until_the_basis_changes(
         (job,) = ledger.unfinished_jobs()
         return job.external_id_field
 
-    ledger.set_basis(ClaimBasis("00Done", "m3ter", "X__c", "Key__c"), BasisChange.UNKNOWN)
+    ledger.set_basis(FingerprintBasis("00Done", "m3ter", "X__c", "Key__c"), BasisChange.UNKNOWN)
     ledger.record_job_requested("X__c", 1, "abc")
     assert field() == "Key__c"
-    ledger.set_basis(ClaimBasis("00Done", "m3ter", "X__c", "Other__c"), BasisChange.OTHER_KEY)
+    ledger.set_basis(FingerprintBasis("00Done", "m3ter", "X__c", "Other__c"), BasisChange.OTHER_KEY)
     assert field() is None
 
 
@@ -304,7 +304,7 @@ def test_nothing_asks_nothing(ledger: PostgresLedger) -> None:
     assert ledger.ready(all_rows=True) == []
 
 
-BASIS = ClaimBasis("00D000000000001", "m3ter-org", "m3ter_Account__c", "m3ter_Id__c")
+BASIS = FingerprintBasis("00D000000000001", "m3ter-org", "m3ter_Account__c", "m3ter_Id__c")
 
 
 @pytest.mark.parametrize(
@@ -358,7 +358,7 @@ def test_a_record_under_another_salesforce_id_withdraws_all_that_point_to_it(
     children["other_org"] = PostgresLedger(connection, "other_org", "contract", "run-1")
     for name, child in children.items():
         org = "00D000000000002" if name == "other_org" else BASIS.salesforce_org_id
-        child.set_basis(ClaimBasis(org, "m3ter-org", "C__c", "Id__c"), BasisChange.UNKNOWN)
+        child.set_basis(FingerprintBasis(org, "m3ter-org", "C__c", "Id__c"), BasisChange.UNKNOWN)
         row = Row("c", ["a"])
         child.stage([StagedRow(seen("c"), row, 0, parents=("a",)), staged("other")])
         acknowledge(child, "c", "other")

@@ -19,7 +19,7 @@ from m3sync_dagster.state.purge import ABSENT_DAYS, WINDOWS
 from m3sync_dagster.sync.entity_options import WhenGone
 from m3sync_dagster.sync.errors import SyncError
 from m3sync_dagster.sync.reconcile_types import SyncedRecord
-from m3sync_dagster.sync.results import Acknowledged
+from m3sync_dagster.sync.row_results import Acknowledged
 from m3sync_dagster_tests.state.purged_state import (
     KEYS,
     ROWS,
@@ -129,7 +129,7 @@ def test_nothing_that_a_defined_integration_needs_is_dropped(
         "rejected_record",
         "ingest_job",
         "integration_state",
-        "claim_basis",
+        "fingerprint_basis",
     }
     purge_old_rows(connection)
     assert purge_absent_integrations(connection, {"acme"}, NEVER) == []

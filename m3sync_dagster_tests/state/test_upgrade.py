@@ -6,8 +6,8 @@ import psycopg
 import pytest
 
 from m3sync_dagster.state import PostgresLedger, connect, migrate, require_current_schema
-from m3sync_dagster.sync.claims import BasisChange, ClaimBasis
 from m3sync_dagster.sync.errors import ConfigurationError
+from m3sync_dagster.sync.fingerprint_basis import BasisChange, FingerprintBasis
 
 DUMPS = sorted((Path(__file__).parent / "dumps").glob("*.sql"))
 TABLES = {
@@ -65,7 +65,7 @@ def test_records_of_an_older_database_are_sent_once_and_keep_their_salesforce_id
         assert ids
         assert ledger.basis() is None
         assert [job.job_id for job in ledger.unfinished_jobs()] == ["750000000000001AAA"]
-        basis = ClaimBasis("00D000000000001", "org", "m3ter_Account__c", "m3ter_Id__c")
+        basis = FingerprintBasis("00D000000000001", "org", "m3ter_Account__c", "m3ter_Id__c")
         ledger.set_basis(basis, BasisChange.UNKNOWN)
         assert ledger.acknowledged(list(ids)) == dict.fromkeys(ids)
         assert {key: i for page in ledger.synced_ids(9) for i, key in page.items()} == ids

@@ -9,21 +9,21 @@ import pytest
 
 from m3sync_dagster.entities import ENTITIES, EntityType
 from m3sync_dagster.state import PostgresLedger, connect
-from m3sync_dagster.sync.claim_check import check_basis
 from m3sync_dagster.sync.engine import EntitySync
 from m3sync_dagster.sync.entity_options import EntityOptions, build_mapping
 from m3sync_dagster.sync.errors import RemoteError, SyncError
+from m3sync_dagster.sync.fingerprint_basis_check import check_basis
 from m3sync_dagster.sync.interfaces import JobLog
 from m3sync_dagster.sync.mapping import FieldMapping, Mapped
-from m3sync_dagster.sync.results import Acknowledged, ErrorClass, Rejected, RowResult, Value
-from m3sync_dagster.sync.rows import Group, Target, UnfinishedJob
+from m3sync_dagster.sync.row_results import Acknowledged, ErrorClass, Rejected, RowResult, Value
+from m3sync_dagster.sync.row_types import Group, Target, UnfinishedJob
 from m3sync_dagster.sync.salesforce_schema import (
     Organization,
     OrgIdentity,
     SalesforceField,
     SalesforceObject,
 )
-from m3sync_dagster.sync.target_schema import TargetSchema
+from m3sync_dagster.sync.target_describe import TargetSchema
 
 Record = dict[str, object]
 

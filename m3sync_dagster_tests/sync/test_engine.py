@@ -11,7 +11,7 @@ from m3sync_dagster.sync.account_filter import AccountFilter
 from m3sync_dagster.sync.converters import CONVERTERS
 from m3sync_dagster.sync.entity_options import EntityOptions
 from m3sync_dagster.sync.errors import ConfigurationError, DeadlineError, RemoteError
-from m3sync_dagster.sync.results import (
+from m3sync_dagster.sync.row_results import (
     Acknowledged,
     Count,
     Counts,

@@ -6,7 +6,7 @@ from m3sync_dagster.entities import ENTITIES
 from m3sync_dagster.sync.account_filter import AccountFilter
 from m3sync_dagster.sync.entity_options import EntityOptions
 from m3sync_dagster.sync.mapping import INVALID_RECORD, INVALID_VALUE, Mapped, Unmapped
-from m3sync_dagster.sync.results import ErrorClass
+from m3sync_dagster.sync.row_results import ErrorClass
 from m3sync_dagster_tests.sync.conftest import mapping, row
 
 

@@ -15,8 +15,8 @@ from m3sync_dagster.sync.entity_options import EntityOptions
 from m3sync_dagster.sync.mapping import FieldMapping, Unmapped
 from m3sync_dagster.sync.plan import Action, EntityPlan
 from m3sync_dagster.sync.reconcile_types import ReadRow, Selection
-from m3sync_dagster.sync.results import Acknowledged, Count, ErrorClass, Rejected, RowResult
-from m3sync_dagster.sync.rows import Target
+from m3sync_dagster.sync.row_results import Acknowledged, Count, ErrorClass, Rejected, RowResult
+from m3sync_dagster.sync.row_types import Target
 from m3sync_dagster.sync.salesforce_schema import SalesforceObject
 from m3sync_dagster_tests.sync.conftest import Listed, Org, Record, mapping, prepared
 from m3sync_dagster_tests.sync.fitting_object import fitting

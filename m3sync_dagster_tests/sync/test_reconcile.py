@@ -12,7 +12,7 @@ from m3sync_dagster.sync.entity_options import EntityOptions, WhenGone
 from m3sync_dagster.sync.mapping import FieldMapping
 from m3sync_dagster.sync.reconcile import Progress, Reconciler
 from m3sync_dagster.sync.reconcile_types import DiffCounts, DifferenceKind, ReadRow, Selection
-from m3sync_dagster.sync.rows import Target
+from m3sync_dagster.sync.row_types import Target
 from m3sync_dagster.sync.salesforce_schema import SalesforceField, SalesforceObject
 from m3sync_dagster_tests.sync.conftest import Listed, Org, Record, account, mapping, prepared
 

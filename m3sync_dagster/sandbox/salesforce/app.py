@@ -25,9 +25,9 @@ from m3sync_dagster.sandbox.salesforce import (
 from m3sync_dagster.sandbox.salesforce.dx_source import read_schema
 from m3sync_dagster.sandbox.salesforce.errors import ApiError, not_found
 from m3sync_dagster.sandbox.salesforce.http import error_response
-from m3sync_dagster.sandbox.salesforce.identity import Identity
 from m3sync_dagster.sandbox.salesforce.middleware import ApiMiddleware
 from m3sync_dagster.sandbox.salesforce.org import Credentials, Org, Package
+from m3sync_dagster.sandbox.salesforce.org_and_user_ids import Identity
 
 METADATA = Path(__file__).parents[2] / "salesforce" / "metadata"
 """The Salesforce DX project that this package deploys to an org."""

@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from m3sync_dagster.sandbox.json_types import JsonObject
-from m3sync_dagster.sandbox.salesforce.deploy_result import ComponentFailure, Deploy
+from m3sync_dagster.sandbox.salesforce.deploy_request import ComponentFailure, Deploy
 from m3sync_dagster.sandbox.salesforce.dx_source import (
     NAMESPACE,
     add_object,

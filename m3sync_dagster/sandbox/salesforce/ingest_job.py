@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from m3sync_dagster.sandbox.salesforce.csv_format import DELIMITERS, csv_bytes
 from m3sync_dagster.sandbox.salesforce.faults import JobFault
+from m3sync_dagster.sandbox.salesforce.ingest_results import ResultSet, temporary_file
 from m3sync_dagster.sandbox.salesforce.job_state import (
     FINAL_STATES,
     Progress,
@@ -21,7 +22,6 @@ from m3sync_dagster.sandbox.salesforce.job_state import (
     already_ended,
     timestamp,
 )
-from m3sync_dagster.sandbox.salesforce.result_set import ResultSet, temporary_file
 from m3sync_dagster.sandbox.salesforce.schema import FieldDef
 
 

@@ -7,12 +7,12 @@ import csv
 import itertools
 from collections.abc import Iterable
 
-from m3sync_dagster.sandbox.salesforce.field_resolution import Column, NoSuchColumnError, column_of
 from m3sync_dagster.sandbox.salesforce.ingest_job import IngestJob
 from m3sync_dagster.sandbox.salesforce.ingest_rows import ResultRows, RowReader, rows_saver
 from m3sync_dagster.sandbox.salesforce.job_state import State
 from m3sync_dagster.sandbox.salesforce.org import Org
 from m3sync_dagster.sandbox.salesforce.record_writer import CHUNK
+from m3sync_dagster.sandbox.salesforce.row_columns import Column, NoSuchColumnError, column_of
 
 BATCH = 10_000
 """Rows of one internal batch; within one, results come in any order."""

@@ -8,11 +8,11 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
 from m3sync_dagster.sandbox.salesforce.errors import RowError
-from m3sync_dagster.sandbox.salesforce.field_resolution import Column
 from m3sync_dagster.sandbox.salesforce.field_values import double_text
 from m3sync_dagster.sandbox.salesforce.org import Org
 from m3sync_dagster.sandbox.salesforce.record_table import Table
 from m3sync_dagster.sandbox.salesforce.record_writer import KEEP, Row, Saved, Writer
+from m3sync_dagster.sandbox.salesforce.row_columns import Column
 from m3sync_dagster.sandbox.salesforce.schema import NUMERIC, FieldDef
 
 OPERATIONS = frozenset({"insert", "update", "upsert", "delete"})

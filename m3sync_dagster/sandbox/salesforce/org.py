@@ -10,12 +10,12 @@ from decimal import Decimal
 from xml.etree import ElementTree as ET
 
 from m3sync_dagster.sandbox.json_types import JsonObject
-from m3sync_dagster.sandbox.salesforce.deploy_result import Deploy
+from m3sync_dagster.sandbox.salesforce.deploy_request import Deploy
 from m3sync_dagster.sandbox.salesforce.errors import ApiError, not_found
 from m3sync_dagster.sandbox.salesforce.faults import Faults
 from m3sync_dagster.sandbox.salesforce.field_values import Value
-from m3sync_dagster.sandbox.salesforce.identity import Identity, random_id
 from m3sync_dagster.sandbox.salesforce.ingest_job import IngestJob
+from m3sync_dagster.sandbox.salesforce.org_and_user_ids import Identity, random_id
 from m3sync_dagster.sandbox.salesforce.query_results import Cursor, QueryJob
 from m3sync_dagster.sandbox.salesforce.record_table import Table
 from m3sync_dagster.sandbox.salesforce.schema import NUMERIC, FieldDef, ObjectDef, Schema

@@ -9,7 +9,6 @@ from starlette.responses import Response
 
 from m3sync_dagster.sandbox.json_types import Json, JsonObject
 from m3sync_dagster.sandbox.salesforce.errors import ApiError, RowError, not_found
-from m3sync_dagster.sandbox.salesforce.field_resolution import Column, NoSuchColumnError, column_of
 from m3sync_dagster.sandbox.salesforce.http import (
     json_response,
     org_of,
@@ -20,6 +19,7 @@ from m3sync_dagster.sandbox.salesforce.org import Org
 from m3sync_dagster.sandbox.salesforce.query_engine import record_json
 from m3sync_dagster.sandbox.salesforce.record_table import Table
 from m3sync_dagster.sandbox.salesforce.record_writer import CHUNK, Row, Saved, Writer
+from m3sync_dagster.sandbox.salesforce.row_columns import Column, NoSuchColumnError, column_of
 from m3sync_dagster.sandbox.salesforce.schema import FieldDef
 
 

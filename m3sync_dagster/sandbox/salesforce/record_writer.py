@@ -11,10 +11,10 @@ from datetime import UTC, datetime
 from typing import Final
 
 from m3sync_dagster.sandbox.salesforce.errors import RowError
-from m3sync_dagster.sandbox.salesforce.field_resolution import Column, duplicate_external_id
 from m3sync_dagster.sandbox.salesforce.field_values import Value, datetime_text, reader_of
 from m3sync_dagster.sandbox.salesforce.org import Org
 from m3sync_dagster.sandbox.salesforce.record_table import Table
+from m3sync_dagster.sandbox.salesforce.row_columns import Column, duplicate_external_id
 from m3sync_dagster.sandbox.salesforce.schema import FieldDef
 
 CHUNK = 200

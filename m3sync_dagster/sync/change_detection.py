@@ -1,0 +1,161 @@
+"""Which records of a batch have changed, and the rows to send for them.
+
+Only decided here: a run sends the rows, ``m3sync plan`` prints them, and ``m3sync verify`` builds
+its rows with ``build_candidate``.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+import xxhash
+
+from m3sync_dagster.sync.interfaces import KnownRows
+from m3sync_dagster.sync.mapping import FieldMapping, Mapped
+from m3sync_dagster.sync.row_results import Rejected, Row, Value
+from m3sync_dagster.sync.row_types import RecordHash
+from m3sync_dagster.sync.row_validation import RowValidator
+from m3sync_dagster.sync.target_describe import TargetSchema
+
+_ENCODE = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A record in scope as a row, or the reason why it is invalid.
+
+    Args:
+        m3ter_id: the record.
+        final: whether m3ter will no longer recalculate it; a record that is not final is synced
+            only if it is already in Salesforce.
+        row: the row; ``None`` if it is ``rejected``.
+        fingerprint: a hash of 16 bytes of the values and their fields. Values that do not fit the
+            org's fields have one too: Salesforce may have stored them before a field changed.
+    """
+
+    m3ter_id: str
+    final: bool
+    row: Row | None = None
+    rejected: Rejected | None = None
+    fingerprint: bytes = b""
+
+
+def build_candidate(mapping: FieldMapping, validator: RowValidator, raw: bytes) -> Candidate | None:
+    """Map and validate a record's JSON text; ``None`` if it is out of scope."""
+    mapped = mapping.map(raw)
+    if mapped is None:
+        return None
+    if not isinstance(mapped, Mapped):
+        return Candidate(mapped.rejected.m3ter_id, mapped.final, rejected=mapped.rejected)
+    valid = validator.validate(mapped)
+    if isinstance(valid, Rejected):
+        fingerprint = _fingerprint(mapping, validator.values_as_before(mapped))
+        return Candidate(mapped.m3ter_id, mapped.final, None, valid, fingerprint)
+    fingerprint = _fingerprint(mapping, valid.values)
+    return Candidate(mapped.m3ter_id, mapped.final, valid, None, fingerprint)
+
+
+def _fingerprint(mapping: FieldMapping, values: list[Value]) -> bytes:
+    return xxhash.xxh3_128_digest(_ENCODE(values), mapping.row_seed)
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedRow:
+    """A row that differs from the one that Salesforce acknowledged.
+
+    Args:
+        seen: the hashes of the record.
+        row: the row to send.
+        in_salesforce: whether the record is in Salesforce, according to the ledger.
+    """
+
+    seen: RecordHash
+    row: Row
+    in_salesforce: bool
+
+
+@dataclass(slots=True)
+class BatchChanges:
+    """The changes of a batch of records.
+
+    Args:
+        unchanged: how many records have the values that Salesforce acknowledged.
+        confirmed: those of them whose JSON text has changed without a change of the row.
+        rows: the rows to send.
+        invalid: records that cannot be turned into rows.
+        paused: records whose present values Salesforce has rejected, until their next attempt.
+    """
+
+    unchanged: int = 0
+    confirmed: list[RecordHash] = field(default_factory=list)
+    rows: list[ChangedRow] = field(default_factory=list)
+    invalid: list[Rejected] = field(default_factory=list)
+    paused: list[Rejected] = field(default_factory=list)
+
+    @property
+    def to_do(self) -> bool:
+        """Whether there are rows to send or invalid records to report."""
+        return bool(self.rows or self.invalid)
+
+
+class ChangeDetector:
+    """Detects the changed records of batches.
+
+    Args:
+        mapping: which field goes where, and which accounts are in scope.
+        known: the stored fingerprints and rejects of earlier runs.
+        schema: the Salesforce object. Its cached describe is used until something is to be sent;
+            then the object is described once.
+    """
+
+    def __init__(self, mapping: FieldMapping, known: KnownRows, schema: TargetSchema) -> None:
+        self._mapping = mapping
+        self._known = known
+        self._schema = schema
+
+    def detect(self, batch: Sequence[bytes]) -> BatchChanges:
+        """Detect the changes of a batch.
+
+        Raises:
+            SchemaMismatchError: the org does not fit the mapping.
+            SyncError: Salesforce or the database could not be reached, or refused.
+        """
+        found = self._detect(batch)
+        if found.to_do and not self._schema.current:
+            self._schema.require_current()
+            found = self._detect(batch)
+        return found
+
+    def _detect(self, batch: Sequence[bytes]) -> BatchChanges:
+        validator = self._schema.validator()
+        seed = self._schema.digest_seed
+        digests = [xxhash.xxh3_128_digest(raw, seed) for raw in batch]
+        unknown = self._known.unknown_digests(digests)
+        found = BatchChanges(unchanged=len(batch) - len(unknown))
+        candidates: dict[str, tuple[Candidate, bytes]] = {}
+        for place in unknown:
+            candidate = build_candidate(self._mapping, validator, batch[place])
+            if candidate:
+                candidates[candidate.m3ter_id] = candidate, digests[place]
+        self._compare(candidates, found)
+        return found
+
+    def _compare(self, candidates: dict[str, tuple[Candidate, bytes]], found: BatchChanges) -> None:
+        """Compare rows with the acknowledged ones, and leave out new records that are not final."""
+        acknowledged = self._known.acknowledged(list(candidates)) if candidates else {}
+        changed: dict[str, ChangedRow] = {}
+        for m3ter_id, (candidate, digest) in candidates.items():
+            if not candidate.final and m3ter_id not in acknowledged:
+                continue
+            seen = RecordHash(m3ter_id, candidate.fingerprint, digest)
+            if candidate.fingerprint and acknowledged.get(m3ter_id) == candidate.fingerprint:
+                found.confirmed.append(seen)
+            elif candidate.rejected:
+                found.invalid.append(candidate.rejected)
+            elif candidate.row:
+                changed[m3ter_id] = ChangedRow(seen, candidate.row, m3ter_id in acknowledged)
+        found.unchanged += len(found.confirmed)
+        found.paused = self._known.paused([row.seen for row in changed.values()])
+        for rejected in found.paused:
+            del changed[rejected.m3ter_id]
+        found.rows = list(changed.values())

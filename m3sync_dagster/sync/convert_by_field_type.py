@@ -1,0 +1,192 @@
+"""Checking and converting a value by the type and the definition of a Salesforce field.
+
+Sources: Salesforce Object Reference, "Field Types"; SOAP API Developer Guide, "Primitive Data
+Types".
+"""
+
+import math
+import re
+from collections.abc import Callable
+from decimal import Decimal
+
+from m3sync_dagster.sync.converters import (
+    BLANK,
+    ConversionError,
+    calendar_date,
+    clock_time,
+    date_time,
+    integer,
+    length,
+    number,
+    shown,
+    text,
+)
+from m3sync_dagster.sync.row_results import Value
+from m3sync_dagster.sync.salesforce_schema import SalesforceField
+
+Rule = Callable[[Value, SalesforceField], Value]
+"""Gives the value to send to a field, or raises ``ConversionError``."""
+
+MOST_DIGITS = 18
+"""Digits that a number has at most. Source: Salesforce Help, "Custom Field Types"."""
+EARLIEST, LATEST = "1700-01-01", "4000-12-31"
+"""The first and the last date that Salesforce accepts.
+
+Source: SOAP API Developer Guide, "Primitive Data Types"."""
+
+_ID = re.compile(r"[A-Za-z0-9]{15}(?:[A-Za-z0-9]{3})?")
+
+
+def rule_of(described: SalesforceField, *, by_external_id: bool = False) -> Rule:
+    """The rule for a field's type; a required field also needs a value.
+
+    Args:
+        described: the field.
+        by_external_id: it is a lookup that is set by the other record's external ID.
+    """
+    rule = _unchanged if by_external_id else _RULES.get(described.type, _unchanged)
+    if described.nillable or described.defaulted is not False:
+        return rule
+
+    def required(value: Value, field: SalesforceField) -> Value:
+        converted = rule(value, field)
+        if converted is None:
+            raise ConversionError("there is no value, and the org requires one")
+        return converted
+
+    return required
+
+
+def _unchanged(value: Value, _described: SalesforceField) -> Value:
+    return value
+
+
+def _text(value: Value, described: SalesforceField) -> Value:
+    """Salesforce strips blanks from both ends before it counts the length."""
+    if value is None:
+        return None
+    words = str(text(value) or "")
+    counted = words.strip(BLANK)
+    if described.length and (units := length(counted)) > described.length:
+        note = ", and an emoji counts as two" if units > len(counted) else ""
+        raise ConversionError(
+            f"{shown(words)} is {units} characters long, the field holds {described.length}{note}"
+        )
+    return words if counted else None
+
+
+def _picklist(value: Value, described: SalesforceField) -> Value:
+    words = _text(value, described)
+    chosen_value = str(words or "").strip(BLANK)
+    if chosen_value and described.restricted and chosen_value not in described.picklist:
+        raise ConversionError(f"{shown(words)} is not a value of this restricted picklist")
+    return words
+
+
+def _choices(value: Value, described: SalesforceField) -> Value:
+    """Several values of a picklist, joined with ``;``; Salesforce keeps each once."""
+    words = str(_text(value, described) or "")
+    chosen = dict.fromkeys(filter(None, (part.strip(BLANK) for part in words.split(";"))))
+    if described.restricted and (unknown := chosen.keys() - set(described.picklist)):
+        raise ConversionError(f"{shown(min(unknown))} is not a value of this restricted picklist")
+    return ";".join(chosen) or None
+
+
+def _number(value: Value, described: SalesforceField) -> Value:
+    """Digits before the decimal point must fit; Salesforce keeps more of those after it.
+
+    No number may have more than 18 digits in all.
+    Source: Salesforce Help 000387302, on decimal places of numbers that come by the API.
+    """
+    if value is None:
+        return None
+    exact = Decimal(number(value))  # type: ignore[arg-type] # a converter gave int or Decimal
+    most_digits = described.precision - described.scale
+    whole = max(0, exact.adjusted() + 1) if exact else 0
+    if described.precision and whole > most_digits:
+        raise ConversionError(
+            f"{shown(exact)} has {whole} digits before the decimal point, "
+            f"the field holds {most_digits}"
+        )
+    if _figures(exact) > MOST_DIGITS:
+        raise ConversionError(
+            f"{shown(exact)} has more than the {MOST_DIGITS} digits that a number can have"
+        )
+    if exact and not 0 < abs(float(exact)) < math.inf:
+        raise ConversionError(f"{shown(exact)} is too large or too small for any number field")
+    return exact
+
+
+def _figures(exact: Decimal) -> int:
+    """The number of significant digits, without leading and trailing zeros."""
+    digits = exact.as_tuple().digits
+    return len(digits) if digits[-1] else len(bytes(digits).rstrip(b"\0"))
+
+
+def _whole(value: Value, described: SalesforceField) -> Value:
+    """A field of type ``int`` or ``long`` has no fractions and 32 or 64 bits."""
+    if value is None:
+        return None
+    exact = Decimal(integer(value))  # type: ignore[arg-type] # as above
+    bits = 31 if described.type == "int" else 63
+    if exact.adjusted() > 18 or not -(2**bits) <= exact < 2**bits:
+        raise ConversionError(f"{shown(exact)} is not a whole number of {bits + 1} bits")
+    return exact
+
+
+def _checkbox(value: Value, _described: SalesforceField) -> Value:
+    """A checkbox has no third state: no value means not checked."""
+    if value is None:
+        return False
+    if isinstance(value, bool):
+        return value
+    raise ConversionError(f"{shown(value)} is neither true nor false")
+
+
+def _date(value: Value, _described: SalesforceField) -> Value:
+    return None if value is None else _known_day(calendar_date(value))
+
+
+def _datetime(value: Value, _described: SalesforceField) -> Value:
+    return None if value is None else _known_day(date_time(value))
+
+
+def _known_day(value: Value) -> Value:
+    if not EARLIEST <= str(value)[:10] <= LATEST:
+        raise ConversionError(f"{shown(value)} is not between {EARLIEST} and {LATEST}")
+    return value
+
+
+def _time(value: Value, _described: SalesforceField) -> Value:
+    return None if value is None else clock_time(value)
+
+
+def _reference(value: Value, _described: SalesforceField) -> Value:
+    """A lookup that is not set by external ID accepts Salesforce Ids."""
+    if value is None or (isinstance(value, str) and _ID.fullmatch(value)):
+        return value
+    raise ConversionError(f"{shown(value)} is not a Salesforce Id of 15 or 18 characters")
+
+
+_RULES: dict[str, Rule] = {
+    "string": _text,
+    "textarea": _text,
+    "email": _text,
+    "phone": _text,
+    "url": _text,
+    "encryptedstring": _text,
+    "picklist": _picklist,
+    "combobox": _text,
+    "multipicklist": _choices,
+    "double": _number,
+    "currency": _number,
+    "percent": _number,
+    "int": _whole,
+    "long": _whole,
+    "boolean": _checkbox,
+    "date": _date,
+    "datetime": _datetime,
+    "time": _time,
+    "reference": _reference,
+}
+"""Describe's field types; a type that is not listed accepts any value."""
