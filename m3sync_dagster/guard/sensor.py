@@ -172,7 +172,7 @@ class _Tick:
         except Exception as error:
             if self.connection.broken:
                 raise
-            cause = f"{type(error).__name__}: {error}"
+            cause = str(error) if isinstance(error, SyncError) else repr(error)
             write_guard_error(self.connection, name, cause)
             return [f"{name}: the guard could not evaluate it: {cause}"]
 

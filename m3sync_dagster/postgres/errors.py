@@ -169,6 +169,11 @@ _BROKEN = _Meaning(
     "the connection to PostgreSQL was lost",
     f"Make sure that the database server runs and can be reached. {_NEXT_RUN}",
 )
+_VALUE = _Meaning(
+    RemoteError,
+    "a value cannot be stored in PostgreSQL",
+    "Remove the character or the number that the message names where the value comes from.",
+)
 _OTHER = _Meaning(
     RemoteError,
     "PostgreSQL refused a statement",
@@ -214,6 +219,8 @@ def first_line(error: BaseException) -> str:
 def _meaning(state: str | None, reason: BaseException) -> _Meaning:
     if state in _BY_STATE:
         return _BY_STATE[state]
+    if state is None and isinstance(reason, psycopg.DataError | psycopg2.DataError):
+        return _VALUE
     if state is None or state.startswith("08"):
         return _by_text(str(reason)) or _BROKEN
     return _OTHER
