@@ -47,7 +47,7 @@ def propose(stage: Stage) -> str:
     answer = stage.run("check", "acme", "--json")
     assert answer.code == 2, answer.out
     (found,) = [one for one in answer.json if one["check"] == "namespace"]
-    assert "in the place of namespace, namespace_prefix and entities" in found["remedy"]
+    assert "in place of namespace, namespace_prefix and entities" in found["remedy"]
     return str(found["proposal"])
 
 

@@ -14,7 +14,7 @@ Write = Callable[..., None]
 MISTAKES = [
     ("{constants: {Region__c: NO}}", "YAML reads NO as false. Put it in quotes, 'NO'"),
     ("{constants: {Region__c: 1.10}}", "YAML reads 1.10 as 1.1. Put it in quotes, '1.10'"),
-    ("{constants: {Fixed__c: 12}}", "the YAML has 12 without quotes"),
+    ("{constants: {Fixed__c: 12}}", "12 without quotes in the YAML"),
     ("{constants: {Fixed__c: true}}", "Put it in quotes: 'true'."),
     ("{fields: {code: code__C}}", "has no field code__C; did you mean Code__c?"),
     ("{constants: {fixed__C: x}}", "has no field fixed__C; did you mean Fixed__c?"),

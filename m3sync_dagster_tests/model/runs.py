@@ -78,6 +78,10 @@ class _Context:
         assert run_id == self.run.run_id
         self.run.tags.update(tags)
 
+    def get_run_by_id(self, run_id: str) -> SimpleNamespace:
+        assert run_id == self.run.run_id
+        return self.run
+
     def log_event(self, event: object) -> None:
         self.events.append(event)
 
@@ -93,7 +97,9 @@ def _context(
         str(integration.salesforce_credential): found.salesforce(),
     }
     chosen = {asset_key(integration.name, only)} if only else None
-    run = SimpleNamespace(run_id=str(uuid.uuid4()), tags={}, asset_selection=chosen)
+    run = SimpleNamespace(
+        run_id=str(uuid.uuid4()), tags={}, asset_selection=chosen, root_run_id=None
+    )
     if full:
         run.tags[FULL_TAG] = "true"
     with ExitStack() as stack:

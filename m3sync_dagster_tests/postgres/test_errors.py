@@ -30,8 +30,8 @@ MEANINGS = {
     "22021": (ConfigurationError, "encoding is not UTF8", "ENCODING 'UTF8'"),
     "26000": (ConfigurationError, "a proxy in front of PostgreSQL", "session mode"),
     "42P05": (ConfigurationError, "a proxy in front of PostgreSQL", "session mode"),
-    "40001": (RemoteError, "in the way of another", "next run"),
-    "40P01": (RemoteError, "in the way of another", "next run"),
+    "40001": (RemoteError, "conflicted with another", "next run"),
+    "40P01": (RemoteError, "conflicted with another", "next run"),
     "08006": (RemoteError, "was lost", "can be reached"),
     "23505": (RemoteError, "refused a statement", "report this message"),
 }
