@@ -3,9 +3,8 @@
 
 PYTHON ?= python3
 PORT ?= 3000
-BIN := .venv/bin
-
 MINUTES ?= 60
+BIN := .venv/bin
 
 .PHONY: install demo test check model lint types debian-packages constraints clean
 

@@ -17,7 +17,6 @@ from types import SimpleNamespace
 from typing import cast
 
 import dagster as dg
-import psycopg
 import pytest
 from dagster._core.definitions.reconstruct import ReconstructableJob
 from typer.testing import CliRunner
@@ -32,6 +31,7 @@ from m3sync_dagster.components.materialize import materialize_entity
 from m3sync_dagster.components.resources import LazyResource, StateResource
 from m3sync_dagster.entities import ENTITIES
 from m3sync_dagster.runs.run_status import COMPLETE
+from m3sync_dagster.sync.errors import SyncError
 
 FATES = ("created", "updated", "unchanged", "invalid", "rejected", "waiting")
 _log = logging.getLogger(__name__)
@@ -126,7 +126,7 @@ def quick(*, full: bool = False, only: str | None = None) -> Run:
     try:
         with _context(found, full=full, only=only) as context:
             _materialize(found, context, [only] if only else list(found.integration.entities), run)
-    except psycopg.OperationalError as error:
+    except SyncError as error:
         # Dagster tells of a resource that cannot be closed, and ends the run all the same.
         run.errors.append(str(error))
     return run

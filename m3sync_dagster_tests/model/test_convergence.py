@@ -22,7 +22,7 @@ MINUTES = float(os.environ.get("M3SYNC_MODEL_MINUTES", "0"))
 """How long to try sequences; 0: those of every day."""
 BUT_QUICK = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
 EVERY_DAY = settings(
-    max_examples=100,
+    max_examples=20 if MINUTES else 60,
     stateful_step_count=20,
     deadline=None,
     derandomize=not MINUTES,

@@ -1,7 +1,7 @@
 """Two m3ter organizations, two Salesforce orgs and a database, all real, for many examples."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -22,6 +22,7 @@ from m3sync_dagster.sandbox.m3ter.faults import Faults as M3terFaults
 from m3sync_dagster.sandbox.organization import Organization
 from m3sync_dagster.sandbox.organization.store import COLLECTIONS
 from m3sync_dagster.sandbox.salesforce.faults import Faults
+from m3sync_dagster.sandbox.salesforce.job_state import FINAL_STATES, State
 from m3sync_dagster.sandbox.salesforce.org import Org, Usage
 from m3sync_dagster.sandbox.salesforce.schema import FieldDef
 from m3sync_dagster.sandbox.server import running
@@ -68,9 +69,10 @@ class SalesforceOrg:
     url: str
     http: httpx.Client
     _others: dict[str, Any] = field(default_factory=dict)
+    _other_job: str = ""
 
     def reset(self) -> None:
-        """Go back to an org without records of ours, and with those of somebody else."""
+        """Go back to an org without records of ours, and with what belongs to somebody else."""
         self.settle()
         for job in list(self.org.jobs.values()):
             job.close()
@@ -80,6 +82,8 @@ class SalesforceOrg:
         self.calm()
         self.send("POST", f"/sobjects/{ACCOUNT}", {"Name": BY_HAND})
         self.send("POST", f"/sobjects/{BALANCE}", {"Name": BY_HAND})
+        insert = {"object": ACCOUNT, "operation": "insert", "contentType": "CSV"}
+        self._other_job = self.send("POST", "/jobs/ingest", insert)["id"]
         self._others = self.others()
 
     def send(self, method: str, path: str, body: object = None) -> Any:  # noqa: ANN401 - JSON
@@ -96,13 +100,15 @@ class SalesforceOrg:
         return answer.json() if answer.content else None
 
     def others(self) -> dict[str, Any]:
-        """What belongs to somebody else."""
+        """The records of somebody else."""
         records = [r for name in (ACCOUNT, BALANCE) for r in self.org.records(name)]
         return {record["Id"]: record for record in records if record["Name"] == BY_HAND}
 
     def check_others(self) -> None:
         """Make sure that nobody has touched what belongs to somebody else."""
         assert self.others() == self._others, "a record of somebody else was touched"
+        state = self.org.jobs[self._other_job].progress.state
+        assert state is State.OPEN, f"the job of somebody else is {state}"
 
     def records(self, name: str) -> list[dict[str, Any]]:
         """The records of an object that are not somebody else's."""
@@ -116,16 +122,13 @@ class SalesforceOrg:
         """Let everything work again, and end the jobs that hang."""
         self.org.faults.clear()
         self.org.usage.max, self.org.usage.used = 100_000, 0
-        self.settle()
-        for job in self.org.jobs.values():
-            if not job.progress.state.value.startswith(("Open", "JobComplete", "Fail", "Abort")):
-                job.abort()
+        self.abort_jobs(FINAL_STATES | {State.OPEN})
 
-    def abort_jobs(self) -> None:
-        """Abort every job that has not ended."""
+    def abort_jobs(self, spared: Collection[State] = FINAL_STATES) -> None:
+        """Abort our jobs, but those in these states."""
         self.settle()
         for job in self.org.jobs.values():
-            if not job.progress.state.value.startswith(("JobComplete", "Fail", "Abort")):
+            if job.id != self._other_job and job.progress.state not in spared:
                 job.abort()
 
     def settle(self) -> None:
