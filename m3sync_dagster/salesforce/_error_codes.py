@@ -5,7 +5,7 @@ A key is the letters and digits of a code, in upper case.
 
 from dataclasses import dataclass
 
-from m3sync_dagster.sync.row_results import ErrorClass
+from m3sync_dagster.sync.row_results import PARENT_NOT_FOUND, ErrorClass
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +192,7 @@ def _login(remedy: str) -> ErrorMeaning:
 
 
 MEANINGS_BY_MESSAGE: dict[str, tuple[tuple[str, ErrorMeaning], ...]] = {
-    "INVALIDFIELD": (("Foreign key external ID", _MISSING_PARENT),),
+    "INVALIDFIELD": ((PARENT_NOT_FOUND, _MISSING_PARENT),),
     "REQUESTLIMITEXCEEDED": (("Concurrent", ErrorMeaning(ErrorClass.TRANSIENT, _TRY_LATER)),),
     "DUPLICATEVALUE": (
         ("Duplicate external id specified", ErrorMeaning(ErrorClass.PERMANENT, _BUG)),

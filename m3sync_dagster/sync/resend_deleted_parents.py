@@ -6,10 +6,11 @@ was deleted in Salesforce by hand. Then the parent and the row are sent again in
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from typing import TypeGuard
 
 from m3sync_dagster.sync.interfaces import Ledger
 from m3sync_dagster.sync.mapping import FieldMapping
-from m3sync_dagster.sync.row_results import ErrorClass, Rejected, RowResult
+from m3sync_dagster.sync.row_results import PARENT_NOT_FOUND, ErrorClass, Rejected, RowResult
 
 
 class MissingParentRetry:
@@ -44,10 +45,10 @@ class MissingParentRetry:
         Those rows stay staged. A parent is sent again once in a run; if Salesforce does not find it
         then, the row is rejected.
         """
-        waiting = [one.m3ter_id for one in results if _lacks_parent(one)]
+        waiting = {one.m3ter_id: one.message for one in results if _lacks_parent(one)}
         again = set()
-        for m3ter_id, entity, parent in self._synced_parents(waiting):
-            if (entity, parent) not in self._tried:
+        for m3ter_id, entity, parent in self._synced_parents(list(waiting)):
+            if (entity, parent) not in self._tried and _may_name(waiting[m3ter_id], parent):
                 self._missing[entity].add(parent)
                 again.add(m3ter_id)
         return [one for one in results if one.m3ter_id not in again]
@@ -70,5 +71,10 @@ class MissingParentRetry:
         return self._ledger.synced_parents(ids, self._entities) if ids else []
 
 
-def _lacks_parent(result: RowResult) -> bool:
+def _lacks_parent(result: RowResult) -> TypeGuard[Rejected]:
     return isinstance(result, Rejected) and result.error_class is ErrorClass.DEPENDENCY
+
+
+def _may_name(message: str, parent: str) -> bool:
+    """Tell whether the message names this parent, or no parent at all."""
+    return PARENT_NOT_FOUND not in message or parent in message

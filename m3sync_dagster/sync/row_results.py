@@ -73,6 +73,9 @@ RowResult = Acknowledged | Rejected
 NO_SUCH_RECORD = frozenset({"ENTITY_IS_DELETED", "INVALID_CROSS_REFERENCE_KEY"})
 """Salesforce's codes for a Salesforce Id whose record was deleted."""
 
+PARENT_NOT_FOUND = "Foreign key external ID"
+"""Starts Salesforce's message about a parent that does not exist; its external ID follows."""
+
 
 class Count(StrEnum):
     """The six counts of records, which add up to the number read."""

@@ -112,7 +112,6 @@ def test_an_account_that_was_deleted_in_salesforce_and_a_row_that_waits_for_anot
     scenario.quiet()
 
 
-@pytest.mark.xfail(reason="all parents of a row that waits are sent again, present or not")
 def test_a_row_that_waits_for_one_parent_leaves_its_other_parent_alone(scenario: Scenario) -> None:
     family(scenario)
     scenario.put("commitment", 1, accountId="a1", contractId="c2")

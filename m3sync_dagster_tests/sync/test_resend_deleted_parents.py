@@ -15,8 +15,10 @@ from m3sync_dagster_tests.sync.conftest import mapping
 SENT = Acknowledged("sent", "s", created=True)
 
 
-def orphan(m3ter_id: str) -> Rejected:
-    return Rejected(m3ter_id, ErrorClass.DEPENDENCY, "INVALID_FIELD", "parent not found")
+def orphan(m3ter_id: str, parent: str | None = None) -> Rejected:
+    named = f"Foreign key external ID: {parent} not found for field K__c in entity P__c"
+    message = named if parent else "parent not found"
+    return Rejected(m3ter_id, ErrorClass.DEPENDENCY, "INVALID_FIELD", message)
 
 
 def staged(m3ter_id: str, *parents: str) -> StagedRow:
@@ -54,6 +56,8 @@ class Retries:
         ([orphan("x")], [], [("account", ["p1"])]),
         ([SENT, orphan("x"), orphan("z")], ["sent", "z"], [("account", ["p1"])]),
         ([orphan("y")], [], [("account", ["p1"]), ("contract", ["c1"])]),
+        ([orphan("y", "c1")], [], [("contract", ["c1"])]),
+        ([orphan("y", "unknown")], ["y"], []),
         ([orphan("x"), orphan("y")], [], [("account", ["p1"]), ("contract", ["c1"])]),
         ([Rejected("x", ErrorClass.PERMANENT, "CODE", "no")], ["x"], []),
         ([], [], []),
@@ -71,6 +75,16 @@ def test_rows_and_parents_that_are_sent_again(
     retries.retry.send()
     assert sorted(retries.parents) == parents
     assert retries.again == []
+
+
+def test_the_parents_of_a_row_are_sent_one_after_the_other(
+    connection: psycopg.Connection,
+) -> None:
+    retries = Retries(connection)
+    for parent in ("p1", "c1"):
+        assert retries.retry.defer([orphan("y", parent)]) == []
+        retries.retry.send()
+    assert retries.parents == [("account", ["p1"]), ("contract", ["c1"])]
 
 
 def test_a_parent_is_sent_again_once(connection: psycopg.Connection) -> None:
