@@ -15,6 +15,10 @@ EMPTY, CLEARED = "", "#N/A"
 PAGE = 1_000
 
 
+class UnknownJobError(Exception):
+    """The org has no job with this id."""
+
+
 @dataclass
 class Job:
     """A job, its data, and its results by the name of the result set."""
@@ -49,17 +53,17 @@ class Jobs:
 
     def fill(self, job_id: str, data: bytes) -> bytes:
         """Store an ingest job's CSV file; the response is empty."""
-        self._jobs[job_id].data = data
+        self._find(job_id).data = data
         return b""
 
     def set_state(self, job_id: str, state: str) -> dict[str, Any]:
         """Close or abort a job."""
-        self._jobs[job_id].info["state"] = state
-        return self._jobs[job_id].info
+        self._find(job_id).info["state"] = state
+        return self._find(job_id).info
 
     def read(self, job_id: str) -> dict[str, Any]:
         """Return a job's state; each call advances a closed job to the next state."""
-        job = self._jobs[job_id]
+        job = self._find(job_id)
         if job.info["state"] == "InProgress":
             job.info["state"] = "JobComplete"
             (self._query if job.info["operation"] == "query" else self._ingest)(job)
@@ -69,7 +73,7 @@ class Jobs:
 
     def results(self, job_id: str, kind: str) -> str:
         """A result set of an ingest job, in random order."""
-        job = self._jobs[job_id]
+        job = self._find(job_id)
         first = {
             "successfulresults": ["sf__Id", "sf__Created"],
             "failedresults": ["sf__Id", "sf__Error"],
@@ -80,10 +84,15 @@ class Jobs:
 
     def page(self, job_id: str, locator: str) -> tuple[str, str]:
         """A page of a query's results, and the locator of the next."""
-        job, start = self._jobs[job_id], int(locator or 0)
+        job, start = self._find(job_id), int(locator or 0)
         lines = job.results["results"]
         rest = str(start + PAGE) if start + PAGE < len(lines) else "null"
         return _csv([job.head, *lines[start : start + PAGE]]), rest
+
+    def _find(self, job_id: str) -> Job:
+        if job_id not in self._jobs:
+            raise UnknownJobError(job_id)
+        return self._jobs[job_id]
 
     def _ingest(self, job: Job) -> None:
         job.results = {"successfulresults": [], "failedresults": [], "unprocessedrecords": []}

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from m3sync_dagster_tests.independent_org.jobs import Jobs
+from m3sync_dagster_tests.independent_org.jobs import Jobs, UnknownJobError
 from m3sync_dagster_tests.independent_org.rows import RowError, Rows
 from m3sync_dagster_tests.independent_org.schema import objects_of
 
@@ -72,7 +72,13 @@ class Org:
             return self._log_in(dict(parse_qsl(body.decode())), request)
         if request.headers.get("Authorization") != f"Bearer {TOKEN}":
             return _error(401, "INVALID_SESSION_ID", "Session expired or invalid")
-        rest = re.sub(r"^/services/data/v[\d.]+/", "", path).rstrip("/")
+        try:
+            return self._act(request, body)
+        except UnknownJobError:
+            return _error(404, "NOT_FOUND", "The requested resource does not exist")
+
+    def _act(self, request: Request, body: bytes) -> Response:
+        rest = re.sub(r"^/services/data/v[\d.]+/", "", request.url.path).rstrip("/")
         for method, pattern, act in self._endpoints(request, body):
             if method == request.method and (found := re.fullmatch(pattern, rest, re.IGNORECASE)):
                 response = act(*found.groups())

@@ -38,7 +38,6 @@ NOT_SUPPORTED = {
     "test_a_failed_job_lists_its_unprocessed_records": "a header row is not validated",
     "test_a_failed_job_keeps_what_it_has_written": "a job cannot be made to fail",
     "test_an_aborted_job_accepts_no_data": "the state of a job is not checked",
-    "test_an_unknown_job_is_404": "job ids are not checked",
     "test_an_unknown_field_in_a_query_is_400": "queries are not validated",
     "test_a_query_is_read_in_pages_of_2000": "a query has one page; m3sync uses a query job then",
     "test_past_the_limit_a_request_is_403": "API calls are not counted",
