@@ -48,6 +48,7 @@ class _Known:
     rejects: "Mapping[str, int]"
     undelivered: "list[Undelivered]"
     orgs: "Mapping[str, Mapping[str, SalesforceOrg]]"
+    restored: "list[str]"
 
 
 def _read(instance: "DagsterInstance", integrations: "list[Integration]") -> _Known:
@@ -62,6 +63,7 @@ def _read(instance: "DagsterInstance", integrations: "list[Integration]") -> _Kn
         postgres_url,
         read_guard_states,
         read_salesforce_orgs,
+        restored_integrations,
         undelivered,
     )
 
@@ -77,6 +79,7 @@ def _read(instance: "DagsterInstance", integrations: "list[Integration]") -> _Kn
             rejects=count_rejects(connection),
             undelivered=undelivered(connection),
             orgs=read_salesforce_orgs(connection),
+            restored=restored_integrations(connection),
         )
 
 
@@ -99,6 +102,8 @@ def _row(instance: "DagsterInstance", integration: "Integration", known: _Known)
     }
     if undelivered:
         row["undelivered"] = undelivered
+    if name in known.restored:
+        row["state_restored"] = True
     if state.guard_error:
         row["guard_error"] = state.guard_error
     return row
@@ -175,6 +180,11 @@ def _report_errors(known: _Known) -> None:
     """Report what the table has no place for, also of integrations that are no longer loaded."""
     for undelivered in known.undelivered:
         print_error(str(undelivered))
+    for name in known.restored:
+        print_error(
+            f"{name}: the state database was restored from a backup, moved or failed over. The "
+            f"next run sends every record again. To do that now: m3sync run {name}"
+        )
     for name, state in known.states.items():
         if state.guard_error:
             print_error(f"{name}: the guard could not evaluate it: {state.guard_error}")

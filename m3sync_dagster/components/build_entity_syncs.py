@@ -17,7 +17,7 @@ from m3sync_dagster.runs.error_observation import show_event
 from m3sync_dagster.state import RunState
 from m3sync_dagster.sync.engine import EntitySync
 from m3sync_dagster.sync.errors import ConfigurationError, SyncError
-from m3sync_dagster.sync.fingerprint_basis_check import check_basis, other_place
+from m3sync_dagster.sync.fingerprint_basis_check import check_basis, compared_anew
 from m3sync_dagster.sync.mapping import FieldMapping
 from m3sync_dagster.sync.target_describe import TargetSchema
 
@@ -82,7 +82,7 @@ class EntityRuns:
         schema = TargetSchema(mapping, self.org, lambda: self._check_org(entity))
         changed = check_basis(mapping, self._source, ledger, self.org, schema)
         if changed:
-            record(self._context, self.state, None, other_place(self._credential, *changed))
+            record(self._context, self.state, None, compared_anew(self._credential, *changed))
         return EntitySync(
             mapping, self._source, ledger, self.org, schema, send_parents=self._send_parents
         )

@@ -1,5 +1,6 @@
 """State in PostgreSQL, schema ``m3sync``: what Salesforce acknowledged, rejects, jobs, events."""
 
+from m3sync_dagster.state.database_identity import restored_integrations
 from m3sync_dagster.state.describe_cache import PostgresDescribeCache
 from m3sync_dagster.state.events import (
     Event,
@@ -86,6 +87,7 @@ __all__ = [
     "read_salesforce_orgs",
     "record_event",
     "require_current_schema",
+    "restored_integrations",
     "retry_rejects",
     "storable",
     "undelivered",

@@ -10,21 +10,23 @@ NOW = "SELECT clock_timestamp()"
 DELETE_ALL_STAGED = f"DELETE FROM m3sync.outgoing_record WHERE {_KEY}"
 
 BASIS = (
-    "SELECT salesforce_org_id, m3ter_org_id, object, external_id_field "
+    "SELECT salesforce_org_id, m3ter_org_id, object, external_id_field, "
+    "database_identity IS DISTINCT FROM %(database_identity)s "
     f"FROM m3sync.fingerprint_basis WHERE {_KEY}"
 )
 
 SET_BASIS = """
 INSERT INTO m3sync.fingerprint_basis
     (integration, entity, salesforce_org_id, salesforce_org_name, salesforce_is_sandbox,
-    m3ter_org_id, object, external_id_field)
+    m3ter_org_id, object, external_id_field, database_identity)
 VALUES (%(integration)s, %(entity)s, %(salesforce_org_id)s, %(org_name)s, %(is_sandbox)s,
-    %(m3ter_org_id)s, %(object)s, %(external_id_field)s)
+    %(m3ter_org_id)s, %(object)s, %(external_id_field)s, %(database_identity)s)
 ON CONFLICT (integration, entity) DO UPDATE SET
     salesforce_org_id = excluded.salesforce_org_id,
     salesforce_org_name = excluded.salesforce_org_name,
     salesforce_is_sandbox = excluded.salesforce_is_sandbox, m3ter_org_id = excluded.m3ter_org_id,
     object = excluded.object, external_id_field = excluded.external_id_field,
+    database_identity = excluded.database_identity,
     since = clock_timestamp()
 """
 

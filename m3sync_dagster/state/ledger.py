@@ -13,6 +13,7 @@ import msgspec
 import psycopg
 
 from m3sync_dagster.state import _ledger_sql as sql
+from m3sync_dagster.state.database_identity import database_identity
 from m3sync_dagster.sync.fingerprint_basis import BasisChange, FingerprintBasis
 from m3sync_dagster.sync.row_results import Acknowledged, ErrorClass, Rejected, Row, RowResult
 from m3sync_dagster.sync.row_types import RecordHash, ReplacedRecord, StagedRow, UnfinishedJob
@@ -51,7 +52,8 @@ class PostgresLedger:
 
     def basis(self) -> FingerprintBasis | None:
         """The basis of the stored fingerprints; ``None`` if none is stored."""
-        found = self._execute(sql.BASIS).fetchone()
+        identity = database_identity(self._connection)
+        found = self._execute(sql.BASIS, database_identity=identity).fetchone()
         return FingerprintBasis(*found) if found else None
 
     def set_basis(
@@ -69,6 +71,7 @@ class PostgresLedger:
                 m3ter_org_id=basis.m3ter_org_id,
                 object=basis.object_name,
                 external_id_field=basis.external_id_field,
+                database_identity=database_identity(self._connection),
                 org_name=organization.name if organization else None,
                 is_sandbox=organization.is_sandbox if organization else None,
             )

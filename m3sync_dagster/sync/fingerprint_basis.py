@@ -26,12 +26,15 @@ class FingerprintBasis:
         m3ter_org_id: the m3ter organization's id.
         object_name: API name of the Salesforce object.
         external_id_field: API name of the field that holds the m3ter id.
+        restored: whether the fingerprints come from a backup, so that Salesforce may have changed
+            since they were stored.
     """
 
     salesforce_org_id: str
     m3ter_org_id: str
     object_name: str
     external_id_field: str
+    restored: bool = False
 
 
 class BasisChange(Enum):
@@ -45,6 +48,8 @@ class BasisChange(Enum):
     """Another org, m3ter organization or object: they and the Salesforce Ids are deleted."""
     OTHER_KEY = auto()
     """Only the external ID field: the synced records get their external ID in the new field."""
+    OTHER_DATABASE = auto()
+    """The state was restored: they are withdrawn, the Salesforce Ids are kept."""
 
 
 def compare(stored: FingerprintBasis | None, current: FingerprintBasis) -> BasisChange:
@@ -58,6 +63,8 @@ def compare(stored: FingerprintBasis | None, current: FingerprintBasis) -> Basis
         return BasisChange.OTHER_PLACE
     if stored.external_id_field.casefold() != current.external_id_field.casefold():
         return BasisChange.OTHER_KEY
+    if stored.restored:
+        return BasisChange.OTHER_DATABASE
     return BasisChange.NONE
 
 

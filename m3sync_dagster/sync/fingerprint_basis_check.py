@@ -13,6 +13,7 @@ from m3sync_dagster.sync.row_results import NO_SUCH_RECORD, Acknowledged, Reject
 from m3sync_dagster.sync.salesforce_schema import Organization, OrgIdentity
 from m3sync_dagster.sync.target_describe import TargetSchema
 
+_REPORTED = {BasisChange.OTHER_PLACE, BasisChange.OTHER_DATABASE}
 BATCH = 2_000
 """Records whose external ID is written at a time."""
 
@@ -34,7 +35,8 @@ def check_basis(
     """Log in, and withdraw stored fingerprints of another basis.
 
     Returns:
-        The stored and the current basis, if fingerprints of another place were deleted.
+        The stored and the current basis, if fingerprints of another place were deleted, or those
+        of a restored database withdrawn.
 
     Raises:
         ConfigurationError: the external ID field has changed, and Salesforce does not accept
@@ -49,7 +51,7 @@ def check_basis(
         _write_external_ids(mapping, ledger, destination)
     if change is not BasisChange.NONE:
         ledger.set_basis(current, change, _organization(destination))
-    return (stored, current) if stored and change is BasisChange.OTHER_PLACE else None
+    return (stored, current) if stored and change in _REPORTED else None
 
 
 def _organization(destination: Destination) -> Organization | None:
@@ -60,10 +62,17 @@ def _organization(destination: Destination) -> Organization | None:
         return None
 
 
-def other_place(
+def compared_anew(
     credential: str, stored: FingerprintBasis, current: FingerprintBasis
 ) -> ConfigurationError:
-    """The event of a run that writes to another place than the runs before."""
+    """The event of a run in another place than the runs before, or after a restore."""
+    if compare(stored, current) is BasisChange.OTHER_DATABASE:
+        return ConfigurationError(
+            "the state database was restored from a backup, moved or failed over: every record "
+            "is compared anew",
+            "Nothing to do for the records. If it was restored, check with m3sync status which "
+            "integrations were enabled or disabled since the backup.",
+        )
     return ConfigurationError(
         f"{describe_change(credential, stored, current)}: every record is compared anew",
         "If that is intended, do nothing. Otherwise correct the credential or the integration; "

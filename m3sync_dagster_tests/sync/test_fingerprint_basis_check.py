@@ -1,6 +1,7 @@
 """What happens to stored fingerprints when a run writes to another place than the runs before."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 import psycopg
 import pytest
@@ -14,7 +15,7 @@ from m3sync_dagster.sync.fingerprint_basis import (
     compare,
     describe_change,
 )
-from m3sync_dagster.sync.fingerprint_basis_check import check_basis, current_basis, other_place
+from m3sync_dagster.sync.fingerprint_basis_check import check_basis, compared_anew, current_basis
 from m3sync_dagster.sync.mapping import FieldMapping
 from m3sync_dagster.sync.row_results import ErrorClass, Rejected, RowResult, Value
 from m3sync_dagster.sync.salesforce_schema import Organization
@@ -35,6 +36,9 @@ BASIS = FingerprintBasis("org", "m3ter", "Object__c", "Key__c")
         (FingerprintBasis("org", "m3ter", "Another__c", "Key__c"), BasisChange.OTHER_PLACE),
         (FingerprintBasis("org", "m3ter", "Object__c", "Another__c"), BasisChange.OTHER_KEY),
         (FingerprintBasis("another", "m3ter", "Object__c", "Another__c"), BasisChange.OTHER_PLACE),
+        (replace(BASIS, restored=True), BasisChange.OTHER_DATABASE),
+        (replace(BASIS, external_id_field="Old__c", restored=True), BasisChange.OTHER_KEY),
+        (replace(BASIS, object_name="Old__c", restored=True), BasisChange.OTHER_PLACE),
     ],
 )
 def test_changes_of_the_basis(stored: FingerprintBasis | None, change: BasisChange) -> None:
@@ -47,7 +51,13 @@ def test_a_change_in_words_names_what_has_changed() -> None:
     assert "production is org, until now it was old org" in words
     assert "object is Object__c, until now it was Old__c" in words
     assert "m3ter organization" not in words
-    assert str(other_place("production", stored, BASIS)).startswith(words)
+    assert str(compared_anew("production", stored, BASIS)).startswith(words)
+
+
+def test_a_restored_database_is_named_in_words() -> None:
+    event = compared_anew("production", replace(BASIS, restored=True), BASIS)
+    assert "the state database was restored" in str(event)
+    assert "m3sync status" in event.remedy
 
 
 class OrgWithoutOrganization(Org):
