@@ -88,7 +88,7 @@ class DescribeReader:
         if object_name in self._known:
             return self._known[object_name]
         stored = self._cache.read(object_name) if self._cache else None
-        return parse_object(object_name, msgspec.json.decode(stored[0])) if stored else None
+        return parse_object(object_name, _decode(stored[0])) if stored else None
 
     def _read(self, object_name: str, refresh: bool) -> DescribedObject:  # noqa: FBT001 - as in ``describe``
         """Source: REST API Developer Guide, "Get Object Metadata Changes"."""
@@ -105,12 +105,16 @@ class DescribeReader:
                 "set to the integration user, or correct `object:` in the integration.",
             ) from None
         if response.status_code == NOT_MODIFIED and stored:
-            return msgspec.json.decode(stored[0], type=DescribedObject)
+            return _decode(stored[0])
         described = decode(response, DescribedObject)
         if self._cache:
             last_modified = response.headers.get("Last-Modified", "")
             self._cache.write(object_name, response.content, last_modified)
         return described
+
+
+def _decode(stored: bytes) -> DescribedObject:
+    return msgspec.json.decode(stored, type=DescribedObject)
 
 
 def parse_object(object_name: str, described: DescribedObject) -> SalesforceObject:

@@ -31,9 +31,9 @@ def leaf(stage: Stage) -> str:
 def test_a_paused_reject_is_sent_again_after_retry(stage: Stage, leaf: str) -> None:
     refuse(stage, leaf)
     for _ in range(3):
-        assert run(stage)["salesforce_api_calls"] > 0
-    resting = {"read": 6, "unchanged": 5, "rejected": 1}
-    assert run(stage) == resting
+        assert run(stage)["salesforce_api_calls"] > 1
+    only_the_login = {"read": 6, "unchanged": 5, "rejected": 1, "salesforce_api_calls": 1}
+    assert run(stage) == only_the_login
     assert stage.run("rejects", "--json").json[0]["attempts"] == 3
 
     shown = " ".join(stage.run("rejects", "acme").out.split())
@@ -42,7 +42,7 @@ def test_a_paused_reject_is_sent_again_after_retry(stage: Stage, leaf: str) -> N
     answer = stage.run("rejects", "retry", "acme")
     assert (answer.code, answer.out) == (0, "")
     assert "sends its 1 rejected rows again" in answer.err
-    assert run(stage)["salesforce_api_calls"] > 0
+    assert run(stage)["salesforce_api_calls"] > 1
     assert stage.run("rejects", "--json").json[0]["attempts"] == 4
 
 

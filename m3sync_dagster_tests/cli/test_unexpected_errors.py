@@ -17,12 +17,14 @@ pytestmark = pytest.mark.slow
 
 
 def test_an_unexpected_error_is_an_event_and_no_traceback(stage: Stage, migrated_url: str) -> None:
+    """A row of our own table that nothing but a person's hand can leave behind."""
+    stage.run("run", "acme", "--entity", "account")
     with psycopg.connect(migrated_url, autocommit=True) as connection:
-        connection.execute("ALTER TABLE m3sync.outgoing_record RENAME TO elsewhere")
+        connection.execute("UPDATE m3sync.describe_cache SET body = '[1]'")
     answer = stage.run("run", "acme", "--entity", "account", "--json")
     assert answer.code == 1
     assert answer.json["status"] == "ERROR"
-    message = "an error that m3sync does not expect stopped it (UndefinedTable: "
+    message = "an error that m3sync does not expect stopped it (ValidationError: "
     assert message in answer.json["error"]
     assert message in answer.err
     assert "Traceback" not in answer.out + answer.err

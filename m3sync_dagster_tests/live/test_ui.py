@@ -66,7 +66,7 @@ def test_the_hour_shows_its_numbers(page: Page, live: Live, run_id: str) -> None
 def test_the_check_is_shown(page: Page, live: Live, run_id: str) -> None:
     page.goto(f"{live.url}/assets/acme/salesforce_account?view=checks")
     expect(page.get_by_text("no_rejected_records").first).to_be_visible()
-    expect(page.get_by_text("Every record that was read is in Salesforce").first).to_be_visible()
+    expect(page.get_by_text("No record is invalid, rejected by Salesforce").first).to_be_visible()
     expect(page.get_by_text("Passed", exact=True).first).to_be_visible()
     assert_no_secret(page, live)
 
