@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
 
@@ -64,9 +63,9 @@ class Report:
         failed = (measures[name] for measures in self.entities.values() for name in _FAILED_ROWS)
         return self.status == COMPLETE and not any(failed)
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """The report as JSON has it; ``error`` is there only where there is one."""
-        told = {
+        report: dict[str, object] = {
             "integration": self.integration,
             "run_id": self.run_id,
             "status": self.status,
@@ -75,7 +74,7 @@ class Report:
                 for entity, measures in self.entities.items()
             },
         }
-        return told | ({"error": self.error} if self.error else {})
+        return report | ({"error": self.error} if self.error else {})
 
 
 def sync(

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
 
 import dagster as dg
 
@@ -43,7 +42,7 @@ class ListedRun:
     entities: dict[str, dict[str, int | float]]
     error: str | None
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """The run as JSON has it."""
         summary = asdict(self.summary)
         return {

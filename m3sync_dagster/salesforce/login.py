@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 from urllib.parse import urlsplit
 
 import msgspec
@@ -85,6 +85,17 @@ def _token_responses(session: "requests.Session") -> Iterator[list["requests.Res
         hooks.remove(collect)
 
 
+class _LoginArguments(TypedDict, total=False):
+    """Arguments of ``SalesforceLogin``."""
+
+    consumer_key: str | None
+    consumer_secret: str | None
+    username: str | None
+    privatekey: str | None
+    domain: str
+    instance_url: str
+
+
 class _TokenResponse(msgspec.Struct):
     """The part of a token response that names the org and the user: ``https://host/id/00D…/005…``.
 
@@ -124,7 +135,7 @@ def _check_key(pem: str) -> None:
         )
 
 
-def _arguments(credential: ConnectedApp) -> dict[str, Any]:
+def _arguments(credential: ConnectedApp) -> _LoginArguments:
     """The arguments of ``SalesforceLogin`` for the login flow."""
     if credential.private_key is None:
         return {

@@ -266,7 +266,7 @@ class PostgresLedger:
         self._execute(sql.SET_RETRY_TIME, ids=ids)
         self._execute(sql.DELETE_STAGED, ids=ids)
 
-    def _execute(self, query: str, **values: object) -> psycopg.Cursor[Any]:
+    def _execute(self, query: str, **values: object) -> psycopg.Cursor:
         return self._connection.execute(query, self._key | values)
 
     def _one(self, query: str) -> Any:  # noqa: ANN401 - the type depends on the query
@@ -274,7 +274,7 @@ class PostgresLedger:
         return found
 
 
-def _hashes(seen: Sequence[RecordHash]) -> dict[str, list[Any]]:
+def _hashes(seen: Sequence[RecordHash]) -> dict[str, list[object]]:
     return {
         "ids": [one.m3ter_id for one in seen],
         "fingerprints": [one.fingerprint for one in seen],

@@ -33,7 +33,7 @@ class PostgresReconciliation:
 
     def __init__(self, connection: psycopg.Connection, integration: str, entity: str) -> None:
         self._connection = connection
-        self._key: dict[str, Any] = {"integration": integration, "entity": entity}
+        self._key: dict[str, object] = {"integration": integration, "entity": entity}
 
     def begin(self, salesforce_org_id: str) -> None:
         """Start with both sides empty; rows synced to other orgs are ignored."""

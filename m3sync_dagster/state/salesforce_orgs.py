@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import Any
 
 import psycopg
 from psycopg.rows import class_row
@@ -22,7 +21,7 @@ class SalesforceOrg:
     name: str | None
     is_sandbox: bool | None
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """The org as JSON."""
         return {"id": self.id, "name": self.name, "is_sandbox": self.is_sandbox}
 

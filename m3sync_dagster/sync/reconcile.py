@@ -7,7 +7,6 @@ Nothing here is written to Salesforce. No side is held in memory as a whole: the
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any
 
 import msgspec
 
@@ -41,7 +40,7 @@ FEW_QUERIES = 10
 
 _ID = Column("Id")
 _ENCODE = msgspec.json.Encoder().encode
-_DECODE = msgspec.json.Decoder(list[Any]).decode
+_DECODE = msgspec.json.Decoder(list[str | bool | int | float | None]).decode
 
 
 @dataclass(frozen=True, slots=True)
