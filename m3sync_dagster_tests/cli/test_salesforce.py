@@ -204,8 +204,9 @@ def test_ctrl_c_says_that_the_deploy_goes_on(stage: Stage) -> None:
     with program("salesforce", "deploy", "acme", **os.environ) as running:
         url = f"{stage.sandbox.salesforce_url}/sandbox/calls"
         until(lambda: "deployRequest/{id}" in httpx.get(url).text, "a look at the deploy")
-        assert running.stop(signal.SIGINT) == 130
+        code = running.stop(signal.SIGINT)
         line = running.wait_for("continues in Salesforce")
+        assert code == 130
     assert re.search(
         "The deploy 0Af.{15} continues in Salesforce. Check Setup, Deployment Status", line
     )
