@@ -5,17 +5,18 @@ import warnings
 
 import dagster as dg
 
-from m3sync_dagster.components.build_entity_syncs import STATE
+from m3sync_dagster.components.entity_syncs import STATE
 from m3sync_dagster.components.gc_settings import exempt_from_collection
+from m3sync_dagster.components.jobs import build_jobs
 from m3sync_dagster.components.load_error_assets import load_error_assets
 from m3sync_dagster.components.load_errors import messages_of
-from m3sync_dagster.components.loading import Project, defined_names, load_project
+from m3sync_dagster.components.load_project import Project, defined_names, load_project
 from m3sync_dagster.components.purge_job import build_purge
 from m3sync_dagster.components.resources import StateResource
-from m3sync_dagster.components.verify_check import build_daily, build_jobs
+from m3sync_dagster.components.verify_check import build_verify_schedule
 from m3sync_dagster.components.watched_integrations import (
-    checked_integrations,
     guarded_integrations,
+    integrations_to_verify,
 )
 from m3sync_dagster.dagster_internals import get_library_json_enriched_defs
 from m3sync_dagster.guard.sensor import build_guard
@@ -41,11 +42,11 @@ def defs() -> dg.Definitions:
 def _build(project: Project) -> dg.Definitions:
     if project.problems and os.environ.get(VALIDATING):
         raise dg.DagsterInvalidDefinitionError(messages_of(project.problems))
-    checked = checked_integrations(project)
+    checked = integrations_to_verify(project)
     shared = dg.Definitions(
         assets=load_error_assets(project.problems),
         jobs=build_jobs(checked),
-        schedules=[build_daily(checked), build_purge(defined_names(project))],
+        schedules=[build_verify_schedule(checked), build_purge(defined_names(project))],
         sensors=[build_guard(guarded_integrations(project))],
         executor=dg.in_process_executor,
         resources={STATE: StateResource()},

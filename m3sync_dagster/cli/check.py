@@ -34,8 +34,8 @@ def check(name: Name = None, *, json: Json = False) -> None:
 def _results(name: str | None) -> "Iterator[CheckResult]":
     from m3sync_dagster.cli.find_integration import find
     from m3sync_dagster.components.integration_check import OrgCheck, invalid_file
-    from m3sync_dagster.components.integration_with_credentials import loaded_integrations
-    from m3sync_dagster.components.loading import load_project
+    from m3sync_dagster.components.load_project import load_project
+    from m3sync_dagster.components.loaded_integration import loaded_integrations
 
     with OrgCheck() as org_check:
         if name is not None:

@@ -40,7 +40,7 @@ def disconnect(name: Name) -> None:
 
 def _require_credential(name: str) -> None:
     from m3sync_dagster.components.credential_components import SalesforceCredential
-    from m3sync_dagster.components.loading import load_project
+    from m3sync_dagster.components.load_project import load_project
 
     known = sorted(load_project().of_type(SalesforceCredential))
     if name not in known:

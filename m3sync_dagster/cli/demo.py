@@ -82,7 +82,7 @@ def _alone(folder: Path) -> Iterator[None]:
 
 def _set_up(environment: Environment, sandbox: "Sandbox") -> None:
     """Create an empty database, as the sandbox's Salesforce is empty, and set the environment."""
-    from m3sync_dagster.components.loading import DEFS
+    from m3sync_dagster.components.load_project import DEFS
     from m3sync_dagster.sandbox import demo_servers as sample
     from m3sync_dagster.state import embedded_postgres as embedded
 

@@ -40,7 +40,7 @@ def action(event: Id) -> None:
     from m3sync_dagster import state
 
     with state.connect(state.postgres_url()) as connection:
-        state.action_event(connection, event)
+        state.mark_actioned(connection, event)
     print_message(f"Event {event} is marked as actioned.")
 
 

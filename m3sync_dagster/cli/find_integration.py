@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from m3sync_dagster.components.integration_with_credentials import (
+from m3sync_dagster.components.load_project import Project, load_project
+from m3sync_dagster.components.loaded_integration import (
     LoadedIntegration,
     loaded_integrations,
 )
-from m3sync_dagster.components.loading import Project, load_project
 from m3sync_dagster.sync.errors import ConfigurationError
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import dagster as dg
 
 from m3sync_dagster.cli.prepare_environment import Environment
-from m3sync_dagster.components.assets import asset_key
-from m3sync_dagster.components.build_entity_syncs import FULL_TAG
+from m3sync_dagster.components.entity_syncs import FULL_TAG
 from m3sync_dagster.components.integration import Integration
-from m3sync_dagster.components.integration_with_credentials import LoadedIntegration, with_location
+from m3sync_dagster.components.integration_definitions import asset_key
+from m3sync_dagster.components.loaded_integration import LoadedIntegration, with_file_position
 from m3sync_dagster.components.materialize import run_tags, sync_checks
 from m3sync_dagster.components.schedule import JOB, PARTITION
 from m3sync_dagster.dagster_internals import (
@@ -96,7 +96,7 @@ def sync(
         ConfigurationError: the integration's first hour is not over yet.
     """
     integration = found.integration
-    hour = with_location(found.path, integration.name, lambda: _newest_hour(integration))
+    hour = with_file_position(found.path, integration.name, lambda: _newest_hour(integration))
     tags = run_tags(integration) | {PARTITION: hour}
     if full:
         tags[FULL_TAG] = "true"

@@ -16,7 +16,7 @@ from m3sync_dagster.cli.run import Entity, Name
 from m3sync_dagster.sync.errors import SyncError
 
 if TYPE_CHECKING:
-    from m3sync_dagster.components.integration_with_credentials import LoadedIntegration
+    from m3sync_dagster.components.loaded_integration import LoadedIntegration
     from m3sync_dagster.state import SalesforceOrg
     from m3sync_dagster.sync.plan import EntityPlan
 
@@ -42,7 +42,7 @@ def plan(name: Name, *, entity: Entity = None, json: Json = False) -> None:
 def _plans(
     loaded: "LoadedIntegration", entities: list[str]
 ) -> tuple["SalesforceOrg", dict[str, "EntityPlan"]]:
-    from m3sync_dagster.components.read_org import read_org
+    from m3sync_dagster.components.org_name_and_kind import read_org_name_and_kind
     from m3sync_dagster.state import PostgresLedger, connect, postgres_url
     from m3sync_dagster.sync.plan import EntityPlan
 
@@ -54,7 +54,7 @@ def _plans(
         progress() as bars,
     ):
         connection.execute("SET default_transaction_read_only = on")
-        org = read_org(salesforce.org)
+        org = read_org_name_and_kind(salesforce.org)
         shown = EntityBars(bars)
         for name in entities:
             ledger = PostgresLedger(connection, loaded.integration.name, name, run_id="")

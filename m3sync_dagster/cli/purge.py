@@ -9,7 +9,7 @@ from m3sync_dagster.cli.output import Json, print_error, print_json, print_messa
 from m3sync_dagster.sync.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from m3sync_dagster.components.loading import DefinedNames
+    from m3sync_dagster.components.load_project import DefinedNames
     from m3sync_dagster.components.purge_job import PurgeReport
 
 Integration = Annotated[
@@ -27,7 +27,7 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the counts, and de
 def purge(*, integration: Integration = None, dry_run: DryRun = False, json: Json = False) -> None:
     """Delete state that is too old, or whose integration was deleted."""
     ready()
-    from m3sync_dagster.components.loading import defined_names, load_project
+    from m3sync_dagster.components.load_project import defined_names, load_project
 
     defined = defined_names(load_project())
     if integration is None:

@@ -24,7 +24,7 @@ def runs(name: Name = None, *, json: Json = False) -> None:
     from dagster import DagsterInstance
 
     from m3sync_dagster.cli.find_integration import names_in, require_known
-    from m3sync_dagster.components.loading import load_project
+    from m3sync_dagster.components.load_project import load_project
     from m3sync_dagster.runs.dead_runs import report_dead_runs
     from m3sync_dagster.runs.run_list import list_runs
     from m3sync_dagster.state import connect, postgres_url

@@ -49,9 +49,9 @@ CheckOnly = Annotated[
 @salesforce.command()
 def metadata(*, out: Out = FOLDER, entity: Entities = None) -> None:
     """Write a Salesforce DX project with m3sync's objects, fields and permission set."""
-    from m3sync_dagster.salesforce.metadata_source import source_files
+    from m3sync_dagster.salesforce.metadata_package import sfdx_files
 
-    files = source_files(_chosen(entity))
+    files = sfdx_files(_chosen(entity))
     kept = [out / path for path in files if (out / path).exists()]
     if kept:
         raise ConfigurationError(
@@ -104,7 +104,7 @@ def _chosen(given: list[str] | None) -> list[str]:
 def _resource(name: str) -> "SalesforceResource":
     from m3sync_dagster.cli.find_integration import find
     from m3sync_dagster.components.credential_components import SalesforceCredential
-    from m3sync_dagster.components.loading import load_project
+    from m3sync_dagster.components.load_project import load_project
 
     for unit in load_project().units:
         for one in unit.components:
@@ -123,9 +123,9 @@ def _resource(name: str) -> "SalesforceResource":
 
 def _deploy(resource: "SalesforceResource", entities: list[str], *, check_only: bool) -> "Deploy":
     from m3sync_dagster.salesforce.deploy import UNKNOWN, deploy, how_to_follow
-    from m3sync_dagster.salesforce.metadata_source import package, source_files
+    from m3sync_dagster.salesforce.metadata_package import package, sfdx_files
 
-    archive = package(source_files(entities))
+    archive = package(sfdx_files(entities))
     with progress() as bars:
         task = bars.add_task("check" if check_only else "deploy", total=None, status="queued")
         deploy_id = None

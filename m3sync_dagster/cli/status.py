@@ -22,8 +22,8 @@ def status(*, json: Json = False) -> None:
     ready()
     from dagster import DagsterInstance
 
-    from m3sync_dagster.components.integration_with_credentials import loaded_integrations
-    from m3sync_dagster.components.loading import load_project
+    from m3sync_dagster.components.load_project import load_project
+    from m3sync_dagster.components.loaded_integration import loaded_integrations
 
     project = load_project()
     integrations = [loaded.integration for loaded in loaded_integrations(project)]
@@ -52,7 +52,7 @@ class _Known:
 
 
 def _read(instance: "DagsterInstance", integrations: "list[Integration]") -> _Known:
-    from m3sync_dagster.components.assets import asset_key
+    from m3sync_dagster.components.integration_definitions import asset_key
     from m3sync_dagster.guard.failure_history import count_in_a_row
     from m3sync_dagster.guard.schedules import read_schedules
     from m3sync_dagster.runs.dead_runs import report_dead_runs

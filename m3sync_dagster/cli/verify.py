@@ -25,9 +25,9 @@ from m3sync_dagster.sync.errors import SyncError
 if TYPE_CHECKING:
     from m3sync_dagster.cli.in_process_run import Report
     from m3sync_dagster.cli.prepare_environment import Environment
-    from m3sync_dagster.components.integration_with_credentials import LoadedIntegration
-    from m3sync_dagster.components.repair_differences import RepairReport
+    from m3sync_dagster.components.loaded_integration import LoadedIntegration
     from m3sync_dagster.components.verify_entity import Connections, VerifiedEntity
+    from m3sync_dagster.components.verify_repair import RepairReport
 
 Repair = Annotated[
     bool,
@@ -67,8 +67,8 @@ def verify(  # noqa: PLR0913 - the command line's options
     """Compare Salesforce with m3ter."""
     environment = ready()
     from m3sync_dagster.cli.find_integration import find
-    from m3sync_dagster.components.repair_differences import IntegrationRepair
-    from m3sync_dagster.sync.deletions import DeletionConsent
+    from m3sync_dagster.components.verify_repair import IntegrationRepair
+    from m3sync_dagster.sync.flag_or_delete import DeletionConsent
 
     loaded = find(name, entity)
     loaded.require_configured()

@@ -6,9 +6,9 @@ from typing import Annotated
 import dagster as dg
 from pydantic import BaseModel, Field
 
-from m3sync_dagster.components.assets import source_specs
-from m3sync_dagster.components.build_entity_syncs import STATE
+from m3sync_dagster.components.entity_syncs import STATE
 from m3sync_dagster.components.integration import check_name
+from m3sync_dagster.components.integration_definitions import source_specs
 from m3sync_dagster.components.resources import M3terResource, SalesforceResource
 from m3sync_dagster.sync.errors import ConfigurationError
 

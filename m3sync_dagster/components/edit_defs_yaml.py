@@ -13,7 +13,7 @@ from pathlib import Path
 
 import yaml
 
-from m3sync_dagster.components.loading import defs_files
+from m3sync_dagster.components.load_project import defs_files
 from m3sync_dagster.dagster_internals import DagsterYamlLoader
 from m3sync_dagster.sync.errors import ConfigurationError
 

@@ -8,10 +8,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import Self
 
-from m3sync_dagster.components.integration_with_credentials import LoadedIntegration, with_location
 from m3sync_dagster.components.load_errors import LoadError, locate
-from m3sync_dagster.components.proposal_yaml import proposed_yaml
-from m3sync_dagster.components.read_org import read_org
+from m3sync_dagster.components.loaded_integration import LoadedIntegration, with_file_position
+from m3sync_dagster.components.org_name_and_kind import read_org_name_and_kind
+from m3sync_dagster.components.propose_mapping_yaml import proposed_yaml
 from m3sync_dagster.components.resources import M3terResource, SalesforceResource
 from m3sync_dagster.salesforce import SalesforceClient
 from m3sync_dagster.state import SalesforceOrg
@@ -116,7 +116,7 @@ class OrgCheck:
         client = self._opened.enter_context(resource.opened()).org
         self._clients[resource.credential] = client
         client.log_in()
-        org = self._orgs[resource.credential] = read_org(client)
+        org = self._orgs[resource.credential] = read_org_name_and_kind(client)
         return (
             f"Salesforce accepts the credential {resource.credential}. The org is {org}; "
             f"{_calls_left(client)}"
@@ -155,7 +155,7 @@ class OrgCheck:
     def _propose(self, loaded: LoadedIntegration) -> CheckResult:
         integration, name = loaded.integration, loaded.integration.name
         try:
-            text = with_location(
+            text = with_file_position(
                 loaded.path, name, lambda: proposed_yaml(loaded, self._client(loaded))
             )
         except SyncError as error:

@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from m3sync_dagster.components.build_entity_syncs import (
+from m3sync_dagster.components.entity_syncs import (
     STATE,
     Context,
-    EntityRuns,
+    EntitySyncBuilder,
     record,
     record_replaced,
     resource_of,
@@ -74,7 +74,7 @@ def materialize_entity(
     started = time.monotonic()
     try:
         require_connected(integration)
-        run = EntityRuns(context, integration)
+        run = EntitySyncBuilder(context, integration)
         calls_before = run.org.calls
         sync = run.prepare(entity)
         for progress in sync.run(full=run.full):

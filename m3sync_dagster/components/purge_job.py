@@ -10,7 +10,7 @@ from functools import partial
 import dagster as dg
 import psycopg
 
-from m3sync_dagster.components.loading import DefinedNames
+from m3sync_dagster.components.load_project import DefinedNames
 from m3sync_dagster.runs.run_list import has_run_since
 from m3sync_dagster.state import (
     AbsentIntegration,

@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 import dagster as dg
 from pydantic import BaseModel, Field, create_model
 
-from m3sync_dagster.components.assets import build_integration_definitions
 from m3sync_dagster.components.integration import Integration
+from m3sync_dagster.components.integration_definitions import build_integration_definitions
 from m3sync_dagster.entities import ENTITIES
 from m3sync_dagster.sync.account_filter import AccountFilter
 from m3sync_dagster.sync.entity_options import EntityOptions, WhenGone

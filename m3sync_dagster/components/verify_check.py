@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 
 import dagster as dg
 
-from m3sync_dagster.components.build_entity_syncs import resource_of
+from m3sync_dagster.components.entity_syncs import resource_of
 from m3sync_dagster.components.integration import Integration
 from m3sync_dagster.components.materialize import (
     CREDENTIAL_TAG,
@@ -18,14 +18,12 @@ from m3sync_dagster.components.materialize import (
     require_connected,
 )
 from m3sync_dagster.components.resources import M3terResource, SalesforceResource
-from m3sync_dagster.components.schedule import JOB, schedule_name
-from m3sync_dagster.components.shared_sync_job import SyncJob
+from m3sync_dagster.components.schedule import schedule_name
 from m3sync_dagster.components.verify_entity import (
     Connections,
     VerifiedEntity,
     verify_entity,
 )
-from m3sync_dagster.dagster_internals import UnresolvedAssetJobDefinition
 from m3sync_dagster.entities import ENTITIES, EntityType
 from m3sync_dagster.guard.schedules import read_schedules
 from m3sync_dagster.state import postgres_url, require_current_schema
@@ -44,7 +42,7 @@ _PRIORITY = {"dagster/priority": "-1"}  # the hourly syncs go first
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class VerifiedIntegration:
     """An integration: its name, its checks, and its Salesforce credential if it is connected."""
 
     name: str
@@ -167,26 +165,9 @@ def _cell(value: object) -> str:
     return "" if value is None else str(value)[:200]
 
 
-def build_jobs(integrations: Sequence[Checked]) -> list[UnresolvedAssetJobDefinition]:
-    """Build the two jobs: one syncs and does not verify, the other verifies and does not sync."""
-    checks = dg.AssetSelection.checks(*(key for one in integrations for key in one.checks))
-    return [
-        SyncJob(
-            JOB,
-            selection=dg.AssetSelection.all() - checks,
-            executor_def=dg.in_process_executor,
-            description="Syncs the integrations whose assets a run selects.",
-        ),
-        dg.define_asset_job(
-            VERIFY_JOB,
-            selection=checks,
-            executor_def=dg.in_process_executor,
-            description="Compares Salesforce with m3ter; writes to neither.",
-        ),
-    ]
-
-
-def build_daily(integrations: Sequence[Checked]) -> dg.ScheduleDefinition:
+def build_verify_schedule(
+    integrations: Sequence[VerifiedIntegration],
+) -> dg.ScheduleDefinition:
     """Build the schedule: one run a day for each integration that syncs."""
 
     @dg.schedule(

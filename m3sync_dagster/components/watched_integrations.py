@@ -5,12 +5,12 @@ from contextlib import contextmanager
 
 import dagster as dg
 
-from m3sync_dagster.components.assets import asset_key
 from m3sync_dagster.components.credential_components import M3terCredential
-from m3sync_dagster.components.loading import Project
+from m3sync_dagster.components.integration_definitions import asset_key
+from m3sync_dagster.components.load_project import Project
 from m3sync_dagster.components.salesforce_sync import SalesforceSync
 from m3sync_dagster.components.schedule import schedule_name
-from m3sync_dagster.components.verify_check import CHECK, Checked
+from m3sync_dagster.components.verify_check import CHECK, VerifiedIntegration
 from m3sync_dagster.guard.guarded_integration import GuardedIntegration, UserDirectory
 from m3sync_dagster.m3ter import M3terSource
 from m3sync_dagster.state import postgres_url
@@ -30,10 +30,10 @@ def guarded_integrations(project: Project) -> list[GuardedIntegration]:
     ]
 
 
-def checked_integrations(project: Project) -> list[Checked]:
+def integrations_to_verify(project: Project) -> list[VerifiedIntegration]:
     """The integrations of a project, as the daily schedule verifies them."""
     return [
-        Checked(
+        VerifiedIntegration(
             component.name,
             component.salesforce_credential,
             [

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from m3sync_dagster.discovery.field_matching import (
+from m3sync_dagster.discovery.name_matching import (
     BY_LABEL,
     CUSTOM,
     NAME_MATCHES,

@@ -33,7 +33,7 @@ from m3sync_dagster.guard.guarded_integration import GuardedIntegration
 from m3sync_dagster.guard.schedules import Schedules, read_schedules, stop
 from m3sync_dagster.notifications.delivery import deliver
 from m3sync_dagster.notifications.message_text import content_of
-from m3sync_dagster.notifications.recipients import targets_of
+from m3sync_dagster.notifications.notice_targets import targets_of
 from m3sync_dagster.runs.failure_tags import record_failure
 from m3sync_dagster.runs.run_status import INTEGRATION_TAG, entity_of, failure
 from m3sync_dagster.state import (

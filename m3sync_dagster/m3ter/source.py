@@ -10,14 +10,14 @@ import msgspec
 
 from m3sync_dagster.entities import EntityType
 from m3sync_dagster.m3ter.credential import M3terAccessKey
-from m3sync_dagster.m3ter.pages import read_pages
+from m3sync_dagster.m3ter.list_pages import read_pages
 from m3sync_dagster.sync.converters import ConversionError
 from m3sync_dagster.sync.errors import RemoteError
 from m3sync_dagster.sync.record_decoder import decode_record, id_of
 
 if TYPE_CHECKING:
     from m3sync_dagster.m3ter.client import Client
-    from m3sync_dagster.m3ter.rate_limiter import Permits
+    from m3sync_dagster.m3ter.shared_rate_limiter import Permits
 
 PAGE_SIZE = 100
 """The most records that a page of an entity list holds."""
@@ -167,7 +167,7 @@ class M3terSource:
 
     @cached_property
     def _permits(self) -> "Permits":
-        from m3sync_dagster.m3ter.rate_limiter import (  # noqa: PLC0415 - only a run needs psycopg
+        from m3sync_dagster.m3ter.shared_rate_limiter import (  # noqa: PLC0415 - only a run needs psycopg
             open_permits,
         )
 

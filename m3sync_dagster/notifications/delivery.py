@@ -21,11 +21,11 @@ import psycopg
 import xxhash
 
 from m3sync_dagster.guard.guarded_integration import GuardedIntegration
-from m3sync_dagster.notifications.digests import Recipient, into_digests, without_held
+from m3sync_dagster.notifications.digests import Recipient, into_digests, without_postponed
 from m3sync_dagster.notifications.m3ter_user_lookup import refresh
-from m3sync_dagster.notifications.mail_notices import send_mails
+from m3sync_dagster.notifications.mail_delivery import send_mails
 from m3sync_dagster.notifications.message_text import compose
-from m3sync_dagster.notifications.recipients import CHANNEL, DAGSTER, USER, channels, targets_of
+from m3sync_dagster.notifications.notice_targets import CHANNEL, DAGSTER, USER, channels, targets_of
 from m3sync_dagster.notifications.threads_with_deadline import (
     start_task,
     still_running,
@@ -170,7 +170,7 @@ def _notify(target: str, deadline: float, connection: psycopg.Connection) -> Non
     set_for_other_libraries()
     channel = channels().get(target)
     due = [notice for notice in due_notices(connection) if notice.target == target]
-    ready = map(Recipient, without_held(connection, due))
+    ready = map(Recipient, without_postponed(connection, due))
     for digest in into_digests(connection, ready):
         if time.monotonic() > deadline:
             return

@@ -66,7 +66,7 @@ def into_digests(connection: psycopg.Connection, recipients: Iterable[Recipient]
     return digests
 
 
-def without_held(connection: psycopg.Connection, notices: Iterable[Notice]) -> list[Notice]:
+def without_postponed(connection: psycopg.Connection, notices: Iterable[Notice]) -> list[Notice]:
     """Leave out the notices that wait for others of the same cause.
 
     Integrations run at different minutes of the hour, so what has one cause is not found at once.

@@ -1,4 +1,4 @@
-"""The table of Salesforce's error codes; ``errors.look_up_code`` reads it.
+"""The table of Salesforce's error codes; ``error_classification.look_up_code`` reads it.
 
 A key is the letters and digits of a code, in upper case.
 """

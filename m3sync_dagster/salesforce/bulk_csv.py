@@ -17,8 +17,7 @@ from types import SimpleNamespace
 
 from m3sync_dagster.salesforce.value_text import line_ends, plain
 from m3sync_dagster.sync.errors import RemoteError
-from m3sync_dagster.sync.row_results import Row, Value
-from m3sync_dagster.sync.row_types import Target
+from m3sync_dagster.sync.row_types import Row, Target, Value
 
 EMPTY = "#N/A"
 """Clears a field; an empty cell leaves the field unchanged."""

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from m3sync_dagster.salesforce import bulk_csv
 from m3sync_dagster.salesforce.bulk_csv import IdChecksum, Upload
-from m3sync_dagster.salesforce.bulk_job_polling import ENDED, JobInfo, JobKind, JobPoller
+from m3sync_dagster.salesforce.bulk_job_poller import ENDED, JobInfo, JobKind, JobPoller
 from m3sync_dagster.salesforce.error_classification import (
     ApiError,
     JobStateError,
@@ -21,7 +21,7 @@ from m3sync_dagster.salesforce.error_classification import (
     parse_row_error,
     to_sync_error,
 )
-from m3sync_dagster.salesforce.lost_ingest_jobs import JOB_OPTIONS, JobRequest, find_orphans
+from m3sync_dagster.salesforce.lost_ingest_jobs import JOB_OPTIONS, JobRequest, find_jobs_to_abort
 from m3sync_dagster.salesforce.retry import ROWS
 from m3sync_dagster.salesforce.temporary_files import temporary_folder
 from m3sync_dagster.salesforce.transport import Transport
@@ -115,7 +115,7 @@ class IngestJobs:
     def _abort_orphans(self, request: JobRequest, jobs: JobLog) -> None:
         """Abort the jobs that Salesforce created for us, but whose ids we did not receive."""
         try:
-            orphans = find_orphans(self.poller, request, jobs)
+            orphans = find_jobs_to_abort(self.poller, request, jobs)
         except (ConfigurationError, RemoteError) as error:
             _log.warning(
                 "Salesforce could not be searched for open ingest jobs of %s: %s",

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from m3sync_dagster.discovery.mapping_proposal import KnownObject, Package
 from m3sync_dagster.salesforce import sobject_collections, sobject_collections_by_id
 from m3sync_dagster.salesforce.bulk_ingest import MOST_BYTES, IngestJobs
-from m3sync_dagster.salesforce.bulk_job_polling import JobPoller
+from m3sync_dagster.salesforce.bulk_job_poller import JobPoller
 from m3sync_dagster.salesforce.credential import ConnectedApp
 from m3sync_dagster.salesforce.describe import DescribeReader
 from m3sync_dagster.salesforce.error_classification import blocking_error
@@ -22,8 +22,8 @@ from m3sync_dagster.salesforce.transport import Transport
 from m3sync_dagster.sync.errors import SyncError
 from m3sync_dagster.sync.interfaces import DescribeCache, JobLog
 from m3sync_dagster.sync.reconcile_types import ReadRow, Selection
-from m3sync_dagster.sync.row_results import RowResult, Value
-from m3sync_dagster.sync.row_types import COLLECTIONS_UP_TO, Group, Target, UnfinishedJob
+from m3sync_dagster.sync.row_results import RowResult
+from m3sync_dagster.sync.row_types import COLLECTIONS_UP_TO, Group, Target, UnfinishedJob, Value
 from m3sync_dagster.sync.salesforce_schema import Organization, OrgIdentity, SalesforceObject
 
 

@@ -21,7 +21,7 @@ class PicklistEntry(TypedDict, total=False):
     active: bool
 
 
-class DescribedField(TypedDict, total=False):
+class FieldDescribeJson(TypedDict, total=False):
     """The properties of a field that m3sync reads."""
 
     name: str | None
@@ -44,14 +44,14 @@ class DescribedField(TypedDict, total=False):
     picklistValues: list[PicklistEntry] | None
 
 
-class DescribedObject(TypedDict, total=False):
+class ObjectDescribeJson(TypedDict, total=False):
     """The properties of a describe that m3sync reads."""
 
     name: str | None
     label: str | None
     createable: bool | None
     updateable: bool | None
-    fields: list[DescribedField] | None
+    fields: list[FieldDescribeJson] | None
 
 
 class DescribeReader:
@@ -90,7 +90,7 @@ class DescribeReader:
         stored = self._cache.read(object_name) if self._cache else None
         return parse_object(object_name, _decode(stored[0])) if stored else None
 
-    def _read(self, object_name: str, refresh: bool) -> DescribedObject:  # noqa: FBT001 - as in ``describe``
+    def _read(self, object_name: str, refresh: bool) -> ObjectDescribeJson:  # noqa: FBT001 - as in ``describe``
         """Source: REST API Developer Guide, "Get Object Metadata Changes"."""
         path = f"/sobjects/{quote(object_name, safe='')}/describe"
         stored = None if refresh or self._cache is None else self._cache.read(object_name)
@@ -106,18 +106,18 @@ class DescribeReader:
             ) from None
         if response.status_code == NOT_MODIFIED and stored:
             return _decode(stored[0])
-        described = decode(response, DescribedObject)
+        described = decode(response, ObjectDescribeJson)
         if self._cache:
             last_modified = response.headers.get("Last-Modified", "")
             self._cache.write(object_name, response.content, last_modified)
         return described
 
 
-def _decode(stored: bytes) -> DescribedObject:
-    return msgspec.json.decode(stored, type=DescribedObject)
+def _decode(stored: bytes) -> ObjectDescribeJson:
+    return msgspec.json.decode(stored, type=ObjectDescribeJson)
 
 
-def parse_object(object_name: str, described: DescribedObject) -> SalesforceObject:
+def parse_object(object_name: str, described: ObjectDescribeJson) -> SalesforceObject:
     """Read the JSON of a describe; missing properties get the defaults of ``SalesforceObject``."""
     fields = (parse_field(field) for field in described.get("fields") or () if field.get("name"))
     return SalesforceObject(
@@ -148,7 +148,7 @@ _PROPERTIES = {
 """Attributes of ``SalesforceField``, and the describe properties that they copy."""
 
 
-def parse_field(field: DescribedField) -> SalesforceField:
+def parse_field(field: FieldDescribeJson) -> SalesforceField:
     """Read one entry of a describe's ``fields``."""
     properties: Mapping[str, object] = field
     given: dict[str, Any] = {
@@ -169,7 +169,7 @@ def parse_field(field: DescribedField) -> SalesforceField:
     )
 
 
-def _relationship(field: DescribedField) -> str | None:
+def _relationship(field: FieldDescribeJson) -> str | None:
     """The name of a lookup's relationship; for a custom field it follows from the field's name."""
     if field.get("type") != "reference":
         return None

@@ -14,7 +14,7 @@ from itertools import islice
 
 import msgspec
 
-from m3sync_dagster.salesforce.bulk_job_polling import JobInfo, JobKind, JobPoller
+from m3sync_dagster.salesforce.bulk_job_poller import JobInfo, JobKind, JobPoller
 from m3sync_dagster.salesforce.organization import SHORT_ID
 from m3sync_dagster.salesforce.transport import Transport, resource_path
 from m3sync_dagster.sync.interfaces import JobLog
@@ -56,7 +56,7 @@ class JobRequest:
     since: datetime
 
 
-def find_orphans(poller: JobPoller, request: JobRequest, jobs: JobLog) -> list[str]:
+def find_jobs_to_abort(poller: JobPoller, request: JobRequest, jobs: JobLog) -> list[str]:
     """List the ids of open jobs that are certainly ours; jobs that may be ours are logged.
 
     Raises:

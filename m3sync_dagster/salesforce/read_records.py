@@ -11,7 +11,7 @@ from itertools import islice
 from typing import Any
 
 from m3sync_dagster.salesforce import bulk_csv
-from m3sync_dagster.salesforce.bulk_job_polling import JobInfo, JobKind, JobPoller
+from m3sync_dagster.salesforce.bulk_job_poller import JobInfo, JobKind, JobPoller
 from m3sync_dagster.salesforce.error_classification import parse_job_error, to_sync_error
 from m3sync_dagster.salesforce.soql import column_path, records_query
 from m3sync_dagster.salesforce.temporary_files import temporary_folder

@@ -17,12 +17,8 @@ from m3sync_dagster.salesforce.error_classification import ApiError, UnreadableB
 from m3sync_dagster.salesforce.retry import ROWS
 from m3sync_dagster.salesforce.transport import Transport
 from m3sync_dagster.salesforce.value_text import line_ends, plain
-from m3sync_dagster.sync.row_results import (
-    Row,
-    RowResult,
-    Value,
-)
-from m3sync_dagster.sync.row_types import Column, Group, Target
+from m3sync_dagster.sync.row_results import RowResult
+from m3sync_dagster.sync.row_types import Column, Group, Row, Target, Value
 
 MOST_ROWS = 200
 """Most rows of a call."""

@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from m3sync_dagster.salesforce.collection_results import CollectionResult, pair_results
 from m3sync_dagster.salesforce.sobject_collections import MOST_ROWS
 from m3sync_dagster.salesforce.transport import Transport
-from m3sync_dagster.sync.row_results import RowResult, Value
+from m3sync_dagster.sync.row_results import RowResult
+from m3sync_dagster.sync.row_types import Value
 
 ALREADY_DELETED = {"ENTITY_IS_DELETED", "INVALID_CROSS_REFERENCE_KEY"}
 """Codes for a record that was already deleted, possibly by a call whose response was lost."""

@@ -13,8 +13,8 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from m3sync_dagster.salesforce.credential import ConnectedApp
+from m3sync_dagster.salesforce.logged_in_session import LoggedInSession
 from m3sync_dagster.salesforce.login import Token, log_in
-from m3sync_dagster.salesforce.org_session import OrgSession
 from m3sync_dagster.salesforce.quota import Limits, Quota
 from m3sync_dagster.salesforce.responses import connection_error, decode
 from m3sync_dagster.salesforce.retrying_session import Connection, RequestCounts, RetryingSession
@@ -71,7 +71,7 @@ class Transport:
         self._tokens = TokenHolder(lambda: log_in(credential, self._login_session))
         if not credential.loopback:
             connection = replace(connection, origin=None)
-        self.session = OrgSession(connection, self._tokens, self._quota, self._api_version)
+        self.session = LoggedInSession(connection, self._tokens, self._quota, self._api_version)
 
     @property
     def calls(self) -> int:

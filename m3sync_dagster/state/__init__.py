@@ -2,10 +2,10 @@
 
 from m3sync_dagster.state.database_identity import restored_integrations
 from m3sync_dagster.state.describe_cache import PostgresDescribeCache
-from m3sync_dagster.state.events import (
+from m3sync_dagster.state.error_events import (
     Event,
-    action_event,
     list_events,
+    mark_actioned,
     record_event,
     storable,
 )
@@ -66,7 +66,6 @@ __all__ = [
     "RunState",
     "SalesforceOrg",
     "Undelivered",
-    "action_event",
     "connect",
     "count_rejects",
     "enqueue",
@@ -77,6 +76,7 @@ __all__ = [
     "is_run_locked",
     "list_events",
     "list_rejects",
+    "mark_actioned",
     "migrate",
     "postgres_url",
     "purge_absent_integrations",

@@ -11,7 +11,7 @@ from datetime import datetime
 import psycopg
 from psycopg.rows import class_row
 
-from m3sync_dagster.state.events import storable
+from m3sync_dagster.state.error_events import storable
 
 _GUARD_LOCK = 0x6D33_0002  # an advisory lock's key; 0x6D33 is "m3"
 _COLUMNS = (

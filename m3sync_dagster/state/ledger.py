@@ -15,8 +15,8 @@ import psycopg
 from m3sync_dagster.state import _ledger_sql as sql
 from m3sync_dagster.state.database_identity import database_identity
 from m3sync_dagster.sync.fingerprint_basis import BasisChange, FingerprintBasis
-from m3sync_dagster.sync.row_results import Acknowledged, ErrorClass, Rejected, Row, RowResult
-from m3sync_dagster.sync.row_types import RecordHash, ReplacedRecord, StagedRow, UnfinishedJob
+from m3sync_dagster.sync.row_results import Acknowledged, ErrorClass, Rejected, RowResult
+from m3sync_dagster.sync.row_types import RecordHash, ReplacedRecord, Row, StagedRow, UnfinishedJob
 from m3sync_dagster.sync.salesforce_schema import Organization
 
 _ENCODE = msgspec.json.Encoder(decimal_format="number").encode

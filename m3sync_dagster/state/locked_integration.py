@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import psycopg
 
-from m3sync_dagster.state.events import record_event
+from m3sync_dagster.state.error_events import record_event
 from m3sync_dagster.state.ledger import PostgresLedger
 from m3sync_dagster.sync.errors import SyncError
 

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 import psycopg
 from psycopg.rows import class_row
 
-from m3sync_dagster.state.events import storable
+from m3sync_dagster.state.error_events import storable
 
 REFRESH_AFTER = timedelta(days=1)
 """Age at which an address is looked up again although nobody has to be notified."""

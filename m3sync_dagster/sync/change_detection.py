@@ -12,10 +12,10 @@ import xxhash
 
 from m3sync_dagster.sync.interfaces import KnownRows
 from m3sync_dagster.sync.mapping import FieldMapping, Mapped
-from m3sync_dagster.sync.row_results import Rejected, Row, Value
-from m3sync_dagster.sync.row_types import RecordHash
+from m3sync_dagster.sync.row_results import Rejected
+from m3sync_dagster.sync.row_types import RecordHash, Row, Value
 from m3sync_dagster.sync.row_validation import RowValidator
-from m3sync_dagster.sync.target_describe import TargetSchema
+from m3sync_dagster.sync.target_schema import TargetSchema
 
 _ENCODE = msgspec.json.Encoder().encode
 

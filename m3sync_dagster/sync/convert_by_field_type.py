@@ -21,7 +21,7 @@ from m3sync_dagster.sync.converters import (
     shown,
     text,
 )
-from m3sync_dagster.sync.row_results import Value
+from m3sync_dagster.sync.row_types import Value
 from m3sync_dagster.sync.salesforce_schema import SalesforceField
 
 Rule = Callable[[Value, SalesforceField], Value]

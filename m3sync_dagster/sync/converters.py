@@ -14,7 +14,7 @@ from decimal import Decimal, InvalidOperation
 import msgspec
 
 from m3sync_dagster.entities import FieldKind
-from m3sync_dagster.sync.row_results import Value
+from m3sync_dagster.sync.row_types import Value
 
 
 class ConversionError(ValueError):

@@ -9,8 +9,7 @@ cannot express the row. The database column is called ``shape``.
 
 from collections.abc import Iterable, Sequence
 
-from m3sync_dagster.sync.row_results import Row
-from m3sync_dagster.sync.row_types import Group, RecordHash, StagedRow, Target
+from m3sync_dagster.sync.row_types import Group, RecordHash, Row, StagedRow, Target
 
 CSV_NULL = "#N/A"
 """Null in a CSV file, which therefore cannot contain it as a text.

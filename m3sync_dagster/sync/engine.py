@@ -10,9 +10,9 @@ from itertools import chain, islice
 
 from m3sync_dagster.sync.change_detection import BatchChanges, ChangeDetector
 from m3sync_dagster.sync.csv_header_groups import RowGroups
+from m3sync_dagster.sync.deleted_parents import DeletedParents
 from m3sync_dagster.sync.interfaces import Destination, Ledger, Source
 from m3sync_dagster.sync.mapping import FieldMapping
-from m3sync_dagster.sync.resend_deleted_parents import MissingParentRetry
 from m3sync_dagster.sync.row_results import (
     Acknowledged,
     Count,
@@ -22,7 +22,7 @@ from m3sync_dagster.sync.row_results import (
     RowResult,
 )
 from m3sync_dagster.sync.row_types import COLLECTION_ROWS, COLLECTIONS_UP_TO, ReplacedRecord
-from m3sync_dagster.sync.target_describe import TargetSchema
+from m3sync_dagster.sync.target_schema import TargetSchema
 
 BATCH = 1_000
 """Records that are looked up in the ledger together: ten of m3ter's pages."""
@@ -78,7 +78,7 @@ class EntitySync:
         self._destination = destination
         self._schema = schema
         self._detector = ChangeDetector(mapping, ledger, schema)
-        self._parents = MissingParentRetry(mapping, ledger, self._send_again, send_parents)
+        self._parents = DeletedParents(mapping, ledger, self._send_again, send_parents)
         self._answered = 0
         self._tries: Counter[int] = Counter()
 
@@ -86,7 +86,7 @@ class EntitySync:
         """Make Salesforce's records equal to m3ter's; yields the progress.
 
         Afterwards ``counts`` and ``rejected`` are complete. The ledger's basis must be this run's,
-        see ``check_basis``.
+        see ``apply_basis_change``.
 
         Args:
             full: withdraw all fingerprints first, so that every row is sent.

@@ -11,7 +11,7 @@ from m3sync_dagster.sync.account_filter import AccountFilter
 from m3sync_dagster.sync.errors import ConfigurationError
 from m3sync_dagster.sync.lookup_paths import split_paths
 from m3sync_dagster.sync.mapping import FieldMapping
-from m3sync_dagster.sync.row_results import Value
+from m3sync_dagster.sync.row_types import Value
 
 Constant = str | bool | int | float
 """A constant in YAML."""

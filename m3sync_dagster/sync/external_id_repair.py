@@ -6,7 +6,7 @@ Without this, the next upsert would not find the record and would create a secon
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
-from m3sync_dagster.sync.deletions import BATCH, Org, Outcome
+from m3sync_dagster.sync.flag_or_delete import BATCH, Org, Outcome
 from m3sync_dagster.sync.mapping import FieldMapping
 from m3sync_dagster.sync.reconcile_types import SyncedRecord
 

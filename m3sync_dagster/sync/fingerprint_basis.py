@@ -93,7 +93,7 @@ def _place(basis: FingerprintBasis) -> tuple[str, str, str]:
     return basis.salesforce_org_id, basis.m3ter_org_id, basis.object_name.casefold()
 
 
-class WithdrawnFingerprints:
+class KnownRowsAfterChange:
     """The ``KnownRows`` of a plan after a change of the basis: no fingerprint is valid.
 
     Args:

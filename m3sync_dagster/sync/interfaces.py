@@ -9,14 +9,16 @@ from typing import Protocol
 
 from m3sync_dagster.entities import EntityType
 from m3sync_dagster.sync.fingerprint_basis import BasisChange, FingerprintBasis
-from m3sync_dagster.sync.row_results import Rejected, Row, RowResult, Value
+from m3sync_dagster.sync.row_results import Rejected, RowResult
 from m3sync_dagster.sync.row_types import (
     Group,
     RecordHash,
     ReplacedRecord,
+    Row,
     StagedRow,
     Target,
     UnfinishedJob,
+    Value,
 )
 from m3sync_dagster.sync.salesforce_schema import Organization, OrgIdentity
 

@@ -24,7 +24,8 @@ from m3sync_dagster.sync.converters import (
     shown,
 )
 from m3sync_dagster.sync.record_decoder import decode_record
-from m3sync_dagster.sync.row_results import ErrorClass, Rejected, Value
+from m3sync_dagster.sync.row_results import ErrorClass, Rejected
+from m3sync_dagster.sync.row_types import Value
 
 INVALID_RECORD = "M3SYNC_INVALID_RECORD"
 """Code of a record that cannot be read or has no usable id."""

@@ -15,18 +15,17 @@ from m3sync_dagster.sync.engine import batched
 from m3sync_dagster.sync.fingerprint_basis import (
     BasisChange,
     FingerprintBasis,
-    WithdrawnFingerprints,
+    KnownRowsAfterChange,
     compare,
 )
-from m3sync_dagster.sync.fingerprint_basis_check import current_basis
+from m3sync_dagster.sync.fingerprint_basis_change import current_basis
 from m3sync_dagster.sync.interfaces import KnownRows, Source
 from m3sync_dagster.sync.mapping import FieldMapping
 from m3sync_dagster.sync.preflight_schema import SchemaReader
 from m3sync_dagster.sync.reconcile_types import ReadRow, Selection
-from m3sync_dagster.sync.row_results import Row, Value
-from m3sync_dagster.sync.row_types import Column, Target
+from m3sync_dagster.sync.row_types import Column, Row, Target, Value
 from m3sync_dagster.sync.salesforce_schema import OrgIdentity, SalesforceObject
-from m3sync_dagster.sync.target_describe import TargetSchema
+from m3sync_dagster.sync.target_schema import TargetSchema
 
 SAMPLE = 20
 """Changed rows of an entity that are shown field by field."""
@@ -109,9 +108,7 @@ class EntityPlan:
         basis = current_basis(self.mapping, self.source, self.org.identity())
         change = compare(self.stored.basis(), basis)
         return (
-            self.stored
-            if change is BasisChange.NONE
-            else WithdrawnFingerprints(self.stored, change)
+            self.stored if change is BasisChange.NONE else KnownRowsAfterChange(self.stored, change)
         )
 
     def _count(self, changes: BatchChanges) -> list[tuple[Row, Action]]:

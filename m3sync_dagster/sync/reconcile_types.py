@@ -55,7 +55,7 @@ class Org(Protocol):
         ...
 
     def describe(self, object_name: str) -> SalesforceObject:
-        """Describe an object; see ``preflight.SchemaReader``."""
+        """Describe an object; see ``preflight_schema.SchemaReader``."""
         ...
 
     def read_back(self, target: Target, only: Selection | None) -> Iterator[Sequence[ReadRow]]:

@@ -2,11 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass
-from decimal import Decimal
 from enum import StrEnum
-
-Value = str | bool | int | Decimal | None
-"""A value to send to Salesforce: exact and typed; ``None`` clears the field."""
 
 
 class ErrorClass(StrEnum):
@@ -23,21 +19,6 @@ class ErrorClass(StrEnum):
     PERMANENT = "permanent"
     DEPENDENCY = "dependency"
     COLLATERAL = "collateral"
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A row to send to Salesforce.
-
-    Args:
-        m3ter_id: the record.
-        values: one for each column of its ``Target``.
-        cut: whether a text was cut to the length of its field.
-    """
-
-    m3ter_id: str
-    values: list[Value]
-    cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)

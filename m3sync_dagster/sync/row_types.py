@@ -3,8 +3,10 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 
-from m3sync_dagster.sync.row_results import Row, Value
+Value = str | bool | int | Decimal | None
+"""A value to send to Salesforce: exact and typed; ``None`` clears the field."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,21 @@ class Target:
     object: str
     external_id_field: str
     columns: tuple[Column, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row to send to Salesforce.
+
+    Args:
+        m3ter_id: the record.
+        values: one for each column of its ``Target``.
+        cut: whether a text was cut to the length of its field.
+    """
+
+    m3ter_id: str
+    values: list[Value]
+    cut: bool = False
 
 
 COLLECTIONS_UP_TO = 2_000

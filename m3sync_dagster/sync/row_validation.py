@@ -12,8 +12,8 @@ from m3sync_dagster.entities import FieldKind
 from m3sync_dagster.sync.convert_by_field_type import Rule, rule_of
 from m3sync_dagster.sync.converters import BLANK, ConversionError, shortened
 from m3sync_dagster.sync.mapping import INVALID_VALUE, FieldMapping, Mapped
-from m3sync_dagster.sync.row_results import ErrorClass, Rejected, Row, Value
-from m3sync_dagster.sync.row_types import Column, Target
+from m3sync_dagster.sync.row_results import ErrorClass, Rejected
+from m3sync_dagster.sync.row_types import Column, Row, Target, Value
 from m3sync_dagster.sync.salesforce_schema import SalesforceField, SalesforceObject
 from m3sync_dagster.sync.schema_findings import require_none
 from m3sync_dagster.sync.schema_validation import validate_schema

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from m3sync_dagster.cli import app
 from m3sync_dagster.entities import ENTITIES
-from m3sync_dagster.salesforce.metadata_source import METADATA
+from m3sync_dagster.salesforce.metadata_package import METADATA
 from m3sync_dagster.sandbox import salesforce
 from m3sync_dagster.sandbox.demo_servers import DEFS
 from m3sync_dagster.sandbox.server import running

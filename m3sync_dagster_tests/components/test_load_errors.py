@@ -3,7 +3,7 @@
 import dagster as dg
 import pytest
 
-from m3sync_dagster.components.loading import load_project
+from m3sync_dagster.components.load_project import load_project
 from m3sync_dagster.definitions import VALIDATING, defs
 from m3sync_dagster_tests.conftest import CREDENTIALS, INTEGRATION, DefsFolder, edited
 

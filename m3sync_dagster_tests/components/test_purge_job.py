@@ -4,7 +4,7 @@ import dagster as dg
 import psycopg
 import pytest
 
-from m3sync_dagster.components.loading import DefinedNames, defined_names, load_project
+from m3sync_dagster.components.load_project import DefinedNames, defined_names, load_project
 from m3sync_dagster.components.materialize import watcher
 from m3sync_dagster.components.purge_job import DAILY, PURGE_JOB, purge
 from m3sync_dagster.definitions import defs

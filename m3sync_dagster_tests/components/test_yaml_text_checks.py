@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from m3sync_dagster.components import edit_defs_yaml
-from m3sync_dagster.components.loading import load_project
+from m3sync_dagster.components.load_project import load_project
 from m3sync_dagster.components.salesforce_sync import SalesforceSync
 from m3sync_dagster.components.yaml_text_checks import (
     MOST_BYTES,

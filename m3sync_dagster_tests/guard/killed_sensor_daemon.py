@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from m3sync_dagster.guard import sensor as guard
-from m3sync_dagster.notifications import mail_notices as mail_delivery
+from m3sync_dagster.notifications import mail_delivery
 from m3sync_dagster_tests.guard.daemon_clock import IN_THIS_PROCESS, clockwork, home
 
 INSTANTS: dict[str, tuple[Any, str, bool]] = {

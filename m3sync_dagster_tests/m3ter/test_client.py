@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from m3sync_dagster.m3ter.client import Client, TokenAuth
-from m3sync_dagster.m3ter.pages import read_pages
+from m3sync_dagster.m3ter.list_pages import read_pages
 from m3sync_dagster.sync.errors import (
     AuthenticationError,
     ConfigurationError,

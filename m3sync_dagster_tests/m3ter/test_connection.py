@@ -13,7 +13,7 @@ import pytest
 import trustme
 
 from m3sync_dagster.m3ter.client import RETRIES, Client
-from m3sync_dagster.m3ter.pages import read_pages
+from m3sync_dagster.m3ter.list_pages import read_pages
 from m3sync_dagster.sync.errors import AuthenticationError, RemoteError, SyncError
 from m3sync_dagster.tls_and_proxy import CA_VARIABLES
 from m3sync_dagster_tests.m3ter.scripted_server import SECRET, Answer, Script, page, serving

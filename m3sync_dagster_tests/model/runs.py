@@ -24,9 +24,9 @@ from typer.testing import CliRunner
 from m3sync_dagster.cli import app, in_process_run
 from m3sync_dagster.cli.find_integration import find
 from m3sync_dagster.cli.in_process_run import Report
-from m3sync_dagster.components.assets import asset_key
-from m3sync_dagster.components.build_entity_syncs import FULL_TAG, STATE
-from m3sync_dagster.components.integration_with_credentials import LoadedIntegration
+from m3sync_dagster.components.entity_syncs import FULL_TAG, STATE
+from m3sync_dagster.components.integration_definitions import asset_key
+from m3sync_dagster.components.loaded_integration import LoadedIntegration
 from m3sync_dagster.components.materialize import materialize_entity
 from m3sync_dagster.components.resources import LazyResource, StateResource
 from m3sync_dagster.entities import ENTITIES

@@ -10,7 +10,7 @@ import trustme
 from sqlalchemy.engine import make_url
 
 from m3sync_dagster.m3ter import M3terAccessKey
-from m3sync_dagster.m3ter.rate_limiter import open_permits
+from m3sync_dagster.m3ter.shared_rate_limiter import open_permits
 from m3sync_dagster.postgres import Connection, connect
 from m3sync_dagster.state import IntegrationLock, is_locked, migrate, require_current_schema
 from m3sync_dagster.sync.errors import ConfigurationError, IntegrationLockedError, RemoteError

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from m3sync_dagster.cli import app
-from m3sync_dagster.components.loading import load_project
+from m3sync_dagster.components.load_project import load_project
 from m3sync_dagster.components.watched_integrations import guarded_integrations
 from m3sync_dagster.guard import sensor as guard
 from m3sync_dagster_tests.conftest import (

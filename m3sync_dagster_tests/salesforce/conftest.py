@@ -16,8 +16,8 @@ from starlette.routing import Route
 from m3sync_dagster.salesforce import ConnectedApp, SalesforceClient
 from m3sync_dagster.sandbox.salesforce import Credentials, Org, create_app
 from m3sync_dagster.sandbox.server import running
-from m3sync_dagster.sync.row_results import Acknowledged, Rejected, Row, RowResult
-from m3sync_dagster.sync.row_types import Column, Group, Target
+from m3sync_dagster.sync.row_results import Acknowledged, Rejected, RowResult
+from m3sync_dagster.sync.row_types import Column, Group, Row, Target
 
 SECRET = "s3cr3t-of-the-app"
 BALANCES = Target(

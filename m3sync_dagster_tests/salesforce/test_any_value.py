@@ -26,8 +26,8 @@ from m3sync_dagster.sync.account_filter import AccountFilter
 from m3sync_dagster.sync.change_detection import build_candidate
 from m3sync_dagster.sync.csv_header_groups import RowGroups
 from m3sync_dagster.sync.mapping import FieldMapping
-from m3sync_dagster.sync.row_results import Acknowledged, ErrorClass, Rejected, Row, RowResult
-from m3sync_dagster.sync.row_types import RecordHash, Target
+from m3sync_dagster.sync.row_results import Acknowledged, ErrorClass, Rejected, RowResult
+from m3sync_dagster.sync.row_types import RecordHash, Row, Target
 from m3sync_dagster.sync.row_validation import RowValidator
 from m3sync_dagster.sync.schema_findings import SchemaMismatchError
 from m3sync_dagster_tests.salesforce.conftest import SECRET, Jobs, Time, group

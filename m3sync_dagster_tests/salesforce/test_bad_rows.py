@@ -18,11 +18,11 @@ from m3sync_dagster.sandbox.server import running
 from m3sync_dagster.state import PostgresLedger, Reject, connect, list_rejects
 from m3sync_dagster.sync.engine import EntitySync
 from m3sync_dagster.sync.entity_options import EntityOptions, build_mapping
-from m3sync_dagster.sync.fingerprint_basis_check import check_basis
+from m3sync_dagster.sync.fingerprint_basis_change import apply_basis_change
 from m3sync_dagster.sync.interfaces import JobLog
 from m3sync_dagster.sync.row_results import RowResult
 from m3sync_dagster.sync.row_types import Group, Target
-from m3sync_dagster.sync.target_describe import TargetSchema
+from m3sync_dagster.sync.target_schema import TargetSchema
 from m3sync_dagster_tests.salesforce.conftest import SECRET, Time
 
 pytestmark = pytest.mark.slow
@@ -232,7 +232,7 @@ def run(connection: psycopg.Connection, source: Listed, org: CountingClient) -> 
         org.went = set()
         ledger = PostgresLedger(connection, "acme", "account", "run")
         schema = TargetSchema(mapping, org)
-        check_basis(mapping, source, ledger, org, schema)
+        apply_basis_change(mapping, source, ledger, org, schema)
         entity_sync = EntitySync(mapping, source, ledger, org, schema)
         for _ in entity_sync.run():
             pass

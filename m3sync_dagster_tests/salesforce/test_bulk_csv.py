@@ -17,8 +17,7 @@ from m3sync_dagster.salesforce.bulk_csv import (
     write_rows,
 )
 from m3sync_dagster.sync.errors import RemoteError
-from m3sync_dagster.sync.row_results import Row, Value
-from m3sync_dagster.sync.row_types import Column, Target
+from m3sync_dagster.sync.row_types import Column, Row, Target, Value
 
 TARGET = Target(
     "Thing__c",

@@ -8,7 +8,7 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from m3sync_dagster.salesforce.bulk_job_polling import LONGEST_STALL
+from m3sync_dagster.salesforce.bulk_job_poller import LONGEST_STALL
 from m3sync_dagster.sync.errors import (
     ConfigurationError,
     DeadlineError,
@@ -16,8 +16,8 @@ from m3sync_dagster.sync.errors import (
     RemoteError,
     SyncError,
 )
-from m3sync_dagster.sync.row_results import ErrorClass, Rejected, Row
-from m3sync_dagster.sync.row_types import UnfinishedJob
+from m3sync_dagster.sync.row_results import ErrorClass, Rejected
+from m3sync_dagster.sync.row_types import Row, UnfinishedJob
 from m3sync_dagster_tests.salesforce.conftest import (
     ACCOUNTS,
     Jobs,

@@ -16,8 +16,8 @@ from m3sync_dagster.sync.errors import (
     RateLimitError,
 )
 from m3sync_dagster.sync.interfaces import Destination
-from m3sync_dagster.sync.row_results import ErrorClass, Rejected, Row
-from m3sync_dagster.sync.row_types import Column, Target
+from m3sync_dagster.sync.row_results import ErrorClass, Rejected
+from m3sync_dagster.sync.row_types import Column, Row, Target
 from m3sync_dagster_tests.salesforce.conftest import (
     ACCOUNTS,
     BALANCES,
@@ -188,7 +188,7 @@ def test_a_large_upload_is_split_into_jobs_one_after_the_other(
 _CLIENT = """
 import resource, sys
 from m3sync_dagster.salesforce import ConnectedApp, SalesforceClient
-from m3sync_dagster.sync.row_results import Row
+from m3sync_dagster.sync.row_types import Row
 from m3sync_dagster.sync.row_types import Column, Group, Target
 
 class Jobs:

@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 from m3sync_dagster.entities import ENTITIES
 from m3sync_dagster.salesforce import SalesforceClient
 from m3sync_dagster.salesforce.deploy import DEADLINE, deploy
-from m3sync_dagster.salesforce.metadata_source import package, source_files
+from m3sync_dagster.salesforce.metadata_package import package, sfdx_files
 from m3sync_dagster.sync.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -129,7 +129,7 @@ def test_a_missing_permission_is_reported(scripted: Scripted, time: Time) -> Non
 
 
 def test_the_sandbox_accepts_our_metadata(org: SalesforceClient, time: Time) -> None:
-    archive = package(source_files(list(ENTITIES)))
+    archive = package(sfdx_files(list(ENTITIES)))
     *_, last = deploy(org.transport, archive, check_only=True, sleep=time.sleep, clock=time.clock)
     assert (last.success, last.check_only, last.problems) == (True, True, [])
     *_, broken = deploy(org.transport, b"no zip", check_only=True, sleep=time.sleep)

@@ -6,7 +6,7 @@ from starlette.responses import JSONResponse, Response
 
 from m3sync_dagster.discovery.mapping_proposal import Package
 from m3sync_dagster.salesforce import ConnectedApp, SalesforceClient
-from m3sync_dagster.salesforce.describe import DescribedField, parse_field, parse_object
+from m3sync_dagster.salesforce.describe import FieldDescribeJson, parse_field, parse_object
 from m3sync_dagster.sync.salesforce_schema import SalesforceField
 from m3sync_dagster_tests.salesforce.conftest import Sandbox, Scripted
 
@@ -81,7 +81,7 @@ from m3sync_dagster_tests.salesforce.conftest import Sandbox, Scripted
         ),
     ],
 )
-def test_a_field_is_read(answer: DescribedField, expected: SalesforceField) -> None:
+def test_a_field_is_read(answer: FieldDescribeJson, expected: SalesforceField) -> None:
     assert parse_field(answer) == expected
 
 

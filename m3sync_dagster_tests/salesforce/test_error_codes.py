@@ -19,14 +19,8 @@ from m3sync_dagster.sync.errors import (
     RemoteError,
     SyncError,
 )
-from m3sync_dagster.sync.row_results import (
-    Acknowledged,
-    Count,
-    ErrorClass,
-    Rejected,
-    Row,
-    RowResult,
-)
+from m3sync_dagster.sync.row_results import Acknowledged, Count, ErrorClass, Rejected, RowResult
+from m3sync_dagster.sync.row_types import Row
 from m3sync_dagster_tests.salesforce.conftest import ACCOUNTS, Jobs, Sandbox, group, send_all
 
 TRANSIENT, QUOTA, AUTHENTICATION = ErrorClass.TRANSIENT, ErrorClass.QUOTA, ErrorClass.AUTHENTICATION

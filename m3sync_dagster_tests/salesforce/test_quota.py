@@ -7,7 +7,8 @@ from starlette.responses import JSONResponse, Response
 from m3sync_dagster.salesforce import SalesforceClient
 from m3sync_dagster.salesforce.quota import Limit, Limits, Quota
 from m3sync_dagster.sync.errors import ConfigurationError, RateLimitError
-from m3sync_dagster.sync.row_results import ErrorClass, Rejected, Row, RowResult
+from m3sync_dagster.sync.row_results import ErrorClass, Rejected, RowResult
+from m3sync_dagster.sync.row_types import Row
 from m3sync_dagster_tests.salesforce.conftest import (
     ACCOUNTS,
     Jobs,

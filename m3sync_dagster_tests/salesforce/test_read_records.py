@@ -12,8 +12,8 @@ from m3sync_dagster.salesforce import read_records as readback
 from m3sync_dagster.sync.canonical_values import canonical
 from m3sync_dagster.sync.errors import DeadlineError, RemoteError, SyncError
 from m3sync_dagster.sync.reconcile_types import ReadRow, Selection
-from m3sync_dagster.sync.row_results import Acknowledged, Rejected, Row
-from m3sync_dagster.sync.row_types import Column, Target
+from m3sync_dagster.sync.row_results import Acknowledged, Rejected
+from m3sync_dagster.sync.row_types import Column, Row, Target
 from m3sync_dagster_tests.salesforce.conftest import (
     ACCOUNTS,
     BALANCES,

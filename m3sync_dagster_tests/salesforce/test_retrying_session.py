@@ -18,7 +18,7 @@ from m3sync_dagster.salesforce import ConnectedApp, SalesforceClient
 from m3sync_dagster.sandbox.salesforce import Credentials, create_app
 from m3sync_dagster.sandbox.server import running
 from m3sync_dagster.sync.errors import ConfigurationError, RemoteError
-from m3sync_dagster.sync.row_results import Row
+from m3sync_dagster.sync.row_types import Row
 from m3sync_dagster.tls_and_proxy import CA_VARIABLES
 from m3sync_dagster_tests.salesforce.company_proxy import CompanyProxy, listening
 from m3sync_dagster_tests.salesforce.conftest import (

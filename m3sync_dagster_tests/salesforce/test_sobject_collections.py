@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from m3sync_dagster.salesforce.sobject_collections import body, split_calls
-from m3sync_dagster.sync.row_results import Row, Value
-from m3sync_dagster.sync.row_types import Column, Target
+from m3sync_dagster.sync.row_types import Column, Row, Target, Value
 
 TARGET = Target(
     "Thing__c",

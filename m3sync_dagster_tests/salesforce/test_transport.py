@@ -24,7 +24,7 @@ from m3sync_dagster.sync.errors import (
     RemoteError,
     SyncError,
 )
-from m3sync_dagster.sync.row_results import Row
+from m3sync_dagster.sync.row_types import Row
 from m3sync_dagster_tests.salesforce.conftest import (
     ACCOUNTS,
     SECRET,

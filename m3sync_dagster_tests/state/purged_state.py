@@ -7,8 +7,8 @@ from psycopg import sql
 
 from m3sync_dagster.state import PostgresLedger
 from m3sync_dagster.sync.fingerprint_basis import BasisChange, FingerprintBasis
-from m3sync_dagster.sync.row_results import Acknowledged, Row
-from m3sync_dagster.sync.row_types import RecordHash, StagedRow
+from m3sync_dagster.sync.row_results import Acknowledged
+from m3sync_dagster.sync.row_types import RecordHash, Row, StagedRow
 
 
 def insert(connection: psycopg.Connection, table: str, **values: object) -> None:

@@ -8,8 +8,8 @@ from psycopg.pq import TransactionStatus
 from m3sync_dagster.state import PostgresLedger, connect, count_rejects, list_rejects
 from m3sync_dagster.state.ledger import LONGEST_MESSAGE
 from m3sync_dagster.sync.fingerprint_basis import BasisChange, FingerprintBasis
-from m3sync_dagster.sync.row_results import Acknowledged, ErrorClass, Rejected, Row
-from m3sync_dagster.sync.row_types import RecordHash, StagedRow
+from m3sync_dagster.sync.row_results import Acknowledged, ErrorClass, Rejected
+from m3sync_dagster.sync.row_types import RecordHash, Row, StagedRow
 
 
 @pytest.fixture

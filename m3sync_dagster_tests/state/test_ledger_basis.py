@@ -9,8 +9,8 @@ import pytest
 
 from m3sync_dagster.state import PostgresLedger, connect
 from m3sync_dagster.sync.fingerprint_basis import BasisChange, FingerprintBasis
-from m3sync_dagster.sync.row_results import Acknowledged, ErrorClass, Rejected, Row
-from m3sync_dagster.sync.row_types import RecordHash, StagedRow
+from m3sync_dagster.sync.row_results import Acknowledged, ErrorClass, Rejected
+from m3sync_dagster.sync.row_types import RecordHash, Row, StagedRow
 
 BASIS = FingerprintBasis("00D000000000001", "m3ter-org", "m3ter_Account__c", "m3ter_Id__c")
 

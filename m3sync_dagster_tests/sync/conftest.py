@@ -12,18 +12,18 @@ from m3sync_dagster.state import PostgresLedger, connect
 from m3sync_dagster.sync.engine import EntitySync
 from m3sync_dagster.sync.entity_options import EntityOptions, build_mapping
 from m3sync_dagster.sync.errors import RemoteError, SyncError
-from m3sync_dagster.sync.fingerprint_basis_check import check_basis
+from m3sync_dagster.sync.fingerprint_basis_change import apply_basis_change
 from m3sync_dagster.sync.interfaces import JobLog
 from m3sync_dagster.sync.mapping import FieldMapping, Mapped
-from m3sync_dagster.sync.row_results import Acknowledged, ErrorClass, Rejected, RowResult, Value
-from m3sync_dagster.sync.row_types import Group, Target, UnfinishedJob
+from m3sync_dagster.sync.row_results import Acknowledged, ErrorClass, Rejected, RowResult
+from m3sync_dagster.sync.row_types import Group, Target, UnfinishedJob, Value
 from m3sync_dagster.sync.salesforce_schema import (
     Organization,
     OrgIdentity,
     SalesforceField,
     SalesforceObject,
 )
-from m3sync_dagster.sync.target_describe import TargetSchema
+from m3sync_dagster.sync.target_schema import TargetSchema
 
 Record = dict[str, object]
 
@@ -192,7 +192,7 @@ def prepared(
     """A sync whose basis has been checked, as a run does it."""
     ledger = PostgresLedger(connection, "acme", built.entity.name, uuid4().hex)
     schema = TargetSchema(built, org)
-    check_basis(built, source, ledger, org, schema)
+    apply_basis_change(built, source, ledger, org, schema)
     return EntitySync(built, source, ledger, org, schema)
 
 

@@ -10,7 +10,7 @@ from m3sync_dagster.sync.change_detection import BatchChanges, ChangeDetector, b
 from m3sync_dagster.sync.entity_options import EntityOptions
 from m3sync_dagster.sync.row_results import ErrorClass, Rejected
 from m3sync_dagster.sync.row_types import RecordHash
-from m3sync_dagster.sync.target_describe import TargetSchema
+from m3sync_dagster.sync.target_schema import TargetSchema
 from m3sync_dagster_tests.sync.conftest import Org, mapping
 
 RECORD = b'{"id": "a", "name": "n"}'

@@ -6,7 +6,7 @@ import pytest
 
 from m3sync_dagster.sync.convert_by_field_type import rule_of
 from m3sync_dagster.sync.converters import ConversionError
-from m3sync_dagster.sync.row_results import Value
+from m3sync_dagster.sync.row_types import Value
 from m3sync_dagster.sync.salesforce_schema import SalesforceField
 
 TEXT = SalesforceField("F__c", "string", length=5)

@@ -11,7 +11,7 @@ from m3sync_dagster.sync.converters import (
     plain,
     shortened,
 )
-from m3sync_dagster.sync.row_results import Value
+from m3sync_dagster.sync.row_types import Value
 
 FITTING: list[tuple[FieldKind, object, Value]] = [
     (FieldKind.TEXT, "plain", "plain"),

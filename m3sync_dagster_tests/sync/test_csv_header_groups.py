@@ -3,8 +3,7 @@
 import pytest
 
 from m3sync_dagster.sync.csv_header_groups import RowGroups
-from m3sync_dagster.sync.row_results import Row, Value
-from m3sync_dagster.sync.row_types import Column, RecordHash, StagedRow, Target
+from m3sync_dagster.sync.row_types import Column, RecordHash, Row, StagedRow, Target, Value
 
 TARGET = Target(
     "Thing__c",

@@ -8,7 +8,7 @@ import pytest
 from m3sync_dagster.sync.external_id_repair import restore_external_ids
 from m3sync_dagster.sync.reconcile_types import SyncedRecord
 from m3sync_dagster_tests.sync.conftest import mapping
-from m3sync_dagster_tests.sync.test_deletions import Org
+from m3sync_dagster_tests.sync.test_flag_or_delete import Org
 
 
 @dataclass

@@ -10,13 +10,8 @@ from m3sync_dagster.state import list_rejects
 from m3sync_dagster.sync.converters import CONVERTERS
 from m3sync_dagster.sync.entity_options import EntityOptions
 from m3sync_dagster.sync.errors import ConfigurationError, RemoteError
-from m3sync_dagster.sync.row_results import (
-    Count,
-    ErrorClass,
-    Rejected,
-    RowResult,
-    Value,
-)
+from m3sync_dagster.sync.row_results import Count, ErrorClass, Rejected, RowResult
+from m3sync_dagster.sync.row_types import Value
 from m3sync_dagster_tests.sync.conftest import Listed, Org, Sync, account, mapping, prepared
 
 

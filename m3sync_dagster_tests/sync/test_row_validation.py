@@ -6,8 +6,8 @@ from m3sync_dagster.entities import ENTITIES, Field, FieldKind
 from m3sync_dagster.sync.account_filter import AccountFilter
 from m3sync_dagster.sync.errors import ConfigurationError
 from m3sync_dagster.sync.mapping import FieldMapping, Mapped
-from m3sync_dagster.sync.row_results import ErrorClass, Rejected, Row, Value
-from m3sync_dagster.sync.row_types import Column
+from m3sync_dagster.sync.row_results import ErrorClass, Rejected
+from m3sync_dagster.sync.row_types import Column, Row, Value
 from m3sync_dagster.sync.row_validation import RowValidator
 from m3sync_dagster.sync.salesforce_schema import SalesforceField, SalesforceObject
 

@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from m3sync_dagster.sandbox.m3ter.faults import paging_fault
 from m3sync_dagster.sandbox.m3ter.filters import array_parameter, filters
-from m3sync_dagster.sandbox.m3ter.openapi_rules import rules_of
+from m3sync_dagster.sandbox.m3ter.record_type_rules import rules_of
 from m3sync_dagster.sandbox.organization import Organization, Query, decode_fields
 
 DEFAULT_PAGE_SIZE = 100

@@ -7,7 +7,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from m3sync_dagster.sandbox.m3ter.openapi_rules import rules_of
+from m3sync_dagster.sandbox.m3ter.record_type_rules import rules_of
 from m3sync_dagster.sandbox.organization import Organization, decode_fields
 
 _amount = msgspec.json.Decoder(Decimal)

@@ -8,7 +8,7 @@ from msgspec import Raw
 
 from m3sync_dagster.sandbox.json_types import JsonObject
 from m3sync_dagster.sandbox.organization import sample_text
-from m3sync_dagster.sandbox.organization.formats import utc_text
+from m3sync_dagster.sandbox.organization.ids_and_times import utc_text
 from m3sync_dagster.sandbox.organization.sample_values import (
     ALWAYS_PRESENT,
     FIRST_CREATED,

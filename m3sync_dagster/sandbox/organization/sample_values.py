@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from msgspec import Raw
 
 from m3sync_dagster.sandbox.json_types import JsonObject
-from m3sync_dagster.sandbox.organization.formats import random_uuid, utc_text
+from m3sync_dagster.sandbox.organization.ids_and_times import random_uuid, utc_text
 
 FIRST_CREATED = datetime(2022, 1, 3, 8, tzinfo=UTC)
 """When the first record of each type was created."""

@@ -11,7 +11,7 @@ import msgspec
 
 from m3sync_dagster.sandbox.json_types import JsonObject
 from m3sync_dagster.sandbox.organization.collection import Collection, Entry, Query
-from m3sync_dagster.sandbox.organization.formats import decode_fields, random_uuid, utc_text
+from m3sync_dagster.sandbox.organization.ids_and_times import random_uuid, utc_text
 from m3sync_dagster.sandbox.organization.sample_records import sample_records
 
 COLLECTIONS = ("users", "accounts", "contracts", "commitments", "balances", "bills")
@@ -19,6 +19,8 @@ COLLECTIONS = ("users", "accounts", "contracts", "commitments", "balances", "bil
 
 _encoder = msgspec.json.Encoder(decimal_format="number")
 _decoder = msgspec.json.Decoder(float_hook=Decimal)
+decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+"""The fields of a JSON object, each value as its JSON text."""
 
 
 class UnknownRecordError(LookupError):

@@ -27,7 +27,7 @@ from m3sync_dagster.sandbox.salesforce.errors import ApiError, not_found
 from m3sync_dagster.sandbox.salesforce.http import error_response
 from m3sync_dagster.sandbox.salesforce.middleware import ApiMiddleware
 from m3sync_dagster.sandbox.salesforce.org import Credentials, Org, Package
-from m3sync_dagster.sandbox.salesforce.org_and_user_ids import Identity
+from m3sync_dagster.sandbox.salesforce.org_and_user import OrgAndUser
 
 METADATA = Path(__file__).parents[2] / "salesforce" / "metadata"
 """The Salesforce DX project that this package deploys to an org."""
@@ -94,7 +94,7 @@ def create_app(
     metadata: Path = METADATA,
     prefix: str = "",
     credentials: Credentials | None = None,
-    identity: Identity | None = None,
+    identity: OrgAndUser | None = None,
 ) -> Starlette:
     """An org without records. ``app.state.org`` is its ``Org``.
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from m3sync_dagster.sandbox.json_types import JsonObject
 from m3sync_dagster.sandbox.salesforce.errors import ApiError
 from m3sync_dagster.sandbox.salesforce.org import Org
-from m3sync_dagster.sandbox.salesforce.org_and_user_ids import ComputedRecord
+from m3sync_dagster.sandbox.salesforce.org_and_user import ComputedRecord
 from m3sync_dagster.sandbox.salesforce.soql import Comparison, Condition, Junction, Select
 
 RecordSources = Mapping[str, Callable[[Org], Iterable[ComputedRecord]]]

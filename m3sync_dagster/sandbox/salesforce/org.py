@@ -15,7 +15,7 @@ from m3sync_dagster.sandbox.salesforce.errors import ApiError, not_found
 from m3sync_dagster.sandbox.salesforce.faults import Faults
 from m3sync_dagster.sandbox.salesforce.field_values import Value
 from m3sync_dagster.sandbox.salesforce.ingest_job import IngestJob
-from m3sync_dagster.sandbox.salesforce.org_and_user_ids import Identity, random_id
+from m3sync_dagster.sandbox.salesforce.org_and_user import OrgAndUser, random_id
 from m3sync_dagster.sandbox.salesforce.query_results import Cursor, QueryJob
 from m3sync_dagster.sandbox.salesforce.record_table import Table
 from m3sync_dagster.sandbox.salesforce.schema import NUMERIC, FieldDef, ObjectDef, Schema
@@ -85,11 +85,11 @@ class Org:
     """
 
     def __init__(
-        self, schema: Schema, credentials: Credentials, identity: Identity | None = None
+        self, schema: Schema, credentials: Credentials, identity: OrgAndUser | None = None
     ) -> None:
         self.schema = schema
         self.credentials = credentials
-        self.identity = identity or Identity()
+        self.identity = identity or OrgAndUser()
         self.faults = Faults()
         self.usage = Usage()
         self.calls = Calls()

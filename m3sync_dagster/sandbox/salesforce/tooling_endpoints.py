@@ -13,7 +13,7 @@ from m3sync_dagster.sandbox.salesforce.computed_objects import RecordSources, se
 from m3sync_dagster.sandbox.salesforce.errors import ApiError
 from m3sync_dagster.sandbox.salesforce.http import json_response, org_of
 from m3sync_dagster.sandbox.salesforce.org import Org
-from m3sync_dagster.sandbox.salesforce.org_and_user_ids import ComputedRecord
+from m3sync_dagster.sandbox.salesforce.org_and_user import ComputedRecord
 from m3sync_dagster.sandbox.salesforce.soql import malformed, parse
 
 

@@ -5,7 +5,7 @@ from functools import cache
 
 import dagster as dg
 
-from m3sync_dagster.components.build_entity_syncs import STATE
+from m3sync_dagster.components.entity_syncs import STATE
 from m3sync_dagster.components.integration import Integration
 from m3sync_dagster.components.materialize import NO_REJECTED_RECORDS, materialize_entity
 from m3sync_dagster.components.schedule import build_schedule

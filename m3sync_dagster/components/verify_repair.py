@@ -15,10 +15,10 @@ from typing import Protocol
 from m3sync_dagster.components.verify_entity import Connections, VerifiedEntity, verify_entity
 from m3sync_dagster.runs.run_status import COMPLETE
 from m3sync_dagster.state import IntegrationLock, connect, postgres_url
-from m3sync_dagster.sync.deletions import DeletionConsent, Outcome, Removal
 from m3sync_dagster.sync.entity_options import WhenGone
 from m3sync_dagster.sync.errors import SyncError
 from m3sync_dagster.sync.external_id_repair import restore_external_ids
+from m3sync_dagster.sync.flag_or_delete import DeletionConsent, Outcome, Removal
 
 
 class SyncReport(Protocol):

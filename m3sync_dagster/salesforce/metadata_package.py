@@ -31,7 +31,7 @@ Files = dict[str, bytes]
 """File contents by path, with ``/`` as separator."""
 
 
-def source_files(entities: Collection[str]) -> Files:
+def sfdx_files(entities: Collection[str]) -> Files:
     """The SFDX project that some entities need; for all entities, the files unchanged.
 
     Args:

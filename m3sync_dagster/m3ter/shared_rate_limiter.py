@@ -125,7 +125,7 @@ def _now(bucket: AbstractBucket) -> int:
     return int(bucket.now())  # type: ignore[no-untyped-call]  # untyped in pyrate-limiter
 
 
-class _SharedBucket(PostgresBucket):
+class _PostgresRequestLog(PostgresBucket):
     """A bucket that uses PostgreSQL's clock, and never this machine's."""
 
     def now(self) -> int:
@@ -153,7 +153,7 @@ def open_permits(credential: M3terAccessKey, postgres_url: str | None) -> Permit
 def _open_shared(postgres_url: str, table: str, rate: Rate) -> PostgresBucket:
     pool = _pool(postgres_url)
     try:
-        return _SharedBucket(pool, table, [rate])
+        return _PostgresRequestLog(pool, table, [rate])
     except psycopg.Error:
         pool.close()  # otherwise it would try to connect without end
         raise

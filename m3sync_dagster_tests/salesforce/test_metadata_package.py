@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from m3sync_dagster.entities import ENTITIES
-from m3sync_dagster.salesforce.metadata_source import PERMISSION_SET, package, source_files
+from m3sync_dagster.salesforce.metadata_package import PERMISSION_SET, package, sfdx_files
 
 SCRIPT = Path(__file__).parents[2] / "docs" / "check_metadata.sh"
 Statements = Counter[tuple[str, ...]]
@@ -36,7 +36,7 @@ def statements(content: bytes) -> Statements:
 
 
 def test_a_package_has_a_file_for_each_object_and_names_them_all() -> None:
-    files = unpacked(package(source_files(list(ENTITIES))))
+    files = unpacked(package(sfdx_files(list(ENTITIES))))
     objects = {entity.object for entity in ENTITIES.values()}
     assert set(files) == {
         "package.xml",
@@ -55,7 +55,7 @@ def test_a_package_has_a_file_for_each_object_and_names_them_all() -> None:
 
 
 def test_the_same_files_give_the_same_bytes() -> None:
-    assert package(source_files(["account"])) == package(source_files(["account"]))
+    assert package(sfdx_files(["account"])) == package(sfdx_files(["account"]))
 
 
 def node_is_new_enough() -> bool:
@@ -70,7 +70,7 @@ def node_is_new_enough() -> bool:
 @pytest.mark.skipif(not node_is_new_enough(), reason="npm and Node.js 22 or newer are needed")
 def test_the_salesforce_cli_makes_the_same_package(tmp_path: Path) -> None:
     subprocess.run([str(SCRIPT), str(tmp_path)], check=True, timeout=240)
-    ours = unpacked(package(source_files(list(ENTITIES))))
+    ours = unpacked(package(sfdx_files(list(ENTITIES))))
     for name, content in ours.items():
         theirs = (tmp_path / name).read_bytes()
         if name == "package.xml":

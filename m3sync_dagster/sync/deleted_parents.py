@@ -13,7 +13,7 @@ from m3sync_dagster.sync.mapping import FieldMapping
 from m3sync_dagster.sync.row_results import PARENT_NOT_FOUND, ErrorClass, Rejected, RowResult
 
 
-class MissingParentRetry:
+class DeletedParents:
     """Collects the missing parents of one entity's rows, and sends them again.
 
     Args:

@@ -4,7 +4,7 @@ import httpx
 import pytest
 
 from m3sync_dagster.sandbox.json_types import Json
-from m3sync_dagster.sandbox.salesforce import Identity, create_app
+from m3sync_dagster.sandbox.salesforce import OrgAndUser, create_app
 from m3sync_dagster.sandbox.server import running
 from m3sync_dagster_tests.sandbox.salesforce.plain_client import ACCOUNT, KEY, Client
 
@@ -29,7 +29,7 @@ def test_two_sandboxes_have_different_organization_and_user_ids() -> None:
 
 
 def test_the_identity_can_be_given() -> None:
-    named = Identity("00D000000000001EAA", "005000000000001AAA", name="Acme", is_sandbox=False)
+    named = OrgAndUser("00D000000000001EAA", "005000000000001AAA", name="Acme", is_sandbox=False)
     with running(create_app(identity=named)) as url, httpx.Client(base_url=url) as http:
         client = Client(http)
         found = organization(client)

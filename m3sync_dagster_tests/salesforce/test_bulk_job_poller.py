@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from m3sync_dagster.salesforce import SalesforceClient
-from m3sync_dagster.salesforce.bulk_job_polling import (
+from m3sync_dagster.salesforce.bulk_job_poller import (
     LONGEST_STALL,
     LONGEST_WAIT,
     JobInfo,

@@ -4,7 +4,7 @@ from itertools import count
 
 import pytest
 
-from m3sync_dagster.m3ter.pages import MOST_REPEATS, read_pages
+from m3sync_dagster.m3ter.list_pages import MOST_REPEATS, read_pages
 from m3sync_dagster.sync.errors import RemoteError
 
 Query = Mapping[str, str | int]

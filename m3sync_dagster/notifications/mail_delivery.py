@@ -10,10 +10,10 @@ from functools import partial
 import psycopg
 
 from m3sync_dagster.guard.guarded_integration import GuardedIntegration, UserDirectory
-from m3sync_dagster.notifications.digests import Digest, Recipient, into_digests, without_held
+from m3sync_dagster.notifications.digests import Digest, Recipient, into_digests, without_postponed
 from m3sync_dagster.notifications.m3ter_user_lookup import Lookup, look_up
 from m3sync_dagster.notifications.message_text import compose
-from m3sync_dagster.notifications.recipients import USER
+from m3sync_dagster.notifications.notice_targets import USER
 from m3sync_dagster.notifications.smtp import (
     MailServer,
     MailSession,
@@ -39,7 +39,7 @@ def send_mails(integrations: Integrations, deadline: float, connection: psycopg.
         connection: to our tables, for this task alone.
     """
     due = [one for one in due_notices(connection) if one.target.startswith(USER)]
-    notices = without_held(connection, _of_loaded(connection, due, integrations))
+    notices = without_postponed(connection, _of_loaded(connection, due, integrations))
     if not notices:
         return
     try:

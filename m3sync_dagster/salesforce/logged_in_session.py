@@ -15,7 +15,7 @@ _UNAUTHORIZED = 401
 _NO_SUCH_ADDRESS = frozenset({404, 410})
 
 
-class OrgSession(RetryingSession):
+class LoggedInSession(RetryingSession):
     """Sends every request with the current token, and renews the token after a 401.
 
     simple-salesforce uses this session too, so that its requests have a timeout and retries, are

@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from m3sync_dagster.sync.deletions import DeletionConsent, Outcome, Removal
 from m3sync_dagster.sync.entity_options import WhenGone
 from m3sync_dagster.sync.errors import ConfigurationError, SyncError
+from m3sync_dagster.sync.flag_or_delete import DeletionConsent, Outcome, Removal
 from m3sync_dagster.sync.reconcile_types import DiffCounts, SyncedRecord
-from m3sync_dagster.sync.row_results import Acknowledged, ErrorClass, Rejected, RowResult, Value
+from m3sync_dagster.sync.row_results import Acknowledged, ErrorClass, Rejected, RowResult
+from m3sync_dagster.sync.row_types import Value
 from m3sync_dagster.sync.salesforce_schema import SalesforceField, SalesforceObject
 from m3sync_dagster_tests.sync.conftest import Listed, account, mapping
 

@@ -19,7 +19,7 @@ def random_id(key_prefix: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class OrgAndUser:
     """One org and one user.
 
     Args:

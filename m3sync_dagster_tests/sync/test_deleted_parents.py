@@ -7,9 +7,9 @@ import psycopg
 import pytest
 
 from m3sync_dagster.state import PostgresLedger
-from m3sync_dagster.sync.resend_deleted_parents import MissingParentRetry
-from m3sync_dagster.sync.row_results import Acknowledged, ErrorClass, Rejected, Row, RowResult
-from m3sync_dagster.sync.row_types import RecordHash, StagedRow
+from m3sync_dagster.sync.deleted_parents import DeletedParents
+from m3sync_dagster.sync.row_results import Acknowledged, ErrorClass, Rejected, RowResult
+from m3sync_dagster.sync.row_types import RecordHash, Row, StagedRow
 from m3sync_dagster_tests.sync.conftest import mapping
 
 SENT = Acknowledged("sent", "s", created=True)
@@ -38,7 +38,7 @@ class Retries:
             ledger.record([Acknowledged(one, f"s{one}", created=True) for one in ids])
         ledger = PostgresLedger(connection, "acme", "balance", uuid4().hex)
         ledger.stage([staged("x", "p1"), staged("y", "p1", "c1"), staged("z", "unknown")])
-        self.retry = MissingParentRetry(
+        self.retry = DeletedParents(
             mapping("balance"),
             ledger,
             lambda ids: self.again.append(list(ids)),
@@ -112,7 +112,7 @@ def test_a_parent_of_the_same_type_is_staged_again(connection: psycopg.Connectio
     ledger = PostgresLedger(connection, "acme", "account", "this run")
     ledger.stage([staged("child", "root")])
     again: list[list[str]] = []
-    retry = MissingParentRetry(mapping(), ledger, lambda ids: again.append(list(ids)), None)
+    retry = DeletedParents(mapping(), ledger, lambda ids: again.append(list(ids)), None)
     assert retry.defer([orphan("child")]) == []
     retry.send()
     assert again == [["root"]]

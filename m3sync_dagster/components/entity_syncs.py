@@ -17,9 +17,9 @@ from m3sync_dagster.runs.error_observation import show_event
 from m3sync_dagster.state import RunState
 from m3sync_dagster.sync.engine import EntitySync
 from m3sync_dagster.sync.errors import ConfigurationError, SyncError
-from m3sync_dagster.sync.fingerprint_basis_check import check_basis, compared_anew
+from m3sync_dagster.sync.fingerprint_basis_change import apply_basis_change, basis_change_event
 from m3sync_dagster.sync.mapping import FieldMapping
-from m3sync_dagster.sync.target_describe import TargetSchema
+from m3sync_dagster.sync.target_schema import TargetSchema
 
 FULL_TAG = "m3sync/full"
 """Run tag of a full sync, which sends every row, also unchanged ones."""
@@ -46,7 +46,7 @@ def resource_of(context: Context, key: str | None, kind: type[_Resource]) -> _Re
     return resource
 
 
-class EntityRuns:
+class EntitySyncBuilder:
     """Builds the syncs of one run's entities.
 
     Args:
@@ -80,9 +80,9 @@ class EntityRuns:
         mapping = self._integration.mappings[entity.name]
         ledger = self.state.ledger(entity.name, self._context.run.run_id)
         schema = TargetSchema(mapping, self.org, lambda: self._check_org(entity))
-        changed = check_basis(mapping, self._source, ledger, self.org, schema)
+        changed = apply_basis_change(mapping, self._source, ledger, self.org, schema)
         if changed:
-            record(self._context, self.state, None, compared_anew(self._credential, *changed))
+            record(self._context, self.state, None, basis_change_event(self._credential, *changed))
         return EntitySync(
             mapping, self._source, ledger, self.org, schema, send_parents=self._send_parents
         )

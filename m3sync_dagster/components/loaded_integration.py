@@ -8,7 +8,7 @@ from typing import TypeVar
 from m3sync_dagster.components.credential_components import M3terCredential, SalesforceCredential
 from m3sync_dagster.components.integration import Integration
 from m3sync_dagster.components.load_errors import locate
-from m3sync_dagster.components.loading import AnyComponent, Project
+from m3sync_dagster.components.load_project import AnyComponent, Project
 from m3sync_dagster.components.materialize import require_connected
 from m3sync_dagster.components.resources import M3terResource, SalesforceResource
 from m3sync_dagster.components.salesforce_sync import SalesforceSync
@@ -51,8 +51,8 @@ class LoadedIntegration:
             ConfigurationError: as for ``require_configured``.
         """
         name = self.integration.name
-        with_location(self.path, name, lambda: require_connected(self.integration))
-        with_location(self.path, name, lambda: self.integration.mappings)
+        with_file_position(self.path, name, lambda: require_connected(self.integration))
+        with_file_position(self.path, name, lambda: self.integration.mappings)
 
     def m3ter(self) -> M3terResource:
         """The m3ter resource, once all its environment variables are set.
@@ -62,7 +62,7 @@ class LoadedIntegration:
         """
         path, credential = self._credential("m3ter_credential", M3terCredential)
         resource = credential.resource()
-        with_location(path, resource.credential, resource.read)
+        with_file_position(path, resource.credential, resource.read)
         return resource
 
     def salesforce(self) -> SalesforceResource:
@@ -73,7 +73,7 @@ class LoadedIntegration:
         """
         path, credential = self._credential("salesforce_credential", SalesforceCredential)
         resource = credential.resource()
-        with_location(path, resource.credential, resource.read)
+        with_file_position(path, resource.credential, resource.read)
         return resource
 
     def _credential(self, attribute: str, kind: type[_T]) -> tuple[Path, _T]:
@@ -103,7 +103,7 @@ def loaded_integrations(project: Project) -> list[LoadedIntegration]:
     return sorted(loaded, key=lambda one: one.integration.name)
 
 
-def with_location(path: Path, name: str, act: Callable[[], _T]) -> _T:
+def with_file_position(path: Path, name: str, act: Callable[[], _T]) -> _T:
     """Call a function; a configuration error of it gets the place in the file.
 
     Raises:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from m3sync_dagster.discovery.field_matching import (
+from m3sync_dagster.discovery.name_matching import (
     BY_LABEL,
     NAME_MATCHES,
     external_ids,

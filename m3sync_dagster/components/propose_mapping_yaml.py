@@ -10,7 +10,7 @@ from ruamel.yaml.nodes import ScalarNode
 from ruamel.yaml.representer import RoundTripRepresenter
 
 from m3sync_dagster.components.integration import Integration
-from m3sync_dagster.components.integration_with_credentials import LoadedIntegration
+from m3sync_dagster.components.loaded_integration import LoadedIntegration
 from m3sync_dagster.components.salesforce_sync import OTHER_NAMES
 from m3sync_dagster.discovery.mapping_proposal import (
     EntityProposal,

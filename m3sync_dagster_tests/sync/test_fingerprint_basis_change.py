@@ -15,11 +15,16 @@ from m3sync_dagster.sync.fingerprint_basis import (
     compare,
     describe_change,
 )
-from m3sync_dagster.sync.fingerprint_basis_check import check_basis, compared_anew, current_basis
+from m3sync_dagster.sync.fingerprint_basis_change import (
+    apply_basis_change,
+    basis_change_event,
+    current_basis,
+)
 from m3sync_dagster.sync.mapping import FieldMapping
-from m3sync_dagster.sync.row_results import ErrorClass, Rejected, RowResult, Value
+from m3sync_dagster.sync.row_results import ErrorClass, Rejected, RowResult
+from m3sync_dagster.sync.row_types import Value
 from m3sync_dagster.sync.salesforce_schema import Organization
-from m3sync_dagster.sync.target_describe import TargetSchema
+from m3sync_dagster.sync.target_schema import TargetSchema
 from m3sync_dagster_tests.sync.conftest import Listed, Org, account, mapping, prepared
 
 BASIS = FingerprintBasis("org", "m3ter", "Object__c", "Key__c")
@@ -51,11 +56,11 @@ def test_a_change_in_words_names_what_has_changed() -> None:
     assert "production is org, until now it was old org" in words
     assert "object is Object__c, until now it was Old__c" in words
     assert "m3ter organization" not in words
-    assert str(compared_anew("production", stored, BASIS)).startswith(words)
+    assert str(basis_change_event("production", stored, BASIS)).startswith(words)
 
 
 def test_a_restored_database_is_named_in_words() -> None:
-    event = compared_anew("production", replace(BASIS, restored=True), BASIS)
+    event = basis_change_event("production", replace(BASIS, restored=True), BASIS)
     assert "the state database was restored" in str(event)
     assert "m3sync status" in event.remedy
 
@@ -75,7 +80,7 @@ class RefusingOrg(Org):
 def check(
     connection: psycopg.Connection, org: Org, built: FieldMapping
 ) -> tuple[FingerprintBasis, FingerprintBasis] | None:
-    return check_basis(built, Listed(), ledger(connection), org, TargetSchema(built, org))
+    return apply_basis_change(built, Listed(), ledger(connection), org, TargetSchema(built, org))
 
 
 def ledger(connection: psycopg.Connection) -> PostgresLedger:

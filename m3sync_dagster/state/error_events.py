@@ -84,7 +84,7 @@ def list_events(
         ).fetchall()
 
 
-def action_event(connection: psycopg.Connection, event_id: int) -> None:
+def mark_actioned(connection: psycopg.Connection, event_id: int) -> None:
     """Mark an event as actioned; one that is marked already keeps its time.
 
     Raises:

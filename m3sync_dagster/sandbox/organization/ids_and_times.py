@@ -1,13 +1,8 @@
-"""Ids and times as m3ter writes them, and records with undecoded field values."""
+"""Ids and times as m3ter writes them."""
 
 import random
 from datetime import datetime
 from uuid import UUID
-
-import msgspec
-
-decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-"""The fields of a JSON object, each value as its JSON text."""
 
 
 def random_uuid(rng: random.Random) -> str:

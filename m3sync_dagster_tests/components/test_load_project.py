@@ -9,7 +9,7 @@ import dagster as dg
 import pytest
 
 from m3sync_dagster.components.credential_components import SalesforceCredential
-from m3sync_dagster.components.loading import load_project
+from m3sync_dagster.components.load_project import load_project
 from m3sync_dagster.components.salesforce_sync import SalesforceSync
 from m3sync_dagster.definitions import defs
 from m3sync_dagster.entities import ENTITIES

@@ -5,7 +5,7 @@ from m3sync_dagster.state import SalesforceOrg
 from m3sync_dagster.sync.errors import ConfigurationError, RemoteError
 
 
-def read_org(client: SalesforceClient) -> SalesforceOrg:
+def read_org_name_and_kind(client: SalesforceClient) -> SalesforceOrg:
     """Read an org's Id, name and kind with one query.
 
     If this user may not read name and kind, only the Id is known, from the login.

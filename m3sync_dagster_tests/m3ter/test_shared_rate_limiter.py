@@ -14,8 +14,8 @@ from psycopg import sql
 from pyrate_limiter import InMemoryBucket, Rate
 
 from m3sync_dagster.m3ter import M3terAccessKey
-from m3sync_dagster.m3ter import rate_limiter as limiter
-from m3sync_dagster.m3ter.rate_limiter import Permits, open_permits
+from m3sync_dagster.m3ter import shared_rate_limiter as limiter
+from m3sync_dagster.m3ter.shared_rate_limiter import Permits, open_permits
 from m3sync_dagster.sync.errors import ConfigurationError, RemoteError
 from m3sync_dagster_tests.m3ter.scripted_server import Script, page, serving
 

@@ -1,9 +1,11 @@
-"""The one job of all integrations, whose first hours may differ."""
+"""The two jobs of all integrations: one syncs, the other verifies."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import dagster as dg
 
+from m3sync_dagster.components.schedule import JOB
+from m3sync_dagster.components.verify_check import VERIFY_JOB, VerifiedIntegration
 from m3sync_dagster.dagster_internals import (
     AssetGraph,
     UnresolvedAssetJobDefinition,
@@ -12,7 +14,26 @@ from m3sync_dagster.dagster_internals import (
 )
 
 
-class SyncJob(UnresolvedAssetJobDefinition):
+def build_jobs(integrations: Sequence[VerifiedIntegration]) -> list[UnresolvedAssetJobDefinition]:
+    """Build the two jobs: one syncs and does not verify, the other verifies and does not sync."""
+    checks = dg.AssetSelection.checks(*(key for one in integrations for key in one.checks))
+    return [
+        _MixedPartitionsJob(
+            JOB,
+            selection=dg.AssetSelection.all() - checks,
+            executor_def=dg.in_process_executor,
+            description="Syncs the integrations whose assets a run selects.",
+        ),
+        dg.define_asset_job(
+            VERIFY_JOB,
+            selection=checks,
+            executor_def=dg.in_process_executor,
+            description="Compares Salesforce with m3ter; writes to neither.",
+        ),
+    ]
+
+
+class _MixedPartitionsJob(UnresolvedAssetJobDefinition):
     """An asset job whose assets may have different partitions.
 
     A run syncs one integration, whose assets have the same partitions. Dagster allows different

@@ -15,7 +15,8 @@ from m3sync_dagster.sync.errors import ConfigurationError, SyncError
 from m3sync_dagster.sync.interfaces import Source
 from m3sync_dagster.sync.mapping import FieldMapping
 from m3sync_dagster.sync.reconcile_types import DiffCounts, SyncedRecord
-from m3sync_dagster.sync.row_results import Acknowledged, Rejected, RowResult, Value
+from m3sync_dagster.sync.row_results import Acknowledged, Rejected, RowResult
+from m3sync_dagster.sync.row_types import Value
 from m3sync_dagster.sync.salesforce_schema import SalesforceObject
 
 FEW = 10
@@ -32,7 +33,7 @@ class Org(Protocol):
     """Salesforce, for changing and deleting existing records."""
 
     def describe(self, object_name: str) -> SalesforceObject:
-        """Describe an object; see ``preflight.SchemaReader``."""
+        """Describe an object; see ``preflight_schema.SchemaReader``."""
         ...
 
     def update(

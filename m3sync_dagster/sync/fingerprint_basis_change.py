@@ -11,7 +11,7 @@ from m3sync_dagster.sync.interfaces import Destination, Ledger, Source
 from m3sync_dagster.sync.mapping import FieldMapping
 from m3sync_dagster.sync.row_results import NO_SUCH_RECORD, Acknowledged, Rejected, RowResult
 from m3sync_dagster.sync.salesforce_schema import Organization, OrgIdentity
-from m3sync_dagster.sync.target_describe import TargetSchema
+from m3sync_dagster.sync.target_schema import TargetSchema
 
 _REPORTED = {BasisChange.OTHER_PLACE, BasisChange.OTHER_DATABASE}
 BATCH = 2_000
@@ -25,7 +25,7 @@ def current_basis(mapping: FieldMapping, source: Source, org: OrgIdentity) -> Fi
     )
 
 
-def check_basis(
+def apply_basis_change(
     mapping: FieldMapping,
     source: Source,
     ledger: Ledger,
@@ -62,7 +62,7 @@ def _organization(destination: Destination) -> Organization | None:
         return None
 
 
-def compared_anew(
+def basis_change_event(
     credential: str, stored: FingerprintBasis, current: FingerprintBasis
 ) -> ConfigurationError:
     """The event of a run in another place than the runs before, or after a restore."""

@@ -6,7 +6,7 @@ import pytest
 
 from m3sync_dagster.sync.errors import ConfigurationError
 from m3sync_dagster.sync.salesforce_schema import SalesforceField, SalesforceObject
-from m3sync_dagster.sync.target_describe import TargetSchema
+from m3sync_dagster.sync.target_schema import TargetSchema
 from m3sync_dagster_tests.sync.conftest import Org, mapping
 
 MAPPING = mapping()
