@@ -32,6 +32,15 @@ HOUR = "2026-11-24-10:00"
 """The partition that runs in this process sync."""
 
 
+PATIENCE = 120.0
+"""Seconds that a test's own requests may take, as on a busy machine with many records."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the slow tests, so that both processes have work until the end."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
     """The URL of a server of this test process, stopped and deleted at the end."""
@@ -40,7 +49,13 @@ def postgres_server() -> Iterator[str]:
     # A socket's path has to be short, so pytest's own temporary folders will not do.
     with tempfile.TemporaryDirectory(prefix="m3s") as folder:
         server = get_server(Path(folder) / "pg", cleanup_mode="stop")
-        yield server.get_uri()
+        url = server.get_uri()
+        with psycopg.connect(url, autocommit=True) as connection:
+            # Its data need not outlive a crash of the machine.
+            for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+                connection.execute(f"ALTER SYSTEM SET {setting} = off")
+            connection.execute("SELECT pg_reload_conf()")
+        yield url
         server._cleanup()
 
 
@@ -94,11 +109,19 @@ def instance(
             yield instance
 
 
+@pytest.fixture(scope="session")
+def state_template(postgres_server: str) -> Iterator[str]:
+    """The name of a database with our tables, to be copied."""
+    with new_database(postgres_server) as url:
+        migrate(url)
+        yield str(make_url(url).database)
+
+
 @pytest.fixture
-def postgres_url(empty_postgres_url: str) -> str:
+def postgres_url(postgres_server: str, state_template: str) -> Iterator[str]:
     """The URL of a new database with our tables in it."""
-    migrate(empty_postgres_url)
-    return empty_postgres_url
+    with new_database(postgres_server, state_template) as url:
+        yield url
 
 
 @dataclass
@@ -144,8 +167,8 @@ def sandbox_of(organization: Organization, m3ter_rate: int | None = None) -> Ite
     with (
         running(m3ter_app) as m3ter_url,
         running(salesforce_sandbox.create_app(credentials=salesforce_keys)) as salesforce_url,
-        httpx.Client(base_url=m3ter_url) as m3ter,
-        httpx.Client(base_url=salesforce_url) as salesforce,
+        httpx.Client(base_url=m3ter_url, timeout=PATIENCE) as m3ter,
+        httpx.Client(base_url=salesforce_url, timeout=PATIENCE) as salesforce,
     ):
         environment = {
             "M3TER_ORG_ID": m3ter_keys.organization_id,
