@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
 
@@ -69,8 +70,7 @@ def materialize_entity(
     Raises:
         dagster.Failure: the sync failed; the event and the run's status word are recorded.
     """
-    # Runs that are launched in the UI lack our tags, by which runs are found later.
-    context.instance.add_run_tags(context.run.run_id, run_tags(integration))
+    _tag_run(context, integration)
     started = time.monotonic()
     try:
         require_connected(integration)
@@ -89,6 +89,19 @@ def materialize_entity(
         "duration_seconds": round(time.monotonic() - started, 3),
     }
     return _result(integration, entity, sync, measures)
+
+
+def _tag_run(context: dg.AssetExecutionContext, integration: Integration) -> None:
+    """Tag a run, so that it is found later, and take the lock that shows that it is alive.
+
+    Runs that are launched in the UI lack our tags. If PostgreSQL cannot be reached, the sync itself
+    reports it, and the run goes on without the lock.
+    """
+    tags = run_tags(integration)
+    with suppress(SyncError):
+        state = resource_of(context, STATE, StateResource)
+        tags |= state.hold_run_lock(context.instance, context.run)
+    context.instance.add_run_tags(context.run.run_id, tags)
 
 
 def require_connected(integration: Integration) -> None:

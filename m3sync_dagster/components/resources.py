@@ -15,12 +15,14 @@ import dagster as dg
 from pydantic import PrivateAttr
 
 from m3sync_dagster.m3ter import M3terAccessKey, M3terSource
+from m3sync_dagster.runs.dead_runs import PROCESS_TAG, RELEASED
 from m3sync_dagster.salesforce import ConnectedApp, SalesforceClient
 from m3sync_dagster.state import (
     IntegrationLock,
     PostgresDescribeCache,
     RunState,
     connect,
+    hold_run_lock,
     postgres_url,
     record_event,
     require_current_schema,
@@ -199,6 +201,24 @@ class StateResource(LazyResource):
             self._states[integration] = RunState(connection, integration)
         return self._states[integration]
 
+    def hold_run_lock(self, instance: dg.DagsterInstance, run: dg.DagsterRun) -> dict[str, str]:
+        """Hold a lock until the end of the run's last step, and return the tag that says so.
+
+        ``m3sync run`` holds this lock itself, for longer.
+
+        Raises:
+            SyncError: PostgreSQL cannot be reached.
+        """
+        tag = {PROCESS_TAG: run.run_id}
+        if self._run_locked or run.tags.get(PROCESS_TAG) == run.run_id:
+            return tag
+        connection = self._opened.enter_context(connect(postgres_url()))
+        self._opened.enter_context(hold_run_lock(connection, run.run_id))
+        # Before the lock is free: a run that is said to hold the lock and does not, is dead.
+        self._opened.callback(instance.add_run_tags, run.run_id, {PROCESS_TAG: RELEASED})
+        self._run_locked = True
+        return tag
+
     def event(self, integration: str, entity: str, run_id: str, error: SyncError) -> None:
         """Record an error event, with or without the lock.
 
@@ -210,3 +230,4 @@ class StateResource(LazyResource):
             record_event(connection, integration, entity, run_id, error)
 
     _states: dict[str, RunState] = PrivateAttr(default_factory=dict)
+    _run_locked: bool = PrivateAttr(default=False)

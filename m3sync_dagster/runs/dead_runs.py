@@ -11,10 +11,13 @@ from m3sync_dagster.runs.run_status import INTEGRATION_TAG
 from m3sync_dagster.state import is_locked, is_run_locked
 
 PROCESS_TAG = "m3sync/process_lock"
-"""Run tag with the id of a run that holds a lock of its own for as long as its process lives."""
+"""Run tag with the id of a run that holds a lock of its own: ``m3sync run`` for as long as its
+process lives, another run from its first step to the end of its last one."""
+RELEASED = "released"
+"""Value of the tag of a run that has released the lock, because its last step has ended."""
 SILENCE = timedelta(minutes=2)
 """Time after which a run without such a lock is dead if it has logged nothing and does not hold its
-integration's lock: it takes that lock soon after its start, and frees it just before its end."""
+integration's lock: it has not come to its first step, or has ended its last one."""
 
 # Dagster itself ends a run that is queued or starting for too long; these two it leaves alone.
 _MAY_BE_DEAD = (dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTED)
@@ -38,9 +41,9 @@ def report_if_dead(
     if record.dagster_run.status not in _MAY_BE_DEAD:
         return False
     reason = _why_dead(instance, connection, record)
-    # It may have ended since its record was read.
     run = instance.get_run_by_id(record.dagster_run.run_id) if reason else None
-    if run is None or run.is_finished:
+    # It may have ended since its record was read, or released its lock in order to end.
+    if run is None or run.is_finished or _tag(run) != _tag(record.dagster_run):
         return False
     instance.report_run_failed(run, reason)
     return True
@@ -50,7 +53,7 @@ def _why_dead(
     instance: dg.DagsterInstance, connection: psycopg.Connection, record: dg.RunRecord
 ) -> str | None:
     run = record.dagster_run
-    if run.tags.get(PROCESS_TAG) == run.run_id:
+    if _tag(run) == run.run_id:
         if is_run_locked(connection, run.run_id):
             return None
         return "The run's process is gone: the lock that it holds while it lives is free."
@@ -61,3 +64,7 @@ def _why_dead(
     if time.time() - last <= SILENCE.total_seconds():
         return None
     return "The run's process is gone: it logs nothing, and its integration's lock is free."
+
+
+def _tag(run: dg.DagsterRun) -> str | None:
+    return run.tags.get(PROCESS_TAG)

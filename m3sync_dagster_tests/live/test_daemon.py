@@ -4,9 +4,12 @@ Time is Dagster's own means for tests; all else is as in production: PostgreSQL,
 in processes of their own.
 """
 
+import os
+import re
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -24,7 +27,10 @@ from dagster._daemon.run_coordinator.queued_run_coordinator_daemon import (
 from dagster._scheduler.scheduler import launch_scheduled_runs
 from dagster_shared.error import SerializableErrorInfo
 
+from m3sync_dagster.runs import dead_runs
+from m3sync_dagster.runs.dead_runs import PROCESS_TAG, report_if_dead
 from m3sync_dagster.sandbox.organization import Organization
+from m3sync_dagster.state import connect, is_run_locked, postgres_url
 from m3sync_dagster_tests.conftest import (
     CREDENTIALS,
     INTEGRATION,
@@ -185,3 +191,42 @@ def test_the_hours_of_two_integrations(daemon: Daemon, sandbox: Sandbox) -> None
             asset = dg.AssetKey([name, f"salesforce_{entity}"])
             hours = daemon.instance.get_materialized_partitions(asset)
             assert hours == {key(hour) for hour in range(11, 18)}
+
+
+def pids_of(daemon: Daemon, run: dg.DagsterRun) -> list[int]:
+    """The code server that has started a run's process, and that process."""
+    lines = [entry.user_message for entry in daemon.instance.all_logs(run.run_id)]
+    (pid,) = {int(found[1]) for line in lines if (found := re.search(r"\(pid: (\d+)\)", line))}
+    parent = re.search(r"^PPid:\s+(\d+)$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    assert parent
+    return [int(parent[1]), pid]
+
+
+def test_a_killed_worker_is_dead_at_once_and_a_slow_one_is_not(
+    daemon: Daemon, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its host fails, so nothing of Dagster's notices either."""
+    slow = {"path": "*/accounts", "action": {"kind": "delay", "seconds": 600}, "times": None}
+    sandbox.m3ter.post("/sandbox/faults", json=slow).raise_for_status()
+    daemon.start_schedules(at(11, 30))
+    daemon.schedule(at(12, 4))
+    with QueuedRunCoordinatorDaemon(interval_seconds=1) as queue:
+        list(queue.run_iteration(daemon.workspace))
+
+    def at_work() -> dg.RunRecord | None:
+        (record,) = daemon.instance.get_run_records()
+        tags, run_id = record.dagster_run.tags, record.dagster_run.run_id
+        return record if tags.get(PROCESS_TAG) == run_id else None
+
+    record = until(at_work, "the first step of the run")
+    with connect(postgres_url()) as connection:
+        with monkeypatch.context() as patch:
+            patch.setattr(dead_runs, "SILENCE", timedelta(0))
+            assert not report_if_dead(daemon.instance, connection, record)
+        for pid in pids_of(daemon, record.dagster_run):
+            os.kill(pid, signal.SIGKILL)
+        until(
+            lambda: not is_run_locked(connection, record.dagster_run.run_id), "PostgreSQL's notice"
+        )
+        assert report_if_dead(daemon.instance, connection, record)
+    assert daemon.instance.get_runs()[0].status is dg.DagsterRunStatus.FAILURE
