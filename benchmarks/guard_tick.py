@@ -109,6 +109,7 @@ def _write_runs(instance: dg.DagsterInstance, names: list[str], failing: int) ->
                     "run_body": serialize_value(run),
                     "create_timestamp": moment,
                     "update_timestamp": moment,
+                    "start_time": moment.timestamp(),
                     "end_time": moment.timestamp(),
                 }
             )

@@ -39,11 +39,13 @@ class Change:
         kind: which.
         run: the run that caused it.
         failures: how many runs have failed in a row; for a recovery, how many had.
+        not_started: how many of these failures are runs that could not start.
     """
 
     kind: ChangeKind
     run: FinishedRun
     failures: int
+    not_started: int = 0
 
     def name(self, integration: str) -> str:
         """A name that is the same however often this change is found, and no other change has."""
@@ -90,7 +92,7 @@ def decide(state: GuardState, schedule: Schedule | None, history: History) -> De
         schedule: its schedule; ``None`` when nobody has ever started or stopped it.
         history: its runs.
     """
-    state = _after_start(state, schedule, history.failures)
+    state = _after_start(state, schedule)
     state = _after_success(state, history)
     running = schedule is not None and schedule.running
     if state.disabled:
@@ -105,19 +107,16 @@ def decide(state: GuardState, schedule: Schedule | None, history: History) -> De
     return Decision(state)
 
 
-def _after_start(
-    state: GuardState, schedule: Schedule | None, failures: Sequence[FinishedRun]
-) -> GuardState:
+def _after_start(state: GuardState, schedule: Schedule | None) -> GuardState:
     """A new start of the schedule, also the first, is a person's decision and clears the count."""
     started = schedule.started if schedule and schedule.running else None
     if started is None or started == state.schedule_started:
         return state
-    before = [run.ended for run in failures if run.created <= started]
     return replace(
         state,
         schedule_started=started,
         # What people were notified of is cleared too, even if the clocks of machines differ.
-        count_from=max([state.count_from, state.notified_at or 0.0, *before]),
+        count_from=max(state.count_from, state.notified_at or 0.0),
         notified_level=0,
         disabled_since=None,
         disabled_reason=None,
@@ -141,7 +140,13 @@ def _disable(state: GuardState, streak: Sequence[FinishedRun]) -> Decision:
         notified_at=streak[0].ended,
         disabled_since=datetime.fromtimestamp(run.ended, UTC),
     )
-    return Decision(stopped, Change(ChangeKind.DISABLED, run, LIMIT), stop=True)
+    return Decision(stopped, _failures(ChangeKind.DISABLED, streak, LIMIT), stop=True)
+
+
+def _failures(kind: ChangeKind, streak: Sequence[FinishedRun], level: int) -> Change:
+    """The change that the first failures of a streak are, whose newest comes first."""
+    counted = streak[len(streak) - level :]
+    return Change(kind, counted[0], level, sum(not run.started for run in counted))
 
 
 def _recovery(state: GuardState, history: History) -> FinishedRun | None:
@@ -169,7 +174,6 @@ def _warn(state: GuardState, streak: Sequence[FinishedRun]) -> Decision:
         if len(streak) >= level:
             if state.notified_level >= level:
                 break
-            run = streak[len(streak) - level]
             warned = replace(state, notified_level=level, notified_at=streak[0].ended)
-            return Decision(warned, Change(ChangeKind.FAILING, run, level))
+            return Decision(warned, _failures(ChangeKind.FAILING, streak, level))
     return Decision(state)

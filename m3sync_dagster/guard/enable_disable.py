@@ -52,7 +52,8 @@ class Switch:
                 disabled_since=None,
                 disabled_reason=None,
             )
-            withdraw_overtaken(self.connection, self.integration)
+            if before.reported:
+                withdraw_overtaken(self.connection, self.integration)
             write_guard_states(self.connection, [state])
 
     def disable(self) -> None:

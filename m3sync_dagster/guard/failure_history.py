@@ -8,7 +8,7 @@ those integrations alone that have failed often, and one finds the runs that hav
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
@@ -45,6 +45,8 @@ class FinishedRun:
             those that execute them again; otherwise the id of the run that is executed again.
         created, ended: Unix times.
         entities: the integration's entities that failed, or for a success, that were synced.
+        started: whether it came to run any code; a run that could not be launched, or was not
+            launched in time, did not.
     """
 
     run_id: str
@@ -52,6 +54,7 @@ class FinishedRun:
     created: float
     ended: float
     entities: frozenset[str]
+    started: bool = True
 
 
 Successes = Mapping[str, FinishedRun]
@@ -79,19 +82,25 @@ def read_failures(instance: dg.DagsterInstance, assets: Assets) -> Failures:
     newest = instance.get_run_records(dg.RunsFilter(statuses=failed, exclude_subruns=True), limit=1)
     if not newest:
         return Failures({}, {}, None)
-    since = newest[0].update_timestamp - LOOK_BACK
     records = instance.get_run_records(
-        dg.RunsFilter(statuses=failed, exclude_subruns=True, updated_after=since)
+        dg.RunsFilter(
+            statuses=failed,
+            exclude_subruns=True,
+            updated_after=datetime.fromtimestamp(_ended(newest[0]), UTC) - LOOK_BACK,
+        )
     )
+    # The run that was created last need not be the one that ended last, and a run whose tags are
+    # written is updated after its end.
+    since = max(map(_ended, records)) - LOOK_BACK.total_seconds()
     runs, unrecorded = defaultdict(list), defaultdict(list)
-    for record in filter(_counts, records):
+    for record in (one for one in records if _ended(one) >= since and _counts(one)):
         run = record.dagster_run
         for name in _owners(run, assets):
             if entities := _failed_entities(run, name, assets[name]):
                 runs[name].append(_finished(record, entities))
             if recorded_failure(run) is None:
                 unrecorded[name].append(run.run_id)
-    return Failures(runs, unrecorded, since)
+    return Failures(runs, unrecorded, datetime.fromtimestamp(since, UTC))
 
 
 def read_untagged_runs(
@@ -195,19 +204,19 @@ def in_a_row(
 ) -> list[FinishedRun]:
     """The failures that count now, the one that ended last first.
 
-    All runs of one attempt are one failure. A failure no longer counts once each entity that
-    failed in it has been synced by a later run, or the schedule was started after the run was
-    created.
+    A failure no longer counts once each entity that failed in it has been synced by a later run, or
+    the schedule was started after the run was created. All runs of one attempt that count are one
+    failure: each may have failed in another entity.
     """
-    last_attempts = {run.attempt: run for run in sorted(failures, key=lambda run: run.ended)}
     counted = (
         run
-        for run in last_attempts.values()
+        for run in failures
         if run.ended > state.count_from
         and run.created > (state.schedule_started or 0.0)
         and not is_repaired(run, successes)
     )
-    return sorted(counted, key=lambda run: run.ended, reverse=True)
+    last = {run.attempt: run for run in sorted(counted, key=lambda run: run.ended)}
+    return sorted(last.values(), key=lambda run: run.ended, reverse=True)
 
 
 def is_repaired(failure: FinishedRun, successes: Successes) -> bool:
@@ -261,6 +270,7 @@ def _finished(record: dg.RunRecord, entities: frozenset[str]) -> FinishedRun:
         created=record.create_timestamp.timestamp(),
         ended=_ended(record),
         entities=entities,
+        started=record.start_time is not None,
     )
 
 

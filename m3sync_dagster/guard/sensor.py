@@ -190,7 +190,7 @@ class _Tick:
             error = failure(self.instance, change.run.run_id)
             state = _with_reason(state, change, error)
             self._write_change(self.integrations[name], change, error)
-        elif before.disabled and not state.disabled:
+        elif before.reported and not state.reported:
             withdraw_overtaken(self.connection, name)
         write_guard_states(self.connection, [state])
 
@@ -230,4 +230,5 @@ def _with_reason(state: GuardState, change: Change, error: SyncError) -> GuardSt
 
 def _reason(change: Change, error: SyncError) -> str:
     cause = error.cause.rstrip(".")
-    return f"{change.failures} runs in a row have failed, the last one because {cause}"
+    not_started = f"{change.not_started} of them could not start, " if change.not_started else ""
+    return f"{change.failures} runs in a row have failed, {not_started}the last one because {cause}"

@@ -10,6 +10,7 @@ from typing import Any
 from m3sync_dagster.guard.disable_policy import Change, ChangeKind
 from m3sync_dagster.guard.guarded_integration import GuardedIntegration
 from m3sync_dagster.guard.schedules import REPOSITORY
+from m3sync_dagster.runs.run_status import START_REMEDY
 from m3sync_dagster.state import Notice
 from m3sync_dagster.sync.errors import SyncError
 
@@ -50,6 +51,7 @@ def content_of(integration: GuardedIntegration, change: Change, error: SyncError
         "kind": change.kind.value,
         "schedule": integration.schedule,
         "failures": change.failures,
+        "not_started": change.not_started,
         "run_id": change.run.run_id,
         "since": datetime.fromtimestamp(change.run.ended, UTC).isoformat(
             sep=" ", timespec="seconds"
@@ -87,9 +89,18 @@ def _details(notice: Notice) -> list[Detail]:
     return [
         Detail("Integration", notice.integration),
         Detail("Since", content["since"]),
+        *_not_started(content),
         Detail("The run", f"{base}/runs/{content['run_id']}", link=True),
         Detail("The integration", _schedule_url(base, content["schedule"]), link=True),
     ]
+
+
+def _not_started(content: dict[str, Any]) -> list[Detail]:
+    """How many runs could not start, also where the last one failed for another cause."""
+    # A notice that an earlier version wrote does not have the number.
+    count = content.get("not_started", 0)
+    text = f"{count} of {content['failures']} runs. {START_REMEDY}"
+    return [Detail("Could not start", text)] if count else []
 
 
 def _opening(kind: ChangeKind, names: Sequence[str], failures: int) -> tuple[str, str]:

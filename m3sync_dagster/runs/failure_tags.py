@@ -66,7 +66,7 @@ def record_failure(
     status, counts = error.status, counts_as_failure(error)
     if before:
         status = min(before.status, status, key=_gravity)
-        entities |= before.entities
+        entities = _failed(before, entities, counts=counts)
         counts = counts or before.counts
     instance.add_run_tags(
         run_id,
@@ -77,6 +77,13 @@ def record_failure(
             COUNTS_TAG: str(counts).lower(),
         },
     )
+
+
+def _failed(before: RecordedFailure, entities: set[str], *, counts: bool) -> set[str]:
+    """The entities that failed: if some count as failures, these alone."""
+    if counts == before.counts:
+        return entities | before.entities
+    return entities if counts else set(before.entities)
 
 
 def counts_as_failure(error: SyncError) -> bool:

@@ -1,6 +1,6 @@
 """Runs, read from Dagster's storage, with m3ter's status words."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -31,6 +31,15 @@ COUNTS = (
 """What a sync counts for each entity, as the materialization's metadata calls it."""
 SECONDS = "duration_seconds"
 """How long it took, beside the counts."""
+
+START_REMEDY = (
+    "If starts are slow, raise start_timeout_seconds under run_monitoring in dagster.yaml, or give "
+    "the run launcher more CPU and memory; if the launch failed, correct what the error says."
+)
+"""What to do about runs that could not start.
+
+Source: Dagster documentation, "Run monitoring": a run that is not started in this time is failed.
+"""
 
 _MEASURES = (*COUNTS, SECONDS)
 _Status = dg.DagsterRunStatus
@@ -125,28 +134,36 @@ def entity_measures(
 def failure(instance: dg.DagsterInstance, run_id: str) -> SyncError:
     """Why a run failed, and what to do about it."""
     remedy = f"See the log of run {run_id} in Dagster, then run it again."
-    for event in _endings(instance, run_id):
+    started, endings = _endings(instance, run_id)
+    for event in endings:
         given = _failure_metadata(event)
         if "cause" in given and "remedy" in given:
             return SyncError(*(storable(str(given[name].value)) for name in ("cause", "remedy")))
         if text := _error_text(event):
-            return SyncError(storable(text), remedy)
+            if started:
+                return SyncError(storable(text), remedy)
+            return SyncError(f"the run could not start: {storable(text)}", START_REMEDY)
     return SyncError("the run failed and recorded no error", remedy)
 
 
 def failure_text(instance: dg.DagsterInstance, run_id: str) -> str | None:
     """Why a run failed: the error of the first step that failed, or else of the run itself."""
-    for event in _endings(instance, run_id):
+    _, endings = _endings(instance, run_id)
+    for event in endings:
         if text := _error_text(event):
             return storable(text)
     return None
 
 
-def _endings(instance: dg.DagsterInstance, run_id: str) -> Iterator[dg.DagsterEvent]:
-    """The events that may give the reason: those of the steps come before that of the run."""
-    for record in instance.get_records_for_run(run_id, of_type=_ENDINGS).records:
-        if event := record.event_log_entry.dagster_event:
-            yield event
+def _endings(instance: dg.DagsterInstance, run_id: str) -> tuple[bool, list[dg.DagsterEvent]]:
+    """Whether a run started, and the events that may give the reason of its failure.
+
+    Those of the steps come before that of the run.
+    """
+    records = instance.get_records_for_run(run_id, of_type={_Event.RUN_START, *_ENDINGS}).records
+    events = [event for one in records if (event := one.event_log_entry.dagster_event)]
+    endings = [event for event in events if event.event_type in _ENDINGS]
+    return len(endings) < len(events), endings
 
 
 def _failure_metadata(event: dg.DagsterEvent) -> Mapping[str, dg.MetadataValue[Any]]:

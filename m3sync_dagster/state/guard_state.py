@@ -50,6 +50,11 @@ class GuardState:
         """Whether the integration is disabled, by the guard or with ``m3sync disable``."""
         return self.disabled_since is not None
 
+    @property
+    def reported(self) -> bool:
+        """Whether people are told of failures, which a start of the schedule makes outdated."""
+        return self.disabled or self.notified_level > 0
+
 
 @contextmanager
 def guard_lock(connection: psycopg.Connection) -> Iterator[None]:

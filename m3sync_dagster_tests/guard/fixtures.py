@@ -112,6 +112,9 @@ class Fleet:
                 JOB
             ),
         )
+        if ends or status is Status.STARTED:
+            start = dg.DagsterEvent(dg.DagsterEventType.RUN_START.value, JOB)
+            self.instance.report_dagster_event(start, run.run_id)
         if ends:
             self.end(run, status)
         return run

@@ -1,16 +1,20 @@
 """Which runs count towards disabling, over Dagster's real storage."""
 
+from datetime import UTC, datetime, timedelta
+
 import dagster as dg
 import pytest
-from dagster._core.test_utils import create_run_for_test
+from dagster._core.test_utils import create_run_for_test, freeze_time
 
 from m3sync_dagster.runs.failure_tags import record_failure, recorded_failure
+from m3sync_dagster.runs.run_list import list_runs
 from m3sync_dagster.runs.run_status import INTEGRATION_TAG, status_word
 from m3sync_dagster.state import IntegrationLock, connect, postgres_url
 from m3sync_dagster.sync.errors import (
     AuthenticationError,
     DeadlineError,
     IntegrationLockedError,
+    RateLimitError,
     RemoteError,
     SyncError,
 )
@@ -134,6 +138,22 @@ def test_a_success_of_another_entity_is_no_success_of_what_failed(fleet: Fleet) 
     assert changes() == ["acme:disabled-10", "acme:recovered"]
 
 
+def test_an_entity_without_quota_is_no_failure_beside_one_that_fails(fleet: Fleet) -> None:
+    fleet.add("acme", entities=["account", "contract"])
+    quota, down = RateLimitError("the quota is used up", "Wait."), RemoteError("down", "Wait.")
+    for order in (
+        [("account", quota), ("contract", down)],
+        [("contract", down), ("account", quota)],
+    ):
+        for _ in range(3):
+            run = fleet.run("acme", entities=["account", "contract"])
+            for entity, error in order:
+                record_failure(fleet.instance, run.run_id, error, f"acme/{entity}")
+    fleet.run("acme", Status.SUCCESS, entities=["contract"])
+    tick(fleet)
+    assert changes() == []
+
+
 def test_a_run_that_is_executed_again_and_dies_is_recorded_for_itself(fleet: Fleet) -> None:
     fleet.add("acme")
     (first,) = fleet.fail("acme")
@@ -160,6 +180,42 @@ def test_what_does_not_count_does_not_hide_what_does(fleet: Fleet) -> None:
     assert not fleet.schedule("acme").running
 
 
+def test_a_run_in_which_several_entities_fail_is_one_failure(fleet: Fleet) -> None:
+    fleet.add("acme", entities=["account", "contract"])
+    for run in [fleet.run("acme", entities=["account", "contract"]) for _ in range(5)]:
+        for entity in ("account", "contract"):
+            error = RemoteError("Salesforce is down", "Wait.")
+            record_failure(fleet.instance, run.run_id, error, f"acme/{entity}")
+    tick(fleet)
+    assert changes() == ["acme:failing-5"]
+
+
+def test_a_failure_more_than_a_week_before_the_newest_does_not_count(fleet: Fleet) -> None:
+    now = datetime.now(UTC)
+    with freeze_time(now - timedelta(days=30)):
+        fleet.add("acme")
+        fleet.add("globex")
+    for days, failures in ((10, 1), (6, 8), (0, 1)):
+        with freeze_time(now - timedelta(days=days)):
+            fleet.fail("acme", failures)
+    tick(fleet)
+    assert changes() == ["acme:failing-8"]
+    assert fleet.schedule("acme").running
+
+
+def test_a_run_that_was_created_before_the_start_and_fails_after_it_does_not_count(
+    fleet: Fleet,
+) -> None:
+    fleet.add("acme")
+    long = [fleet.run("acme", Status.STARTED) for _ in range(5)]
+    fleet.start("acme")
+    fleet.fail("acme", 5)
+    for run in long:
+        fleet.end(run)
+    tick(fleet)
+    assert changes() == ["acme:failing-5"]
+
+
 def test_the_retries_of_one_run_are_one_failure(fleet: Fleet) -> None:
     fleet.add("acme")
     (first,) = fleet.fail("acme")
@@ -167,6 +223,50 @@ def test_the_retries_of_one_run_are_one_failure(fleet: Fleet) -> None:
         fleet.run("acme", root=first.run_id)
     tick(fleet)
     assert fleet.schedule("acme").running
+
+
+def test_runs_that_count_as_one_may_fail_in_different_entities(fleet: Fleet) -> None:
+    """A success of what failed last leaves what failed first."""
+    fleet.add("acme", entities=["account", "contract"])
+    for number in range(5):
+        for entity in ("contract", "account"):
+            run = fleet.run(
+                "acme", tags={"m3sync/scheduled_for": f"tick {number}"}, entities=[entity]
+            )
+            error = RemoteError("Salesforce is down", "Wait.")
+            record_failure(fleet.instance, run.run_id, error, f"acme/{entity}")
+    fleet.run("acme", Status.SUCCESS, entities=["account"])
+    tick(fleet)
+    assert changes() == ["acme:failing-5"]
+
+
+def test_a_run_that_ends_long_after_the_start_hides_no_failure_after_it(fleet: Fleet) -> None:
+    """It was created before the start, so it does not count itself."""
+    fleet.add("acme")
+    long = fleet.run("acme", Status.STARTED)
+    fleet.start("acme")
+    fleet.fail("acme", 5)
+    fleet.end(long)
+    tick(fleet)
+    assert changes() == ["acme:failing-5"]
+
+
+def test_a_week_is_measured_by_the_ends_of_runs(fleet: Fleet) -> None:
+    """Not by the order in which runs were created, nor by tags that are written later."""
+    now = datetime.now(UTC)
+    with freeze_time(now - timedelta(days=30)):
+        fleet.add("acme")
+    with freeze_time(now - timedelta(days=8)):
+        old = fleet.fail("acme", 4)
+    with freeze_time(now - timedelta(days=2)):
+        long = fleet.run("acme", Status.STARTED)
+        fleet.fail("acme", 3)
+    with freeze_time(now):
+        fleet.end(long)
+        for run in old:
+            fleet.instance.add_run_tags(run.run_id, {"note": "looked at"})
+    tick(fleet)
+    assert changes() == []
 
 
 def test_the_runs_of_one_tick_are_one_failure(fleet: Fleet) -> None:
@@ -211,3 +311,9 @@ def test_a_run_of_two_integrations_is_a_failure_of_both(fleet: Fleet) -> None:
     tick(fleet)
     assert not fleet.schedule("acme").running
     assert not fleet.schedule("globex").running
+    (listed,) = [
+        one
+        for one in list_runs(fleet.instance, ["acme", "globex"])
+        if one.summary.run_id == both.run_id
+    ]
+    assert listed.integration == "globex"

@@ -1,13 +1,15 @@
 """Addresses of m3ter's users: looked up when needed, and known from before when m3ter fails."""
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 
+from m3sync_dagster.guard.enable_disable import Switch
 from m3sync_dagster.notifications import m3ter_user_lookup as user_lookup
 from m3sync_dagster.state import connect, postgres_url
 from m3sync_dagster_tests.conftest import Sandbox
-from m3sync_dagster_tests.guard.fixtures import Fleet, PostOffice, Status, changes, tick
+from m3sync_dagster_tests.guard.fixtures import LOCATION, Fleet, PostOffice, Status, changes, tick
 from m3sync_dagster_tests.notifications.conftest import (
     directory_at,
     email,
@@ -18,6 +20,12 @@ from m3sync_dagster_tests.notifications.conftest import (
 pytestmark = pytest.mark.slow
 
 DISABLED = "m3sync: acme is disabled"
+
+
+def enable(fleet: Fleet, name: str) -> None:
+    """What ``m3sync enable`` does."""
+    with connect(postgres_url()) as connection:
+        Switch(fleet.instance, connection, LOCATION, name, f"{name}_hourly", "3 * * * *").enable()
 
 
 def break_m3ter(sandbox: Sandbox) -> None:
@@ -155,6 +163,43 @@ def test_of_notices_that_waited_only_the_last_is_sent(
     assert post_office.subjects(email(sandbox, users[0])) == ["m3sync: acme works again"]
     # Dagster's UI shows every change all the same.
     assert changes().count("acme:disabled-10") == 1
+
+
+@pytest.mark.parametrize("start", [Fleet.start, enable])
+def test_a_start_withdraws_a_warning(
+    fleet: Fleet,
+    sandbox: Sandbox,
+    users: list[str],
+    post_office: PostOffice,
+    start: Callable[[Fleet, str], None],
+) -> None:
+    post_office.refuse = ["451 later"]
+    notify(fleet, sandbox, users[0])
+    fleet.fail("acme", 5)
+    tick(fleet)
+    start(fleet, "acme")
+    tick(fleet)
+    assert post_office.mails == []
+    assert len(post_office.attempts) == 1
+
+
+@pytest.mark.parametrize("start", [Fleet.start, enable])
+def test_a_start_does_not_withdraw_that_the_integration_works_again(
+    fleet: Fleet,
+    sandbox: Sandbox,
+    users: list[str],
+    post_office: PostOffice,
+    start: Callable[[Fleet, str], None],
+) -> None:
+    notify(fleet, sandbox, users[0])
+    fleet.fail("acme", 5)
+    tick(fleet)
+    post_office.refuse = ["451 later"]
+    fleet.run("acme", Status.SUCCESS)
+    tick(fleet)
+    start(fleet, "acme")
+    tick(fleet)
+    assert post_office.subjects(email(sandbox, users[0]))[1:] == ["m3sync: acme works again"]
 
 
 def test_a_disabled_integration_that_is_enabled_again_is_not_reported_as_disabled(
