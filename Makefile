@@ -29,9 +29,11 @@ test: install lint types debian-packages
 check: install lint types
 	$(BIN)/python -m pytest -n 2 --dist loadscope -m "not slow" -q
 
-# Arbitrary sequences of changes and failures, others each time, for so many minutes.
+# Arbitrary sequences of changes and failures, others each time: for so many minutes those of syncs,
+# and for as many those of the guard.
 model: install
-	M3SYNC_MODEL_MINUTES=$(MINUTES) $(BIN)/python -m pytest -q m3sync_dagster_tests/model/test_convergence.py
+	M3SYNC_MODEL_MINUTES=$(MINUTES) $(BIN)/python -m pytest -q \
+	  m3sync_dagster_tests/model/test_convergence.py m3sync_dagster_tests/guard/model
 
 lint: install
 	$(BIN)/ruff check
