@@ -117,7 +117,7 @@ def _shows_other_protocol(error: BaseException) -> bool:
         return "NO APPLICATION PROTOCOL" in str(error).upper().replace("_", " ")
     if isinstance(error, BadStatusLine):
         # A text may be part of an HTTP response; HTTP/2 and TLS begin with control characters.
-        return error.line[:1] < " " and not isinstance(error, RemoteDisconnected)
+        return str(error.args[0])[:1] < " " and not isinstance(error, RemoteDisconnected)
     return str(error) == "illegal request line"
 
 
