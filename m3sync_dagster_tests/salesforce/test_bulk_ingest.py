@@ -1,6 +1,5 @@
 """Ingest jobs, with a scripted server that also responds with errors."""
 
-import gzip
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -116,23 +115,6 @@ class Server:
             return Response(texts[kind], media_type="text/csv; charset=ISO-8859-1")
         info = {"id": number, "state": job.state(), "errorMessage": job.message}
         return JSONResponse({**info, "externalIdFieldName": "m3ter_Id__c"})
-
-
-def test_a_result_set_that_is_cut_off_is_downloaded_again(scripted: Scripted, jobs: Jobs) -> None:
-    whole = gzip.compress(done("a", "b").encode())
-    cuts = iter([20, 9])
-
-    def cut_off(_method: str, path: str) -> Response | None:
-        if not path.endswith("successfulResults"):
-            return None
-        # The length is that of the part, so only the compressed data shows that more is missing.
-        body = whole[: len(whole) - next(cuts, 0)]
-        return Response(body, headers={"Content-Encoding": "gzip", "Content-Type": "text/csv"})
-
-    org, script = scripted(Server([Job()], hook=cut_off))
-    results = outcome(org.upsert(ACCOUNTS, group(rows("a", "b"), large=True), jobs))
-    assert created(results) == {"a", "b"}
-    assert sum(path.endswith("successfulResults/") for path in script.requests) == 3
 
 
 def test_results_are_matched_by_external_id(scripted: Scripted, jobs: Jobs) -> None:

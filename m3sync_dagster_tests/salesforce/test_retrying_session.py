@@ -32,8 +32,11 @@ from m3sync_dagster_tests.salesforce.conftest import (
     Scripted,
     Time,
     accounts,
+    created,
     group,
+    outcome,
 )
+from m3sync_dagster_tests.salesforce.test_bulk_ingest import Job, Server, done
 
 HOST = "acme.my.salesforce.com"
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
@@ -307,3 +310,20 @@ def test_rows_with_a_cut_off_response_do_not_count_as_sent(scripted: Scripted, j
     org, _ = scripted(lambda _r, _b: zipped(whole, 20, says_so=False))
     with pytest.raises(RemoteError, match="cut off"):
         list(org.upsert(ACCOUNTS, group([Row("a1", ["x", None])]), jobs))
+
+
+def test_a_result_set_that_is_cut_off_is_downloaded_again(scripted: Scripted, jobs: Jobs) -> None:
+    whole = gzip.compress(done("a", "b").encode())
+    cuts = iter([20, 9])
+
+    def cut_off(_method: str, path: str) -> Response | None:
+        if not path.endswith("successfulResults"):
+            return None
+        # The length is that of the part, so only the compressed data shows that more is missing.
+        body = whole[: len(whole) - next(cuts, 0)]
+        return Response(body, headers={"Content-Encoding": "gzip", "Content-Type": "text/csv"})
+
+    org, script = scripted(Server([Job()], hook=cut_off))
+    results = outcome(org.upsert(ACCOUNTS, group(accounts("a", "b"), large=True), jobs))
+    assert created(results) == {"a", "b"}
+    assert sum(path.endswith("successfulResults/") for path in script.requests) == 3
