@@ -8,6 +8,7 @@ module, and each client gets its settings from here.
 import os
 import ssl
 from collections.abc import Iterator
+from http.client import BadStatusLine, RemoteDisconnected
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 from urllib.parse import urlsplit
@@ -29,6 +30,13 @@ CERTIFICATE_REMEDY = (
     "address, and the clock of this machine."
 )
 """The remedy when a server's certificate is not trusted."""
+OTHER_PROTOCOL = "the proxy or server answers in another protocol than HTTP/1.1, such as HTTP/2"
+"""The cause where ``is_other_protocol``."""
+OTHER_PROTOCOL_REMEDY = (
+    "m3sync uses HTTP/1.1: have the proxy or server accept it. Also check the scheme and the port "
+    "of HTTPS_PROXY or ALL_PROXY."
+)
+"""The remedy where ``is_other_protocol``."""
 
 
 def tls_context() -> ssl.SSLContext:
@@ -95,6 +103,22 @@ def certificate_problem(error: BaseException) -> str | None:
 def is_certificate_error(error: BaseException) -> bool:
     """Whether a request failed because the server's certificate is not trusted."""
     return certificate_problem(error) is not None
+
+
+def is_other_protocol(error: BaseException) -> bool:
+    """Whether a request failed because the proxy or server does not answer in HTTP/1.1."""
+    return any(map(_shows_other_protocol, _causes(error)))
+
+
+def _shows_other_protocol(error: BaseException) -> bool:
+    """Sources: RFC 7301, section 3.2, for the alert; h11, ``maybe_extract_lines``, for the text."""
+    if isinstance(error, ssl.SSLError):
+        # Some builds of Python have names for OpenSSL's alerts, others only their texts.
+        return "NO APPLICATION PROTOCOL" in str(error).upper().replace("_", " ")
+    if isinstance(error, BadStatusLine):
+        # A text may be part of an HTTP response; HTTP/2 and TLS begin with control characters.
+        return str(error.args[0])[:1] < " " and not isinstance(error, RemoteDisconnected)
+    return str(error) == "illegal request line"
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -69,6 +69,30 @@ def socks_proxy(target: Target) -> Iterator[Seen]:
 
 
 @contextmanager
+def http2_proxy(tls: ssl.SSLContext, *, refuse: bool) -> Iterator[Seen]:
+    """A proxy that speaks only HTTP/2.
+
+    Args:
+        tls: serves the proxy over TLS.
+        refuse: whether it ends the TLS handshake, because the client does not offer HTTP/2
+            (RFC 7301); otherwise it sends its first frame (RFC 9113).
+    """
+
+    def handle(plain: socket.socket, _seen: Seen) -> None:
+        if refuse:
+            plain.recv(65536)
+            plain.sendall(b"\x15\x03\x03\x00\x02\x02\x78")  # alert 120, no_application_protocol
+            return
+        with tls.wrap_socket(plain, server_side=True) as connection:
+            _head(connection)
+            connection.sendall(b"\0\0\x06\4\0\0\0\0\0\0\3\0\0\0\x64")  # SETTINGS
+
+    with _serving(handle) as seen:
+        seen.url = f"https://localhost:{seen.url}"
+        yield seen
+
+
+@contextmanager
 def _serving(handle: Callable[[socket.socket, Seen], None]) -> Iterator[Seen]:
     seen = Seen()
 

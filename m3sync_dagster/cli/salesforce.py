@@ -57,18 +57,27 @@ def metadata(*, out: Out = FOLDER, entity: Entities = None) -> None:
         raise ConfigurationError(
             f"{kept[0]} already exists", "Give an empty folder, or delete what is in this one."
         )
-    for path, content in files.items():
-        target = out / path
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(content)
-        except OSError as error:
-            raise ConfigurationError(
-                f"{target} cannot be written ({error.strerror})", "Give another folder."
-            ) from None
+    _write({out / path: content for path, content in files.items()})
     print_message(
         f"{len(files)} files are in {out}. Deploy them: sf project deploy start, in that folder."
     )
+
+
+def _write(files: dict[Path, bytes]) -> None:
+    """Write new files: all, or after an error none, so that nobody deploys a part."""
+    written: list[Path] = []
+    for target, content in files.items():
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            written.append(target)
+            target.write_bytes(content)
+        except OSError as error:
+            for path in written:
+                path.unlink(missing_ok=True)
+            raise ConfigurationError(
+                f"{target} cannot be written ({error.strerror})",
+                "Make its folder writable, free disk space, or give another folder.",
+            ) from None
 
 
 @salesforce.command()

@@ -84,6 +84,13 @@ def verify(  # noqa: PLR0913 - the command line's options
         print_json(_as_dict(name, verified, repaired, matches=matches))
     else:
         _show(name, verified, repaired)
+    for entity_name, result in verified.items():
+        if result.encrypted:
+            print_message(
+                f"{entity_name}: {', '.join(result.encrypted)} is encrypted in Salesforce. Without "
+                "the permission View Encrypted Data this user reads asterisks there, and the "
+                "values may be equal. Give it that permission, and verify again."
+            )
     for problem in repaired.problems if repaired else ():
         print_error(problem)
     if not matches:

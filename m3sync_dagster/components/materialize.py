@@ -24,7 +24,7 @@ from m3sync_dagster.components.to_sync_error import as_sync_error, traceback_of
 from m3sync_dagster.entities import EntityType
 from m3sync_dagster.runs.error_observation import show_event
 from m3sync_dagster.runs.failure_tags import record_failure
-from m3sync_dagster.runs.run_status import INTEGRATION_TAG
+from m3sync_dagster.runs.run_status import INTEGRATION_TAG, first_hour
 from m3sync_dagster.salesforce import look_up_code
 from m3sync_dagster.state import RunState
 from m3sync_dagster.sync.engine import EntitySync, Progress
@@ -74,6 +74,7 @@ def materialize_entity(
     started = time.monotonic()
     try:
         require_connected(integration)
+        _require_start(integration, first_hour(context.run))
         run = EntitySyncBuilder(context, integration)
         calls_before = run.org.calls
         sync = run.prepare(entity)
@@ -115,6 +116,23 @@ def require_connected(integration: Integration) -> None:
             f"the integration {integration.name} is NOT CONNECTED: it has no Salesforce credential",
             f"Run: m3sync connect {integration.name} CREDENTIAL.",
             ("salesforce_credential",),
+        )
+
+
+def _require_start(integration: Integration, hour: str | None) -> None:
+    """Make sure that Dagster can record the hour as filled, before anything is sent.
+
+    Dagster's API launches a run for any hour, and would end it with an internal error afterwards.
+
+    Raises:
+        ConfigurationError: the hour is before the first one of the integration.
+    """
+    if hour is not None and hour < integration.start:
+        raise ConfigurationError(
+            f"the hour {hour} is before {integration.start}, the start of the integration "
+            f"{integration.name}; nothing was sent",
+            "Launch an hour from then on, or set an earlier start.",
+            ("start",),
         )
 
 

@@ -135,6 +135,8 @@ def _result(key: dg.AssetKey, verified: VerifiedEntity, seconds: float) -> dg.As
         "salesforce_api_calls": verified.calls,
         "duration_seconds": seconds,
     }
+    if verified.encrypted:
+        metadata["encrypted"] = dg.MetadataValue.text(", ".join(verified.encrypted))
     if verified.examples:
         rows = [row for example in verified.examples for row in _table_rows(example)]
         metadata["examples"] = dg.MetadataValue.table(rows)

@@ -28,18 +28,22 @@ class VerifiedEntity:
     Args:
         counts: how many records are equal, missing, changed and so on.
         examples: the first records that differ.
+        encrypted: encrypted fields of those examples, which this user may not be able to read.
         calls: how many Salesforce API calls it took.
         comparison: both sides in PostgreSQL, until the connection is closed.
     """
 
     counts: DiffCounts
     examples: list[Example]
+    encrypted: list[str]
     calls: int
     comparison: PostgresReconciliation
 
     def as_dict(self) -> dict[str, object]:
         """The result as JSON has it."""
         counts = asdict(self.counts) | {"salesforce_api_calls": self.calls}
+        if self.encrypted:
+            counts["encrypted"] = self.encrypted
         return counts | {"examples": [asdict(example) for example in self.examples]}
 
 
@@ -70,4 +74,10 @@ def verify_entity(
         for progress in reconciler.run():
             if report:
                 report(f"{progress.salesforce} read from Salesforce, {progress.m3ter} from m3ter")
-        yield VerifiedEntity(reconciler.counts, reconciler.examples, reconciler.calls, comparison)
+        yield VerifiedEntity(
+            reconciler.counts,
+            reconciler.examples,
+            reconciler.encrypted,
+            reconciler.calls,
+            comparison,
+        )

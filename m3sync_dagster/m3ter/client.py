@@ -23,6 +23,7 @@ from m3sync_dagster.m3ter.request_errors import (
     is_permanent,
     is_web_page,
     message_of,
+    require_whole,
     response_error,
     token_error,
     web_page_error,
@@ -131,8 +132,10 @@ class TokenAuth(httpx.Auth):
         )
 
     def _store(self, response: httpx.Response, requested: float) -> None:
+        body = response.read()
+        require_whole(response)
         try:
-            token = msgspec.json.decode(response.read(), type=_Token)
+            token = msgspec.json.decode(body, type=_Token)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise token_error(response, str(error), self.redacted) from None
         self._token = token.access_token
@@ -271,7 +274,8 @@ class _HttpClient(httpx.Client):
     def send(self, request: httpx.Request, **options: Any) -> httpx.Response:  # noqa: ANN401 - as httpx has it
         """Send a request; a permanent error is put into the extensions of the response."""
         try:
-            return super().send(request, **options)
+            response = super().send(request, **options)
+            require_whole(response)
         except (SyncError, httpx.TransportError) as error:
             if not isinstance(error, SyncError) and not is_permanent(error):
                 raise
@@ -281,6 +285,7 @@ class _HttpClient(httpx.Client):
                 request=request,
                 extensions={_FAILURE: error},
             )
+        return response
 
 
 def _body(path: str, response: httpx.Response, redacted: Callable[[str], str]) -> bytes:

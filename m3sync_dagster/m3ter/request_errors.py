@@ -14,8 +14,11 @@ from m3sync_dagster.sync.errors import (
 )
 from m3sync_dagster.tls_and_proxy import (
     CERTIFICATE_REMEDY,
+    OTHER_PROTOCOL,
+    OTHER_PROTOCOL_REMEDY,
     certificate_problem,
     is_certificate_error,
+    is_other_protocol,
 )
 
 TOKEN_PATH = "/oauth/token"  # noqa: S105 - a path
@@ -80,6 +83,10 @@ def connection_error(
             f"{problem}",
             CERTIFICATE_REMEDY,
         )
+    if is_other_protocol(error):
+        return RemoteError(
+            f"m3ter could not be reached for {path}: {OTHER_PROTOCOL}", OTHER_PROTOCOL_REMEDY
+        )
     reason = redacted(f"{type(error).__name__}: {error}")
     if isinstance(error, httpx.ProxyError):
         return RemoteError(
@@ -97,6 +104,20 @@ def is_permanent(error: BaseException) -> bool:
     """Whether a retry would fail in the same way."""
     refused = isinstance(error, httpx.ProxyError) and str(error).startswith(_PROXY_REFUSES)
     return refused or is_certificate_error(error)
+
+
+def require_whole(response: httpx.Response) -> None:
+    """Make sure that a compressed response, which was read, is complete.
+
+    httpx accepts one that is cut off, if its Content-Length is that of the part: a proxy or a
+    server that ended early may send that.
+
+    Raises:
+        httpx.RemoteProtocolError: it is cut off, so that a retry may help.
+    """
+    decompressor = getattr(getattr(response, "_decoder", None), "decompressor", None)
+    if response.num_bytes_downloaded and not getattr(decompressor, "eof", True):
+        raise httpx.RemoteProtocolError("the compressed response is cut off")
 
 
 def token_error(response: httpx.Response, reason: str, redacted: Redact) -> RemoteError:

@@ -161,6 +161,12 @@ _BY_TEXT = {
         f"the service that {POSTGRES_URL} names is not defined",
         "Define it in ~/.pg_service.conf, or in the file that PGSERVICEFILE names.",
     ),
+    # A severity with a colon and two blanks begins the server's own message, in its own language.
+    r"failed: [^\s:]+:  ": _Meaning(
+        RemoteError,
+        "PostgreSQL refuses the connection",
+        f"Follow its message: correct the server's settings, or {POSTGRES_URL}.",
+    ),
 }
 """Meanings of failed logins, for which libpq gives only a text."""
 

@@ -176,6 +176,11 @@ def _runs_of(integration: str, statuses: Sequence[_Status] = ()) -> dg.RunsFilte
     return dg.RunsFilter(tags={INTEGRATION_TAG: integration}, statuses=statuses or None)
 
 
+def first_hour(run: dg.DagsterRun) -> str | None:
+    """The partition key of the first hour that a run is to fill; ``None`` where it names none."""
+    return run.tags.get(_PARTITION) or run.tags.get(_RANGE[0])
+
+
 def _partition(run: dg.DagsterRun) -> str | None:
     first, last = (run.tags.get(tag) for tag in _RANGE)
     return run.tags.get(_PARTITION) or (f"{first}...{last}" if first and last else None)

@@ -16,7 +16,13 @@ from m3sync_dagster.salesforce.error_classification import (
 )
 from m3sync_dagster.salesforce.retry import is_proxy_refusal
 from m3sync_dagster.sync.errors import RemoteError, SyncError
-from m3sync_dagster.tls_and_proxy import CERTIFICATE_REMEDY, certificate_problem
+from m3sync_dagster.tls_and_proxy import (
+    CERTIFICATE_REMEDY,
+    OTHER_PROTOCOL,
+    OTHER_PROTOCOL_REMEDY,
+    certificate_problem,
+    is_other_protocol,
+)
 
 NOT_MODIFIED = 304
 _T = TypeVar("_T")
@@ -38,6 +44,20 @@ def decode(response: requests.Response, result_type: type[_T]) -> _T:
             f"documented format: {error}",
             "Try again later. If the error continues, report it with this message.",
         ) from error
+
+
+def require_whole(response: requests.Response) -> None:
+    """Make sure that a compressed response, which was read, is complete.
+
+    urllib3 accepts one that is cut off, if its Content-Length is that of the part: a proxy or a
+    server that ended early may send that.
+
+    Raises:
+        requests.exceptions.ContentDecodingError: it is cut off, so that a retry may help.
+    """
+    decompressor = getattr(getattr(response.raw, "_decoder", None), "_obj", None)
+    if response.raw.tell() and not getattr(decompressor, "eof", True):
+        raise requests.exceptions.ContentDecodingError("the compressed response is cut off")
 
 
 def is_error(response: requests.Response) -> bool:
@@ -103,6 +123,10 @@ def connection_error(
     if problem := certificate_problem(error):
         return RemoteError(
             f"The certificate of {host} is not trusted for {where}: {problem}", CERTIFICATE_REMEDY
+        )
+    if is_other_protocol(error):
+        return RemoteError(
+            f"Salesforce could not be reached for {where}: {OTHER_PROTOCOL}", OTHER_PROTOCOL_REMEDY
         )
     cause = f"Salesforce could not be reached for {where}: {_reason(error)}"
     if isinstance(error, requests.exceptions.ProxyError):

@@ -19,6 +19,7 @@ from m3sync_dagster.salesforce.responses import (
     is_error,
     read_api_error,
     reject_web_page,
+    require_whole,
     response_error,
 )
 from m3sync_dagster.salesforce.retry import RetryableError, is_retried_response, retrying_requests
@@ -175,7 +176,10 @@ class RetryingSession(requests.Session):
         if getattr(request, "_body_position", None) is not None:
             rewind_body(request)
         self._counts.count_call()
-        return super().send(request, **options)
+        response = super().send(request, **options)
+        if not options.get("stream"):
+            require_whole(response)
+        return response
 
     def _note_retry(self, state: RetryCallState) -> None:
         before_sleep_log(_log, logging.WARNING)(state)

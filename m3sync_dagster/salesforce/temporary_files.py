@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory, gettempdir
 
+from m3sync_dagster.sync.errors import SyncError
+
 PREFIX = "m3sync-files-"
 AGE = 60 * 60
 """Age in seconds before which a folder without a lock is kept: it may not be locked yet."""
@@ -19,11 +21,26 @@ AGE = 60 * 60
 
 @contextmanager
 def temporary_folder() -> Iterator[Path]:
-    """A new folder for the block, deleted at its end; deletes folders of killed processes too."""
-    for folder in Path(gettempdir()).glob(f"{PREFIX}*"):
+    """A new folder for the block, deleted at its end; deletes folders of killed processes too.
+
+    Raises:
+        SyncError: no folder for temporary files can be written.
+    """
+    for folder in _place().glob(f"{PREFIX}*"):
         _delete_if_abandoned(folder)
     with TemporaryDirectory(prefix=PREFIX) as name, _locked(Path(name)):
         yield Path(name)
+
+
+def _place() -> Path:
+    """The folder of all temporary files. Python finds one by writing a small file."""
+    try:
+        return Path(gettempdir())
+    except FileNotFoundError as error:
+        raise SyncError(
+            f"there is no folder for temporary files that can be written ({error.strerror})",
+            "Free disk space, or set TMPDIR to a folder that this user may write.",
+        ) from None
 
 
 @contextmanager
@@ -39,7 +56,9 @@ def _locked(folder: Path) -> Iterator[bool]:
 def _lock(descriptor: int) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    except OSError:
+        # Another process has locked it; or it is on a network drive without locks, and then no
+        # process deletes what another one has left.
         return False
     return True
 

@@ -16,7 +16,7 @@ from m3sync_dagster.salesforce.credential import ConnectedApp
 from m3sync_dagster.salesforce.logged_in_session import LoggedInSession
 from m3sync_dagster.salesforce.login import Token, log_in
 from m3sync_dagster.salesforce.quota import Limits, Quota
-from m3sync_dagster.salesforce.responses import connection_error, decode
+from m3sync_dagster.salesforce.responses import connection_error, decode, require_whole
 from m3sync_dagster.salesforce.retrying_session import Connection, RequestCounts, RetryingSession
 from m3sync_dagster.salesforce.tls_adapter import CONNECTIONS, TlsAdapter
 from m3sync_dagster.salesforce.token_holder import TokenHolder
@@ -157,6 +157,7 @@ class Transport:
             file.open("wb") as target,
         ):
             target.writelines(response.iter_content(1 << 16))
+            require_whole(response)
             return response.headers
 
     def check_quota(self, *, batches: bool = False) -> None:

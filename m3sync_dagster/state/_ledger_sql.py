@@ -5,8 +5,6 @@ Arrays are sent as binary parameters (``%(name)b``): as text, every element woul
 
 _KEY = "integration = %(integration)s AND entity = %(entity)s"
 
-NOW = "SELECT clock_timestamp()"
-
 DELETE_ALL_STAGED = f"DELETE FROM m3sync.outgoing_record WHERE {_KEY}"
 
 BASIS = (
@@ -237,7 +235,10 @@ UPDATE m3sync.rejected_record SET last_seen = clock_timestamp(), run_id = %(run_
 WHERE {_KEY} AND m3ter_id = ANY(%(ids)b)
 """
 
-DELETE_STALE = f"DELETE FROM m3sync.rejected_record WHERE {_KEY} AND last_seen < %(since)s"
+# By the run and not by the time, because a server's clock may be set back during a run.
+DELETE_STALE = (
+    f"DELETE FROM m3sync.rejected_record WHERE {_KEY} AND run_id IS DISTINCT FROM %(run_id)s"
+)
 
 # A job that is about to be created has no id yet; there is one at a time. A job of another org is
 # unfinished until the integration writes to that org again.
@@ -281,10 +282,12 @@ SELECT given.job_id FROM unnest(%(job_ids)b::text[]) AS given (job_id)
 WHERE NOT EXISTS (SELECT 1 FROM m3sync.ingest_job AS job WHERE job.job_id = given.job_id)
 """
 
+# API names have ASCII letters, and the database's language may be Turkish, where I is not i.
 OTHER_JOB_REQUESTED = f"""
 SELECT EXISTS (
     SELECT 1 FROM m3sync.ingest_job
-    WHERE lower(object) = lower(%(object)s) AND state = 'Announced' AND job_id <> %(job_id)s
+    WHERE lower(object COLLATE "C") = lower(%(object)s COLLATE "C")
+    AND state = 'Announced' AND job_id <> %(job_id)s
     AND coalesce(salesforce_org_id = {_ORG}, true)
 )
 """

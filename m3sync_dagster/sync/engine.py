@@ -97,7 +97,7 @@ class EntitySync:
         """
         for answered in self._resume():
             yield Progress(0, answered)
-        started = self._ledger.clear()
+        self._ledger.clear()
         if full:
             self._ledger.withdraw_all()
         if self._ledger.has_cut_rows():
@@ -109,7 +109,7 @@ class EntitySync:
             yield Progress(read, 0)
         for answered in self._send():
             yield Progress(read, answered)
-        self._ledger.delete_stale_rejects(started)
+        self._ledger.delete_stale_rejects()
 
     def send_only(self, ids: Sequence[str]) -> None:
         """Send these records again, even if they are stored as acknowledged.

@@ -4,7 +4,6 @@ The package ``sync`` decides what to send, and uses these three only through the
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
 from typing import Protocol
 
 from m3sync_dagster.entities import EntityType
@@ -111,8 +110,8 @@ class Ledger(JobLog, KnownRows, Protocol):
         """
         ...
 
-    def clear(self) -> datetime:
-        """Delete the rows that an earlier run left staged; returns the database's time."""
+    def clear(self) -> None:
+        """Delete the rows that an earlier run left staged."""
         ...
 
     def confirm(self, seen: Sequence[RecordHash]) -> None:
@@ -168,8 +167,8 @@ class Ledger(JobLog, KnownRows, Protocol):
         """
         ...
 
-    def delete_stale_rejects(self, since: datetime) -> None:
-        """Delete rejects that were not recorded again since then."""
+    def delete_stale_rejects(self) -> None:
+        """Delete rejects that this run has not recorded again."""
         ...
 
 

@@ -30,6 +30,7 @@ from m3sync_dagster.sync.reconcile_types import (
 from m3sync_dagster.sync.record_decoder import id_of
 from m3sync_dagster.sync.row_types import Column
 from m3sync_dagster.sync.row_validation import RowValidator
+from m3sync_dagster.sync.type_compatibility import ENCRYPTED
 
 EXAMPLES = 20
 """Differing records of an entity that are shown."""
@@ -101,11 +102,11 @@ class Reconciler:
             SyncError: a side could not be read to its end; then there is no result.
         """
         calls = self._org.calls
-        described = self._org.describe(self._mapping.object_name)
-        self._validator = RowValidator(self._mapping, described)
+        self._described = self._org.describe(self._mapping.object_name)
+        self._validator = RowValidator(self._mapping, self._described)
         self._kinds = [
             # A lookup is read as its parent's external ID, not as a value of the field's own type.
-            "string" if column.relationship else described.fields[column.field].type
+            "string" if column.relationship else self._described.fields[column.field].type
             for column in self._validator.target.columns
         ]
         self._comparison.begin(self._org.identity().organization_id)
@@ -127,6 +128,18 @@ class Reconciler:
         self.examples = [self._example(difference) for difference in found]
         self.calls = self._org.calls - calls
 
+    @property
+    def encrypted(self) -> list[str]:
+        """Encrypted texts in which the examples differ: this user may not be able to read them."""
+        differing = {name for example in self.examples for name in example.fields}
+        columns = self._validator.target.columns
+        encrypted = {
+            column.field
+            for column, kind in zip(columns, self._kinds, strict=True)
+            if kind == ENCRYPTED
+        }
+        return sorted(differing & encrypted)
+
     def _selection(self) -> Selection | None:
         """The accounts to read, where a query can name them all.
 
@@ -138,6 +151,8 @@ class Reconciler:
         if self._mapping.entity.account_field == "id":
             return Selection(self._key, ids)
         if self._account is None:
+            return None
+        if self._described.fields[self._mapping.columns[self._account]].filterable is False:
             return None
         return Selection(self._validator.target.columns[self._account], ids, or_empty=True)
 

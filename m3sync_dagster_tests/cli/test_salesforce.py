@@ -2,6 +2,7 @@
 
 import os
 import re
+import resource
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -73,6 +74,19 @@ def test_a_part_refers_to_nothing_outside_of_it(tmp_path: Path, entity: str) -> 
     assert {e.text for e in tree.iter() if e.tag.endswith("}object")} == {object_name}
     outside = {f.salesforce for f in ENTITIES[entity].lookups if f.refers_to != entity}
     assert not any(name.partition(".")[2] in outside for name in fields)
+
+
+def test_a_full_disk_leaves_no_part_of_the_project(tmp_path: Path) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, before[1]))
+    try:
+        answer = run("salesforce", "metadata", "--out", str(tmp_path))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert answer.code == 2
+    assert "cannot be written (File too large)" in answer.err
+    assert files_in(tmp_path) == {}
+    assert run("salesforce", "metadata", "--out", str(tmp_path)).code == 0
 
 
 def test_nothing_is_written_over(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """A daemon and a webserver whose database is restarted."""
 
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -18,11 +19,16 @@ from m3sync_dagster_tests.conftest import (
     dagster_instance,
     sandbox_of,
 )
-from m3sync_dagster_tests.live.conftest import DAEMONS, Live, serving, until
+from m3sync_dagster_tests.live.conftest import DAEMONS, REPOSITORY, Live, serving, until
 from m3sync_dagster_tests.live.test_graphql import ended, launch
 from m3sync_dagster_tests.postgres.own_server import OwnServer, own_server
 
 pytestmark = pytest.mark.slow
+
+GUARD = """
+query($s: SensorSelector!) { sensorOrError(sensorSelector: $s) { ... on Sensor {
+  sensorState { ticks(limit: 5) { timestamp skipReason } } } } }
+"""
 
 
 @pytest.fixture
@@ -46,6 +52,15 @@ def answers(live: Live) -> bool:
     return False
 
 
+def guard_ticked(live: Live, since: float) -> bool:
+    """Whether the guard has evaluated the integrations since then."""
+    answer = live.ask(GUARD, s={"sensorName": "integration_guard", **REPOSITORY})
+    return any(
+        tick["timestamp"] > since and "1 integrations are watched" in (tick["skipReason"] or "")
+        for tick in answer["sensorOrError"]["sensorState"]["ticks"]
+    )
+
+
 def test_a_daemon_works_on_after_a_restart_of_the_database(
     server: OwnServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -64,6 +79,7 @@ def test_a_daemon_works_on_after_a_restart_of_the_database(
         before = beats(live)
         server.stop()
         assert not answers(live)
+        restarted = time.time()
         server.start()
         until(lambda: answers(live), "an answer of the webserver")
         run_id = launch(live, **{"dagster/partition": "2026-11-22-11:00"})
@@ -74,4 +90,5 @@ def test_a_daemon_works_on_after_a_restart_of_the_database(
             return all(now[name] > before[name] for name in before)
 
         until(beaten, "a sign of life of every daemon")
+        until(lambda: guard_ticked(live, restarted), "a tick of the guard")
         assert live.daemon.poll() is None

@@ -17,7 +17,7 @@ from m3sync_dagster.m3ter.list_pages import read_pages
 from m3sync_dagster.sync.errors import AuthenticationError, RemoteError, SyncError
 from m3sync_dagster.tls_and_proxy import CA_VARIABLES
 from m3sync_dagster_tests.m3ter.scripted_server import SECRET, Answer, Script, page, serving
-from m3sync_dagster_tests.proxy_servers import http_proxy, socks_proxy
+from m3sync_dagster_tests.proxy_servers import http2_proxy, http_proxy, socks_proxy
 
 HOST = "api.m3ter.test"
 """A host name without an address: only a proxy can reach it."""
@@ -214,6 +214,18 @@ def test_our_own_error_before_a_request_is_not_retried() -> None:
     assert asked == 1
 
 
+@pytest.mark.parametrize("refuse", [True, False])
+@pytest.mark.usefixtures("trusted")
+def test_a_proxy_that_speaks_only_http2_is_named(
+    refuse: bool, company: trustme.CA, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with http2_proxy(certificate_of(company), refuse=refuse) as proxy, m3ter() as script:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        with pytest.raises(RemoteError, match=r"another protocol than HTTP/1\.1") as caught:
+            ask(script, f"https://{HOST}", retries=0)
+    assert "HTTPS_PROXY" in caught.value.remedy
+
+
 LARGE = json.dumps({"data": [{"id": f"{n}", "text": "x" * 500_000} for n in range(100)]}).encode()
 """A page of 50 MB."""
 
@@ -228,13 +240,30 @@ def test_a_large_page_is_read(packed: bool) -> None:
     assert sum(map(len, records)) > 50_000_000
 
 
-def test_a_compressed_response_that_is_cut_off_is_an_error() -> None:
-    packed = gzip.compress(json.dumps({"data": [{"id": str(n)} for n in range(999)]}).encode())
-    cut = Answer(200, packed[: len(packed) // 2], {"Content-Encoding": "gzip"})
-    with m3ter(None, cut) as script:
-        error = refused(script)
-    assert isinstance(error, RemoteError)
-    assert "accounts" in error.cause
+TOKEN = {"access_token": "token-1", "token_type": "Bearer", "expires_in": 18000}
+
+
+def cut_off(body: object) -> Answer:
+    """A compressed response of which the second half is missing, with a length that says so."""
+    packed = gzip.compress(json.dumps(body).encode())
+    return Answer(200, packed[: len(packed) // 2], {"Content-Encoding": "gzip"})
+
+
+def test_a_compressed_response_that_is_cut_off_is_requested_again() -> None:
+    cut = cut_off({"data": [{"id": str(n)} for n in range(999)]})
+    with m3ter(None, cut, cut, page("1")) as script:
+        script.token_answers = [cut_off(TOKEN), Answer(body=TOKEN)]
+        assert ask(script) == [[b'{"id": "1"}']]
+    assert (len(script.tokens), len(script.lists)) == (2, 3)
+
+
+def test_a_compressed_response_that_is_always_cut_off_is_an_error() -> None:
+    cut = cut_off({"data": [{"id": "1"}]})
+    with m3ter(None, cut) as script, pytest.raises(RemoteError) as caught:
+        ask(script, retries=1)
+    assert "accounts, after 1 retries: " in caught.value.cause
+    assert "the compressed response is cut off" in caught.value.cause
+    assert len(script.lists) == 2
 
 
 def test_a_response_with_a_broken_connection_is_requested_again() -> None:

@@ -14,6 +14,7 @@ from m3sync_dagster.sandbox import organization as sandbox
 from m3sync_dagster.sandbox.m3ter import Credentials, create_app
 from m3sync_dagster.sandbox.m3ter.faults import Drop, Empty, Fault, Insert, Remove, Respond, Revoke
 from m3sync_dagster.sandbox.server import running
+from m3sync_dagster.sync.account_filter import AccountFilter
 from m3sync_dagster.sync.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -102,6 +103,27 @@ def test_narrowing_asks_for_each_account_by_itself(
     assert [query[entity.account_filter] for _, query in calls(app)[1:]] == [
         [account] for account in (*wanted, "no-such-account")
     ]
+
+
+def test_many_allowed_accounts_are_requested_only_as_they_are_read(
+    store: sandbox.Organization, organization: M3terSource
+) -> None:
+    """So memory holds one page, however many accounts are allowed."""
+    wanted = AccountFilter(allowed=frozenset(store.ids("accounts"))).fetchable()
+    assert wanted
+    for read, page in enumerate(organization.records(ACCOUNT, wanted), start=1):
+        assert len(page) == 1
+        assert organization.requests == read + 1  # and a token
+    assert read == 250
+
+
+def test_restricted_accounts_need_no_request(
+    store: sandbox.Organization, organization: M3terSource
+) -> None:
+    left_out = frozenset([*store.ids("accounts"), *map(str, range(10_000))])
+    scope = AccountFilter(restricted=left_out)
+    pages = [len(page) for page in organization.records(ACCOUNT, scope.fetchable())]
+    assert (pages, organization.requests) == ([100, 100, 50], 4)
 
 
 def test_no_accounts_no_request(app: Starlette, organization: M3terSource) -> None:

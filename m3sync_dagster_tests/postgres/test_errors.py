@@ -1,3 +1,8 @@
+from collections.abc import Iterator
+from contextlib import contextmanager
+from socketserver import BaseRequestHandler, ThreadingTCPServer
+from threading import Thread
+
 import psycopg
 import psycopg2
 import pytest
@@ -74,6 +79,37 @@ def test_a_statement_that_takes_too_long_is_explained(postgres_url: str) -> None
         connection.execute("SET statement_timeout = 50")
         with pytest.raises(RemoteError, match=r"statement_timeout.*statement timeout"):
             connection.execute("SELECT pg_sleep(60)")
+
+
+@contextmanager
+def refusing(message: str) -> Iterator[int]:
+    """The port of a server that refuses every login with a message.
+
+    Source: PostgreSQL documentation, "Message Formats", ErrorResponse.
+    """
+    fields = f"SFATAL\0VFATAL\0C28P01\0M{message}\0\0".encode()
+
+    class Handler(BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.recv(65536)
+            self.request.sendall(b"E" + (len(fields) + 4).to_bytes(4) + fields)
+
+    with ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield server.server_address[1]
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_a_message_in_another_language_is_not_taken_for_an_unreachable_server() -> None:
+    message = "Passwort-Authentifizierung für Benutzer »m3sync« fehlgeschlagen"
+    with refusing(message) as port, pytest.raises(RemoteError) as refused:
+        connect(f"postgresql://m3sync@127.0.0.1:{port}/x?sslmode=disable&gssencmode=disable")
+    assert refused.value.cause.startswith("PostgreSQL refuses the connection (at 127.0.0.1")
+    assert message in refused.value.cause
 
 
 LOGINS = {

@@ -2,6 +2,7 @@
 
 import gzip
 import logging
+import ssl
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -20,6 +21,7 @@ from m3sync_dagster.sandbox.server import running
 from m3sync_dagster.sync.errors import ConfigurationError, RemoteError
 from m3sync_dagster.sync.row_types import Row
 from m3sync_dagster.tls_and_proxy import CA_VARIABLES
+from m3sync_dagster_tests.proxy_servers import http2_proxy
 from m3sync_dagster_tests.salesforce.company_proxy import CompanyProxy, listening
 from m3sync_dagster_tests.salesforce.conftest import (
     ACCOUNTS,
@@ -30,8 +32,11 @@ from m3sync_dagster_tests.salesforce.conftest import (
     Scripted,
     Time,
     accounts,
+    created,
     group,
+    outcome,
 )
+from m3sync_dagster_tests.salesforce.test_bulk_ingest import Job, Server, done
 
 HOST = "acme.my.salesforce.com"
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
@@ -260,6 +265,22 @@ def test_a_web_page_instead_of_a_token_is_reported(behind: Behind, time: Time) -
     org.close()
 
 
+@pytest.mark.parametrize("refuse", [True, False])
+def test_a_proxy_that_speaks_only_http2_is_named(
+    behind: Behind, authority: trustme.CA, time: Time, monkeypatch: pytest.MonkeyPatch, refuse: bool
+) -> None:
+    behind(sandbox_app())
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(tls)
+    with http2_proxy(tls, refuse=refuse) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        org = client_of(time)
+        with pytest.raises(RemoteError, match=r"another protocol than HTTP/1\.1") as caught:
+            org.limits()
+    org.close()
+    assert "HTTPS_PROXY" in caught.value.remedy
+
+
 def zipped(body: bytes, cut: int, *, says_so: bool) -> Response:
     """A response whose compressed body is cut off, with or without the right length."""
     whole = gzip.compress(body)
@@ -270,11 +291,14 @@ def zipped(body: bytes, cut: int, *, says_so: bool) -> Response:
     return response
 
 
-def test_a_compressed_response_that_is_cut_off_is_requested_again(scripted: Scripted) -> None:
+@pytest.mark.parametrize("says_so", [True, False])
+def test_a_compressed_response_that_is_cut_off_is_requested_again(
+    scripted: Scripted, says_so: bool
+) -> None:
     cuts = iter([9, 20])
 
     def answer(_request: Request, _body: bytes) -> Response:
-        return zipped(b'{"DailyApiRequests": {"Max": 5}}', next(cuts, 0), says_so=True)
+        return zipped(b'{"DailyApiRequests": {"Max": 5}}', next(cuts, 0), says_so=says_so)
 
     org, script = scripted(answer)
     assert org.limits() == {"DailyApiRequests": {"Max": 5}}
@@ -286,3 +310,20 @@ def test_rows_with_a_cut_off_response_do_not_count_as_sent(scripted: Scripted, j
     org, _ = scripted(lambda _r, _b: zipped(whole, 20, says_so=False))
     with pytest.raises(RemoteError, match="cut off"):
         list(org.upsert(ACCOUNTS, group([Row("a1", ["x", None])]), jobs))
+
+
+def test_a_result_set_that_is_cut_off_is_downloaded_again(scripted: Scripted, jobs: Jobs) -> None:
+    whole = gzip.compress(done("a", "b").encode())
+    cuts = iter([20, 9])
+
+    def cut_off(_method: str, path: str) -> Response | None:
+        if not path.endswith("successfulResults"):
+            return None
+        # The length is that of the part, so only the compressed data shows that more is missing.
+        body = whole[: len(whole) - next(cuts, 0)]
+        return Response(body, headers={"Content-Encoding": "gzip", "Content-Type": "text/csv"})
+
+    org, script = scripted(Server([Job()], hook=cut_off))
+    results = outcome(org.upsert(ACCOUNTS, group(accounts("a", "b"), large=True), jobs))
+    assert created(results) == {"a", "b"}
+    assert sum(path.endswith("successfulResults/") for path in script.requests) == 3

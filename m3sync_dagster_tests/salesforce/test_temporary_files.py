@@ -1,4 +1,7 @@
+import errno
+import fcntl
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -8,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from m3sync_dagster.salesforce.temporary_files import AGE, PREFIX, temporary_folder
+from m3sync_dagster.sync.errors import SyncError
 
 HOLDER = """
 import sys
@@ -52,6 +56,36 @@ def test_only_folders_of_killed_processes_are_deleted() -> None:
         process.wait()
     with temporary_folder():
         assert not left.exists()
+
+
+def test_a_drive_without_locks_can_be_used(
+    temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_locks(_descriptor: int, _operation: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    left = temporary / f"{PREFIX}left"
+    left.mkdir()
+    age(left)
+    with temporary_folder() as folder:
+        (folder / "file").write_text("x")
+    assert left.exists()  # it may be that of a live process
+
+
+def test_no_place_for_temporary_files_is_an_error_with_a_remedy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With a full disk, Python cannot write the file by which it finds the folder."""
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        with pytest.raises(SyncError, match="no folder for temporary files") as caught:
+            temporary_folder().__enter__()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert "TMPDIR" in caught.value.remedy
 
 
 def test_a_new_folder_is_not_deleted(temporary: Path) -> None:

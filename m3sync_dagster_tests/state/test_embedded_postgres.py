@@ -81,6 +81,19 @@ def test_a_path_with_a_space_has_its_data_in_the_home_folder(
     assert embedded.place(folder) == folder
 
 
+@pytest.mark.parametrize("name", ["LANG", "LC_ALL"])
+def test_a_language_that_is_not_installed_does_not_matter(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.delenv("LC_ALL", raising=False)
+    monkeypatch.setenv(name, "xx_XX.UTF-8")
+    user = _user(folder)
+    with connect(_address(user)) as connection:
+        query = "SELECT datcollate, pg_encoding_to_char(encoding) FROM pg_database"
+        assert set(connection.execute(query)) == {("C", "UTF8")}
+    _end(user)
+
+
 def test_a_folder_that_cannot_be_used_is_a_failure_with_a_remedy(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(RemoteError, match="M3SYNC_POSTGRES_URL"):
@@ -150,6 +163,9 @@ def test_the_error_names_a_full_disk(folder: Path) -> None:
             embedded.start(folder)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    user = _user(folder)  # there is space again
+    assert _answers(_address(user))
+    _end(user)
 
 
 def _user(folder: Path) -> subprocess.Popen[str]:

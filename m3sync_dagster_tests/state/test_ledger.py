@@ -155,10 +155,17 @@ def test_rejects_are_recorded_until_their_rows_are_accepted(
 def test_rejects_that_a_run_does_not_record_again_are_deleted(
     ledger: PostgresLedger, connection: psycopg.Connection
 ) -> None:
-    ledger.record([Rejected("deleted", ErrorClass.INVALID, "X", "x")])
-    started = ledger.clear()
-    ledger.record([Rejected("still bad", ErrorClass.INVALID, "X", "x")])
-    ledger.delete_stale_rejects(started)
+    earlier = PostgresLedger(connection, "acme", "account", "run-0")
+    rejects = [Rejected(key, ErrorClass.INVALID, "X", "x") for key in ("deleted", "still bad")]
+    earlier.record(rejects)
+    ledger.clear()
+    ledger.record(rejects[1:])
+    # As if the server's clock had been set back between the two runs, or during this one.
+    connection.execute(
+        "UPDATE m3sync.rejected_record SET last_seen = last_seen + CASE m3ter_id "
+        "WHEN 'deleted' THEN interval '1 hour' ELSE interval '-1 hour' END"
+    )
+    ledger.delete_stale_rejects()
     assert [reject.m3ter_id for reject in list_rejects(connection)] == ["still bad"]
     assert count_rejects(connection) == {"acme": 1}
 
@@ -283,13 +290,14 @@ def test_only_a_row_rejected_with_the_same_values_pauses(
 def test_a_paused_reject_is_kept_while_its_record_exists(
     ledger: PostgresLedger, connection: psycopg.Connection
 ) -> None:
+    earlier = PostgresLedger(connection, "acme", "account", "run-0")
     for m3ter_id in ("here", "deleted"):
         for _ in range(3):
-            ledger.stage([staged(m3ter_id)])
-            ledger.record([Rejected(m3ter_id, ErrorClass.PERMANENT, "X", "no")])
-    started = ledger.clear()
+            earlier.stage([staged(m3ter_id)])
+            earlier.record([Rejected(m3ter_id, ErrorClass.PERMANENT, "X", "no")])
+    ledger.clear()
     ledger.keep_paused(ledger.paused([seen("here")]))
-    ledger.delete_stale_rejects(started)
+    ledger.delete_stale_rejects()
     (reject,) = list_rejects(connection)
     assert (reject.m3ter_id, reject.attempts) == ("here", 3)
 
