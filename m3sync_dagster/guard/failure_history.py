@@ -176,8 +176,12 @@ def _synced(
     chosen = {*(run.asset_selection or ()), *written.get(run.run_id, ())}
     if not run.asset_selection and not run.asset_check_selection:
         chosen |= set(assets.get(run.tags.get(INTEGRATION_TAG, ""), ()))
-    found = {name: [key for key in keys if key in chosen] for name, keys in assets.items()}
-    return {name: keys for name, keys in found.items() if keys}
+    found: dict[str, list[dg.AssetKey]] = defaultdict(list)
+    for key in chosen:
+        name = key.path[0]
+        if key in assets.get(name, ()):
+            found[name].append(key)
+    return found
 
 
 def count_in_a_row(
