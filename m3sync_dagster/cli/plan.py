@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from m3sync_dagster.cli.exit_codes import failed
+from m3sync_dagster.cli.entity_option import Entity
 from m3sync_dagster.cli.migrate import ready
 from m3sync_dagster.cli.output import (
     EntityBars,
@@ -12,8 +12,7 @@ from m3sync_dagster.cli.output import (
     progress,
     shorten,
 )
-from m3sync_dagster.cli.run import Entity, Name
-from m3sync_dagster.sync.errors import SyncError
+from m3sync_dagster.cli.run import Name
 
 if TYPE_CHECKING:
     from m3sync_dagster.components.loaded_integration import LoadedIntegration
@@ -28,10 +27,7 @@ def plan(name: Name, *, entity: Entity = None, json: Json = False) -> None:
 
     loaded = find(name, entity)
     loaded.require_configured()
-    try:
-        org, plans = _plans(loaded, [entity] if entity else list(loaded.integration.mappings))
-    except SyncError as error:
-        raise failed(error) from None
+    org, plans = _plans(loaded, [entity] if entity else list(loaded.integration.mappings))
     if json:
         entities = {key: _as_dict(p) for key, p in plans.items()}
         print_json({"integration": name, "entities": entities, "salesforce_org": org.as_dict()})
