@@ -1,7 +1,7 @@
 """A run in this process that Dagster's storage and UI cannot tell from one of the daemon's."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -25,6 +25,7 @@ from m3sync_dagster.dagster_internals import (
     execute_run,
     get_current_datetime,
     make_new_run_id,
+    partition_loading_context,
     snapshot_from_execution_plan,
 )
 from m3sync_dagster.runs.dead_runs import PROCESS_TAG
@@ -101,8 +102,7 @@ def sync(
 ) -> Report:
     """Run the sync of an integration's newest complete hour.
 
-    During the integration's first hour it is the hour before, which its schedule never requests: a
-    partition means that a sync after the hour's end has succeeded.
+    During the integration's first hour it is that hour. The schedule syncs it again after its end.
 
     Args:
         environment: where the workspace is that the run belongs to.
@@ -130,7 +130,9 @@ def sync(
     ):
         origin = _origin(environment, instance, job)
         run = _create_run(instance, job, keys, tags, origin)
-        execute_run(job, run, instance)
+        # For Dagster an hour does not exist before its end.
+        with partition_loading_context(effective_dt=max(get_current_datetime(), _end(hour))):
+            execute_run(job, run, instance)
         return _report(instance, integration.name, run_id)
 
 
@@ -168,7 +170,7 @@ def _create_run(
 
 
 def _newest_hour(integration: Integration) -> str:
-    """The key of the newest complete hour."""
+    """The key of the newest complete hour, or of the first hour while it lasts."""
     now = get_current_datetime().replace(minute=0)
     if integration.start > f"{now:{PARTITION_FORMAT}}":
         raise ConfigurationError(
@@ -177,7 +179,11 @@ def _newest_hour(integration: Integration) -> str:
             "Wait, or set an earlier start.",
             ("start",),
         )
-    return f"{now - timedelta(hours=1):{PARTITION_FORMAT}}"
+    return max(integration.start, f"{now - timedelta(hours=1):{PARTITION_FORMAT}}")
+
+
+def _end(hour: str) -> datetime:
+    return datetime.strptime(hour, PARTITION_FORMAT).replace(tzinfo=UTC) + timedelta(hours=1)
 
 
 def _job() -> ReconstructableJob:
