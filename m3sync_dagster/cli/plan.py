@@ -1,5 +1,6 @@
 """``m3sync plan``: shows what a run would send; sends and writes nothing."""
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from m3sync_dagster.cli.entity_option import Entity
@@ -41,6 +42,7 @@ def _plans(
     from m3sync_dagster.components.org_name_and_kind import read_org_name_and_kind
     from m3sync_dagster.state import PostgresLedger, connect, postgres_url
     from m3sync_dagster.sync.plan import EntityPlan
+    from m3sync_dagster.sync.preflight_schema import Preflight
 
     plans = {}
     with (
@@ -52,13 +54,16 @@ def _plans(
         connection.execute("SET default_transaction_read_only = on")
         org = read_org_name_and_kind(salesforce.org)
         shown = EntityBars(bars)
-        for name in entities:
+        mappings = {name: loaded.integration.mappings[name] for name in entities}
+        preflight = Preflight(mappings, salesforce.org)
+        for name, mapping in mappings.items():
             ledger = PostgresLedger(connection, loaded.integration.name, name, run_id="")
             plans[name] = EntityPlan(
-                loaded.integration.mappings[name],
+                mapping,
                 m3ter.organization,
                 ledger,
                 salesforce.org,
+                partial(preflight.require, name),
             )
             for read in plans[name].run():
                 shown.show(name, f"{read} read")

@@ -54,10 +54,12 @@ MISTAKES: dict[str, Mistake] = {
         yaml=("account: {}", "acount: {}"),
     ),
     "a mistyped type": Mistake(
-        ("m3sync_dagster.SalesforceSink", "m3sync_dagster.SalesforceSync"),
+        ("defs.yaml:2, type: there is no component m3sync_dagster.SalesforceSink; did you mean",),
         yaml=("SalesforceSync", "SalesforceSink"),
     ),
-    "no YAML": Mistake(("defs.yaml:5",), yaml=("  m3ter_credential: ", "  m3ter_credential: [")),
+    "no YAML": Mistake(
+        ("defs.yaml:6: expected",), yaml=("  m3ter_credential: ", "  m3ter_credential: [")
+    ),
     "an unknown namespace": Mistake(
         ("Input should be 'custom_objects'",), yaml=("custom_objects", "own_objects")
     ),
@@ -91,7 +93,7 @@ MISTAKES: dict[str, Mistake] = {
     "a field of another type": Mistake(("Code__c",), org={**FIELD, "set": {"type": "Checkbox"}}),
     "an external ID field that is none": Mistake(
         ("m3ter_Id__c", "External ID"),
-        org={"object": ACCOUNT, "field": "m3ter_Id__c", "set": {"externalId": False}},
+        org={"object": ACCOUNT, "field": "m3ter_Id__c", "set": {"external_id": False}},
     ),
     "an object that the org does not have": Mistake(
         ("m3ter_Acount__c",), yaml=("account: {}", "account: {object: m3ter_Acount__c}")
@@ -100,16 +102,22 @@ MISTAKES: dict[str, Mistake] = {
         ("m3ter",), code=1, variable=("M3TER_ORG_ID", "another-organization")
     ),
     "a wrong m3ter secret": Mistake(
-        ("m3ter refuses",), code=1, variable=("M3TER_API_SECRET", "wrong")
+        ("Check the access key id and the API secret of the m3ter credential.",),
+        code=1,
+        variable=("M3TER_API_SECRET", "wrong"),
     ),
     "a wrong Salesforce secret": Mistake(
-        ("Salesforce refuses",), code=1, variable=("SALESFORCE_CLIENT_SECRET", "wrong")
+        ("Check the client id, client secret and login URL against the app",),
+        code=1,
+        variable=("SALESFORCE_CLIENT_SECRET", "wrong"),
     ),
     "an m3ter that does not answer": Mistake(
-        ("127.0.0.1:9",), code=1, variable=("M3TER_BASE_URL", "http://127.0.0.1:9")
+        ("m3ter", "Connection refused"), code=1, variable=("M3TER_BASE_URL", "http://127.0.0.1:9")
     ),
     "a Salesforce that does not answer": Mistake(
-        ("127.0.0.1:9",), code=1, variable=("SALESFORCE_LOGIN_URL", "http://127.0.0.1:9")
+        ("Salesforce", "Connection refused"),
+        code=1,
+        variable=("SALESFORCE_LOGIN_URL", "http://127.0.0.1:9"),
     ),
     "an address without encryption": Mistake(
         ("https",), variable=("M3TER_BASE_URL", "http://api.m3ter.com")
