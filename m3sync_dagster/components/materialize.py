@@ -84,7 +84,8 @@ def materialize_entity(
         _record_rejects(context, run.state, entity, sync.counts)
         record_replaced(context, run.state, entity, sync)
     except Exception as error:  # noqa: BLE001 - every error is recorded as an event
-        unsent = isinstance(error, SchemaMismatchError) or bool(sync and not sync.sending)
+        # Preparing a sync may write to Salesforce, but only to an org that fits.
+        unsent = not sync.sending if sync else isinstance(error, SchemaMismatchError)
         raise failed(context, integration, entity, error, nothing_sent=unsent) from None
     measures = {
         **sync.counts.as_dict(),

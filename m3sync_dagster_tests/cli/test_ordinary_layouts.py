@@ -79,8 +79,7 @@ def test_a_home_apart_from_the_project_needs_no_workspace(
     given = {"DAGSTER_HOME": str(home), "M3SYNC_POSTGRES_URL": migrated_url}
     assert "COMPLETE" in m3sync("run", "acme", cwd=code, sandbox=sandbox, given=given)
     assert "is enabled" in m3sync("enable", "acme", cwd=code, sandbox=sandbox, given=given)
-    (code / "workspace.yaml").unlink()
-    (code / "defs").rename(home / "defs")
+    given["M3SYNC_DEFS"] = str(code / "defs")
     assert "is disabled" in m3sync("disable", "acme", cwd=tmp_path, sandbox=sandbox, given=given)
     assert "COMPLETE" in m3sync("run", "acme", cwd=tmp_path, sandbox=sandbox, given=given)
 
