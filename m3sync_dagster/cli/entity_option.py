@@ -4,11 +4,9 @@ from typing import Annotated
 
 import typer
 
-from m3sync_dagster.entities import ENTITIES
+from m3sync_dagster.entities import ENTITIES, OTHER_NAMES
 
-_NAMES = {
-    name: entity.name for entity in ENTITIES.values() for name in (entity.name, *entity.aliases)
-}
+_NAMES = {name: name for name in ENTITIES} | {other: name for name, other in OTHER_NAMES.items()}
 
 
 def entity_name(written: str) -> str:

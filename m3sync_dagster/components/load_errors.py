@@ -10,12 +10,12 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from m3sync_dagster.components.mistyped_attributes import no_such_attribute, no_such_component
-from m3sync_dagster.components.salesforce_sync import OTHER_NAMES
 from m3sync_dagster.components.yaml_text_checks import UnclearYamlError, read_defs_yaml
 from m3sync_dagster.dagster_internals import (
     ValueAndSourcePositionTree,
     parse_yamls_with_source_position,
 )
+from m3sync_dagster.entities import OTHER_NAMES
 from m3sync_dagster.sync.errors import ConfigurationError
 
 _DAGSTER_LOCATION = re.compile(r"`?(?P<path>.*?) at .*:(?P<line>\d+)`?", re.DOTALL)

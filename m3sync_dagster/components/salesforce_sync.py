@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field, create_model
 
 from m3sync_dagster.components.integration import Integration, current_hour
 from m3sync_dagster.components.integration_definitions import build_integration_definitions
-from m3sync_dagster.entities import ENTITIES
+from m3sync_dagster.entities import ENTITIES, OTHER_NAMES
 from m3sync_dagster.sync.account_filter import AccountFilter
 from m3sync_dagster.sync.entity_options import EntityOptions, WhenGone
 from m3sync_dagster.sync.errors import ConfigurationError
@@ -69,9 +69,6 @@ class EntityConfig(dg.Model):
         description="m3ter account ids whose records are left out, besides the integration's.",
     )
 
-
-OTHER_NAMES = {"commitment": "prepayment"}
-"""Names of entity types in m3ter's Console that differ from its API; a YAML may use either."""
 
 EntitiesConfig = create_model(
     "EntitiesConfig",

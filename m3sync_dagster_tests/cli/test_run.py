@@ -112,7 +112,8 @@ def test_a_failed_run_reports_the_entities_that_succeeded(stage: Stage) -> None:
     ("args", "message"),
     [
         (["nix"], "there is no integration of the name nix"),
-        (["acme", "--entity", "invoice"], "carries no entity 'invoice'"),
+        (["acme", "--entity", "invoice"], "there is no entity 'invoice'"),
+        (["acme", "--entity", "bill"], "carries no entity 'bill'"),
     ],
 )
 def test_an_unknown_name_or_entity_is_refused(stage: Stage, args: list[str], message: str) -> None:
