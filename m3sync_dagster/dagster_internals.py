@@ -29,6 +29,7 @@ from dagster._core.events import JobFailureData
 from dagster._core.execution.api import create_execution_plan, execute_run
 from dagster._core.remote_origin import (
     CodeLocationOrigin,
+    ManagedGrpcPythonEnvCodeLocationOrigin,
     RemoteJobOrigin,
     RemoteRepositoryOrigin,
 )
@@ -42,8 +43,8 @@ from dagster._core.snap import snapshot_from_execution_plan
 # The id of a run is needed before the run is recorded: its process takes a lock under it.
 from dagster._core.utils import make_new_run_id
 
-# Where the workspace's code location is: a schedule's stored state is found by it.
-from dagster._core.workspace.load_target import WorkspaceFileTarget
+# Which of the workspace's code locations is ours: a schedule's stored state is found by it.
+from dagster._core.workspace.load_target import ModuleTarget, WorkspaceFileTarget
 
 # Dagster's clock, which its own ``freeze_time`` sets in tests.
 from dagster._time import get_current_datetime, get_current_timestamp
@@ -75,6 +76,8 @@ __all__ = [
     "InstigatorStatus",
     "InstigatorType",
     "JobFailureData",
+    "ManagedGrpcPythonEnvCodeLocationOrigin",
+    "ModuleTarget",
     "ReconstructableJob",
     "ReconstructableRepository",
     "RemoteJobOrigin",

@@ -26,6 +26,7 @@ USED = {
     "dagster._core.execution.api": {"create_execution_plan", "execute_run"},
     "dagster._core.remote_origin": {
         "CodeLocationOrigin",
+        "ManagedGrpcPythonEnvCodeLocationOrigin",
         "RemoteJobOrigin",
         "RemoteRepositoryOrigin",
     },
@@ -36,7 +37,7 @@ USED = {
     },
     "dagster._core.snap": {"snapshot_from_execution_plan"},
     "dagster._core.utils": {"make_new_run_id"},
-    "dagster._core.workspace.load_target": {"WorkspaceFileTarget"},
+    "dagster._core.workspace.load_target": {"ModuleTarget", "WorkspaceFileTarget"},
     "dagster._time": {"get_current_datetime", "get_current_timestamp"},
     "dagster.components.core.component_tree": {"ComponentTree"},
     "dagster.components.core.defs_module": {"CompositeYamlComponent"},

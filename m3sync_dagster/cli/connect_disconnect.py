@@ -11,6 +11,8 @@ from m3sync_dagster.sync.errors import ConfigurationError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from m3sync_dagster.cli.prepare_environment import Environment
+
 Name = Annotated[str, typer.Argument(help="The integration.", show_default=False)]
 Credential = Annotated[
     str, typer.Argument(help="Name of the SalesforceCredential.", show_default=False)
@@ -19,22 +21,22 @@ Credential = Annotated[
 
 def connect(name: Name, credential: Credential) -> None:
     """Set an integration's Salesforce credential."""
-    prepare()
+    environment = prepare()
     from m3sync_dagster.components import edit_defs_yaml
 
     _require_credential(credential)
     path = edit_defs_yaml.connect(name, credential)
-    _report(path, f"{name} is CONNECTED through {credential}")
+    _report(environment, path, f"{name} is CONNECTED through {credential}")
     _require_valid(name)
 
 
 def disconnect(name: Name) -> None:
     """Remove an integration's Salesforce credential, so that it no longer syncs."""
-    prepare()
+    environment = prepare()
     from m3sync_dagster.components import edit_defs_yaml
 
     path = edit_defs_yaml.disconnect(name)
-    _report(path, f"{name} is NOT CONNECTED")
+    _report(environment, path, f"{name} is NOT CONNECTED")
     _require_valid(name)
 
 
@@ -57,11 +59,12 @@ def _require_valid(name: str) -> None:
     find(name)
 
 
-def _report(path: "Path", change: str) -> None:
+def _report(environment: "Environment", path: "Path", change: str) -> None:
     from m3sync_dagster.cli.reload_code_location import reload_location
+    from m3sync_dagster.cli.webserver_address import webserver_urls
 
     print_message(f"{change}, in {path}.")
-    if reload_location():
+    if reload_location(webserver_urls(environment)):
         print_message(
             "Dagster's webserver has loaded it; a separate daemon loads it within a minute."
         )

@@ -7,12 +7,15 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import httpx
 
 from m3sync_dagster.cli.prepare_environment import Environment
+from m3sync_dagster.cli.webserver_address import left_in_project
+from m3sync_dagster.cli.write_project import TEMPLATES
+from m3sync_dagster.project_folder import WORKSPACE_YAML
 from m3sync_dagster.sync.errors import ConfigurationError, RemoteError
 from m3sync_dagster.tls_and_proxy import httpx_options, set_for_other_libraries
 
@@ -21,6 +24,7 @@ HOST = "127.0.0.1"
 _KNOWN = "ignore:Function `dev_command` is superseded"
 _GRACE_SECONDS = 20.0
 _POLL_SECONDS = 0.3
+_LOOK_SECONDS = 1.0
 
 
 def free_port(port: int) -> int:
@@ -51,12 +55,14 @@ class DagsterServers:
         from m3sync_dagster.notifications.message_text import WEBSERVER_URL
 
         self.url = f"http://{HOST}:{port}"
+        self._environment = environment
         # Requests between Dagster's processes must not go through a proxy.
         set_for_other_libraries()
+        workspace = environment.workspace or TEMPLATES / WORKSPACE_YAML
         self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and paths
             [
                 *(sys.executable, "-W", _KNOWN, "-m", "dagster", "dev", "--log-level", "warning"),
-                *("-w", str(environment.workspace), "-h", HOST, "-p", str(port)),
+                *("-w", str(workspace), "-h", HOST, "-p", str(port)),
             ],
             cwd=environment.root,
             # Messages about integrations link to this webserver unless another address is set.
@@ -78,14 +84,20 @@ class DagsterServers:
             self._require_running()
         return True
 
-    def serve(self, stopped: threading.Event) -> None:
-        """Wait until ``stopped`` is set.
+    def serve(self, stopped: threading.Event, meanwhile: Callable[[], None]) -> None:
+        """Wait until ``stopped`` is set, with the webserver's address left in the project.
+
+        Args:
+            stopped: ends the wait.
+            meanwhile: called once a second.
 
         Raises:
             RemoteError: Dagster's process has ended.
         """
-        while not stopped.wait(_POLL_SECONDS):
-            self._require_running()
+        with left_in_project(self._environment, self.url):
+            while not stopped.wait(_LOOK_SECONDS):
+                self._require_running()
+                meanwhile()
 
     def stop(self) -> None:
         """Ask it to end, and kill what is left of its process group."""

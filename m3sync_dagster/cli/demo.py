@@ -1,9 +1,10 @@
 """``m3sync demo``: syncs a sample m3ter organization into the sandbox's Salesforce."""
 
 import os
+import shlex
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,14 +16,11 @@ from m3sync_dagster.cli.dev import Port
 from m3sync_dagster.cli.exit_codes import FAILED
 from m3sync_dagster.cli.migrate import migrate_tables
 from m3sync_dagster.cli.output import print_error, print_message
-from m3sync_dagster.cli.prepare_environment import (
-    DAGSTER_HOME,
-    Environment,
-    project_root,
-    start_postgres,
-)
+from m3sync_dagster.cli.prepare_environment import Environment, start_postgres
 from m3sync_dagster.cli.sandbox import serving
 from m3sync_dagster.cli.signals import until_stopped
+from m3sync_dagster.cli.write_project import dagster_files
+from m3sync_dagster.project_folder import DAGSTER_HOME
 from m3sync_dagster.sync.errors import ConfigurationError, RemoteError
 
 if TYPE_CHECKING:
@@ -43,13 +41,16 @@ mutation ($selector: ScheduleSelector!) {
 
 
 def demo(*, once: Once = False, port: Port = 3000) -> None:
-    """Run the sandbox, a sample organization and Dagster, until Ctrl-C."""
+    """Run the sandbox, a sample organization and Dagster, until Ctrl-C.
+
+    Its files are in the folder .m3sync/demo, below the one in which it is started.
+    """
     from m3sync_dagster.cli.dagster_processes import free_port
 
     port = 0 if once else free_port(port)
     # The project's .env is not read, so that the demo cannot reach a real system.
-    environment = Environment(project_root(), embedded=True)
-    with until_stopped() as stopped, _alone(environment.own_folder), serving() as sandbox:
+    environment = Environment(Path.cwd() / ".m3sync" / "demo", embedded=True)
+    with until_stopped() as stopped, _alone(environment.root), serving() as sandbox:
         _set_up(environment, sandbox)
         report = _first_sync(environment)
         if once:
@@ -64,15 +65,21 @@ def _alone(folder: Path) -> Iterator[None]:
     """Hold the demo's lock: a second demo would delete the first one's database.
 
     Raises:
-        ConfigurationError: a demo of this project is running.
+        ConfigurationError: a demo is running in this folder, or the folder cannot be written.
     """
     import fasteners  # type: ignore[import-untyped] # it has no types
 
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(
+            f"{folder} cannot be made ({error.strerror})",
+            "Change to a folder in which this user may write.",
+        ) from None
     lock = fasteners.InterProcessLock(folder / "demo.lock")
     if not lock.acquire(blocking=False):
         raise ConfigurationError(
-            "a demo of this project is running already", "End it with Ctrl-C where it runs."
+            f"a demo is running already in {folder}", "End it with Ctrl-C where it runs."
         )
     try:
         yield
@@ -81,24 +88,36 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 def _set_up(environment: Environment, sandbox: "Sandbox") -> None:
-    """Create an empty database, as the sandbox's Salesforce is empty, and set the environment."""
+    """Make a project with an empty database, as the sandbox's Salesforce is empty.
+
+    It is the working directory and the environment of all that follows.
+    """
     from m3sync_dagster.components.load_project import DEFS
     from m3sync_dagster.sandbox import demo_servers as sample
     from m3sync_dagster.state import embedded_postgres as embedded
 
-    folder = environment.own_folder / "demo" / "postgres"
+    folder = environment.own_folder / "postgres"
     shutil.rmtree(embedded.place(folder), ignore_errors=True)
-    start_postgres(folder)
     yesterday = datetime.now(UTC).date() - timedelta(days=1)
-    os.environ.update(sandbox.environment)
-    os.environ.update(
-        {
-            DAGSTER_HOME: str(environment.root),
-            DEFS: str(sample.DEFS),
-            sample.START: f"{yesterday}-00:00",
-        }
-    )
+    variables = {**sandbox.environment, sample.START: f"{yesterday}-00:00"}
+    _write_project(environment.root, sample.DEFS, variables)
+    os.chdir(environment.root)
+    os.environ.pop(DEFS, None)
+    os.environ.update({**variables, DAGSTER_HOME: str(environment.root)})
+    start_postgres(folder)
     migrate_tables()
+
+
+def _write_project(root: Path, defs: Path, variables: Mapping[str, str]) -> None:
+    """Write the demo's project; with its ``.env``, every command can be tried in it."""
+    written = {name: text.encode() for name, text in dagster_files().items()}
+    for file in defs.rglob("*.yaml"):
+        written[f"defs/{file.relative_to(defs)}"] = file.read_bytes()
+    written[".env"] = "".join(f"{name}={value}\n" for name, value in variables.items()).encode()
+    for name, content in written.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
 
 
 def _first_sync(environment: Environment) -> "Report":
@@ -122,17 +141,19 @@ def _serve(
 ) -> None:
     """Run Dagster's servers, and change records of the sandbox from time to time."""
     from m3sync_dagster.cli.dagster_processes import dagster_servers
+    from m3sync_dagster.cli.dev import follow_edits
     from m3sync_dagster.sandbox.demo_servers import live
 
     with dagster_servers(environment, port) as servers:
+        look = follow_edits(servers.url)
         if servers.wait_until_up(stopped):
             _start_schedule(servers.url)
-            _explain(servers.url)
+            _explain(servers.url, environment.root)
             changes = threading.Thread(
                 target=live, args=(sandbox.organization, stopped), daemon=True
             )
             changes.start()
-            servers.serve(stopped)
+            servers.serve(stopped, look)
 
 
 def _start_schedule(url: str) -> None:
@@ -165,7 +186,7 @@ def _start_schedule(url: str) -> None:
         )
 
 
-def _explain(url: str) -> None:
+def _explain(url: str, root: Path) -> None:
     print_message(f"""
 The demo is at {url}
   {url}/runs                     the first sync, with each entity's counts
@@ -173,5 +194,8 @@ The demo is at {url}
   {url}/automation               the hourly schedule, which is on
 Each half minute a few of the sample organization's records change. Click Materialize on the
 assets of the group acme, or wait for the next hour: only these records are sent.
+Every command works in the demo's folder, in another terminal:
+  cd {shlex.quote(str(root))}
+  m3sync plan acme
 Ctrl-C ends the demo.
 """)

@@ -10,9 +10,7 @@ from m3sync_dagster.cli.migrate import ready
 from m3sync_dagster.cli.output import print_message
 
 if TYPE_CHECKING:
-    from m3sync_dagster.cli.prepare_environment import Environment
     from m3sync_dagster.components.integration import Integration
-    from m3sync_dagster.dagster_internals import CodeLocationOrigin
     from m3sync_dagster.guard.enable_disable import Switch
 
 Name = Annotated[str, typer.Argument(help="The integration.", show_default=False)]
@@ -42,6 +40,7 @@ def _switch(name: str) -> Iterator[tuple["Switch", "Integration"]]:
     from dagster import DagsterInstance
 
     from m3sync_dagster.cli.find_integration import find
+    from m3sync_dagster.cli.own_code_location import own_code_location
     from m3sync_dagster.components.schedule import cron_schedule, schedule_name
     from m3sync_dagster.guard.enable_disable import Switch
     from m3sync_dagster.state import connect, postgres_url
@@ -49,13 +48,5 @@ def _switch(name: str) -> Iterator[tuple["Switch", "Integration"]]:
     integration = find(name).integration
     schedule, cron = schedule_name(name), cron_schedule(integration)
     with DagsterInstance.get() as instance, connect(postgres_url()) as connection:
-        origin = _location(environment)
+        origin = own_code_location(environment, instance)
         yield Switch(instance, connection, origin, name, schedule, cron), integration
-
-
-def _location(environment: "Environment") -> "CodeLocationOrigin":
-    """The workspace's one code location."""
-    from m3sync_dagster.dagster_internals import WorkspaceFileTarget
-
-    (location,) = WorkspaceFileTarget([str(environment.workspace)]).create_origins()
-    return location

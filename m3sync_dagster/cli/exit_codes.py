@@ -10,6 +10,7 @@ from m3sync_dagster.cli.output import print_error
 from m3sync_dagster.sync.disk_errors import file_error
 from m3sync_dagster.sync.errors import ConfigurationError, SyncError
 
+DONE = 0
 FAILED = 1
 """It ran, and something failed: a sync, some rows, or an unreachable system."""
 REFUSED = 2
@@ -55,6 +56,6 @@ def code_of(error: SyncError) -> int:
 
 
 def failed(error: SyncError) -> typer.Exit:
-    """Print an error that occurred after the first request, and return the exit to raise."""
+    """Print an error that occurred after rows were sent, and return the exit to raise."""
     print_error(str(error))
     return typer.Exit(FAILED)

@@ -1,13 +1,16 @@
 """A run in this process that Dagster's storage and UI cannot tell from one of the daemon's."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
 
+from m3sync_dagster.cli.exit_codes import DONE, FAILED, REFUSED
+from m3sync_dagster.cli.own_code_location import MODULE, own_code_location
 from m3sync_dagster.cli.prepare_environment import Environment
 from m3sync_dagster.components.entity_syncs import FULL_TAG
-from m3sync_dagster.components.integration import Integration
+from m3sync_dagster.components.integration import PARTITION_FORMAT, Integration
 from m3sync_dagster.components.integration_definitions import asset_key
 from m3sync_dagster.components.loaded_integration import LoadedIntegration, with_file_position
 from m3sync_dagster.components.materialize import run_tags, sync_checks
@@ -18,10 +21,11 @@ from m3sync_dagster.dagster_internals import (
     ReconstructableRepository,
     RemoteJobOrigin,
     RemoteRepositoryOrigin,
-    WorkspaceFileTarget,
     create_execution_plan,
     execute_run,
+    get_current_datetime,
     make_new_run_id,
+    partition_loading_context,
     snapshot_from_execution_plan,
 )
 from m3sync_dagster.runs.dead_runs import PROCESS_TAG
@@ -31,10 +35,12 @@ from m3sync_dagster.runs.run_status import (
     entity_measures,
     failure_text,
     status_word,
+    was_refused,
 )
 from m3sync_dagster.state import connect, hold_run_lock, postgres_url
 from m3sync_dagster.sync.errors import ConfigurationError
 
+_SENT_ROWS = ("created", "updated", "rejected")
 _FAILED_ROWS = ("invalid", "rejected", "waiting")
 # What the run has to say is in Dagster's storage; a terminal is for the progress and the result.
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -49,6 +55,7 @@ class Report:
         status: m3ter's status word.
         entities: counts and seconds by entity, of those whose sync came to its end.
         error: why the run failed; ``None`` where it did not.
+        refused: whether what failed was refused for its configuration, before it sent a row.
     """
 
     integration: str
@@ -56,12 +63,21 @@ class Report:
     status: str
     entities: dict[str, dict[str, int | float]]
     error: str | None
+    refused: bool = False
 
     @property
     def clean(self) -> bool:
         """Whether the run came to its end, and every row is in Salesforce."""
         failed = (measures[name] for measures in self.entities.values() for name in _FAILED_ROWS)
         return self.status == COMPLETE and not any(failed)
+
+    @property
+    def exit_code(self) -> int:
+        """0 if everything is in Salesforce, 2 if nothing was sent, otherwise 1."""
+        if self.clean:
+            return DONE
+        sent = (measures[name] for measures in self.entities.values() for name in _SENT_ROWS)
+        return REFUSED if self.refused and not any(sent) else FAILED
 
     def as_dict(self) -> dict[str, object]:
         """The report as JSON has it; ``error`` is there only where there is one."""
@@ -86,6 +102,8 @@ def sync(
 ) -> Report:
     """Run the sync of an integration's newest complete hour.
 
+    During the integration's first hour it is that hour. The schedule syncs it again after its end.
+
     Args:
         environment: where the workspace is that the run belongs to.
         found: the integration.
@@ -93,7 +111,7 @@ def sync(
         full: send every row, whatever Salesforce has acknowledged.
 
     Raises:
-        ConfigurationError: the integration's first hour is not over yet.
+        ConfigurationError: the integration's first hour has not begun.
     """
     integration = found.integration
     hour = with_file_position(found.path, integration.name, lambda: _newest_hour(integration))
@@ -110,9 +128,11 @@ def sync(
         connect(postgres_url()) as connection,
         hold_run_lock(connection, run_id),
     ):
-        origin = _origin(environment, job)
+        origin = _origin(environment, instance, job)
         run = _create_run(instance, job, keys, tags, origin)
-        execute_run(job, run, instance)
+        # For Dagster an hour does not exist before its end.
+        with partition_loading_context(effective_dt=max(get_current_datetime(), _end(hour))):
+            execute_run(job, run, instance)
         return _report(instance, integration.name, run_id)
 
 
@@ -150,28 +170,35 @@ def _create_run(
 
 
 def _newest_hour(integration: Integration) -> str:
-    hours = dg.HourlyPartitionsDefinition(start_date=integration.start, timezone="UTC")
-    newest = hours.get_last_partition_key()
-    if newest is None:
+    """The key of the newest complete hour, or of the first hour while it lasts."""
+    now = get_current_datetime().replace(minute=0)
+    if integration.start > f"{now:{PARTITION_FORMAT}}":
         raise ConfigurationError(
             f"the first hour of the integration {integration.name}, {integration.start}, "
-            "is not over yet",
+            "has not begun",
             "Wait, or set an earlier start.",
             ("start",),
         )
-    return newest
+    return max(integration.start, f"{now - timedelta(hours=1):{PARTITION_FORMAT}}")
+
+
+def _end(hour: str) -> datetime:
+    return datetime.strptime(hour, PARTITION_FORMAT).replace(tzinfo=UTC) + timedelta(hours=1)
 
 
 def _job() -> ReconstructableJob:
-    pointer = CodePointer.from_module("m3sync_dagster.definitions", "defs", str(Path.cwd()))
+    pointer = CodePointer.from_module(MODULE, "defs", str(Path.cwd()))
     return ReconstructableRepository(pointer).get_reconstructable_job(JOB)
 
 
-def _origin(environment: Environment, job: ReconstructableJob) -> RemoteJobOrigin | None:
-    """Where the UI finds the run's job: in the workspace's one code location, if there is one."""
-    if not environment.workspace.is_file():
+def _origin(
+    environment: Environment, instance: dg.DagsterInstance, job: ReconstructableJob
+) -> RemoteJobOrigin | None:
+    """Where the UI finds the run's job; ``None`` if the workspace does not say."""
+    try:
+        location = own_code_location(environment, instance)
+    except ConfigurationError:
         return None
-    (location,) = WorkspaceFileTarget([str(environment.workspace)]).create_origins()
     repository = job.repository.get_definition().name
     return RemoteRepositoryOrigin(location, repository).get_job_origin(JOB)
 
@@ -185,4 +212,5 @@ def _report(instance: dg.DagsterInstance, integration: str, run_id: str) -> Repo
         status=status,
         entities=entity_measures(instance, integration, run_id),
         error=None if status == COMPLETE else failure_text(instance, run_id),
+        refused=status != COMPLETE and was_refused(instance, run_id),
     )

@@ -1,8 +1,9 @@
 """``m3sync plan``: shows what a run would send; sends and writes nothing."""
 
+from functools import partial
 from typing import TYPE_CHECKING
 
-from m3sync_dagster.cli.exit_codes import failed
+from m3sync_dagster.cli.entity_option import Entity
 from m3sync_dagster.cli.migrate import ready
 from m3sync_dagster.cli.output import (
     EntityBars,
@@ -12,8 +13,7 @@ from m3sync_dagster.cli.output import (
     progress,
     shorten,
 )
-from m3sync_dagster.cli.run import Entity, Name
-from m3sync_dagster.sync.errors import SyncError
+from m3sync_dagster.cli.run import Name
 
 if TYPE_CHECKING:
     from m3sync_dagster.components.loaded_integration import LoadedIntegration
@@ -28,10 +28,7 @@ def plan(name: Name, *, entity: Entity = None, json: Json = False) -> None:
 
     loaded = find(name, entity)
     loaded.require_configured()
-    try:
-        org, plans = _plans(loaded, [entity] if entity else list(loaded.integration.mappings))
-    except SyncError as error:
-        raise failed(error) from None
+    org, plans = _plans(loaded, [entity] if entity else list(loaded.integration.mappings))
     if json:
         entities = {key: _as_dict(p) for key, p in plans.items()}
         print_json({"integration": name, "entities": entities, "salesforce_org": org.as_dict()})
@@ -45,6 +42,7 @@ def _plans(
     from m3sync_dagster.components.org_name_and_kind import read_org_name_and_kind
     from m3sync_dagster.state import PostgresLedger, connect, postgres_url
     from m3sync_dagster.sync.plan import EntityPlan
+    from m3sync_dagster.sync.preflight_schema import Preflight
 
     plans = {}
     with (
@@ -56,13 +54,16 @@ def _plans(
         connection.execute("SET default_transaction_read_only = on")
         org = read_org_name_and_kind(salesforce.org)
         shown = EntityBars(bars)
-        for name in entities:
+        mappings = {name: loaded.integration.mappings[name] for name in entities}
+        preflight = Preflight(mappings, salesforce.org)
+        for name, mapping in mappings.items():
             ledger = PostgresLedger(connection, loaded.integration.name, name, run_id="")
             plans[name] = EntityPlan(
-                loaded.integration.mappings[name],
+                mapping,
                 m3ter.organization,
                 ledger,
                 salesforce.org,
+                partial(preflight.require, name),
             )
             for read in plans[name].run():
                 shown.show(name, f"{read} read")

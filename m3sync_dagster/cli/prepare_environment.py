@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 
+from m3sync_dagster import project_folder
+from m3sync_dagster.project_folder import DAGSTER_HOME, DAGSTER_YAML, WORKSPACE_YAML
 from m3sync_dagster.sync.errors import ConfigurationError
 
-DAGSTER_HOME = "DAGSTER_HOME"
 POSTGRES_URL = "M3SYNC_POSTGRES_URL"
 STORAGE = "m3sync_dagster.state.dagster_storage"
 """The storage module in the ``dagster.yaml`` of a project."""
@@ -19,7 +20,7 @@ class Environment:
     """The project that a command works on.
 
     Args:
-        root: the folder with ``dagster.yaml`` and ``workspace.yaml``.
+        root: the folder with ``dagster.yaml`` or ``workspace.yaml``.
         embedded: whether PostgreSQL is the embedded server, started for this project.
     """
 
@@ -27,9 +28,11 @@ class Environment:
     embedded: bool
 
     @property
-    def workspace(self) -> Path:
-        """Dagster's list of code locations."""
-        return self.root / "workspace.yaml"
+    def workspace(self) -> Path | None:
+        """Dagster's list of code locations: in the project or in ``DAGSTER_HOME``."""
+        folders = (self.root, Path(os.environ.get(DAGSTER_HOME, self.root)))
+        files = (folder / WORKSPACE_YAML for folder in folders)
+        return next((file for file in files if file.is_file()), None)
 
     @property
     def own_folder(self) -> Path:
@@ -60,19 +63,18 @@ def prepare() -> Environment:
 
 
 def project_root() -> Path:
-    """The folder with ``dagster.yaml``: the clone, the working directory or ``DAGSTER_HOME``.
+    """The folder of the project that the command works on.
 
     Raises:
-        ConfigurationError: none of them has one.
+        ConfigurationError: there is none.
     """
-    home = Path(os.environ.get(DAGSTER_HOME, "")).expanduser()
-    for folder in (Path(__file__).parents[2], Path.cwd(), home):
-        if (folder / "dagster.yaml").is_file():
-            return folder.absolute()
-    raise ConfigurationError(
-        f"there is no dagster.yaml in {Path.cwd()}",
-        "Change to the project's folder, which has dagster.yaml and workspace.yaml in it.",
-    )
+    root = project_folder.project_root()
+    if root is None:
+        raise ConfigurationError(
+            f"there is no project in {Path.cwd()}: neither {DAGSTER_YAML} nor {WORKSPACE_YAML}",
+            "Make one with m3sync init, or change to the folder of yours.",
+        )
+    return root
 
 
 def _load_env_file(root: Path) -> None:
@@ -132,18 +134,19 @@ def _require_postgres_url() -> None:
 
 def _set_home(root: Path) -> None:
     home = os.environ.setdefault(DAGSTER_HOME, str(root))
-    path = Path(home).expanduser()
+    path = Path(os.path.expanduser(home))  # noqa: PTH111 - Path.expanduser needs a home folder
     if not path.is_absolute() or not path.is_dir():
         raise ConfigurationError(
             f"{DAGSTER_HOME} is {home}, which is not the absolute path of a folder",
             f"Unset it, so that it becomes {root}; or make the folder, with a dagster.yaml in it.",
         )
-    if not _keeps_runs_in_postgres(path / "dagster.yaml"):
+    if not _keeps_runs_in_postgres(path / DAGSTER_YAML):
+        unset = "" if path == root else f"unset it, so that it becomes {root}; or "
+        remedy = f"{unset}give that dagster.yaml the storage of the one that m3sync init writes."
         raise ConfigurationError(
             f"{DAGSTER_HOME} is {home}, and no dagster.yaml there keeps Dagster's runs in "
             "PostgreSQL, where m3sync finds them",
-            f"Unset it, so that it becomes {root}; or give the dagster.yaml there the storage of "
-            f"{root / 'dagster.yaml'}.",
+            remedy[0].upper() + remedy[1:],
         )
 
 

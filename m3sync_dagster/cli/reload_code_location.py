@@ -1,12 +1,21 @@
 """Reloads the code location in a running webserver after a change of a ``defs.yaml``."""
 
-import os
+from collections.abc import Iterable
+from typing import Any
 
 import httpx
 
-from m3sync_dagster.notifications.message_text import DEFAULT_WEBSERVER_URL, LOCATION, WEBSERVER_URL
+from m3sync_dagster.guard.sensor import GUARD
+from m3sync_dagster.notifications.message_text import LOCATION
 from m3sync_dagster.tls_and_proxy import httpx_options
 
+_LOCATIONS = """
+{
+  repositoriesOrError {
+    ... on RepositoryConnection { nodes { location { name } sensors { name } } }
+  }
+}
+"""
 _RELOAD = """
 mutation ($location: String!) {
   reloadRepositoryLocation(repositoryLocationName: $location) {
@@ -18,18 +27,34 @@ mutation ($location: String!) {
 _TIMEOUT = httpx.Timeout(180.0, connect=2.0)
 
 
-def reload_location() -> bool:
-    """Reload our code location in the webserver; gives whether it was reloaded.
+def reload_location(urls: Iterable[str]) -> bool:
+    """Reload our code location in the first webserver that answers; gives whether one did.
 
-    The webserver's address is ``M3SYNC_WEBSERVER_URL``, or that of ``m3sync dev``.
+    Args:
+        urls: where a webserver may answer.
     """
-    base = os.environ.get(WEBSERVER_URL, DEFAULT_WEBSERVER_URL).rstrip("/")
-    request = {"query": _RELOAD, "variables": {"location": LOCATION}}
+    return any(_reload(url) for url in urls)
+
+
+def _reload(url: str) -> bool:
     try:
-        answer = httpx.post(
-            f"{base}/graphql", json=request, timeout=_TIMEOUT, **httpx_options(base)
-        ).json()
-        entry = answer["data"]["reloadRepositoryLocation"]
-        return bool(entry["locationOrLoadError"]["__typename"] == "RepositoryLocation")
-    except (httpx.HTTPError, ValueError, KeyError, TypeError):
+        with httpx.Client(timeout=_TIMEOUT, **httpx_options(url)) as client:
+            location = _own_location(_ask(client, url, _LOCATIONS, {}))
+            answer = _ask(client, url, _RELOAD, {"location": location})
+            entry = answer["reloadRepositoryLocation"]
+            return bool(entry["locationOrLoadError"]["__typename"] == "RepositoryLocation")
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError):
         return False
+
+
+def _ask(client: httpx.Client, url: str, query: str, variables: dict[str, str]) -> Any:  # noqa: ANN401 - JSON
+    request = {"query": query, "variables": variables}
+    return client.post(f"{url}/graphql", json=request).json()["data"]
+
+
+def _own_location(answer: Any) -> str:  # noqa: ANN401 - JSON
+    """The code location with the guard's sensor: a workspace may give ours another name."""
+    for repository in answer["repositoriesOrError"].get("nodes", ()):
+        if any(sensor["name"] == GUARD for sensor in repository["sensors"]):
+            return str(repository["location"]["name"])
+    return LOCATION

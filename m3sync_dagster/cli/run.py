@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from m3sync_dagster.cli.exit_codes import FAILED
+from m3sync_dagster.cli.entity_option import Entity
 from m3sync_dagster.cli.migrate import ready
 from m3sync_dagster.cli.output import (
     EntityBars,
@@ -21,10 +21,6 @@ if TYPE_CHECKING:
     from m3sync_dagster.cli.in_process_run import Report
 
 Name = Annotated[str, typer.Argument(help="The integration.", show_default=False)]
-Entity = Annotated[
-    str | None,
-    typer.Option(help="Only this entity, such as account.", show_default=False),
-]
 Full = Annotated[bool, typer.Option("--full", help="Send every row, also unchanged ones.")]
 
 
@@ -44,8 +40,8 @@ def run(name: Name, *, entity: Entity = None, full: Full = False, json: Json = F
         show(report)
     if report.error:
         print_error(report.error)
-    if not report.clean:
-        raise typer.Exit(FAILED)
+    if report.exit_code:
+        raise typer.Exit(report.exit_code)
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from m3sync_dagster.cli.entity_option import Entities
 from m3sync_dagster.cli.exit_codes import FAILED
 from m3sync_dagster.cli.output import (
     Json,
@@ -28,14 +29,6 @@ salesforce = typer.Typer(
     no_args_is_help=True,
 )
 
-Entities = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--entity",
-        help="Only the object of this entity, such as account; may be repeated.",
-        show_default=False,
-    ),
-]
 Out = Annotated[Path, typer.Option(help="Folder to write to.")]
 FOLDER = Path("salesforce")
 Name = Annotated[
@@ -51,7 +44,7 @@ def metadata(*, out: Out = FOLDER, entity: Entities = None) -> None:
     """Write a Salesforce DX project with m3sync's objects, fields and permission set."""
     from m3sync_dagster.salesforce.metadata_package import sfdx_files
 
-    files = sfdx_files(_chosen(entity))
+    files = sfdx_files(entity or list(ENTITIES))
     kept = [out / path for path in files if (out / path).exists()]
     if kept:
         raise ConfigurationError(
@@ -90,24 +83,14 @@ def deploy(
     Functions.
     """
     prepare()
-    entities = _chosen(entity)
     with _resource(name).opened() as resource:
-        result = _deploy(resource, entities, check_only=check_only)
+        result = _deploy(resource, entity or list(ENTITIES), check_only=check_only)
     if json:
         print_json(_as_dict(result))
     else:
         _show(result)
     if not result.success:
         raise typer.Exit(FAILED)
-
-
-def _chosen(given: list[str] | None) -> list[str]:
-    for name in given or ():
-        if name not in ENTITIES:
-            raise ConfigurationError(
-                f"there is no entity {name!r}", f"Use one of {', '.join(ENTITIES)}."
-            )
-    return given or list(ENTITIES)
 
 
 def _resource(name: str) -> "SalesforceResource":

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from m3sync_dagster.cli.entity_option import Entity
 from m3sync_dagster.cli.exit_codes import FAILED, failed
 from m3sync_dagster.cli.migrate import ready
 from m3sync_dagster.cli.output import (
@@ -19,7 +20,7 @@ from m3sync_dagster.cli.output import (
     progress,
     shorten,
 )
-from m3sync_dagster.cli.run import Entity, Name, watched
+from m3sync_dagster.cli.run import Name, watched
 from m3sync_dagster.sync.errors import SyncError
 
 if TYPE_CHECKING:
@@ -117,15 +118,15 @@ def _verified(
     from m3sync_dagster.components.verify_entity import verify_entity
 
     with ExitStack() as stack:
+        with progress() as bars:
+            shown = EntityBars(bars)
+            verified = {
+                name: stack.enter_context(
+                    verify_entity(connections, name, partial(shown.show, name))
+                )
+                for name in entities
+            }
         try:
-            with progress() as bars:
-                shown = EntityBars(bars)
-                verified = {
-                    name: stack.enter_context(
-                        verify_entity(connections, name, partial(shown.show, name))
-                    )
-                    for name in entities
-                }
             yield verified
         except SyncError as error:
             raise failed(error) from None

@@ -149,11 +149,21 @@ def _write(place: Place, text: str, integration: str, credential: str | None) ->
         new.replace(file)
     except OSError as error:
         new.unlink(missing_ok=True)
+        change = _by_hand(place, credential)
         raise ConfigurationError(
             f"{place.path} cannot be written ({error.strerror})",
-            f"Make the file writable, or set {ATTRIBUTE} at its source.",
+            f"Change the file where it comes from, such as a config map: {change}.",
         ) from None
     return place.path
+
+
+def _by_hand(place: Place, credential: str | None) -> str:
+    """The same change in words, for a person who edits the file."""
+    known = place.pair(ATTRIBUTE)
+    if known and not credential:
+        return f"delete line {known[0].start_mark.line + 1}, {ATTRIBUTE}"
+    line = (known[0] if known else place.attributes).start_mark.line + 1
+    return f"write {ATTRIBUTE}: {credential} in line {line}, under attributes"
 
 
 def _require_result(path: Path, text: str, integration: str, credential: str | None) -> None:

@@ -130,6 +130,11 @@ class Integration:
         }
 
 
+def current_hour() -> str:
+    """The key of the hour that it is now, with which a new integration begins."""
+    return f"{datetime.now(UTC):%Y-%m-%d-%H}:00"
+
+
 def check_name(name: str) -> None:
     """Make sure that a name is valid in asset keys, resource keys and tags.
 

@@ -9,13 +9,13 @@ import yaml
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from m3sync_dagster.components.mistyped_attributes import no_such_attribute
-from m3sync_dagster.components.salesforce_sync import OTHER_NAMES
+from m3sync_dagster.components.mistyped_attributes import no_such_attribute, no_such_component
 from m3sync_dagster.components.yaml_text_checks import UnclearYamlError, read_defs_yaml
 from m3sync_dagster.dagster_internals import (
     ValueAndSourcePositionTree,
     parse_yamls_with_source_position,
 )
+from m3sync_dagster.entities import OTHER_NAMES
 from m3sync_dagster.sync.errors import ConfigurationError
 
 _DAGSTER_LOCATION = re.compile(r"`?(?P<path>.*?) at .*:(?P<line>\d+)`?", re.DOTALL)
@@ -116,7 +116,17 @@ def _lines(path: Path, given: Exception, name: str) -> Iterator[str]:
         case OSError() if error.strerror:
             yield f"{path} cannot be read ({error.strerror})"
         case _:
-            yield f"{path}: {str(error).strip() or type(error).__name__}"
+            yield _unknown_type(path) or f"{path}: {str(error).strip() or type(error).__name__}"
+
+
+def _unknown_type(path: Path) -> str | None:
+    """The first document whose ``type`` m3sync does not have."""
+    for document in _documents(path):
+        kind = document.value.get("type") if isinstance(document.value, dict) else None
+        if isinstance(kind, str) and (message := no_such_component(kind)):
+            line = document.source_position_tree.children["type"].position.start.line
+            return f"{path}:{line}, type: {message}"
+    return None
 
 
 def _with_path(path: Path, message: str) -> str:

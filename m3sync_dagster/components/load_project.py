@@ -27,12 +27,11 @@ from m3sync_dagster.components.load_errors import (
 from m3sync_dagster.components.salesforce_sync import SalesforceSync
 from m3sync_dagster.components.yaml_text_checks import read_defs_yaml, require_clear
 from m3sync_dagster.dagster_internals import ComponentTree, CompositeYamlComponent, replace_record
+from m3sync_dagster.project_folder import project_defs
 from m3sync_dagster.sync.errors import ConfigurationError
 
 DEFS = "M3SYNC_DEFS"
-"""Environment variable with a folder of ``defs.yaml`` folders outside the package."""
-PACKAGE_DEFS = Path(__file__).parent.parent / "defs"
-"""The folder of ``defs.yaml`` folders inside the package."""
+"""Environment variable with one more folder of ``defs.yaml`` folders."""
 
 _FILES = ("defs.yaml", "defs.yml", "component.yaml")  # the names that Dagster accepts
 
@@ -94,7 +93,7 @@ def defined_names(project: Project) -> DefinedNames:
 
 
 def load_project() -> Project:
-    """Read every ``defs.yaml``, of the package and of ``M3SYNC_DEFS``."""
+    """Read every ``defs.yaml``, of the project and of ``M3SYNC_DEFS``."""
     with warnings.catch_warnings():
         # We use owners, backfill policies and code references, which are beta in Dagster.
         warnings.simplefilter("ignore", dg.BetaWarning)
@@ -115,13 +114,13 @@ def _load_project() -> Project:
 
 
 def defs_files() -> Iterator[Path]:
-    """Every ``defs.yaml`` of the package and of ``M3SYNC_DEFS``.
+    """Every ``defs.yaml`` of the project and of ``M3SYNC_DEFS``.
 
     Also those in unreadable folders and those that are broken links, so that each gets an error.
     """
     outside = os.environ.get(DEFS)
     seen: set[str] = set()
-    for top in (PACKAGE_DEFS, outside) if outside else (PACKAGE_DEFS,):
+    for top in (project_defs(), outside) if outside else (project_defs(),):
         for folder, entries in _folders(top, seen):
             if file := next((name for name in _FILES if name in entries), None):
                 yield Path(folder, file)

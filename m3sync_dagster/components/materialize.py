@@ -24,7 +24,7 @@ from m3sync_dagster.components.to_sync_error import as_sync_error, traceback_of
 from m3sync_dagster.entities import EntityType
 from m3sync_dagster.runs.error_observation import show_event
 from m3sync_dagster.runs.failure_tags import record_failure
-from m3sync_dagster.runs.run_status import INTEGRATION_TAG, first_hour
+from m3sync_dagster.runs.run_status import INTEGRATION_TAG, REFUSED, first_hour
 from m3sync_dagster.salesforce import look_up_code
 from m3sync_dagster.state import RunState
 from m3sync_dagster.sync.engine import EntitySync, Progress
@@ -36,6 +36,7 @@ from m3sync_dagster.sync.errors import (
     SyncError,
 )
 from m3sync_dagster.sync.row_results import Count, Counts, Rejected
+from m3sync_dagster.sync.schema_findings import SchemaMismatchError
 
 NO_REJECTED_RECORDS = "no_rejected_records"
 """The check that warns of invalid, rejected and waiting records."""
@@ -72,6 +73,7 @@ def materialize_entity(
     """
     _tag_run(context, integration)
     started = time.monotonic()
+    sync = None
     try:
         require_connected(integration)
         _require_start(integration, first_hour(context.run))
@@ -83,7 +85,9 @@ def materialize_entity(
         _record_rejects(context, run.state, entity, sync.counts)
         record_replaced(context, run.state, entity, sync)
     except Exception as error:  # noqa: BLE001 - every error is recorded as an event
-        raise failed(context, integration, entity, error) from None
+        # Preparing a sync may write to Salesforce, but only to an org that fits.
+        unsent = not sync.sending if sync else isinstance(error, SchemaMismatchError)
+        raise failed(context, integration, entity, error, nothing_sent=unsent) from None
     measures = {
         **sync.counts.as_dict(),
         "salesforce_api_calls": run.org.calls - calls_before,
@@ -153,8 +157,18 @@ def failed(
     integration: Integration,
     entity: EntityType,
     stopped_by: Exception,
+    *,
+    nothing_sent: bool = False,
 ) -> dg.Failure:
-    """Record a failed sync as an event, and give Dagster's failure to raise."""
+    """Record a failed sync as an event, and give Dagster's failure to raise.
+
+    Args:
+        context: the run's.
+        integration: the integration.
+        entity: what has failed.
+        stopped_by: the error.
+        nothing_sent: whether it is certain that no row was sent.
+    """
     error = as_sync_error(stopped_by)
     if error is not stopped_by:
         context.log.error(traceback_of(stopped_by))
@@ -175,7 +189,12 @@ def failed(
     record_failure(context.instance, context.run.run_id, error, name)
     return dg.Failure(
         description=text,
-        metadata={"status": error.status, "cause": error.cause, "remedy": error.remedy},
+        metadata={
+            "status": error.status,
+            "cause": error.cause,
+            "remedy": error.remedy,
+            REFUSED: nothing_sent and isinstance(error, ConfigurationError),
+        },
         allow_retries=False,
     )
 

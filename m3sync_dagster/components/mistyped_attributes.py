@@ -16,6 +16,18 @@ _COMPONENTS: dict[str, type[BaseModel]] = {
 }
 
 
+def no_such_component(kind: str) -> str | None:
+    """The message that m3sync has no such component; ``None`` if it has, or it is another's."""
+    package, _, name = kind.partition(".")
+    if package != __package__.partition(".")[0] or name.rpartition(".")[2] in _COMPONENTS:
+        return None
+    meant = get_close_matches(name, _COMPONENTS, n=1)
+    names = [f"{package}.{one}" for one in meant or _COMPONENTS]
+    if meant:
+        return f"there is no component {kind}; did you mean {names[0]}?"
+    return f"there is no component {kind}. There are: {', '.join(names)}."
+
+
 def no_such_attribute(component: str, where: Sequence[str]) -> str:
     """The message that there is no such attribute, with the one that may be meant.
 

@@ -11,7 +11,6 @@ from ruamel.yaml.representer import RoundTripRepresenter
 
 from m3sync_dagster.components.integration import Integration
 from m3sync_dagster.components.loaded_integration import LoadedIntegration
-from m3sync_dagster.components.salesforce_sync import OTHER_NAMES
 from m3sync_dagster.discovery.mapping_proposal import (
     EntityProposal,
     KnownObject,
@@ -19,7 +18,7 @@ from m3sync_dagster.discovery.mapping_proposal import (
     find_package,
     propose,
 )
-from m3sync_dagster.entities import ENTITIES
+from m3sync_dagster.entities import ENTITIES, OTHER_NAMES
 from m3sync_dagster.salesforce import SalesforceClient
 
 _HEAD = """\

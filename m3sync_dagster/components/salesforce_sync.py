@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 import dagster as dg
 from pydantic import BaseModel, Field, create_model
 
-from m3sync_dagster.components.integration import Integration
+from m3sync_dagster.components.integration import Integration, current_hour
 from m3sync_dagster.components.integration_definitions import build_integration_definitions
-from m3sync_dagster.entities import ENTITIES
+from m3sync_dagster.entities import ENTITIES, OTHER_NAMES
 from m3sync_dagster.sync.account_filter import AccountFilter
 from m3sync_dagster.sync.entity_options import EntityOptions, WhenGone
 from m3sync_dagster.sync.errors import ConfigurationError
@@ -70,9 +70,6 @@ class EntityConfig(dg.Model):
     )
 
 
-OTHER_NAMES = {"commitment": "prepayment"}
-"""Names of entity types in m3ter's Console that differ from its API; a YAML may use either."""
-
 EntitiesConfig = create_model(
     "EntitiesConfig",
     __base__=dg.Model,
@@ -116,7 +113,8 @@ class SalesforceSyncParams(BaseModel):
         default="salesforce_production", description="Salesforce credential."
     )
     start: str = Field(
-        default="2026-01-01-00:00", description="First hourly partition, UTC: 2026-01-31-00:00."
+        default_factory=current_hour,
+        description="First hourly partition, UTC: 2026-01-31-00:00; left out: the present hour.",
     )
 
 

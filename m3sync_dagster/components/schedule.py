@@ -6,11 +6,11 @@ missing ones only where somebody has run an hour by hand; then there is one run 
 """
 
 from collections.abc import Collection, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
-from m3sync_dagster.components.integration import Integration
+from m3sync_dagster.components.integration import PARTITION_FORMAT, Integration
 from m3sync_dagster.components.materialize import run_tags, sync_checks
 from m3sync_dagster.dagster_internals import partition_loading_context
 from m3sync_dagster.guard.schedule_tick_check import disabled_reason
@@ -111,7 +111,7 @@ def _gaps(
     keys: Sequence[dg.AssetKey],
 ) -> list[list[str]]:
     """The hours that an asset lacks, oldest first; those that follow each other are one gap."""
-    filled = {key: instance.get_materialized_partitions(key) for key in keys}
+    filled = {key: _filled(instance, key, window) for key in keys}
     # Only runs show hours that failed before the first filled one. Mostly that was long ago.
     recent = any(min(hours, default=window[-1]) > window[0] for hours in filled.values())
     runs = _last_runs(instance, integration) if recent else []
@@ -127,6 +127,22 @@ def _gaps(
             gaps.append([])
         gaps[-1].append(window[place])
     return gaps
+
+
+def _filled(instance: dg.DagsterInstance, key: dg.AssetKey, window: Sequence[str]) -> set[str]:
+    """The hours of an asset that were synced after their end.
+
+    Only ``m3sync run`` syncs an hour before its end, and only an integration's first one. Later
+    hours cover it, so it is looked at only at the first tick.
+    """
+    filled = instance.get_materialized_partitions(key)
+    if len(window) > 1 or window[0] not in filled:
+        return filled
+    wanted = dg.AssetRecordsFilter(asset_key=key, asset_partitions=list(window))
+    newest = instance.fetch_materializations(wanted, limit=1).records
+    over = datetime.strptime(window[0], PARTITION_FORMAT).replace(tzinfo=UTC) + timedelta(hours=1)
+    is_early = not newest or newest[0].timestamp < over.timestamp()
+    return filled - set(window) if is_early else filled
 
 
 def _first_hour(window: Sequence[str], known: Collection[str]) -> str:

@@ -21,10 +21,14 @@ ENTITIES: dict[str, EntityType] = {
 }
 """Every entity type by name, parents before their children."""
 
+OTHER_NAMES = {"commitment": "prepayment"}
+"""Names of entity types in m3ter's Console that differ from its API; people may use either."""
+
 __all__ = [
     "ENTITIES",
     "EXTERNAL_ID",
     "M3TER_ID_LENGTH",
+    "OTHER_NAMES",
     "EntityType",
     "Field",
     "FieldKind",

@@ -44,11 +44,11 @@ from m3sync_dagster.state import (
     postgres_url,
     read_guard_states,
     record_event,
-    require_current_schema,
     undelivered,
     withdraw_overtaken,
     write_guard_error,
     write_guard_states,
+    wrong_schema,
 )
 from m3sync_dagster.sync.errors import SyncError
 
@@ -90,16 +90,20 @@ def tick(
 ) -> str:
     """Do once what the guard does, and give a line for each thing done, or that failed.
 
+    It does nothing without the tables of this version: no run can have written them. The line says
+    how to make them.
+
     Args:
         instance: Dagster's.
         integrations: what to watch, by name.
         location: the code location whose schedules they are; ``None`` takes any.
 
     Raises:
-        SyncError: our tables are not there, or PostgreSQL is not.
+        SyncError: the database cannot be reached or used.
     """
     begun = time.monotonic()
-    require_current_schema(postgres_url())
+    if wrong := wrong_schema(postgres_url()):
+        return str(wrong)
     with connect(postgres_url()) as connection:
         with guard_lock(connection):
             lines = _Tick(instance, connection, integrations, location).run()

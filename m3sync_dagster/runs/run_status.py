@@ -17,6 +17,8 @@ INTEGRATION_TAG = "m3sync/integration"
 """Run tag with the name of the integration that a run syncs."""
 TICK_TAG = "m3sync/scheduled_for"
 """Run tag with the tick of the schedule that requested a run: its runs count as one."""
+REFUSED = "refused_before_sending"
+"""Metadata of a failed sync: whether the configuration was refused, with no row sent."""
 COMPLETE = "COMPLETE"
 COUNTS = (
     "read",
@@ -153,6 +155,14 @@ def failure_text(instance: dg.DagsterInstance, run_id: str) -> str | None:
         if text := _error_text(event):
             return storable(text)
     return None
+
+
+def was_refused(instance: dg.DagsterInstance, run_id: str) -> bool:
+    """Whether each sync that failed was refused for its configuration before it sent a row."""
+    _, endings = _endings(instance, run_id)
+    steps = [event for event in endings if event.is_step_failure]
+    given = [_failure_metadata(event).get(REFUSED) for event in steps]
+    return bool(given) and all(one is not None and one.value for one in given)
 
 
 def _endings(instance: dg.DagsterInstance, run_id: str) -> tuple[bool, list[dg.DagsterEvent]]:

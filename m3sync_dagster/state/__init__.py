@@ -20,7 +20,7 @@ from m3sync_dagster.state.guard_state import (
 from m3sync_dagster.state.integration_lock import IntegrationLock, is_locked
 from m3sync_dagster.state.ledger import PostgresLedger
 from m3sync_dagster.state.locked_integration import RunState
-from m3sync_dagster.state.migrate import migrate, require_current_schema
+from m3sync_dagster.state.migrate import migrate, require_current_schema, wrong_schema
 from m3sync_dagster.state.outbox import (
     Notice,
     Undelivered,
@@ -94,4 +94,5 @@ __all__ = [
     "withdraw_overtaken",
     "write_guard_error",
     "write_guard_states",
+    "wrong_schema",
 ]

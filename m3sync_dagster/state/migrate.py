@@ -40,14 +40,26 @@ def require_current_schema(url: str) -> None:
         ConfigurationError: they are missing, older or newer, or the database cannot be used.
         RemoteError: PostgreSQL cannot be reached or refuses.
     """
+    if wrong := wrong_schema(url):
+        raise wrong
+
+
+def wrong_schema(url: str) -> ConfigurationError | None:
+    """The error that our tables are missing, older or newer; ``None`` if they are of this version.
+
+    Raises:
+        ConfigurationError: the database cannot be used.
+        RemoteError: PostgreSQL cannot be reached or refuses.
+    """
     wanted = ScriptDirectory.from_config(_config()).get_current_head()
     found = _current_revision(url)
-    if found != wanted:
-        raise ConfigurationError(
-            f"the tables in PostgreSQL's schema {SCHEMA} are of version {found or 'none'}, "
-            f"this program needs {wanted}",
-            "Run: m3sync migrate.",
-        )
+    if found == wanted:
+        return None
+    return ConfigurationError(
+        f"the tables in PostgreSQL's schema {SCHEMA} are of version {found or 'none'}, "
+        f"this program needs {wanted}",
+        "Run: m3sync migrate.",
+    )
 
 
 def _current_revision(url: str) -> str | None:

@@ -53,6 +53,7 @@ class EntitySync:
 
     Attributes:
         counts: the records that were read, by result.
+        sending: whether it has begun to send rows.
         rejected: the first rows that were invalid or rejected.
         replaced: how many records had been deleted in Salesforce and were created again.
         replaced_names: the names of the first of them.
@@ -69,6 +70,7 @@ class EntitySync:
         send_parents: Callable[[str, Sequence[str]], None] | None = None,
     ) -> None:
         self.counts = Counts()
+        self.sending = False
         self.rejected: list[Rejected] = []
         self.replaced = 0
         self.replaced_names: list[str] = []
@@ -188,6 +190,7 @@ class EntitySync:
         tries = max(self._tries[group_key] for group_key in group_keys)
         group = replace(self._groups().group(group_keys, rows, count), tries=tries)
         answered = self._answered
+        self.sending = True
         for results in self._destination.upsert(self._schema.target, group, self._ledger):
             self._record_and_count(self._parents.defer(results))
             self._answered += len(results)

@@ -5,7 +5,7 @@ other as a new record. A row that Salesforce has permanently rejected more than 
 would not be sent.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, get_args
 
@@ -71,6 +71,7 @@ class EntityPlan:
         source: m3ter.
         stored: the rows that Salesforce has acknowledged.
         org: Salesforce.
+        preflight: called before the object is described; its errors stop the plan, as a run.
         counts: filled by ``run``: records by action.
         sample: filled by ``run``: the first rows that would be sent.
     """
@@ -79,6 +80,7 @@ class EntityPlan:
     source: Source
     stored: StoredRows
     org: Org
+    preflight: Callable[[], object] = lambda: None
     counts: dict[Action, int] = field(default_factory=lambda: dict.fromkeys(get_args(Action), 0))
     sample: list[Sample] = field(default_factory=list)
 
@@ -89,7 +91,7 @@ class EntityPlan:
             ConfigurationError: the mapping does not fit the org.
             SyncError: m3ter, Salesforce or the state could not be read to the end.
         """
-        schema = TargetSchema(self.mapping, self.org)
+        schema = TargetSchema(self.mapping, self.org, self.preflight)
         schema.require_current()
         detector = ChangeDetector(self.mapping, self._known(), schema)
         chosen: list[tuple[Row, Action]] = []

@@ -2,6 +2,7 @@
 
 import json
 import os
+import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -156,6 +157,16 @@ def write(folder: Path, name: str, text: str) -> Path:
     path.parent.mkdir(exist_ok=True)
     path.write_text(text)
     return path
+
+
+@pytest.fixture
+def empty_folder() -> Iterator[Path]:
+    """A new folder for the embedded server, whose files belong to another user.
+
+    Each start of pytest makes its own temporary folders readable by one user alone.
+    """
+    with tempfile.TemporaryDirectory(prefix="m3s", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
 
 
 def child_environment(**given: str) -> dict[str, str]:

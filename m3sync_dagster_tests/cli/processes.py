@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from m3sync_dagster_tests.cli.conftest import child_environment
@@ -19,13 +19,14 @@ PATIENCE = 120.0
 class Program:
     """A running ``m3sync``, line by line."""
 
-    def __init__(self, *args: str, **environment: str) -> None:
+    def __init__(self, folder: Path | None, /, *args: str, **environment: str) -> None:
         self.process = subprocess.Popen(
             [PROGRAM, *args],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             env=child_environment(**environment),
+            cwd=folder,
             start_new_session=True,
         )
         self.lines: list[str] = []
@@ -64,12 +65,17 @@ class Program:
 
 
 @contextmanager
-def program(*args: str, **environment: str) -> Iterator[Program]:
-    running = Program(*args, **environment)
+def program_in(folder: Path | None, /, *args: str, **environment: str) -> Iterator[Program]:
+    """The program in a working directory; ``None``: the one of the tests."""
+    running = Program(folder, *args, **environment)
     try:
         yield running
     finally:
         running.end()
+
+
+def program(*args: str, **environment: str) -> AbstractContextManager[Program]:
+    return program_in(None, *args, **environment)
 
 
 def is_free(port: int) -> bool:

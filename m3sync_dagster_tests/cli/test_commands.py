@@ -15,7 +15,7 @@ def test_help_names_every_command_and_imports_no_dagster() -> None:
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
-    for command in ("dev", "demo", "migrate", "sandbox", "check", "plan", "run", "status"):
+    for command in ("init", "dev", "demo", "migrate", "sandbox", "check", "plan", "run", "status"):
         assert f" {command} " in done.stdout
     assert done.stdout.rstrip().endswith("[]")
 

@@ -101,7 +101,7 @@ def test_a_mapping_that_does_not_fit_the_org_is_a_failure(stage: Stage) -> None:
     change = {"object": "m3ter_Account__c", "field": "Code__c", "remove": True}
     stage.salesforce("schema", change)
     answer = stage.run("plan", "acme", "--json")
-    assert (answer.code, answer.out) == (1, "")
+    assert (answer.code, answer.out) == (2, "")
     assert "Code__c" in answer.err
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from m3sync_dagster import project_folder
 from m3sync_dagster.cli import prepare_environment as environment
 from m3sync_dagster.sync.errors import ConfigurationError
 
@@ -139,10 +140,23 @@ def test_a_home_that_is_none_is_refused(
 def test_a_folder_without_a_project_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(environment, "__file__", str(tmp_path / "a" / "b" / "c.py"))
-    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(ConfigurationError, match=r"dagster\.yaml"):
+    home, code = tmp_path / "home", tmp_path / "code"
+    home.mkdir()
+    code.mkdir()
+    monkeypatch.setattr(project_folder, "_CLONE", tmp_path)
+    monkeypatch.setenv("DAGSTER_HOME", str(home))
+    monkeypatch.chdir(code)
+    with pytest.raises(ConfigurationError, match=r"dagster\.yaml.*m3sync init"):
         environment.project_root()
-    (tmp_path / "dagster.yaml").write_text("")
-    assert environment.project_root() == tmp_path
+    (home / "dagster.yaml").write_text("")
+    assert environment.project_root() == home
+    (code / "workspace.yaml").write_text("")
+    assert environment.project_root() == code
+
+
+def test_a_project_has_its_own_defs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "workspace.yaml").write_text("")
+    monkeypatch.chdir(tmp_path)
+    assert project_folder.project_defs() == PROJECT / "m3sync_dagster" / "defs"
+    (tmp_path / "defs").mkdir()
+    assert project_folder.project_defs() == tmp_path / "defs"

@@ -103,7 +103,7 @@ def test_a_failed_run_reports_the_entities_that_succeeded(stage: Stage) -> None:
     organization = stage.sandbox.organization
     organization.change("balances", organization.ids("balances")[0], name="Another name")
     answer = stage.run("run", "acme", "--json")
-    assert (answer.code, answer.json["status"]) == (1, "ERROR")
+    assert (answer.code, answer.json["status"]) == (2, "ERROR")
     assert list(answer.json["entities"]) == ["account", "contract", "commitment"]
     assert "Amount__c" in answer.json["error"]
 
@@ -112,7 +112,8 @@ def test_a_failed_run_reports_the_entities_that_succeeded(stage: Stage) -> None:
     ("args", "message"),
     [
         (["nix"], "there is no integration of the name nix"),
-        (["acme", "--entity", "invoice"], "carries no entity 'invoice'"),
+        (["acme", "--entity", "invoice"], "there is no entity 'invoice'"),
+        (["acme", "--entity", "bill"], "carries no entity 'bill'"),
     ],
 )
 def test_an_unknown_name_or_entity_is_refused(stage: Stage, args: list[str], message: str) -> None:
@@ -152,7 +153,7 @@ def test_a_written_variable_is_named_at_its_own_line(stage: Stage, defs: Path) -
         ({"salesforce_credential": None}, "NOT CONNECTED"),
         ({"namespace": "m3ter_connector"}, "prefix of m3ter's managed package is not known"),
         ({"salesforce_credential": "m3ter_sandbox"}, "no SalesforceCredential of the name"),
-        ({"start": "2090-01-01-00:00"}, "is not over yet"),
+        ({"start": "2090-01-01-00:00"}, "has not begun"),
         ({"namespaze": "x"}, "namespaze"),
         ({"name": '"A b"'}, "is not a valid name"),
     ],

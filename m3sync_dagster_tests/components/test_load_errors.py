@@ -63,7 +63,16 @@ INVALID: list[tuple[str, str, str]] = [
         "there is no SalesforceCredential of the name salesforce_elsewhere",
     ),
     (edited("  name: acme", "  name: [acme"), ":", "expected"),
-    ("type: m3sync_dagster.SalesforceSink\nattributes: {}\n", ":", "SalesforceSink"),
+    (
+        "type: m3sync_dagster.SalesforceSink\nattributes: {}\n",
+        ":1, type",
+        "no component m3sync_dagster.SalesforceSink; did you mean m3sync_dagster.SalesforceSync?",
+    ),
+    (
+        "type: m3sync_dagster.Account\nattributes: {}\n",
+        ":1, type",
+        "There are: m3sync_dagster.SalesforceSync, m3sync_dagster.M3terCredential,",
+    ),
     (
         INTEGRATION.split("    account")[0].replace("entities:\n", "entities: {}\n"),
         ":8, attributes.entities",

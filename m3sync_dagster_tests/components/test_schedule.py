@@ -273,6 +273,22 @@ def test_a_start_that_is_not_over_is_waited_for(
     assert tick() == f"the first hour, {start}, is not over yet"
 
 
+@pytest.mark.parametrize("hours_ago", [0, 1])
+def test_a_first_hour_that_was_synced_before_its_end_is_synced_again(
+    tick: Tick, instance: dg.DagsterInstance, defs_folder: DefsFolder, hours_ago: int
+) -> None:
+    first = datetime.now(UTC).replace(minute=0, second=0) - timedelta(hours=hours_ago)
+    start = first.strftime(FORMAT)
+    defs_folder.write("acme", INTEGRATION.replace("2026-11-01-00:00", start))
+    fill(instance, start)
+    request = tick(first + timedelta(hours=1, minutes=3))
+    if hours_ago:
+        assert request == f"the hour {start} is filled already"
+    else:
+        assert isinstance(request, dg.RunRequest)
+        assert request.partition_key == start
+
+
 @pytest.mark.parametrize(
     ("at", "last"),
     [

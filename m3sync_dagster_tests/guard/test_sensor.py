@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import dagster as dg
+import psycopg
 import pytest
 from dagster._core.scheduler.instigation import InstigatorStatus
 from sqlalchemy import event
@@ -296,3 +297,17 @@ def test_what_a_person_has_disabled_stays_so(fleet: Fleet) -> None:
     fleet.start("acme")
     tick(fleet)
     assert fleet.schedule("acme").running
+
+
+def test_without_tables_a_tick_says_what_to_run(
+    fleet: Fleet, empty_postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fleet.add("acme")
+    monkeypatch.setenv("M3SYNC_POSTGRES_URL", empty_postgres_url)
+    assert tick(fleet).endswith("Run: m3sync migrate.")
+    context = dg.build_sensor_context(instance=fleet.instance)
+    evaluated = guard.build_guard([]).evaluate_tick(context)
+    assert "m3sync migrate" in str(evaluated.skip_message)
+    with psycopg.connect(empty_postgres_url) as connection:
+        (made,) = connection.execute("SELECT to_regnamespace('m3sync')").fetchone() or ()
+    assert made is None

@@ -138,18 +138,16 @@ def test_the_example_client_follows_a_run_to_its_end(live: Live) -> None:
     assert "has ended: SUCCESS" in done.stdout
 
 
-def test_a_changed_file_is_loaded(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_changed_file_is_loaded(live: Live) -> None:
     assert ask(live, "Reload")["locationOrLoadError"]["__typename"] == "RepositoryLocation"
-    monkeypatch.setenv("M3SYNC_WEBSERVER_URL", "http://127.0.0.1:9")
-    assert not reload_location()
-    monkeypatch.setenv("M3SYNC_WEBSERVER_URL", live.url)
+    assert not reload_location(["http://127.0.0.1:9"])
     path = live.home / "defs" / "acme" / "defs.yaml"
     before = path.read_text()
     try:
         path.write_text(before.replace("  salesforce_credential: salesforce_production\n", ""))
-        assert reload_location()
+        assert reload_location(["http://127.0.0.1:9", live.url])
         key = {"path": ["acme", "salesforce_account"]}
         assert "NOT CONNECTED" in live.ask(DESCRIPTION, k=key)["assetNodeOrError"]["description"]
     finally:
         path.write_text(before)
-        assert reload_location()
+        assert reload_location(["http://127.0.0.1:9", live.url])
