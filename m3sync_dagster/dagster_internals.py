@@ -9,6 +9,8 @@ at once what moved. Nothing else in m3sync imports a private module of Dagster.
 from dagster._core.code_pointer import CodePointer
 from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
 from dagster._core.definitions.assets.job.asset_job import (
+    # Its own job of all assets, which the UI uses, evaluates all checks; one of this name does not.
+    IMPLICIT_ASSET_JOB_NAME,
     # One job for integrations that begin at different hours: ``define_asset_job`` refuses that.
     build_asset_job,
     get_asset_graph_for_job,
@@ -65,6 +67,7 @@ from dagster_shared.yaml_utils import DagsterYamlLoader, parse_yamls_with_source
 from dagster_shared.yaml_utils.source_position import ValueAndSourcePositionTree
 
 __all__ = [
+    "IMPLICIT_ASSET_JOB_NAME",
     "AssetGraph",
     "CodeLocationOrigin",
     "CodePointer",

@@ -14,6 +14,7 @@ USED = {
     "dagster._core.code_pointer": {"CodePointer"},
     "dagster._core.definitions.assets.graph.asset_graph": {"AssetGraph"},
     "dagster._core.definitions.assets.job.asset_job": {
+        "IMPLICIT_ASSET_JOB_NAME",
         "build_asset_job",
         "get_asset_graph_for_job",
     },

@@ -26,7 +26,10 @@ def connect(name: Name, credential: Credential) -> None:
 
     _require_credential(credential)
     path = edit_defs_yaml.connect(name, credential)
-    _report(environment, path, f"{name} is CONNECTED through {credential}")
+    _report(environment, path, f"The salesforce_credential of {name} is now {credential}")
+    print_message(
+        f"It is CONNECTED once a login has succeeded. To check that now, run: m3sync check {name}"
+    )
     _require_valid(name)
 
 

@@ -18,9 +18,17 @@ Name = Annotated[str, typer.Argument(help="The integration.", show_default=False
 
 def enable(name: Name) -> None:
     """Start an integration's hourly schedule, and forget the failures so far."""
+    from m3sync_dagster.runs.daemon_heartbeat import read_daemon
+
     with _switch(name) as (switch, integration):
         switch.enable()
+        daemon = read_daemon(switch.instance)
     print_message(f"{name} is enabled: it runs every hour, and its count of failures begins again.")
+    if not daemon.alive:
+        print_message(
+            f"Nothing runs by itself now: {daemon}. To start one on this machine: m3sync dev. "
+            "On a server, start the service of dagster-daemon."
+        )
     if not integration.connected:
         print_message(
             f"It is NOT CONNECTED, so that its ticks are skipped. Run: m3sync connect {name} ..."

@@ -1,5 +1,6 @@
 """Output of commands: JSON or tables on standard output, messages on standard error."""
 
+import csv
 import io
 import re
 import sys
@@ -23,6 +24,12 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON to standard outpu
 
 SHORT = 12
 """Up to this number of characters a table's cell is never wrapped."""
+
+READABLE = 20
+"""A longer text is wrapped to this number of characters at the least."""
+
+WIDE = 1_000
+"""Characters of a line where standard output is not a terminal."""
 
 LONGEST_VALUE = 60
 """Characters of a field's value that a table shows."""
@@ -56,8 +63,43 @@ def _encodable(json: str) -> str:
     return json
 
 
-def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print a table to standard output. Numbers are right-aligned, ``None`` is an empty cell."""
+def print_csv(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Print CSV with a heading to standard output; ``None`` is an empty cell."""
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
+
+
+def print_table(
+    title: str,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[object]],
+    readable: int = READABLE,
+) -> None:
+    """Print a table to standard output. Numbers are right-aligned, ``None`` is an empty cell.
+
+    On a terminal that is too narrow for it, each row is printed as lines of a name and a value.
+
+    Args:
+        title: printed above it.
+        columns: the headings.
+        rows: the cells of each row.
+        readable: a long text is wrapped to this number of characters at the least.
+    """
+    # Output that is not a terminal is read by programs, so nothing is wrapped.
+    console = Console() if sys.stdout.isatty() else Console(width=WIDE)
+    table = _table(title, columns, rows, readable)
+    # A blank between two columns; rich itself takes no word of a cell for divisible.
+    needed = sum(column.min_width or 0 for column in table.columns) + len(columns) - 1
+    if needed <= console.width:
+        console.print(table)
+    else:
+        _print_expanded(console, title, columns, rows)
+
+
+def _table(
+    title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], readable: int
+) -> Table:
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, show_edge=False, padding=0)
     for place, name in enumerate(columns):
         cells = [row[place] for row in rows if row[place] is not None]
@@ -66,20 +108,39 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[obje
             name,
             justify="right" if numeric else "left",
             overflow="fold",
-            min_width=_least_width(name, cells),
+            min_width=_least_width(name, cells, readable),
         )
     for row in rows:
         # As text, so that a value with brackets in it is not taken for markup.
         table.add_row(*("" if cell is None else Text(str(cell)) for cell in row))
-    # Output that is not a terminal is read by programs, so nothing is wrapped.
-    console = Console() if sys.stdout.isatty() else Console(width=1_000)
-    console.print(table)
+    return table
 
 
-def _least_width(name: str, cells: Sequence[object]) -> int:
-    """The width at which no word of the heading and no short cell is wrapped."""
+def _print_expanded(
+    console: Console, title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]
+) -> None:
+    """Print each row as lines of a name and a value; empty cells are left out."""
+    console.print(Text(title, style="italic"))
+    for row in rows:
+        grid = Table.grid(padding=(0, 1))
+        grid.add_column()
+        grid.add_column(overflow="fold")
+        for name, cell in zip(columns, row, strict=True):
+            if cell is not None:
+                grid.add_row(Text(name, style="bold"), Text(str(cell)))
+        console.print()
+        console.print(grid)
+
+
+def _least_width(name: str, cells: Sequence[object], readable: int) -> int:
+    """The width at which no word of the heading and no short cell is wrapped.
+
+    A long text gets a width at which it can be read.
+    """
+    short = min(SHORT, readable)
     words = [len(word) for word in name.split()]
-    return max([*words, *(size for cell in cells if (size := len(str(cell))) <= SHORT)], default=1)
+    sizes = [len(str(cell)) for cell in cells]
+    return max([*words, *(size if size <= short else min(size, readable) for size in sizes)])
 
 
 def shorten(value: object) -> str | None:

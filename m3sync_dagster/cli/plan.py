@@ -1,7 +1,11 @@
 """``m3sync plan``: shows what a run would send; sends and writes nothing."""
 
+import sys
+from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from m3sync_dagster.cli.entity_option import Entity
 from m3sync_dagster.cli.migrate import ready
@@ -9,35 +13,92 @@ from m3sync_dagster.cli.output import (
     EntityBars,
     Json,
     print_json,
+    print_message,
     print_table,
     progress,
     shorten,
 )
 from m3sync_dagster.cli.run import Name
+from m3sync_dagster.sync.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from m3sync_dagster.components.loaded_integration import LoadedIntegration
     from m3sync_dagster.state import SalesforceOrg
     from m3sync_dagster.sync.plan import EntityPlan
+    from m3sync_dagster.sync.plan import Sample as PlannedRow
+
+FEW = 5
+"""Rows of an entity that the table shows."""
+NAMED = 5
+"""Changed fields of a row that the table names."""
+
+Record = Annotated[
+    str | None,
+    typer.Option(metavar="ID", help="Only the record with this m3ter id.", show_default=False),
+]
+Sample = Annotated[
+    int | None,
+    typer.Option(
+        min=0, metavar="N", help="Rows of each entity that are shown.", show_default=False
+    ),
+]
+Fields = Annotated[bool, typer.Option("--fields", help="Show the values of each changed field.")]
 
 
-def plan(name: Name, *, entity: Entity = None, json: Json = False) -> None:
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What is to be planned: the entities, one record or all, and how many are compared."""
+
+    entities: list[str]
+    record: str | None
+    most: int
+
+
+def plan(  # noqa: PLR0913 - the options that people ask for
+    name: Name,
+    *,
+    entity: Entity = None,
+    record: Record = None,
+    sample: Sample = None,
+    fields: Fields = False,
+    json: Json = False,
+) -> None:
     """Show what a run would send; sends nothing."""
     ready()
     from m3sync_dagster.cli.find_integration import find
+    from m3sync_dagster.sync.plan import SAMPLE
 
     loaded = find(name, entity)
     loaded.require_configured()
-    org, plans = _plans(loaded, [entity] if entity else list(loaded.integration.mappings))
+    entities = [entity] if entity else list(loaded.integration.mappings)
+    most = sample if sample is not None else SAMPLE if json else FEW
+    org, plans = _plans(loaded, _Wanted(entities, record, most))
+    if record is not None:
+        plans = _of_record(record, name, plans)
     if json:
-        entities = {key: _as_dict(p) for key, p in plans.items()}
-        print_json({"integration": name, "entities": entities, "salesforce_org": org.as_dict()})
+        found = {key: _as_dict(p) for key, p in plans.items()}
+        print_json({"integration": name, "entities": found, "salesforce_org": org.as_dict()})
     else:
-        _show(name, org, plans)
+        _show(f"{name}: what a run would do in {org}", plans, fields=fields or record is not None)
+
+
+def _of_record(record: str, name: str, plans: "dict[str, EntityPlan]") -> "dict[str, EntityPlan]":
+    """The plan of the entity that has a record of this id.
+
+    Raises:
+        ConfigurationError: there is none.
+    """
+    found = {key: one for key, one in plans.items() if any(one.counts.values())}
+    if not found:
+        raise ConfigurationError(
+            f"m3ter has no record {record} that {name} carries",
+            "Check the id, --entity, and the account lists of the integration.",
+        )
+    return found
 
 
 def _plans(
-    loaded: "LoadedIntegration", entities: list[str]
+    loaded: "LoadedIntegration", wanted: _Wanted
 ) -> tuple["SalesforceOrg", dict[str, "EntityPlan"]]:
     from m3sync_dagster.components.org_name_and_kind import read_org_name_and_kind
     from m3sync_dagster.state import PostgresLedger, connect, postgres_url
@@ -54,7 +115,7 @@ def _plans(
         connection.execute("SET default_transaction_read_only = on")
         org = read_org_name_and_kind(salesforce.org)
         shown = EntityBars(bars)
-        mappings = {name: loaded.integration.mappings[name] for name in entities}
+        mappings = {name: loaded.integration.mappings[name] for name in wanted.entities}
         preflight = Preflight(mappings, salesforce.org)
         for name, mapping in mappings.items():
             ledger = PostgresLedger(connection, loaded.integration.name, name, run_id="")
@@ -64,6 +125,8 @@ def _plans(
                 ledger,
                 salesforce.org,
                 partial(preflight.require, name),
+                wanted.record,
+                wanted.most,
             )
             for read in plans[name].run():
                 shown.show(name, f"{read} read")
@@ -78,19 +141,30 @@ def _as_dict(plan: "EntityPlan") -> dict[str, object]:
     return {**counts, "sample": plan.sample}
 
 
-def _show(name: str, org: "SalesforceOrg", plans: dict[str, "EntityPlan"]) -> None:
+def _show(title: str, plans: dict[str, "EntityPlan"], *, fields: bool) -> None:
     counts = [[entity, *plan.counts.values()] for entity, plan in plans.items()]
-    print_table(
-        f"{name}: what a run would do in {org}",
-        ["entity", *next(iter(plans.values())).counts],
-        counts,
-    )
-    changes = [
-        [entity, sample.m3ter_id, sample.action, field, shorten(before), shorten(after)]
-        for entity, plan in plans.items()
-        for sample in plan.sample
-        for field, (before, after) in sample.changes.items()
-    ]
-    if changes:
+    print_table(title, ["entity", *next(iter(plans.values())).counts], counts)
+    samples = [(entity, one) for entity, plan in plans.items() for one in plan.sample]
+    if not samples:
+        return
+    sys.stdout.write("\n")
+    if fields:
         columns = ["entity", "m3ter id", "action", "field", "before", "after"]
-        print_table("The first rows that would be sent", columns, changes)
+        rows = [
+            [entity, one.m3ter_id, one.action, field, shorten(before), shorten(after)]
+            for entity, one in samples
+            for field, (before, after) in one.changes.items()
+        ]
+    else:
+        columns = ["entity", "m3ter id", "action", "fields that change"]
+        rows = [[entity, one.m3ter_id, one.action, _changed(one)] for entity, one in samples]
+    print_table("The first rows that would be sent", columns, rows)
+    if not fields:
+        print_message("Their values: --fields. More of them: --sample N. One record: --record ID.")
+
+
+def _changed(sample: "PlannedRow") -> str:
+    """The fields that change, the first of them by name."""
+    names = list(sample.changes)
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f"{', '.join(names[:NAMED])}{more}"

@@ -1,198 +1,180 @@
 """``m3sync status``: each integration, whether it runs, and how it does."""
 
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated
 
+import typer
+
+from m3sync_dagster.cli.exit_codes import FAILED
 from m3sync_dagster.cli.migrate import ready
-from m3sync_dagster.cli.output import Json, print_error, print_json, print_table
+from m3sync_dagster.cli.output import Json, print_error, print_json, print_message, print_table
+from m3sync_dagster.cli.time_arguments import parse_duration, time_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from m3sync_dagster.components.integration_status import IntegrationStatus, ProjectStatus
+    from m3sync_dagster.runs.daemon_heartbeat import Daemon
 
-    from dagster import DagsterInstance
+Name = Annotated[
+    str | None, typer.Argument(help="The integration; left out: all.", show_default=False)
+]
+FailIfStale = Annotated[
+    timedelta | None,
+    typer.Option(
+        parser=parse_duration,
+        metavar="DURATION",
+        help="Exit with 1 if an integration that should run has had no success for so long, "
+        "such as 3h.",
+        show_default=False,
+    ),
+]
+NARROW = 10
+"""The least width of a column, so that the table fits a terminal of 80 columns."""
+_COLUMNS = (
+    "name",
+    "connection",
+    "enabled",
+    "last run",
+    "last success",
+    "next run",
+    "failures in a row",
+    "rejected",
+)
 
-    from m3sync_dagster.components.integration import Integration
-    from m3sync_dagster.components.load_errors import LoadError
-    from m3sync_dagster.guard.schedules import Schedule
-    from m3sync_dagster.state import GuardState, SalesforceOrg, Undelivered
 
-
-def status(*, json: Json = False) -> None:
-    """Show each integration: connected, enabled or why not, last run, failures, rejects."""
+def status(name: Name = None, *, fail_if_stale: FailIfStale = None, json: Json = False) -> None:
+    """Show each integration: connected, enabled or why not, last and next run, rejects."""
     ready()
     from dagster import DagsterInstance
 
+    from m3sync_dagster.cli.find_integration import require_known
+    from m3sync_dagster.components.integration_status import read_status
     from m3sync_dagster.components.load_project import load_project
-    from m3sync_dagster.components.loaded_integration import loaded_integrations
 
-    project = load_project()
-    integrations = [loaded.integration for loaded in loaded_integrations(project)]
+    if name is not None:
+        require_known(name)
     with DagsterInstance.get() as instance:
-        known = _read(instance, integrations)
-        rows = [_row(instance, one, known) for one in integrations]
-    rows += [_broken(problem) for problem in project.problems]
+        found = read_status(instance, load_project())
+    shown = [one for one in found.integrations if name in (None, one.name)]
     if json:
-        print_json(rows)
+        print_json([one.as_dict(found.daemon) for one in shown])
+    elif name is not None:
+        for one in shown:
+            _show_one(one, found.daemon)
     else:
-        _show(rows)
-    _report_errors(known)
+        _show(shown, found.daemon)
+    _report_errors(found, name)
+    if fail_if_stale:
+        _fail_if_stale(shown, fail_if_stale)
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """What is stored of all integrations, by name."""
-
-    schedules: "Mapping[str, Schedule]"
-    states: "Mapping[str, GuardState]"
-    failures: "Mapping[str, int]"
-    rejects: "Mapping[str, int]"
-    undelivered: "list[Undelivered]"
-    orgs: "Mapping[str, Mapping[str, SalesforceOrg]]"
-    restored: "list[str]"
+def _show(shown: "list[IntegrationStatus]", daemon: "Daemon") -> None:
+    if shown:
+        rows = [_cells(one, daemon) for one in shown]
+        print_table("Integrations", _COLUMNS, rows, readable=NARROW)
+    else:
+        _explain_none()
 
 
-def _read(instance: "DagsterInstance", integrations: "list[Integration]") -> _Known:
-    from m3sync_dagster.components.integration_definitions import asset_key
-    from m3sync_dagster.guard.failure_history import count_in_a_row
-    from m3sync_dagster.guard.schedules import read_schedules
-    from m3sync_dagster.runs.dead_runs import report_dead_runs
-    from m3sync_dagster.state import (
-        GuardState,
-        connect,
-        count_rejects,
-        postgres_url,
-        read_guard_states,
-        read_salesforce_orgs,
-        restored_integrations,
-        undelivered,
-    )
-
-    with connect(postgres_url()) as connection:
-        report_dead_runs(instance, connection, [one.name for one in integrations])
-        recorded = read_guard_states(connection)
-        states = {one.name: recorded.get(one.name, GuardState(one.name)) for one in integrations}
-        assets = {one.name: [asset_key(one.name, e) for e in one.entities] for one in integrations}
-        return _Known(
-            schedules=read_schedules(instance, None),
-            states=states,
-            failures=count_in_a_row(instance, states, assets),
-            rejects=count_rejects(connection),
-            undelivered=undelivered(connection),
-            orgs=read_salesforce_orgs(connection),
-            restored=restored_integrations(connection),
-        )
-
-
-def _row(instance: "DagsterInstance", integration: "Integration", known: _Known) -> dict[str, Any]:
-    from m3sync_dagster.components.schedule import schedule_name
-    from m3sync_dagster.runs.run_status import last_run
-
-    name = integration.name
-    schedule, state = known.schedules.get(schedule_name(name)), known.states[name]
-    undelivered = [asdict(one) for one in known.undelivered if one.integration == name]
-    row = {
-        "name": name,
-        "connected": integration.connected,
-        "enabled": bool(schedule and schedule.enabled and not state.disabled),
-        "disabled_reason": _reason(integration, schedule, state),
-        "last_run": last_run(instance, name),
-        "failures_in_a_row": known.failures[name],
-        "rejected": known.rejects.get(name, 0),
-        **_orgs(integration, known),
-    }
-    if undelivered:
-        row["undelivered"] = undelivered
-    if name in known.restored:
-        row["state_restored"] = True
-    if state.guard_error:
-        row["guard_error"] = state.guard_error
-    return row
-
-
-def _orgs(integration: "Integration", known: _Known) -> dict[str, Any]:
-    """The org that runs have written to; where entities are in several, which is where."""
-    orgs = known.orgs.get(integration.name, {})
-    carried = {entity: org for entity, org in orgs.items() if entity in integration.entities}
-    latest = next(iter(carried.values()), None)
-    told: dict[str, Any] = {"salesforce_org": latest and latest.as_dict()}
-    if len({org.id for org in carried.values()}) > 1:
-        told["salesforce_org_by_entity"] = {key: org.as_dict() for key, org in carried.items()}
-    return told
-
-
-def _reason(
-    integration: "Integration", schedule: "Schedule | None", state: "GuardState"
-) -> str | None:
-    """Why an integration does not run by itself; nobody may have started its schedule yet."""
-    if not integration.connected:
-        return "NOT CONNECTED"
-    if state.disabled:
-        return f"since {state.disabled_since:%Y-%m-%d %H:%M} UTC: {state.disabled_reason}"
-    if schedule is None:
-        return "never started"
-    return None if schedule.enabled else "stopped by a person"
-
-
-def _broken(problem: "LoadError") -> dict[str, Any]:
-    return {
-        "name": problem.name,
-        "connected": False,
-        "enabled": False,
-        "disabled_reason": problem.message,
-        "last_run": None,
-        "failures_in_a_row": 0,
-        "rejected": 0,
-        "salesforce_org": None,
-    }
-
-
-def _show(rows: list[dict[str, Any]]) -> None:
-    columns = [
-        "name",
-        "connection",
-        "Salesforce org",
-        "enabled",
-        "last run",
-        "hour",
-        "failures in a row",
-        "rejected",
+def _cells(one: "IntegrationStatus", daemon: "Daemon") -> list[object]:
+    org = _orgs_text(one)
+    return [
+        one.name,
+        f"{one.connection.word}: {org}" if org else one.connection.word,
+        _enabled(one, daemon),
+        one.last_run and one.last_run.status,
+        time_text(one.last_success) or "never",
+        time_text(one.next_run(daemon)),
+        one.failures,
+        one.rejected,
     ]
-    print_table(
-        "Integrations",
-        columns,
-        [
-            [
-                row["name"],
-                "CONNECTED" if row["connected"] else "NOT CONNECTED",
-                _org_cell(row),
-                "yes" if row["enabled"] else f"no: {row['disabled_reason']}",
-                row["last_run"] and row["last_run"].status,
-                row["last_run"] and row["last_run"].partition,
-                row["failures_in_a_row"],
-                row["rejected"],
-            ]
-            for row in rows
-        ],
-    )
 
 
-def _report_errors(known: _Known) -> None:
+def _enabled(one: "IntegrationStatus", daemon: "Daemon") -> str:
+    if not one.enabled:
+        return f"no: {one.disabled_reason}"
+    return "yes" if daemon.alive else f"yes, but {daemon}"
+
+
+def _show_one(one: "IntegrationStatus", daemon: "Daemon") -> None:
+    print_table(one.name, ["", "what is known"], [list(row) for row in _details(one, daemon)])
+
+
+def _details(one: "IntegrationStatus", daemon: "Daemon") -> Iterator[tuple[str, object]]:
+    """Everything that is known of one integration, as names and values."""
+    from m3sync_dagster.runs.hour_text import hours_text
+
+    yield "file", one.path
+    reason = f": {one.connection.reason}" if one.connection.reason else ""
+    yield "connection", f"{one.connection.word}{reason}"
+    if one.connection.checked_at:
+        yield "last logins succeeded", time_text(one.connection.checked_at)
+    yield "Salesforce org", _orgs_text(one) or "not known: no run has written to one yet"
+    yield "enabled", _enabled(one, daemon)
+    yield "daemon", daemon
+    if one.last_run:
+        run = one.last_run
+        yield "last run", f"{run.status}, {hours_text(run.partition) or 'no hour'}, {run.run_id}"
+    yield "last success", time_text(one.last_success) or "never"
+    for entity in one.entities or one.syncs:
+        synced = one.syncs.get(entity)
+        yield f"last success of {entity}", time_text(synced.ended_at) if synced else "never"
+    yield "next run", time_text(one.next_run(daemon)) or "none"
+    yield "failures in a row", one.failures
+    yield "rejected rows", one.rejected
+
+
+def _orgs_text(one: "IntegrationStatus") -> str | None:
+    """The org that runs have written to, or the org of each entity."""
+    if len({org.id for org in one.orgs.values()}) > 1:
+        return "; ".join(f"{entity}: {org}" for entity, org in one.orgs.items())
+    return next(map(str, one.orgs.values()), None)
+
+
+def _explain_none() -> None:
+    """Say where integrations were looked for, and how to get one."""
+    from m3sync_dagster.components.load_project import defs_folders
+
+    folders = " and ".join(map(str, reversed(defs_folders())))
+    print_message(f"There are no integrations in {folders}. To make one, run: m3sync init.")
+
+
+def _report_errors(found: "ProjectStatus", name: str | None) -> None:
     """Report what the table has no place for, also of integrations that are no longer loaded."""
-    for undelivered in known.undelivered:
-        print_error(str(undelivered))
-    for name in known.restored:
+    for one in found.integrations:
+        if one.connection.reason and name is None:
+            print_error(f"{one.name} is {one.connection.word}: {one.connection.reason}")
+    for undelivered in found.undelivered:
+        if name in (None, undelivered.integration):
+            print_error(str(undelivered))
+    for restored in found.restored:
+        if name in (None, restored):
+            print_error(
+                f"{restored}: the state database was restored from a backup, moved or failed over. "
+                f"The next run sends every record again. To do that now: m3sync run {restored}"
+            )
+    for one in found.integrations:
+        if one.guard.guard_error and name in (None, one.name):
+            print_error(f"{one.name}: the guard could not evaluate it: {one.guard.guard_error}")
+
+
+def _fail_if_stale(shown: "list[IntegrationStatus]", limit: timedelta) -> None:
+    """Exit with 1 if one of them should have succeeded meanwhile.
+
+    Raises:
+        ConfigurationError: there is none, so that nothing is known to be fine.
+        typer.Exit: one is stale.
+    """
+    from m3sync_dagster.sync.errors import ConfigurationError
+
+    if not shown:
+        raise ConfigurationError("there are no integrations", "Check M3SYNC_DEFS.")
+    stale = [one for one in shown if one.is_stale(limit, datetime.now(UTC))]
+    for one in stale:
+        since = time_text(one.last_success)
         print_error(
-            f"{name}: the state database was restored from a backup, moved or failed over. The "
-            f"next run sends every record again. To do that now: m3sync run {name}"
+            f"{one.name} has had no success {f'since {since}' if since else 'yet'}. "
+            f"See: m3sync status {one.name}; m3sync runs {one.name}"
         )
-    for name, state in known.states.items():
-        if state.guard_error:
-            print_error(f"{name}: the guard could not evaluate it: {state.guard_error}")
-
-
-def _org_cell(row: dict[str, Any]) -> str | None:
-    from m3sync_dagster.state import SalesforceOrg
-
-    if by_entity := row.get("salesforce_org_by_entity"):
-        return "; ".join(f"{key}: {SalesforceOrg(**org)}" for key, org in by_entity.items())
-    return str(SalesforceOrg(**row["salesforce_org"])) if row["salesforce_org"] else None
+    if stale:
+        raise typer.Exit(FAILED)

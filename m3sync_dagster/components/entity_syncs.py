@@ -82,7 +82,8 @@ class EntitySyncBuilder:
         schema = TargetSchema(mapping, self.org, lambda: self._check_org(entity))
         changed = apply_basis_change(mapping, self._source, ledger, self.org, schema)
         if changed:
-            record(self._context, self.state, None, basis_change_event(self._credential, *changed))
+            event = basis_change_event(self._credential, *changed)
+            record(self._context, self.state, None, event, lasting=True)
         return EntitySync(
             mapping, self._source, ledger, self.org, schema, send_parents=self._send_parents
         )
@@ -132,14 +133,22 @@ def record_replaced(
         "Nothing to do: the records that pointed to them are sent again too. See in Salesforce who "
         "deleted them; what m3sync does not write, such as notes, is not restored."
     )
-    record(context, state, entity, SyncError(cause, remedy))
+    record(context, state, entity, SyncError(cause, remedy), lasting=True)
 
 
 def record(
-    context: dg.AssetExecutionContext, state: RunState, entity: EntityType | None, error: SyncError
+    context: dg.AssetExecutionContext,
+    state: RunState,
+    entity: EntityType | None,
+    error: SyncError,
+    *,
+    lasting: bool = False,
 ) -> None:
-    """Record an event of an entity, or of the whole integration if there is none."""
-    state.event(entity.name if entity else None, context.run.run_id, error)
+    """Record an event of an entity, or of the whole integration if there is none.
+
+    A ``lasting`` one is about the past, so that no later success closes it.
+    """
+    state.event(entity.name if entity else None, context.run.run_id, error, lasting=lasting)
     context.log.warning("%s: %s", state.integration, error)
     if entity:
         show_event(context, dg.AssetKey([state.integration, f"salesforce_{entity.name}"]), error)

@@ -9,6 +9,7 @@ from functools import cached_property
 import xxhash
 
 from m3sync_dagster.entities import ENTITIES
+from m3sync_dagster.guard.health_policy import RejectLimit
 from m3sync_dagster.sync.entity_options import EntityOptions, build_mapping
 from m3sync_dagster.sync.errors import ConfigurationError
 from m3sync_dagster.sync.mapping import FieldMapping
@@ -19,6 +20,55 @@ PARTITION_FORMAT = "%Y-%m-%d-%H:%M"
 """How Dagster writes the key of an hourly partition."""
 NAMESPACES = ("custom_objects", "m3ter_connector", "m3ter_connector_testing")
 """Which Salesforce objects are written: m3sync's own, or those of m3ter's managed package."""
+
+
+@dataclass(frozen=True)
+class Notify:
+    """Who is notified of an integration's changes of state, rejected rows included.
+
+    Args:
+        users: m3ter user ids, who get a mail.
+        urls_env: the environment variable with the URLs of channels, as Apprise writes them.
+        rejected_rows: people are told once so many rows are rejected.
+        rejected_share: or once this share of the records is rejected.
+
+    Raises:
+        ConfigurationError: a value is invalid; ``where`` names it.
+    """
+
+    users: tuple[str, ...] = ()
+    urls_env: str | None = None
+    rejected_rows: int | None = None
+    rejected_share: float | None = None
+
+    def __post_init__(self) -> None:
+        _require(
+            bool(self.users or self.urls_env),
+            "nobody is to be notified",
+            "List m3ter user ids under users, or name a variable with URLs in urls_env.",
+            "notify",
+        )
+        _require(
+            self.rejected_rows is None or self.rejected_rows >= 1,
+            f"{self.rejected_rows} is not a number of rejected rows",
+            "Use 1 or more, or leave it out.",
+            "notify",
+            "rejected_rows",
+        )
+        _require(
+            self.rejected_share is None or 0 < self.rejected_share <= 1,
+            f"{self.rejected_share} is not a share of the records",
+            "Use a number above 0 and up to 1, such as 0.05, or leave it out.",
+            "notify",
+            "rejected_share",
+        )
+
+    @property
+    def limit(self) -> RejectLimit:
+        """How many rejected rows people are notified of; without a limit, of the first one."""
+        if self.rejected_rows is None and self.rejected_share is None:
+            return RejectLimit(rows=1)
+        return RejectLimit(self.rejected_rows, self.rejected_share)
 
 
 @dataclass(frozen=True)
@@ -34,6 +84,7 @@ class Integration:
         minute_of_hour: if it is left out, 0 to 9, derived from the name.
         start: key of the first hourly partition, UTC.
         notify_users_if_disabled: m3ter user ids.
+        notify: who else is notified of changes, and of how many rejected rows.
         entities: the options of each entity type that is carried, by name.
 
     Raises:
@@ -48,6 +99,7 @@ class Integration:
     minute_of_hour: int | None = None
     start: str = "2026-01-01-00:00"
     notify_users_if_disabled: tuple[str, ...] = ()
+    notify: Notify | None = None
     entities: Mapping[str, EntityOptions] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -97,10 +149,14 @@ class Integration:
         """Whether the names of Salesforce objects and fields are known without reading the org."""
         return self.namespace == "custom_objects" or bool(self.namespace_prefix)
 
+    def next_tick(self, now: datetime) -> datetime:
+        """The schedule's next tick after a moment."""
+        tick = now.replace(minute=self.minute, second=0, microsecond=0)
+        return tick if tick > now else tick + timedelta(hours=1)
+
     def next_due(self, now: datetime) -> str:
         """The schedule's next tick after a moment as text, in UTC to the minute."""
-        tick = now.replace(minute=self.minute, second=0, microsecond=0)
-        return f"{tick if tick > now else tick + timedelta(hours=1):%Y-%m-%d %H:%M} UTC"
+        return f"{self.next_tick(now):%Y-%m-%d %H:%M} UTC"
 
     @cached_property
     def mappings(self) -> dict[str, FieldMapping]:
@@ -149,9 +205,9 @@ def check_name(name: str) -> None:
     )
 
 
-def _require(valid: bool, cause: str, remedy: str, where: str) -> None:  # noqa: FBT001 - an assertion
+def _require(valid: bool, cause: str, remedy: str, *where: str) -> None:  # noqa: FBT001 - an assertion
     if not valid:
-        raise ConfigurationError(cause, remedy, (where,))
+        raise ConfigurationError(cause, remedy, where)
 
 
 def _require_partition(start: str) -> None:

@@ -1,6 +1,7 @@
 """An integration's assets: one for each entity type, with its m3ter source in the lineage."""
 
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from functools import cache
 
 import dagster as dg
@@ -14,6 +15,10 @@ from m3sync_dagster.entities import ENTITIES, EntityType
 
 OWNERS = ["team:revenue-operations"]
 """Owners of the assets; ``post_processing`` in a ``defs.yaml`` can set others."""
+FRESHNESS = dg.FreshnessPolicy.time_window(
+    warn_window=timedelta(hours=2), fail_window=timedelta(hours=3)
+)
+"""When Dagster's UI shows an asset as late: an integration runs each hour."""
 _OUTPUT = "result"
 # The data of an op goes to Salesforce, not through Dagster.
 _IN = dg.In(dg.Nothing)
@@ -120,6 +125,7 @@ def _spec(
             *(asset_key(integration.name, parent) for parent in parents),
         ],
         partitions_def=partitions,
+        freshness_policy=FRESHNESS,
         group_name=integration.name,
         description=_description(integration, entity),
         kinds={"m3ter", "salesforce"},

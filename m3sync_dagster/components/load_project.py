@@ -118,12 +118,17 @@ def defs_files() -> Iterator[Path]:
 
     Also those in unreadable folders and those that are broken links, so that each gets an error.
     """
-    outside = os.environ.get(DEFS)
     seen: set[str] = set()
-    for top in (project_defs(), outside) if outside else (project_defs(),):
+    for top in defs_folders():
         for folder, entries in _folders(top, seen):
             if file := next((name for name in _FILES if name in entries), None):
                 yield Path(folder, file)
+
+
+def defs_folders() -> list[Path | str]:
+    """The folders that ``defs.yaml`` folders are looked for in."""
+    outside = os.environ.get(DEFS)
+    return [project_defs(), outside] if outside else [project_defs()]
 
 
 def _folders(top: Path | str, seen: set[str]) -> Iterator[tuple[str, Collection[str]]]:

@@ -84,6 +84,7 @@ def materialize_entity(
             _tell(context, entity, progress)
         _record_rejects(context, run.state, entity, sync.counts)
         record_replaced(context, run.state, entity, sync)
+        _record_success(context, run.state, integration, entity, sync.counts)
     except Exception as error:  # noqa: BLE001 - every error is recorded as an event
         # Preparing a sync may write to Salesforce, but only to an org that fits.
         unsent = not sync.sending if sync else isinstance(error, SchemaMismatchError)
@@ -216,6 +217,17 @@ def _record_rejects(
             f"See m3sync rejects {state.integration}."
         )
         record(context, state, entity, MissingParentError(cause, remedy))
+
+
+def _record_success(
+    context: dg.AssetExecutionContext,
+    state: RunState,
+    integration: Integration,
+    entity: EntityType,
+    counts: Counts,
+) -> None:
+    bad = counts[Count.INVALID] + counts[Count.REJECTED]
+    state.synced(entity.name, context.run.run_id, (counts.read, bad), integration.entities)
 
 
 def _key(integration: str, entity: EntityType) -> dg.AssetKey:

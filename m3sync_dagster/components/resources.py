@@ -20,6 +20,7 @@ from m3sync_dagster.salesforce import ConnectedApp, SalesforceClient
 from m3sync_dagster.state import (
     IntegrationLock,
     PostgresDescribeCache,
+    PostgresLoginLog,
     RunState,
     connect,
     hold_run_lock,
@@ -99,7 +100,9 @@ class M3terResource(LazyResource):
         Raises:
             ConfigurationError: as for ``read``.
         """
-        return self._opened.enter_context(M3terSource(self.read(), postgres_url()))
+        credential = self.read()
+        logins = PostgresLoginLog(postgres_url(), self.credential, credential.identity)
+        return self._opened.enter_context(M3terSource(credential, postgres_url(), logins=logins))
 
     def _base_url_given(self) -> bool:
         return bool(os.environ.get(self.base_url_env))
@@ -142,8 +145,9 @@ class SalesforceResource(LazyResource):
         """
         credential = self.read()
         describes = PostgresDescribeCache(postgres_url(), credential.identity)
+        logins = PostgresLoginLog(postgres_url(), self.credential, credential.identity)
         return self._opened.enter_context(
-            closing(SalesforceClient(credential, describes=describes))
+            closing(SalesforceClient(credential, describes=describes, logins=logins))
         )
 
     def preflight(

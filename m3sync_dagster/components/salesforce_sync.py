@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import dagster as dg
 from pydantic import BaseModel, Field, create_model
 
-from m3sync_dagster.components.integration import Integration, current_hour
+from m3sync_dagster.components.integration import Integration, Notify, current_hour
 from m3sync_dagster.components.integration_definitions import build_integration_definitions
 from m3sync_dagster.entities import ENTITIES, OTHER_NAMES
 from m3sync_dagster.sync.account_filter import AccountFilter
@@ -70,6 +70,26 @@ class EntityConfig(dg.Model):
     )
 
 
+class NotifyConfig(dg.Model):
+    """Who is notified of changes of an integration's state, and of how many rejected rows."""
+
+    users: list[str] = Field(default_factory=list, description="m3ter user ids, who get a mail.")
+    urls_env: str | None = Field(
+        default=None,
+        description="Name of an environment variable with URLs of channels, as Apprise writes "
+        "them; separate several with spaces.",
+    )
+    rejected_rows: int | None = Field(
+        default=None,
+        description="They are told once so many rows are rejected; without this and "
+        "rejected_share: of the first one.",
+    )
+    rejected_share: float | None = Field(
+        default=None,
+        description="They are told once this share of the records is rejected: 0.05 for 5 %.",
+    )
+
+
 EntitiesConfig = create_model(
     "EntitiesConfig",
     __base__=dg.Model,
@@ -90,6 +110,13 @@ EntitiesConfig = create_model(
 _AS_WRITTEN = dg.Resolver(
     lambda _context, entities: entities,
     model_field_type=EntitiesConfig,
+    inject_before_resolve=False,
+)
+
+
+_NOTIFY_AS_WRITTEN = dg.Resolver(
+    lambda _context, notify: notify,
+    model_field_type=NotifyConfig | None,
     inject_before_resolve=False,
 )
 
@@ -181,6 +208,11 @@ class SalesforceSync(dg.Component, dg.Model, dg.Resolvable):
         _FILLED_IN,
         Field(description="m3ter user ids that get an e-mail when the integration is disabled."),
     ] = []
+    notify: Annotated[
+        NotifyConfig | None,
+        _NOTIFY_AS_WRITTEN,
+        Field(description="Who is notified of all changes of its state, rejected rows included."),
+    ] = None
     minute_of_hour: Annotated[
         int | None,
         Field(description="Minute at which it runs, 0 to 59; left out: 0 to 9, from the name."),
@@ -217,12 +249,23 @@ class SalesforceSync(dg.Component, dg.Model, dg.Resolvable):
             minute_of_hour=self.minute_of_hour,
             start=self.start,
             notify_users_if_disabled=tuple(self.notify_users_if_disabled),
+            notify=self._notify(),
             entities=self._options(),
         )
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:  # noqa: ARG002 - Dagster's signature
         """Build the integration's assets, checks and schedule."""
         return build_integration_definitions(self.integration())
+
+    def _notify(self) -> Notify | None:
+        if self.notify is None:
+            return None
+        return Notify(
+            users=tuple(self.notify.users),
+            urls_env=self.notify.urls_env,
+            rejected_rows=self.notify.rejected_rows,
+            rejected_share=self.notify.rejected_share,
+        )
 
     @property
     def carried(self) -> list[str]:

@@ -36,6 +36,10 @@ DAILY = "salesforce_verify_daily"
 """The one schedule of all checks."""
 VERIFIED_TAG = "m3sync/verified_integration"
 """Run tag with the integration that a run verifies; those of ``INTEGRATION_TAG`` are syncs."""
+EVALUATED_IN = "evaluated_in"
+"""The metadata of a repeated result that names the run that evaluated the check."""
+RESULTS_LOOKED_AT = 20
+"""Executions among which the last result is looked for."""
 _IN = dg.In(dg.Nothing)
 _OUT = dg.Out(is_required=False)
 _PRIORITY = {"dagster/priority": "-1"}  # the hourly syncs go first
@@ -74,12 +78,13 @@ def build_check(
     def salesforce_matches_m3ter(
         context: dg.AssetCheckExecutionContext, _inputs: object
     ) -> Iterator[dg.AssetCheckResult]:
-        if not _verifies(context.run):
-            context.log.info("A sync does not verify; the job %s does.", VERIFY_JOB)
-            return
         for name, spec in specs.items():
-            if spec.key in context.selected_asset_check_keys:
+            if spec.key not in context.selected_asset_check_keys:
+                continue
+            if context.run.job_name == VERIFY_JOB:
                 yield _verify(context, integration, ENTITIES[name], spec.asset_key)
+            else:
+                yield from _last_result(context.instance, spec.key)
 
     # The same as ``@dg.multi_asset_check``, without the time to inspect a signature.
     built: dg.AssetChecksDefinition = dg.AssetChecksDefinition.create(
@@ -97,13 +102,33 @@ def build_check(
     return built
 
 
-def _verifies(run: dg.DagsterRun) -> bool:
-    """Whether a run only evaluates checks.
+def _last_result(
+    instance: dg.DagsterInstance, key: dg.AssetCheckKey
+) -> Iterator[dg.AssetCheckResult]:
+    """Repeat the last result, so that it stays: a backfill plans the check, and is no check.
 
-    Dagster adds all checks to a sync that is launched without a selection of checks, as in its UI.
+    Dagster's backfills name all checks of their assets. One that was planned and has no result is
+    shown as skipped, in place of its last result.
     """
-    alone = bool(run.asset_check_selection) and not run.asset_selection
-    return alone or run.job_name == VERIFY_JOB
+    storage = instance.event_log_storage
+    for record in storage.get_asset_check_execution_history(key, RESULTS_LOOKED_AT):
+        last = record.evaluation
+        if isinstance(last, dg.AssetCheckEvaluation):  # or else it was planned and has no result
+            said = {name: value for name, value in last.metadata.items() if name != EVALUATED_IN}
+            yield dg.AssetCheckResult(
+                check_name=key.name,
+                asset_key=key.asset_key,
+                passed=last.passed,
+                severity=last.severity,
+                description="The last result again: a sync does not evaluate this check.",
+                metadata={
+                    **said,
+                    EVALUATED_IN: last.metadata.get(
+                        EVALUATED_IN, dg.MetadataValue.dagster_run(record.run_id)
+                    ),
+                },
+            )
+            return
 
 
 def _verify(

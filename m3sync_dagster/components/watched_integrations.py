@@ -60,10 +60,14 @@ def _guarded(component: SalesforceSync, credential: object) -> GuardedIntegratio
             yield organization
 
     integration = component.integration()
+    notify = integration.notify
     return GuardedIntegration(
         name=integration.name,
         schedule=schedule_name(integration.name),
         assets=tuple(asset_key(integration.name, entity) for entity in integration.entities),
         notify=integration.notify_users_if_disabled,
         directory=UserDirectory(component.m3ter_credential, directory),
+        other_users=notify.users if notify else (),
+        urls_env=notify.urls_env if notify else None,
+        reject_limit=notify.limit if notify else None,
     )

@@ -29,6 +29,9 @@ class ChangeKind(StrEnum):
     FAILING = "failing"
     DISABLED = "disabled"
     RECOVERED = "recovered"
+    LATE = "late"
+    REJECTS = "rejects"
+    REJECTS_OVER = "rejects_over"
 
 
 @dataclass(frozen=True, slots=True)

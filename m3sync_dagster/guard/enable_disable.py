@@ -9,6 +9,7 @@ from m3sync_dagster.dagster_internals import CodeLocationOrigin, get_current_dat
 from m3sync_dagster.guard.schedules import read_schedules, start, stop_for_good
 from m3sync_dagster.runs.run_status import INTEGRATION_TAG
 from m3sync_dagster.state import (
+    close_disabled,
     guard_lock,
     read_guard_state,
     withdraw_overtaken,
@@ -54,6 +55,7 @@ class Switch:
             )
             if before.reported:
                 withdraw_overtaken(self.connection, self.integration)
+            close_disabled(self.connection, self.integration)
             write_guard_states(self.connection, [state])
 
     def disable(self) -> None:

@@ -7,6 +7,8 @@ from typing import Protocol
 
 import dagster as dg
 
+from m3sync_dagster.guard.health_policy import RejectLimit
+
 
 class Person(Protocol):
     """A user who is notified: m3ter's id, a name, and an address unless m3ter has none."""
@@ -63,6 +65,9 @@ class GuardedIntegration:
         assets: its assets, on which the UI shows changes of its state.
         notify: m3ter ids of the users who are notified.
         directory: the m3ter organization that these users belong to.
+        other_users: m3ter ids of further users who are notified, also of rejected rows.
+        urls_env: the environment variable with the URLs of channels of this integration.
+        reject_limit: how many rejected rows people are notified of; ``None``: of none.
     """
 
     name: str
@@ -70,3 +75,11 @@ class GuardedIntegration:
     assets: tuple[dg.AssetKey, ...]
     notify: tuple[str, ...]
     directory: UserDirectory
+    other_users: tuple[str, ...] = ()
+    urls_env: str | None = None
+    reject_limit: RejectLimit | None = None
+
+    @property
+    def users(self) -> tuple[str, ...]:
+        """m3ter ids of all users who are notified of something."""
+        return tuple(dict.fromkeys((*self.notify, *self.other_users)))

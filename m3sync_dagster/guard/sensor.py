@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import dagster as dg
 import psycopg
 
+from m3sync_dagster.dagster_internals import get_current_timestamp
 from m3sync_dagster.guard.disable_policy import (
     WARNINGS,
     Change,
@@ -30,18 +31,29 @@ from m3sync_dagster.guard.failure_history import (
     read_untagged_runs,
 )
 from m3sync_dagster.guard.guarded_integration import GuardedIntegration
+from m3sync_dagster.guard.health_policy import Health, HealthChange, watch
 from m3sync_dagster.guard.schedules import Schedules, read_schedules, stop
 from m3sync_dagster.notifications.delivery import deliver
-from m3sync_dagster.notifications.message_text import content_of
-from m3sync_dagster.notifications.notice_targets import targets_of
+from m3sync_dagster.notifications.message_text import content_of, content_of_health
+from m3sync_dagster.notifications.notice_targets import reject_targets_of, targets_of
 from m3sync_dagster.runs.failure_tags import record_failure
-from m3sync_dagster.runs.run_status import INTEGRATION_TAG, entity_of, failure
+from m3sync_dagster.runs.run_status import (
+    COMPLETE,
+    INTEGRATION_TAG,
+    entity_of,
+    failure,
+    last_run,
+)
 from m3sync_dagster.state import (
+    DISABLED_EVENT,
+    EntitySyncs,
     GuardState,
+    close_disabled,
     connect,
     enqueue,
     guard_lock,
     postgres_url,
+    read_entity_syncs,
     read_guard_states,
     record_event,
     undelivered,
@@ -56,13 +68,14 @@ GUARD = "integration_guard"
 """The sensor's name."""
 INTERVAL = 30
 """Seconds between two ticks."""
+_NO_FAILURE = {COMPLETE, "STARTED", "WAITING"}
 
 
 class DisabledError(SyncError):
     """An integration has failed too often in a row, and its schedule was stopped."""
 
     status = "DISABLED"
-    event = "integration.disabled.error"
+    event = DISABLED_EVENT
 
 
 def build_guard(integrations: Sequence[GuardedIntegration]) -> dg.SensorDefinition:
@@ -106,7 +119,8 @@ def tick(
         return str(wrong)
     with connect(postgres_url()) as connection:
         with guard_lock(connection):
-            lines = _Tick(instance, connection, integrations, location).run()
+            syncs = read_entity_syncs(connection)
+            lines = _Tick(instance, connection, integrations, location, syncs).run()
         lines += deliver(instance, connection, integrations, begun)
         lines += map(str, undelivered(connection))
     return "\n".join([f"{len(integrations)} integrations are watched.", *lines])
@@ -124,6 +138,7 @@ class _Tick:
     connection: psycopg.Connection
     integrations: Mapping[str, GuardedIntegration]
     location: str | None
+    syncs: Mapping[str, EntitySyncs]
 
     def run(self) -> list[str]:
         known = read_guard_states(self.connection)
@@ -169,10 +184,24 @@ class _Tick:
                 self._record_unrecorded(name, run_id)
             schedule = schedules.get(self.integrations[name].schedule)
             decision = decide(replace(state, guard_error=None), schedule, history)
-            if decision.change or decision.state != state:
+            health = Health(
+                frozenset(history.entities),
+                self.syncs.get(name, {}),
+                self.integrations[name].reject_limit,
+            )
+            after, changes = watch(decision.state, schedule, health, get_current_timestamp())
+            if decision.change and decision.change.kind is ChangeKind.RECOVERED:
+                changes = [one for one in changes if one.kind is not ChangeKind.RECOVERED]
+            decision = replace(decision, state=after)
+            if decision.change or changes or after != state:
                 with self.connection.transaction():
                     self._write(state, decision)
-            return list(self._act(decision, schedules))
+                    for change in changes:
+                        self._write_health(self.integrations[name], change)
+            return [
+                *self._act(decision, schedules),
+                *(f"{name}: {change.kind}" for change in changes),
+            ]
         except Exception as error:
             if self.connection.broken:
                 raise
@@ -196,6 +225,8 @@ class _Tick:
             self._write_change(self.integrations[name], change, error)
         elif before.reported and not state.reported:
             withdraw_overtaken(self.connection, name)
+        if before.disabled and not state.disabled:
+            close_disabled(self.connection, name)
         write_guard_states(self.connection, [state])
 
     def _write_change(
@@ -209,6 +240,27 @@ class _Tick:
         withdraw_overtaken(self.connection, name)
         content = content_of(integration, change, error)
         enqueue(self.connection, name, change.name(name), targets_of(integration), content)
+
+    def _write_health(self, integration: GuardedIntegration, change: HealthChange) -> None:
+        name = integration.name
+        rejects = change.kind in {ChangeKind.REJECTS, ChangeKind.REJECTS_OVER}
+        targets = reject_targets_of(integration) if rejects else targets_of(integration)
+        withdraw_overtaken(self.connection, name, about_rejects=rejects)
+        content = content_of_health(integration, change, self._explain(name, change))
+        enqueue(self.connection, name, change.name(name), targets, content)
+
+    def _explain(self, name: str, change: HealthChange) -> SyncError:
+        """What is the matter, and what to do about it."""
+        if change.kind is not ChangeKind.LATE:
+            return SyncError(change.text, f"See: m3sync rejects {name}")
+        remedy = f"See: m3sync status {name}; m3sync runs {name}"
+        newest = last_run(self.instance, name)
+        if newest is None:
+            return SyncError(f"{change.text}, and no run of it was started", remedy)
+        if newest.status in _NO_FAILURE:
+            return SyncError(f"{change.text}, and its newest run is {newest.status}", remedy)
+        error = failure(self.instance, newest.run_id)
+        return SyncError(f"{change.text}; the last error: {error.cause}", error.remedy)
 
     def _act(self, decision: Decision, schedules: Schedules) -> Iterator[str]:
         name, change = decision.state.integration, decision.change

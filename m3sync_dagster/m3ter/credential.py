@@ -1,6 +1,7 @@
 """The credential of an m3ter organization."""
 
 from dataclasses import dataclass, field
+from hashlib import sha256
 from urllib.parse import SplitResult, urlsplit
 
 from m3sync_dagster.loopback import is_loopback
@@ -28,6 +29,12 @@ class M3terAccessKey:
     api_secret: str = field(repr=False)
     base_url: str = "https://api.m3ter.com"
     requests_per_second: int = 40
+
+    @property
+    def identity(self) -> str:
+        """A digest of address, organization and access key; it contains no secret."""
+        parts = (self.base_url.rstrip("/"), self.organization_id, self.access_key_id)
+        return sha256("\n".join(parts).encode()).hexdigest()
 
     def __post_init__(self) -> None:
         for name in ("organization_id", "access_key_id", "api_secret"):

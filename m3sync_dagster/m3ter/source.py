@@ -1,6 +1,6 @@
 """The m3ter organization that a sync reads."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import chain
 from typing import TYPE_CHECKING, Self
@@ -12,7 +12,13 @@ from m3sync_dagster.entities import EntityType
 from m3sync_dagster.m3ter.credential import M3terAccessKey
 from m3sync_dagster.m3ter.list_pages import read_pages
 from m3sync_dagster.sync.converters import ConversionError
-from m3sync_dagster.sync.errors import RemoteError
+from m3sync_dagster.sync.errors import (
+    AuthenticationError,
+    RateLimitError,
+    RemoteError,
+    SyncError,
+)
+from m3sync_dagster.sync.interfaces import LoginLog
 from m3sync_dagster.sync.record_decoder import decode_record, id_of
 
 if TYPE_CHECKING:
@@ -44,6 +50,7 @@ class M3terSource:
         postgres_url: where requests are counted, so that all processes together stay under the
             credential's ``requests_per_second``; ``None`` counts for this instance only.
         retries: retries of a request; ``None``: as many as a sync needs.
+        logins: records whether m3ter accepts the credential, if it is given.
     """
 
     def __init__(
@@ -51,10 +58,13 @@ class M3terSource:
         credential: M3terAccessKey,
         postgres_url: str | None = None,
         retries: int | None = None,
+        logins: LoginLog | None = None,
     ) -> None:
         self._credential = credential
         self._postgres_url = postgres_url
         self._retries = retries
+        self._logins = logins
+        self._accepted = False
 
     @property
     def organization_id(self) -> str:
@@ -153,7 +163,22 @@ class M3terSource:
         self.close()
 
     def _pages(self, path: str, **query: str | int) -> Iterator[list[bytes]]:
-        return read_pages(self._client.get, path, {"pageSize": PAGE_SIZE} | query)
+        return read_pages(self._get, path, {"pageSize": PAGE_SIZE} | query)
+
+    def _get(self, path: str, query: Mapping[str, str | int]) -> bytes:
+        """Read a page. The first one shows whether m3ter accepts the credential."""
+        try:
+            body = self._client.get(path, query)
+        except SyncError as error:
+            refused = isinstance(error, AuthenticationError)
+            unknown = not self._accepted and not isinstance(error, RateLimitError)
+            if self._logins and (refused or unknown):
+                self._logins.failed(error)
+            raise
+        if self._logins and not self._accepted:
+            self._logins.succeeded(self.organization_id, None)
+        self._accepted = True
+        return body
 
     @cached_property
     def _client(self) -> "Client":

@@ -96,7 +96,8 @@ def _tasks(
     """One task for all mails, and one for each channel."""
     targets = sorted({notice.target for notice in due if notice.target.startswith(CHANNEL)})
     tasks: dict[str, Callable[[], Iterable[str]]] = {
-        target: partial(_alone, target, partial(_notify, target, deadline)) for target in targets
+        target: partial(_alone, target, partial(_notify, target, integrations, deadline))
+        for target in targets
     }
     if any(notice.target.startswith(USER) for notice in due):
         tasks["mail"] = partial(_alone, "mail", partial(send_mails, integrations, deadline))
@@ -154,28 +155,31 @@ def _observe(instance: dg.DagsterInstance, connection: psycopg.Connection, deadl
 def _observe_one(instance: dg.DagsterInstance, notice: Notice) -> None:
     message = compose([notice])
     for path in notice.content["assets"]:
+        metadata: dict[str, dg.MetadataValue | str] = {"state": notice.content["kind"]}
+        if notice.content["run_id"]:
+            metadata["run"] = dg.MetadataValue.dagster_run(notice.content["run_id"])
         observation = dg.AssetObservation(
-            dg.AssetKey(path),
-            description=message.text,
-            metadata={
-                "state": notice.content["kind"],
-                "run": dg.MetadataValue.dagster_run(notice.content["run_id"]),
-            },
+            dg.AssetKey(path), description=message.text, metadata=metadata
         )
         instance.report_runless_asset_event(observation)
 
 
-def _notify(target: str, deadline: float, connection: psycopg.Connection) -> None:
+def _notify(
+    target: str, integrations: Integrations, deadline: float, connection: psycopg.Connection
+) -> None:
     """Send to one channel."""
     set_for_other_libraries()
-    channel = channels().get(target)
+    channel = channels(integrations.values()).get(target)
     due = [notice for notice in due_notices(connection) if notice.target == target]
     ready = map(Recipient, without_postponed(connection, due))
     for digest in into_digests(connection, ready):
         if time.monotonic() > deadline:
             return
         if channel is None:
-            reason = "M3SYNC_NOTIFY_URLS has no such channel, or Apprise cannot read it"
+            reason = (
+                "the variable with its URL is not set, has no such channel, or has a URL that "
+                "Apprise cannot read"
+            )
             not_delivered(connection, digest.notices, reason)
         elif _accepts(channel, digest.notices):
             delivered(connection, digest.notices)

@@ -160,7 +160,7 @@ def refresh(
         directory = integration.directory
         directories[directory.credential] = directory
         # An id that PostgreSQL cannot hold is no id of m3ter's.
-        ids = (user_id for user_id in integration.notify if storable(user_id) == user_id)
+        ids = (user_id for user_id in integration.users if storable(user_id) == user_id)
         wanted |= {(directory.credential, user_id) for user_id in ids}
     if not wanted:
         return []

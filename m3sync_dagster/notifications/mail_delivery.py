@@ -139,13 +139,15 @@ class _Mailing:
             if lookup.complete:
                 known = "has no usable address of the" if user in lookup.found else "knows no"
                 reason = f"m3ter {known} user {user}"
-                causes[notice.integration, str(notice.content["run_id"])].append(reason)
+                causes[notice.integration, str(notice.content["run_id"] or notice.change)].append(
+                    reason
+                )
             else:
                 reason = f"addresses could not be looked up: {lookup.reason}"
             not_delivered(self._connection, [notice], reason)
         for (integration, run_id), reasons in causes.items():
             error = ConfigurationError("; ".join(reasons), _REMEDY)
-            record_event(self._connection, integration, None, run_id, error)
+            record_event(self._connection, integration, None, run_id, error, lasting=True)
 
     def _connected(self, session: MailSession, notices: Collection[Notice]) -> bool:
         """Whether the server answers; if it does not, no mail can be sent in this tick."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from m3sync_dagster.guard.disable_policy import Change, ChangeKind
 from m3sync_dagster.guard.guarded_integration import GuardedIntegration
+from m3sync_dagster.guard.health_policy import LATE_AFTER, HealthChange
 from m3sync_dagster.guard.schedules import REPOSITORY
 from m3sync_dagster.runs.run_status import START_REMEDY
 from m3sync_dagster.state import Notice
@@ -17,6 +18,11 @@ from m3sync_dagster.sync.errors import SyncError
 WEBSERVER_URL = "M3SYNC_WEBSERVER_URL"
 """The environment variable with the address of Dagster's UI, for links."""
 DEFAULT_WEBSERVER_URL = "http://127.0.0.1:3000"
+_ERROR_NAMES = {
+    ChangeKind.LATE: "Why",
+    ChangeKind.REJECTS: "Rows",
+    ChangeKind.REJECTS_OVER: "Rows",
+}
 LOCATION = "m3sync"
 """The name of our code location."""
 
@@ -62,6 +68,23 @@ def content_of(integration: GuardedIntegration, change: Change, error: SyncError
     }
 
 
+def content_of_health(
+    integration: GuardedIntegration, change: HealthChange, error: SyncError
+) -> dict[str, Any]:
+    """The same for a change that no failed run causes."""
+    since = datetime.fromtimestamp(change.since, UTC).isoformat(sep=" ", timespec="seconds")
+    return {
+        "kind": change.kind.value,
+        "schedule": integration.schedule,
+        "failures": 0,
+        "run_id": change.run_id,
+        "since": since,
+        "error": error.cause,
+        "remedy": error.remedy,
+        "assets": [list(key.path) for key in integration.assets],
+    }
+
+
 def compose(notices: Collection[Notice]) -> Message:
     """Write one message about changes that have one kind and one cause.
 
@@ -75,7 +98,7 @@ def compose(notices: Collection[Notice]) -> Message:
     subject, opening = _opening(kind, names, first["failures"])
     details = [detail for notice in changes for detail in _details(notice)]
     if kind is not ChangeKind.RECOVERED:
-        details.append(Detail("Last error", first["error"]))
+        details.append(Detail(_ERROR_NAMES.get(kind, "Last error"), first["error"]))
     # A notice that an earlier version wrote has no remedy.
     remedy = first.get("remedy", "Correct what the error says.")
     steps = _steps(kind, names, remedy)
@@ -86,11 +109,12 @@ def _details(notice: Notice) -> list[Detail]:
     """What is said of each integration."""
     base = os.environ.get(WEBSERVER_URL, DEFAULT_WEBSERVER_URL).rstrip("/")
     content = notice.content
+    run = [Detail("The run", f"{base}/runs/{content['run_id']}", link=True)]
     return [
         Detail("Integration", notice.integration),
         Detail("Since", content["since"]),
         *_not_started(content),
-        Detail("The run", f"{base}/runs/{content['run_id']}", link=True),
+        *(run if content["run_id"] else ()),
         Detail("The integration", _schedule_url(base, content["schedule"]), link=True),
     ]
 
@@ -124,6 +148,22 @@ def _opening(kind: ChangeKind, names: Sequence[str], failures: int) -> tuple[str
                 f"m3sync: {who} {works} again",
                 f"{who} {have} synced again without an error.",
             )
+        case ChangeKind.LATE:
+            hours = round(LATE_AFTER / 3600)
+            return (
+                f"m3sync: {who} {have} had no success for {hours} hours",
+                f"{who} {are} enabled, and {have} not synced completely for {hours} hours.",
+            )
+        case ChangeKind.REJECTS:
+            return (
+                f"m3sync: {who} {have} many rejected rows",
+                f"{who} {have} more rejected rows than its configuration allows under notify.",
+            )
+        case ChangeKind.REJECTS_OVER:
+            return (
+                f"m3sync: {who} {have} few rejected rows again",
+                f"{who} {have} fewer rejected rows again than people are notified of.",
+            )
 
 
 def _steps(kind: ChangeKind, names: Sequence[str], remedy: str) -> str:
@@ -138,6 +178,10 @@ def _steps(kind: ChangeKind, names: Sequence[str], remedy: str) -> str:
                 f"{remedy} The next hour tries again by itself. After 10 failures in a row the "
                 f"integration is disabled. See: m3sync events {see}".rstrip()
             )
+        case ChangeKind.LATE | ChangeKind.REJECTS:
+            return remedy
+        case ChangeKind.REJECTS_OVER:
+            return "Nothing."
         case ChangeKind.RECOVERED:
             return "Nothing. Hours that were missed are filled by the next run."
 

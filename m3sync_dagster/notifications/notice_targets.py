@@ -2,6 +2,7 @@
 
 import logging
 import os
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -19,17 +20,37 @@ CHANNEL = "channel:"
 
 
 def targets_of(integration: GuardedIntegration) -> list[str]:
-    """The receivers of an integration's notices. No secret is in a target."""
-    users = [f"{USER}{user_id}" for user_id in dict.fromkeys(integration.notify)]
-    return [*users, *channels(), DAGSTER]
+    """The receivers of an integration's changes. No secret is in a target."""
+    users = [f"{USER}{user_id}" for user_id in integration.users]
+    return list(dict.fromkeys((*users, *channels(), *_own_channels(integration), DAGSTER)))
 
 
-def channels() -> dict[str, "NotifyBase | None"]:
-    """The further channels by target; ``None`` for a URL that Apprise cannot read."""
-    return _read_channels(os.environ.get(NOTIFY_URLS, ""))
+def reject_targets_of(integration: GuardedIntegration) -> list[str]:
+    """The receivers of what is said of rejected rows: those that ``notify`` names."""
+    users = [f"{USER}{user_id}" for user_id in dict.fromkeys(integration.other_users)]
+    return [*users, *_own_channels(integration), DAGSTER]
 
 
-@lru_cache(maxsize=1)
+def channels(integrations: Iterable[GuardedIntegration] = ()) -> dict[str, "NotifyBase | None"]:
+    """The further channels by target, with those of these integrations.
+
+    ``None`` is a URL that Apprise cannot read, or a variable that is not set.
+    """
+    found = dict(_read_channels(os.environ.get(NOTIFY_URLS, "")))
+    for integration in integrations:
+        found |= _own_channels(integration)
+    return found
+
+
+def _own_channels(integration: GuardedIntegration) -> dict[str, "NotifyBase | None"]:
+    if integration.urls_env is None:
+        return {}
+    urls = os.environ.get(integration.urls_env, "")
+    # Its name is a target, so that status shows that nobody is told.
+    return _read_channels(urls) or {f"{CHANNEL}{integration.urls_env}": None}
+
+
+@lru_cache(maxsize=64)
 def _read_channels(urls: str) -> dict[str, "NotifyBase | None"]:
     if not urls.strip():
         return {}

@@ -1,8 +1,9 @@
 """Integration runs for review: what started them, how long they took, what they did."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from itertools import islice
 
 import dagster as dg
 
@@ -11,12 +12,15 @@ from m3sync_dagster.runs.run_status import (
     INTEGRATION_TAG,
     RunSummary,
     entity_measures,
+    entity_of,
     failure_text,
     summary,
 )
 
 NEWEST = 50
-"""So many runs are listed; Dagster's UI has them all."""
+"""So many runs are listed unless another number is asked for."""
+PAGE = 100
+"""Runs that are read from Dagster's storage at once."""
 
 _SCHEDULE = "dagster/schedule_name"
 _BACKFILL = "dagster/backfill"
@@ -59,12 +63,52 @@ class ListedRun:
         }
 
 
-def list_runs(instance: dg.DagsterInstance, integrations: Sequence[str]) -> list[ListedRun]:
-    """List the newest runs of these integrations, the newest first."""
+@dataclass(frozen=True, slots=True)
+class RunsWanted:
+    """Which runs are listed; what is ``None`` does not restrict them.
+
+    Args:
+        entity: those that were to sync this entity.
+        since, until: when they were created.
+        limit: at most so many.
+    """
+
+    entity: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    limit: int = NEWEST
+
+
+DEFAULT = RunsWanted()
+"""The newest runs."""
+
+
+def list_runs(
+    instance: dg.DagsterInstance, integrations: Sequence[str], wanted: RunsWanted = DEFAULT
+) -> list[ListedRun]:
+    """List runs of these integrations, the newest first."""
     if not integrations:
         return []
-    wanted = dg.RunsFilter(tags={INTEGRATION_TAG: list(integrations)})
-    return [_listed(instance, one) for one in instance.get_run_records(wanted, limit=NEWEST)]
+    records = islice(_records(instance, integrations, wanted), wanted.limit)
+    return [_listed(instance, one) for one in records]
+
+
+def _records(
+    instance: dg.DagsterInstance, integrations: Sequence[str], wanted: RunsWanted
+) -> Iterator[dg.RunRecord]:
+    """The records of the runs that are wanted, read a page at a time."""
+    tags = {INTEGRATION_TAG: list(integrations)}
+    filters = dg.RunsFilter(tags=tags, created_after=wanted.since, created_before=wanted.until)
+    cursor = None
+    while page := instance.get_run_records(filters, limit=PAGE, cursor=cursor):
+        yield from (record for record in page if _syncs(record.dagster_run, wanted.entity))
+        cursor = page[-1].dagster_run.run_id
+
+
+def _syncs(run: dg.DagsterRun, entity: str | None) -> bool:
+    """Whether a run was to sync an entity; without a selection it syncs all of them."""
+    chosen = run.asset_selection
+    return entity is None or not chosen or any(entity_of(key) == entity for key in chosen)
 
 
 def has_run_since(instance: dg.DagsterInstance, integration: str, since: datetime) -> bool:

@@ -20,7 +20,7 @@ from m3sync_dagster.salesforce.read_records import RecordQuery
 from m3sync_dagster.salesforce.retry import ROWS
 from m3sync_dagster.salesforce.transport import Transport
 from m3sync_dagster.sync.errors import SyncError
-from m3sync_dagster.sync.interfaces import DescribeCache, JobLog
+from m3sync_dagster.sync.interfaces import DescribeCache, JobLog, LoginLog
 from m3sync_dagster.sync.reconcile_types import ReadRow, Selection
 from m3sync_dagster.sync.row_results import RowResult
 from m3sync_dagster.sync.row_types import COLLECTIONS_UP_TO, Group, Target, UnfinishedJob, Value
@@ -37,6 +37,7 @@ class SalesforceClient:
         sleep: waits a number of seconds.
         clock: monotonic seconds, for deadlines.
         describes: describes that earlier runs have stored.
+        logins: records each login.
     """
 
     def __init__(  # noqa: PLR0913 - tests replace each of them
@@ -48,8 +49,9 @@ class SalesforceClient:
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
         describes: DescribeCache | None = None,
+        logins: LoginLog | None = None,
     ) -> None:
-        self.transport = Transport(credential, quota_share, sleep)
+        self.transport = Transport(credential, quota_share, sleep, logins)
         poller = JobPoller(self.transport, sleep, clock)
         self._ingest = IngestJobs(self.transport, poller, most_bytes)
         self._record_query = RecordQuery(self.transport, poller)

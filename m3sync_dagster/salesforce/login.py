@@ -38,6 +38,12 @@ class Token:
     user_id: str | None = None
     """The 15-character Id of the user that the app runs as; ``None`` as above."""
 
+    @property
+    def browser_url(self) -> str:
+        """Where a browser shows the org's records: with a record's Id after a slash."""
+        local = is_loopback(urlsplit(f"//{self.instance}").hostname or "")
+        return f"{'http' if local else 'https'}://{self.instance}"
+
 
 def log_in(credential: ConnectedApp, session: "requests.Session") -> Token:
     """Request an access token with the login flow of the credential.

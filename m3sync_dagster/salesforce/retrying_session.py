@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import requests
 from requests.adapters import HTTPAdapter
 from requests.utils import rewind_body
-from tenacity import RetryCallState, before_sleep_log
+from tenacity import RetryCallState
 
 from m3sync_dagster.loopback import is_loopback
 from m3sync_dagster.salesforce.responses import (
@@ -22,7 +22,12 @@ from m3sync_dagster.salesforce.responses import (
     require_whole,
     response_error,
 )
-from m3sync_dagster.salesforce.retry import RetryableError, is_retried_response, retrying_requests
+from m3sync_dagster.salesforce.retry import (
+    REQUESTS,
+    RetryableError,
+    is_retried_response,
+    retrying_requests,
+)
 from m3sync_dagster.tls_and_proxy import proxies_for
 
 TIMEOUT = (10, 120)
@@ -182,7 +187,14 @@ class RetryingSession(requests.Session):
         return response
 
     def _note_retry(self, state: RetryCallState) -> None:
-        before_sleep_log(_log, logging.WARNING)(state)
+        failure = state.outcome and state.outcome.exception()
+        answered = isinstance(failure, RetryableError)
+        _log.warning(
+            "Salesforce %s, trying again (%d of %d)",
+            f"answers with a temporary error ({failure})" if answered else "does not answer",
+            state.attempt_number + 1,
+            REQUESTS.attempts,
+        )
         self._counts.count_retry()
 
 

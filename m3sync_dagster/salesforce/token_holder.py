@@ -4,7 +4,8 @@ import threading
 from collections.abc import Callable
 
 from m3sync_dagster.salesforce.login import Token
-from m3sync_dagster.sync.errors import AuthenticationError
+from m3sync_dagster.sync.errors import AuthenticationError, RateLimitError, SyncError
+from m3sync_dagster.sync.interfaces import LoginLog
 
 
 class TokenHolder:
@@ -15,10 +16,12 @@ class TokenHolder:
 
     Args:
         log_in: requests a token.
+        logins: records each login, if it is given.
     """
 
-    def __init__(self, log_in: Callable[[], Token]) -> None:
+    def __init__(self, log_in: Callable[[], Token], logins: LoginLog | None = None) -> None:
         self._log_in = log_in
+        self._logins = logins
         self._lock = threading.Lock()
         self._token: Token | None = None
         self._refused: AuthenticationError | None = None
@@ -51,7 +54,12 @@ class TokenHolder:
             raise self._refused
         try:
             self._token = self._log_in()
-        except AuthenticationError as error:
-            self._refused = error
+        except SyncError as error:
+            if isinstance(error, AuthenticationError):
+                self._refused = error
+            if self._logins and not isinstance(error, RateLimitError):
+                self._logins.failed(error)
             raise
+        if self._logins:
+            self._logins.succeeded(self._token.organization_id, self._token.browser_url)
         return self._token

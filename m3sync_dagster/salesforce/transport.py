@@ -21,6 +21,7 @@ from m3sync_dagster.salesforce.retrying_session import Connection, RequestCounts
 from m3sync_dagster.salesforce.tls_adapter import CONNECTIONS, TlsAdapter
 from m3sync_dagster.salesforce.token_holder import TokenHolder
 from m3sync_dagster.sync.errors import ConfigurationError, RemoteError
+from m3sync_dagster.sync.interfaces import LoginLog
 
 if TYPE_CHECKING:
     from simple_salesforce.api import Salesforce
@@ -48,6 +49,7 @@ class Transport:
         credential: how to log in.
         quota_share: the share of the org's daily API calls after which writing stops.
         sleep: waits a number of seconds.
+        logins: records each login, if it is given.
 
     Attributes:
         session: sends every request, including those of simple-salesforce.
@@ -58,6 +60,7 @@ class Transport:
         credential: ConnectedApp,
         quota_share: float = 0.8,
         sleep: Callable[[float], None] = time.sleep,
+        logins: LoginLog | None = None,
     ) -> None:
         self._api_version = credential.api_version
         self._quota = Quota(quota_share)
@@ -68,7 +71,7 @@ class Transport:
         # session sends its login requests to the login URL's host instead, and to no other.
         connection = Connection(adapter, self._counts, sleep, credential.origin)
         self._login_session = RetryingSession(connection)
-        self._tokens = TokenHolder(lambda: log_in(credential, self._login_session))
+        self._tokens = TokenHolder(lambda: log_in(credential, self._login_session), logins)
         if not credential.loopback:
             connection = replace(connection, origin=None)
         self.session = LoggedInSession(connection, self._tokens, self._quota, self._api_version)

@@ -3,9 +3,15 @@
 from m3sync_dagster.state.database_identity import restored_integrations
 from m3sync_dagster.state.describe_cache import PostgresDescribeCache
 from m3sync_dagster.state.error_events import (
+    DISABLED_EVENT,
     Event,
+    EventFilter,
+    RepeatedEvent,
+    close_disabled,
     list_events,
+    list_repeated_events,
     mark_actioned,
+    mark_all_actioned,
     record_event,
     storable,
 )
@@ -18,8 +24,15 @@ from m3sync_dagster.state.guard_state import (
     write_guard_states,
 )
 from m3sync_dagster.state.integration_lock import IntegrationLock, is_locked
+from m3sync_dagster.state.last_syncs import (
+    EntitySyncs,
+    SyncedEntity,
+    read_entity_syncs,
+    record_entity_sync,
+)
 from m3sync_dagster.state.ledger import PostgresLedger
 from m3sync_dagster.state.locked_integration import RunState
+from m3sync_dagster.state.logins import Login, PostgresLoginLog, read_logins
 from m3sync_dagster.state.migrate import migrate, require_current_schema, wrong_schema
 from m3sync_dagster.state.outbox import (
     Notice,
@@ -44,6 +57,7 @@ from m3sync_dagster.state.purge import (
 from m3sync_dagster.state.reconcile_tables import PostgresReconciliation
 from m3sync_dagster.state.rejects import (
     Reject,
+    RejectFilter,
     count_rejects,
     list_rejects,
     retry_rejects,
@@ -52,20 +66,29 @@ from m3sync_dagster.state.run_liveness import hold_run_lock, is_run_locked
 from m3sync_dagster.state.salesforce_orgs import SalesforceOrg, read_salesforce_orgs
 
 __all__ = [
+    "DISABLED_EVENT",
     "POSTGRES_URL",
     "AbsentIntegration",
     "AgedRows",
+    "EntitySyncs",
     "Event",
+    "EventFilter",
     "GuardState",
     "IntegrationLock",
+    "Login",
     "Notice",
     "PostgresDescribeCache",
     "PostgresLedger",
+    "PostgresLoginLog",
     "PostgresReconciliation",
     "Reject",
+    "RejectFilter",
+    "RepeatedEvent",
     "RunState",
     "SalesforceOrg",
+    "SyncedEntity",
     "Undelivered",
+    "close_disabled",
     "connect",
     "count_rejects",
     "enqueue",
@@ -76,15 +99,20 @@ __all__ = [
     "is_run_locked",
     "list_events",
     "list_rejects",
+    "list_repeated_events",
     "mark_actioned",
+    "mark_all_actioned",
     "migrate",
     "postgres_url",
     "purge_absent_integrations",
     "purge_integration",
     "purge_old_rows",
+    "read_entity_syncs",
     "read_guard_state",
     "read_guard_states",
+    "read_logins",
     "read_salesforce_orgs",
+    "record_entity_sync",
     "record_event",
     "require_current_schema",
     "restored_integrations",

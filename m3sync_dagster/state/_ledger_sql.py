@@ -109,6 +109,9 @@ _STAGED = (
     f"SELECT m3ter_id, payload FROM m3sync.outgoing_record AS staged WHERE {_KEY} "
     "AND shape = ANY(%(group_keys)s) "
 )
+STAGED_VALUES = (
+    f"SELECT m3ter_id, payload FROM m3sync.outgoing_record WHERE {_KEY} AND m3ter_id = ANY(%(ids)b)"
+)
 _SORTED = " ORDER BY parent, m3ter_id"
 STAGED = _STAGED + _SORTED
 STAGED_LEVEL = _STAGED + _LEVEL + _SORTED
@@ -190,6 +193,8 @@ _ON_REPEATED_REJECT = """
 ON CONFLICT (integration, entity, m3ter_id) DO UPDATE SET
     class = excluded.class, code = excluded.code, message = excluded.message,
     fields = excluded.fields, run_id = excluded.run_id, fingerprint = excluded.fingerprint,
+    record_name = excluded.record_name, record_code = excluded.record_code,
+    refused = excluded.refused,
     attempts = CASE WHEN known.class = excluded.class
         AND known.fingerprint IS NOT DISTINCT FROM excluded.fingerprint
         THEN known.attempts + 1 ELSE 1 END,
@@ -199,17 +204,19 @@ ON CONFLICT (integration, entity, m3ter_id) DO UPDATE SET
 # Only a staged row was sent; other results of a row are recorded already.
 REJECT_SENT = f"""
 INSERT INTO m3sync.rejected_record AS known
-    (integration, entity, m3ter_id, fingerprint, class, code, message, fields, run_id)
+    (integration, entity, m3ter_id, fingerprint, class, code, message, fields, record_name,
+    record_code, refused, run_id)
 SELECT integration, entity, m3ter_id, fingerprint, %(class)s, %(code)s, %(message)s, %(fields)s,
-    %(run_id)s
+    %(record_name)s, %(record_code)s, %(refused)s, %(run_id)s
 FROM m3sync.outgoing_record WHERE {_KEY} AND m3ter_id = %(m3ter_id)s
 {_ON_REPEATED_REJECT}"""
 
 REJECT_UNSENT = f"""
 INSERT INTO m3sync.rejected_record AS known
-    (integration, entity, m3ter_id, class, code, message, fields, run_id)
+    (integration, entity, m3ter_id, class, code, message, fields, record_name, record_code,
+    refused, run_id)
 VALUES (%(integration)s, %(entity)s, %(m3ter_id)s, %(class)s, %(code)s, %(message)s, %(fields)s,
-    %(run_id)s)
+    %(record_name)s, %(record_code)s, %(refused)s, %(run_id)s)
 {_ON_REPEATED_REJECT}"""
 
 # A permanently rejected row is sent again in the next two runs, and then pauses for 2, 4, 8, 16 and

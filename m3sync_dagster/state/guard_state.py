@@ -16,7 +16,7 @@ from m3sync_dagster.state.error_events import storable
 _GUARD_LOCK = 0x6D33_0002  # an advisory lock's key; 0x6D33 is "m3"
 _COLUMNS = (
     "integration, schedule_started, count_from, notified_level, notified_at, disabled_since, "
-    "disabled_reason, guard_error"
+    "disabled_reason, guard_error, late_since, rejects_since"
 )
 
 
@@ -34,6 +34,8 @@ class GuardState:
             once the integration has recovered.
         disabled_since, disabled_reason: set while it is disabled.
         guard_error: why the guard's last tick could not evaluate this integration.
+        late_since: Unix time since which it has had no success; set once people are notified.
+        rejects_since: Unix time since which too many rows are rejected; set likewise.
     """
 
     integration: str
@@ -44,6 +46,8 @@ class GuardState:
     disabled_since: datetime | None = None
     disabled_reason: str | None = None
     guard_error: str | None = None
+    late_since: float | None = None
+    rejects_since: float | None = None
 
     @property
     def disabled(self) -> bool:
@@ -52,7 +56,7 @@ class GuardState:
 
     @property
     def reported(self) -> bool:
-        """Whether people are told of failures, which a start of the schedule makes outdated."""
+        """Whether people are notified of failures, which a start of the schedule makes outdated."""
         return self.disabled or self.notified_level > 0
 
 
@@ -92,11 +96,13 @@ def write_guard_states(connection: psycopg.Connection, states: Iterable[GuardSta
     with connection.cursor() as cursor:
         cursor.executemany(
             f"INSERT INTO m3sync.integration_state ({_COLUMNS}) "  # noqa: S608 - constants
-            "VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (integration) DO UPDATE SET "
+            "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) "
+            "ON CONFLICT (integration) DO UPDATE SET "
             "schedule_started = excluded.schedule_started, count_from = excluded.count_from, "
             "notified_level = excluded.notified_level, notified_at = excluded.notified_at, "
             "disabled_since = excluded.disabled_since, "
-            "disabled_reason = excluded.disabled_reason, guard_error = excluded.guard_error",
+            "disabled_reason = excluded.disabled_reason, guard_error = excluded.guard_error, "
+            "late_since = excluded.late_since, rejects_since = excluded.rejects_since",
             [astuple(state) for state in states],
         )
 

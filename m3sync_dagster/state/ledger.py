@@ -10,12 +10,26 @@ from typing import Any
 
 import msgspec
 import psycopg
+from psycopg.types.json import Jsonb
 
 from m3sync_dagster.state import _ledger_sql as sql
 from m3sync_dagster.state.database_identity import database_identity
 from m3sync_dagster.sync.fingerprint_basis import BasisChange, FingerprintBasis
-from m3sync_dagster.sync.row_results import Acknowledged, ErrorClass, Rejected, RowResult
-from m3sync_dagster.sync.row_types import RecordHash, ReplacedRecord, Row, StagedRow, UnfinishedJob
+from m3sync_dagster.sync.row_results import (
+    Acknowledged,
+    ErrorClass,
+    RefusedRecord,
+    Rejected,
+    RowResult,
+)
+from m3sync_dagster.sync.row_types import (
+    RecordHash,
+    ReplacedRecord,
+    Row,
+    StagedRow,
+    UnfinishedJob,
+    Value,
+)
 from m3sync_dagster.sync.salesforce_schema import Organization
 
 _ENCODE = msgspec.json.Encoder(decimal_format="number").encode
@@ -164,6 +178,11 @@ class PostgresLedger:
             for m3ter_id, payload in cursor:
                 yield Row(m3ter_id, _DECODE(payload))
 
+    def staged_values(self, ids: Sequence[str]) -> dict[str, list[Value]]:
+        """Return the values of the staged rows of these records, by m3ter id."""
+        found = self._execute(sql.STAGED_VALUES, ids=list(ids))
+        return {m3ter_id: _DECODE(payload) for m3ter_id, payload in found}
+
     def synced_parents(
         self, ids: Sequence[str], entities: Sequence[str]
     ) -> list[tuple[str, str, str]]:
@@ -279,12 +298,17 @@ def _hashes(seen: Sequence[RecordHash]) -> dict[str, list[object]]:
 
 
 def _reject(row: Rejected) -> dict[str, object]:
+    record = row.record or RefusedRecord()
+    refused = {name: value and storable(value) for name, value in record.refused.items()}
     return {
         "m3ter_id": row.m3ter_id,
         "class": row.error_class.value,
         "code": row.code,
         "message": storable(row.message),
         "fields": list(row.fields),
+        "record_name": record.name and storable(record.name),
+        "record_code": record.code and storable(record.code),
+        "refused": Jsonb(refused) if refused else None,
     }
 
 

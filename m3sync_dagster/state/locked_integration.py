@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 
 import psycopg
 
-from m3sync_dagster.state.error_events import record_event
+from m3sync_dagster.state.error_events import close_events, close_events_of_all, record_event
+from m3sync_dagster.state.last_syncs import record_entity_sync
 from m3sync_dagster.state.ledger import PostgresLedger
 from m3sync_dagster.sync.errors import SyncError
 
@@ -38,6 +39,24 @@ class RunState:
                     self.ledger(entity, run_id).withdraw_all()
             self._withdrawn = True
 
-    def event(self, entity: str | None, run_id: str, error: SyncError) -> None:
-        """Record an error event."""
-        record_event(self.connection, self.integration, entity, run_id, error)
+    def event(
+        self, entity: str | None, run_id: str, error: SyncError, *, lasting: bool = False
+    ) -> None:
+        """Record an error event; see ``record_event``."""
+        record_event(self.connection, self.integration, entity, run_id, error, lasting=lasting)
+
+    def synced(
+        self, entity: str, run_id: str, counts: tuple[int, int], carried: Iterable[str]
+    ) -> None:
+        """Record a complete sync, and close the events that the integration has recovered from.
+
+        Args:
+            entity: what was synced.
+            run_id: by which run.
+            counts: the records that were read, and those of them that are invalid or were rejected.
+            carried: all entities of the integration.
+        """
+        with self.connection.transaction():
+            record_entity_sync(self.connection, self.integration, entity, run_id, counts)
+            close_events(self.connection, self.integration, entity, run_id)
+            close_events_of_all(self.connection, self.integration, list(carried))

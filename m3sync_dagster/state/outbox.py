@@ -79,14 +79,17 @@ def enqueue(
         )
 
 
-def withdraw_overtaken(connection: psycopg.Connection, integration: str) -> None:
+def withdraw_overtaken(
+    connection: psycopg.Connection, integration: str, *, about_rejects: bool = False
+) -> None:
     """Withdraw the integration's notices that have not left us: its state has changed since.
 
-    What Dagster's UI shows is a history, and stays.
+    What Dagster's UI shows is a history, and stays. Rejected rows are a state of their own.
     """
     connection.execute(
-        f"DELETE FROM m3sync.notice WHERE integration = %s AND target <> 'dagster' AND {_WAITING}",  # noqa: S608 - a constant
-        (integration,),
+        f"DELETE FROM m3sync.notice WHERE integration = %s AND target <> 'dagster' AND {_WAITING} "  # noqa: S608 - a constant
+        "AND starts_with(coalesce(content->>'kind', ''), 'rejects') = %s",
+        (integration, about_rejects),
     )
 
 

@@ -59,6 +59,7 @@ WINDOWS = (
     Window("ingest jobs that have ended", 30, "ingest_job", "ended_at"),
     Window("actioned events", 90, "integration_event", "actioned"),
     Window("all other events", 400, "integration_event", "time"),
+    Window("logins with credentials", 400, "credential_login", "greatest(succeeded_at, failed_at)"),
     Window("sent notices", 90, "notice", "coalesce(confirmed_at, handed_over_at)"),
     Window("notices that could not be delivered", 90, "notice", "created_at", only=_WAITS),
     Window(

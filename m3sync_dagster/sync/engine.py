@@ -211,14 +211,29 @@ class EntitySync:
     def _record_and_count(self, results: Sequence[RowResult]) -> None:
         """Record results, then count them."""
         if results:
-            self._record(results)
-            self._count(results)
+            self._count(self._record(results))
 
-    def _record(self, results: Sequence[RowResult]) -> None:
+    def _record(self, results: Sequence[RowResult]) -> Sequence[RowResult]:
+        """Record results, and return them with what a person recognizes rejected records by."""
+        results = self._with_records(results)
         replaced = self._ledger.record(results)
         self.replaced += len(replaced)
         left = SHOWN_REPLACED - len(self.replaced_names)
         self.replaced_names.extend(self._name(record) for record in replaced[:left])
+        return results
+
+    def _with_records(self, results: Sequence[RowResult]) -> Sequence[RowResult]:
+        """Add to rejected rows what their records are called, and the refused values."""
+        unnamed = [r.m3ter_id for r in results if isinstance(r, Rejected) and not r.record]
+        if not unnamed:
+            return results
+        staged = self._ledger.staged_values(unnamed)
+        return [
+            replace(r, record=self._mapping.refused_record(staged[r.m3ter_id], r.fields))
+            if isinstance(r, Rejected) and not r.record and r.m3ter_id in staged
+            else r
+            for r in results
+        ]
 
     def _name(self, record: ReplacedRecord) -> str:
         """A record in words: its title, if the mapping has one, and its id."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
 from m3sync_dagster.entities import EntityType
+from m3sync_dagster.sync.errors import SyncError
 from m3sync_dagster.sync.fingerprint_basis import BasisChange, FingerprintBasis
 from m3sync_dagster.sync.row_results import Rejected, RowResult
 from m3sync_dagster.sync.row_types import (
@@ -141,6 +142,10 @@ class Ledger(JobLog, KnownRows, Protocol):
         """Read the staged rows of these groups, sorted by parent."""
         ...
 
+    def staged_values(self, ids: Sequence[str]) -> dict[str, list[Value]]:
+        """Return the values of the staged rows of these records, by m3ter id."""
+        ...
+
     def synced_parents(
         self, ids: Sequence[str], entities: Sequence[str]
     ) -> list[tuple[str, str, str]]:
@@ -169,6 +174,23 @@ class Ledger(JobLog, KnownRows, Protocol):
 
     def delete_stale_rejects(self) -> None:
         """Delete rejects that this run has not recorded again."""
+        ...
+
+
+class LoginLog(Protocol):
+    """The record of logins with one credential."""
+
+    def succeeded(self, organization_id: str | None, instance_url: str | None) -> None:
+        """Record a login that succeeded.
+
+        Args:
+            organization_id: the organization that it opened, if the answer names it.
+            instance_url: where a browser shows its records, if it is known.
+        """
+        ...
+
+    def failed(self, error: SyncError) -> None:
+        """Record a login that failed."""
         ...
 
 

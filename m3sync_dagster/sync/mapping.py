@@ -5,7 +5,7 @@ from the integration's YAML. Its ``seed`` is part of every JSON text's digest, s
 change every record is mapped again; the rows that differ are sent.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.resources import files
@@ -24,7 +24,7 @@ from m3sync_dagster.sync.converters import (
     shown,
 )
 from m3sync_dagster.sync.record_decoder import decode_record
-from m3sync_dagster.sync.row_results import ErrorClass, Rejected
+from m3sync_dagster.sync.row_results import ErrorClass, RefusedRecord, Rejected, value_text
 from m3sync_dagster.sync.row_types import Value
 
 INVALID_RECORD = "M3SYNC_INVALID_RECORD"
@@ -157,6 +157,28 @@ class FieldMapping:
         places = (i for i, f in enumerate(self.fields) if f.kind is FieldKind.TITLE)
         return next(places, None)
 
+    @property
+    def code(self) -> int | None:
+        """Position of the field with the record's code."""
+        places = (i for i, f in enumerate(self.fields) if f.source == "code")
+        return next(places, None)
+
+    def refused_record(self, values: Sequence[object], names: Iterable[str]) -> RefusedRecord:
+        """What a rejected row shows of its record.
+
+        Args:
+            values: of the row, in the order of ``columns``.
+            names: API names of the fields that were refused.
+        """
+        places = {name.lower(): place for place, name in enumerate(self.columns)}
+        found = {name: places.get(name.lower()) for name in names}
+        title, code = self.title, self.code
+        return RefusedRecord(
+            None if title is None else value_text(values[title]),
+            None if code is None else value_text(values[code]),
+            {name: value_text(values[at]) for name, at in found.items() if at is not None},
+        )
+
     def map(self, raw: bytes) -> Mapped | Unmapped | None:
         """Map a record's JSON text to a row.
 
@@ -174,7 +196,10 @@ class FieldMapping:
         try:
             values = [*self._values(record), *self.constants.values()]
         except ConversionError as problem:
-            rejected = Rejected(m3ter_id, ErrorClass.INVALID, INVALID_VALUE, str(problem))
+            named = RefusedRecord(_text(record.get("name")), _text(record.get("code")))
+            rejected = Rejected(
+                m3ter_id, ErrorClass.INVALID, INVALID_VALUE, str(problem), record=named
+            )
             return Unmapped(rejected, self._is_final(record))
         return Mapped(m3ter_id, values, self._is_final(record))
 
@@ -217,6 +242,10 @@ class FieldMapping:
         """A record out of scope is not in Salesforce, so a lookup to it is left empty."""
         sibling = None if value is None else CONVERTERS[FieldKind.LOOKUP](value)
         return sibling if self.scope.admits(sibling) else None
+
+
+def _text(value: object) -> str | None:
+    return value_text(value) if isinstance(value, str) else None
 
 
 def _decode(raw: bytes) -> tuple[str, Record]:

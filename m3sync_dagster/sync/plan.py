@@ -5,7 +5,7 @@ other as a new record. A row that Salesforce has permanently rejected more than 
 would not be sent.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, get_args
 
@@ -72,6 +72,8 @@ class EntityPlan:
         stored: the rows that Salesforce has acknowledged.
         org: Salesforce.
         preflight: called before the object is described; its errors stop the plan, as a run.
+        only: the m3ter id of the one record to plan for; ``None``: all.
+        most: how many changed rows are compared field by field.
         counts: filled by ``run``: records by action.
         sample: filled by ``run``: the first rows that would be sent.
     """
@@ -81,6 +83,8 @@ class EntityPlan:
     stored: StoredRows
     org: Org
     preflight: Callable[[], object] = lambda: None
+    only: str | None = None
+    most: int = SAMPLE
     counts: dict[Action, int] = field(default_factory=lambda: dict.fromkeys(get_args(Action), 0))
     sample: list[Sample] = field(default_factory=list)
 
@@ -96,14 +100,19 @@ class EntityPlan:
         detector = ChangeDetector(self.mapping, self._known(), schema)
         chosen: list[tuple[Row, Action]] = []
         read = 0
-        pages = self.source.records(self.mapping.entity, self.mapping.scope.fetchable())
-        for batch in batched(pages):
+        for batch in batched(self._records()):
             rows = self._count(detector.detect(batch))
-            chosen.extend(rows[: SAMPLE - len(chosen)])
+            chosen.extend(rows[: self.most - len(chosen)])
             read += len(batch)
             yield read
         described = self.org.describe(self.mapping.object_name)
         self.sample = _SalesforceValues(self.org, schema.target, described).compare(chosen)
+
+    def _records(self) -> Iterable[Sequence[bytes]]:
+        if self.only is None:
+            return self.source.records(self.mapping.entity, self.mapping.scope.fetchable())
+        record = self.source.fetch(self.mapping.entity, self.only)
+        return [] if record is None else [[record]]
 
     def _known(self) -> KnownRows:
         """The stored rows; without fingerprints if their basis has changed."""

@@ -1,7 +1,8 @@
 """Results of records, and the counts of them."""
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -30,6 +31,29 @@ class Acknowledged:
     created: bool
 
 
+LONGEST_REFUSED = 500
+"""Characters of a refused value that are stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedRecord:
+    """What a person recognizes a rejected record by, and the values that were refused.
+
+    Args:
+        name, code: the record's in m3ter, where it has them.
+        refused: Salesforce field to the value that was refused, as text; ``None`` for no value.
+    """
+
+    name: str | None = None
+    code: str | None = None
+    refused: Mapping[str, str | None] = field(default_factory=dict)
+
+
+def value_text(value: object) -> str | None:
+    """A value as text, shortened; ``None`` for no value."""
+    return None if value is None else str(value)[:LONGEST_REFUSED]
+
+
 @dataclass(frozen=True, slots=True)
 class Rejected:
     """The row is invalid, or Salesforce rejected it.
@@ -40,6 +64,7 @@ class Rejected:
         code: Salesforce's status code, or ours for an invalid row.
         message: the cause in words.
         fields: API names of the Salesforce fields that the answer names.
+        record: what the record is called, and the values of these fields.
     """
 
     m3ter_id: str
@@ -47,6 +72,7 @@ class Rejected:
     code: str
     message: str
     fields: tuple[str, ...] = ()
+    record: RefusedRecord | None = field(default=None, compare=False)
 
 
 RowResult = Acknowledged | Rejected

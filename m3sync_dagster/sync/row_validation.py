@@ -32,6 +32,7 @@ class RowValidator:
 
     def __init__(self, mapping: FieldMapping, described: SalesforceObject) -> None:
         require_none(validate_schema(mapping, described))
+        self._mapping = mapping
         self._fields = [described.fields[name] for name in mapping.columns]
         self._cut = [
             place
@@ -70,7 +71,10 @@ class RowValidator:
         if problems:
             words = "; ".join(f"{name}: {problem}" for name, problem in problems)
             names = tuple(name for name, _ in problems)
-            return Rejected(mapped.m3ter_id, ErrorClass.INVALID, INVALID_VALUE, words, names)
+            record = self._mapping.refused_record(mapped.values, names)
+            return Rejected(
+                mapped.m3ter_id, ErrorClass.INVALID, INVALID_VALUE, words, names, record
+            )
         return Row(mapped.m3ter_id, values, cut)
 
     def values_as_before(self, mapped: Mapped) -> list[Value]:

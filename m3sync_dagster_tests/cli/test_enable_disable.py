@@ -18,13 +18,13 @@ def status(stage: Stage) -> tuple[bool, bool, str | None]:
 
 def test_enable_and_disable(stage: Stage) -> None:
     assert stage.run("enable", "acme").code == 0
-    assert status(stage) == (True, True, None)
+    assert status(stage) == (False, True, None)
     assert stage.run("disable", "acme").code == 0
-    connected, enabled, reason = status(stage)
-    assert (connected, enabled) == (True, False)
+    _, enabled, reason = status(stage)
+    assert not enabled
     assert "a person" in str(reason)
     assert stage.run("enable", "acme").code == 0
-    assert status(stage) == (True, True, None)
+    assert status(stage) == (False, True, None)
 
 
 def test_disable_before_it_was_ever_enabled(stage: Stage) -> None:
@@ -52,11 +52,13 @@ def test_connect_and_disconnect(stage: Stage, defs: Path) -> None:
     answer = stage.run("connect", "acme", "salesforce_sandbox")
     assert answer.code == 0
     assert "CONNECTED" in answer.err
-    assert status(stage)[0] is True
+    assert "m3sync check acme" in answer.err
+    assert status(stage)[0] is False
     unknown = stage.run("connect", "acme", "nobody_s")
     assert unknown.code == 2
     assert "salesforce_sandbox" in unknown.err
     assert stage.run("run", "acme", "--entity", "account").code == 0
+    assert status(stage)[0] is True
 
 
 def test_a_message_that_has_not_arrived_is_shown(stage: Stage) -> None:

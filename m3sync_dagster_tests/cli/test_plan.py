@@ -120,4 +120,30 @@ def test_a_table_shows_the_counts_and_the_changes(stage: Stage) -> None:
     org = identity_of(stage)
     title = f"acme: what a run would do in m3sync sandbox ({org['id']}, sandbox)"
     assert title in " ".join(answer.out.split())
-    assert "Code__c" in answer.out
+    # The first records, each on a line, with the fields and without their values.
+    shown = [line for line in answer.out.splitlines() if " create Name" in line]
+    assert len(shown) == 5
+    assert all("Code__c" in line and " more" in line for line in shown)
+    organization = stage.sandbox.organization
+    names = [str(organization.get("accounts", key)["name"]) for key in organization.ids("accounts")]
+    assert not any(name in answer.out for name in names)
+    assert "--fields" in answer.err
+    two = stage.run("plan", "acme", "--entity", "account", "--sample", "2", "--fields")
+    assert len({name for name in names if name in two.out}) == 2
+    assert stage.run("plan", "acme", "--sample", "-1").code == 2
+
+
+def test_one_record_is_planned_alone(stage: Stage) -> None:
+    organization = stage.sandbox.organization
+    contract = organization.ids("contracts")[3]
+    answer = stage.run("plan", "acme", "--record", contract, "--json")
+    assert answer.code == 0
+    assert list(answer.json["entities"]) == ["contract"]
+    planned = answer.json["entities"]["contract"]
+    assert [row["m3ter_id"] for row in planned.pop("sample")] == [contract]
+    assert planned == {"create": 1, "update": 0, "unchanged": 0, "invalid": 0}
+    table = stage.run("plan", "acme", "--record", contract).out
+    assert str(organization.get("contracts", contract)["name"]) in table
+    unknown = stage.run("plan", "acme", "--record", "4711")
+    assert unknown.code == 2
+    assert "m3ter has no record 4711" in unknown.err

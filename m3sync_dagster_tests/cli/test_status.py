@@ -17,6 +17,13 @@ FIELDS = [
     "failures_in_a_row",
     "rejected",
     "salesforce_org",
+    "connection",
+    "connection_reason",
+    "checked_at",
+    "last_success",
+    "next_run",
+    "daemon_alive",
+    "daemon_seen",
 ]
 
 
@@ -24,7 +31,10 @@ def test_one_that_has_never_run(stage: Stage) -> None:
     answer = stage.run("status", "--json")
     assert answer.code == 0
     assert [list(row) for row in answer.json] == [FIELDS]
-    assert list(answer.json[0].values()) == ["acme", True, False, "never started", None, 0, 0, None]
+    known = list(answer.json[0].values())
+    assert known[:8] == ["acme", False, False, "never started", None, 0, 0, None]
+    assert answer.json[0]["connection"] == "NOT CHECKED"
+    assert "m3sync check acme" in answer.json[0]["connection_reason"]
     assert "never started" in stage.run("status").out
 
 
@@ -160,6 +170,11 @@ def test_rejects_are_listed_under_the_names_that_people_know(stage: Stage) -> No
         "attempts",
         "first_seen",
         "last_seen",
+        "record_name",
+        "record_code",
+        "refused",
+        "salesforce_id",
+        "salesforce_url",
     ]
     assert {row["class"] for row in answer.json} == {"dependency"}
     assert "dependency" in stage.run("rejects").out

@@ -212,3 +212,29 @@ def test_each_day_each_integration_that_syncs_is_verified_in_a_run_of_its_own(
     assert first.tags["m3sync/salesforce_credential"] == "salesforce_production"
     # This tag marks the syncs of an integration.
     assert "m3sync/integration" not in first.tags
+
+
+def test_a_run_that_names_no_checks_repeats_the_last_result(
+    sync: Callable[[], None], environment: Sandbox, ephemeral: dg.DagsterInstance
+) -> None:
+    sync()
+    first = run_checks(ephemeral)
+    whole = defs().get_repository_def().get_implicit_global_asset_job_def()
+    for _ in range(2):
+        environment.salesforce_calls()
+        result = whole.execute_in_process(
+            instance=ephemeral, partition_key="2026-11-24-10:00", asset_selection=KEYS
+        )
+        assert result.success
+        # Only the login: nothing is read back.
+        assert environment.salesforce_calls() == 1
+        repeated = {
+            event.asset_key: event
+            for event in result.get_asset_check_evaluations()
+            if event.check_name == CHECK
+        }
+        assert set(repeated) == set(KEYS)
+        for check in repeated.values():
+            assert check.passed
+            assert check.metadata["evaluated_in"].value == first.run_id
+            assert "equal" in check.metadata

@@ -128,6 +128,7 @@ def test_each_event_is_on_record_with_its_remedy(  # noqa: PLR0917 - the columns
     (event,) = told
     assert list(event) == [
         "id", "name", "time", "integration", "entity", "run_id", "message", "remedy", "actioned",
+        "closed",
     ]  # fmt: skip
     assert (event["integration"], event["entity"], event["actioned"]) == ("acme", entity, False)
     assert event["message"]

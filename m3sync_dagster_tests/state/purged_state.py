@@ -41,6 +41,7 @@ ROWS: dict[str, dict[str, object]] = {
     },
     "integration_event": {"integration": "acme", "name": "x", "message": "", "remedy": ""},
     "notice": {"integration": "acme", "target": "dagster", "content": "{}"},
+    "credential_login": {"identity": "digest"},
     "describe_cache": {"asked_by": "us", "body": b"{}", "last_modified": ""},
     "removed_record": {
         "integration": "acme",
@@ -54,6 +55,7 @@ KEYS = {
     "ingest_job": "job_id",
     "integration_event": "run_id",
     "notice": "change",
+    "credential_login": "credential",
     "describe_cache": "object",
     "removed_record": "m3ter_id",
 }

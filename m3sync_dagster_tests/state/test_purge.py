@@ -55,6 +55,8 @@ CASES: list[tuple[str, dict[str, object], int | None]] = [
     ("notice", {"created_at": 90}, 90),
     ("notice", {"created_at": 90, "attempts": 7, "error": "no"}, 90),
     ("describe_cache", {"read_at": 90}, 90),
+    ("credential_login", {"succeeded_at": OLD, "failed_at": 400}, 400),
+    ("credential_login", {"succeeded_at": 400}, 400),
     ("removed_record", {"removed_at": 400, "action": "flag"}, 400),
 ]
 """A row; the time whose age in days is what the window says; the window, or none."""
