@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from m3sync_dagster.cli.default_subcommand import ListByDefault
+from m3sync_dagster.cli.entity_option import Entity
 from m3sync_dagster.cli.migrate import ready
 from m3sync_dagster.cli.output import Json, print_json, print_message, print_table
 from m3sync_dagster.cli.time_arguments import Limit, Since, Until, parse_time, time_text
@@ -22,9 +23,6 @@ Name = Annotated[
 ]
 All = Annotated[
     bool, typer.Option("--all", help="Also list events that are closed or marked as actioned.")
-]
-EntityName = Annotated[
-    str | None, typer.Option(help="Only of this entity, such as account.", show_default=False)
 ]
 Ids = Annotated[
     list[int] | None,
@@ -46,7 +44,7 @@ def list_events(  # noqa: PLR0913 - the options that people ask for
     name: Name = None,
     *,
     everything: All = False,
-    entity: EntityName = None,
+    entity: Entity = None,
     since: Since = None,
     until: Until = None,
     limit: Limit = None,

@@ -17,7 +17,14 @@ _HELP: dict[str, tuple[tuple[str, ...], str]] = {
         ("m3sync check", "m3sync check acme --json"),
         "m3ter or Salesforce cannot be reached or refuses a credential",
     ),
-    "plan": (("m3sync plan acme", "m3sync plan acme --entity account"), _UNREACHABLE),
+    "plan": (
+        (
+            "m3sync plan acme",
+            "m3sync plan acme --entity account --sample 20 --fields",
+            "m3sync plan acme --record 0a1b2c3d-0000-4000-8000-000000000001",
+        ),
+        _UNREACHABLE,
+    ),
     "run": (
         ("m3sync run acme", "m3sync run acme --entity account", "m3sync run acme --full"),
         _SYNCED,
@@ -26,19 +33,34 @@ _HELP: dict[str, tuple[tuple[str, ...], str]] = {
         ("m3sync verify acme", "m3sync verify acme --repair"),
         f"Salesforce differs from m3ter, or {_UNREACHABLE}",
     ),
-    "status": (("m3sync status", "m3sync status acme --json"), "PostgreSQL cannot be reached"),
+    "status": (
+        ("m3sync status", "m3sync status acme --json", "m3sync status --fail-if-stale 3h"),
+        "PostgreSQL cannot be reached, or an integration is stale",
+    ),
     "enable": (("m3sync enable acme",), "PostgreSQL cannot be reached"),
     "disable": (("m3sync disable acme",), "PostgreSQL cannot be reached"),
     "connect": (("m3sync connect acme salesforce_production",), ""),
     "disconnect": (("m3sync disconnect acme",), ""),
-    "runs": (("m3sync runs", "m3sync runs acme --json"), "PostgreSQL cannot be reached"),
+    "runs": (
+        ("m3sync runs", "m3sync runs acme --since 2026-11-24 --limit 20"),
+        "PostgreSQL cannot be reached",
+    ),
     "purge": (
         ("m3sync purge --dry-run", "m3sync purge --integration acme"),
         "PostgreSQL cannot be reached",
     ),
-    "events list": (("m3sync events", "m3sync events acme --all"), "PostgreSQL cannot be reached"),
-    "events action": (("m3sync events action 12",), "PostgreSQL cannot be reached"),
-    "rejects list": (("m3sync rejects", "m3sync rejects acme"), "PostgreSQL cannot be reached"),
+    "events list": (
+        ("m3sync events", "m3sync events acme --all --since 2026-11-24"),
+        "PostgreSQL cannot be reached",
+    ),
+    "events action": (
+        ("m3sync events action 12 13", "m3sync events action --all-of acme"),
+        "PostgreSQL cannot be reached",
+    ),
+    "rejects list": (
+        ("m3sync rejects acme --entity account", "m3sync rejects --csv > rejects.csv"),
+        "PostgreSQL cannot be reached",
+    ),
     "rejects retry": (("m3sync rejects retry acme",), "PostgreSQL cannot be reached"),
     "salesforce metadata": (
         ("m3sync salesforce metadata", "m3sync salesforce metadata --entity account --out objects"),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from m3sync_dagster.cli.default_subcommand import ListByDefault
-from m3sync_dagster.cli.events import EntityName
+from m3sync_dagster.cli.entity_option import Entity
 from m3sync_dagster.cli.migrate import ready
 from m3sync_dagster.cli.output import Json, print_csv, print_json, print_message, print_table
 from m3sync_dagster.cli.time_arguments import Limit, time_text
@@ -39,7 +39,7 @@ Integration = Annotated[str, typer.Argument(help="The integration.", show_defaul
 def list_rejects(  # noqa: PLR0913 - the options that people ask for
     name: Name = None,
     *,
-    entity: EntityName = None,
+    entity: Entity = None,
     code: Code = None,
     limit: Limit = None,
     csv: Csv = False,

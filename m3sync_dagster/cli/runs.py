@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from m3sync_dagster.cli.events import EntityName
+from m3sync_dagster.cli.entity_option import Entity
 from m3sync_dagster.cli.migrate import ready
 from m3sync_dagster.cli.output import Json, print_json, print_table
 from m3sync_dagster.cli.time_arguments import Since, Until, time_text
@@ -26,7 +26,7 @@ RunLimit = Annotated[int, typer.Option("--limit", min=1, help="List at most so m
 def runs(  # noqa: PLR0913 - the options that people ask for
     name: Name = None,
     *,
-    entity: EntityName = None,
+    entity: Entity = None,
     since: Since = None,
     until: Until = None,
     limit: RunLimit = 50,
