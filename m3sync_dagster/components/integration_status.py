@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
 
@@ -117,9 +116,9 @@ class IntegrationStatus:
         known = [self.last_success, started and datetime.fromtimestamp(started, UTC)]
         return max((at for at in known if at), default=now - limit) <= now - limit
 
-    def as_dict(self, daemon: Daemon) -> dict[str, Any]:
+    def as_dict(self, daemon: Daemon) -> dict[str, object]:
         """The status as JSON has it."""
-        row: dict[str, Any] = {
+        row: dict[str, object] = {
             "name": self.name,
             "connected": self.connection.word is ConnectionWord.CONNECTED,
             "enabled": self.enabled,
@@ -278,10 +277,10 @@ def _status(  # noqa: PLR0913, PLR0917 - what the two kinds of integrations diff
     )
 
 
-def _orgs_as_dict(orgs: Mapping[str, SalesforceOrg]) -> dict[str, Any]:
+def _orgs_as_dict(orgs: Mapping[str, SalesforceOrg]) -> dict[str, object]:
     """The org that runs have written to; where entities are in several, which is where."""
     latest = next(iter(orgs.values()), None)
-    told: dict[str, Any] = {"salesforce_org": latest and latest.as_dict()}
+    told: dict[str, object] = {"salesforce_org": latest and latest.as_dict()}
     if len({org.id for org in orgs.values()}) > 1:
         told["salesforce_org_by_entity"] = {key: org.as_dict() for key, org in orgs.items()}
     return told

@@ -64,14 +64,7 @@ def build_check(
         keys: the asset of each entity.
         resource_keys: the resources that its assets use.
     """
-    specs = {
-        name: dg.AssetCheckSpec(
-            CHECK,
-            asset=key,
-            description=f"Salesforce's {ENTITIES[name].label} records equal m3ter's in all fields.",
-        )
-        for name, key in keys.items()
-    }
+    specs = _specs(keys)
     outputs = {spec.get_python_identifier(): spec for spec in specs.values()}
     inputs = {key.to_python_identifier(): key for key in keys.values()}
 
@@ -100,6 +93,17 @@ def build_check(
         ),
     )
     return built
+
+
+def _specs(keys: dict[str, dg.AssetKey]) -> dict[str, dg.AssetCheckSpec]:
+    return {
+        name: dg.AssetCheckSpec(
+            CHECK,
+            asset=key,
+            description=f"Salesforce's {ENTITIES[name].label} records equal m3ter's in all fields.",
+        )
+        for name, key in keys.items()
+    }
 
 
 def _last_result(
