@@ -6,6 +6,8 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,12 +63,14 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module", params=["this Python", NEWER])
-def installed(
-    request: pytest.FixtureRequest, wheel: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Installed:
-    folder = tmp_path_factory.mktemp("venv") / "venv"
-    if request.param == NEWER:
-        return with_newer_python(folder, wheel)
+def installed(request: pytest.FixtureRequest, wheel: Path) -> Iterator[Installed]:
+    # PostgreSQL's programs are run by another user, who may not read pytest's own folders.
+    with tempfile.TemporaryDirectory(prefix="m3s") as folder:
+        make = with_newer_python if request.param == NEWER else with_this_python
+        yield make(Path(folder) / "venv", wheel)
+
+
+def with_this_python(folder: Path, wheel: Path) -> Installed:
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
     made = Installed(folder)
     # The dependencies of this environment. Its own .pth files, which lead to the clone, are not
