@@ -10,6 +10,8 @@ from pathlib import Path
 
 DAGSTER_HOME = "DAGSTER_HOME"
 """Dagster's environment variable with the folder of its ``dagster.yaml``."""
+DEFS = "M3SYNC_DEFS"
+"""Environment variable with one more folder of ``defs.yaml`` folders."""
 DAGSTER_YAML = "dagster.yaml"
 WORKSPACE_YAML = "workspace.yaml"
 PACKAGE_DEFS = Path(__file__).parent / "defs"
@@ -34,6 +36,16 @@ def project_defs() -> Path:
     if root is not None and (own := root / "defs").is_dir():
         return own
     return PACKAGE_DEFS
+
+
+def demo_folder() -> Path:
+    """The folder of the project of ``m3sync demo``, below the working directory."""
+    return Path.cwd() / ".m3sync" / "demo"
+
+
+def has_demo() -> bool:
+    """Whether a demo runs in the working directory, or has run there."""
+    return os.path.isfile(demo_folder() / DAGSTER_YAML)  # noqa: PTH113 - as above
 
 
 def _candidates() -> Iterator[Path]:

@@ -20,7 +20,7 @@ from m3sync_dagster.cli.prepare_environment import Environment, start_postgres
 from m3sync_dagster.cli.sandbox import serving
 from m3sync_dagster.cli.signals import until_stopped
 from m3sync_dagster.cli.write_project import dagster_files
-from m3sync_dagster.project_folder import DAGSTER_HOME
+from m3sync_dagster.project_folder import DAGSTER_HOME, DEFS, demo_folder
 from m3sync_dagster.sync.errors import ConfigurationError, RemoteError
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def demo(*, once: Once = False, port: Port = 3000) -> None:
 
     port = 0 if once else free_port(port)
     # The project's .env is not read, so that the demo cannot reach a real system.
-    environment = Environment(Path.cwd() / ".m3sync" / "demo", embedded=True)
+    environment = Environment(demo_folder(), embedded=True)
     with until_stopped() as stopped, _alone(environment.root), serving() as sandbox:
         _set_up(environment, sandbox)
         report = _first_sync(environment)
@@ -92,7 +92,6 @@ def _set_up(environment: Environment, sandbox: "Sandbox") -> None:
 
     It is the working directory and the environment of all that follows.
     """
-    from m3sync_dagster.components.load_project import DEFS
     from m3sync_dagster.sandbox import demo_servers as sample
     from m3sync_dagster.state import embedded_postgres as embedded
 

@@ -34,7 +34,12 @@ _HELP: dict[str, tuple[tuple[str, ...], str]] = {
         f"Salesforce differs from m3ter, or {_UNREACHABLE}",
     ),
     "status": (
-        ("m3sync status", "m3sync status acme --json", "m3sync status --fail-if-stale 3h"),
+        (
+            "m3sync status",
+            "m3sync status acme --json",
+            "m3sync status --fail-if-stale 3h",
+            "m3sync status --demo",
+        ),
         "PostgreSQL cannot be reached, or an integration is stale",
     ),
     "enable": (("m3sync enable acme",), "PostgreSQL cannot be reached"),

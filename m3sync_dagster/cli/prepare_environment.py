@@ -7,7 +7,7 @@ from io import StringIO
 from pathlib import Path
 
 from m3sync_dagster import project_folder
-from m3sync_dagster.project_folder import DAGSTER_HOME, DAGSTER_YAML, WORKSPACE_YAML
+from m3sync_dagster.project_folder import DAGSTER_HOME, DAGSTER_YAML, DEFS, WORKSPACE_YAML
 from m3sync_dagster.sync.errors import ConfigurationError
 
 POSTGRES_URL = "M3SYNC_POSTGRES_URL"
@@ -72,9 +72,31 @@ def project_root() -> Path:
     if root is None:
         raise ConfigurationError(
             f"there is no project in {Path.cwd()}: neither {DAGSTER_YAML} nor {WORKSPACE_YAML}",
-            "Make one with m3sync init, or change to the folder of yours.",
+            f"Make one with m3sync init, or change to the folder of yours.{demo_hint()}",
         )
     return root
+
+
+def demo_hint() -> str:
+    """How to see the demo of this folder, if there is one."""
+    has_demo = project_folder.has_demo()
+    return " To see the demo of this folder, run: m3sync status --demo." if has_demo else ""
+
+
+def enter_demo() -> None:
+    """Change to the project of the demo that runs, or has run, in the working directory.
+
+    Raises:
+        ConfigurationError: there is none.
+    """
+    if not project_folder.has_demo():
+        raise ConfigurationError(
+            f"no demo has run in {Path.cwd()}", "Start one with m3sync demo, or change the folder."
+        )
+    # The demo's own values are in its .env.
+    for name in (DAGSTER_HOME, POSTGRES_URL, DEFS):
+        os.environ.pop(name, None)
+    os.chdir(project_folder.demo_folder())
 
 
 def _load_env_file(root: Path) -> None:

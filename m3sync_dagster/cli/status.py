@@ -9,6 +9,7 @@ import typer
 from m3sync_dagster.cli.exit_codes import FAILED
 from m3sync_dagster.cli.migrate import ready
 from m3sync_dagster.cli.output import Json, print_error, print_json, print_message, print_table
+from m3sync_dagster.cli.prepare_environment import demo_hint, enter_demo
 from m3sync_dagster.cli.time_arguments import parse_duration, time_text
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ FailIfStale = Annotated[
         show_default=False,
     ),
 ]
+Demo = Annotated[bool, typer.Option("--demo", help="Show the demo of this folder.")]
 NARROW = 10
 """The least width of a column, so that the table fits a terminal of 80 columns."""
 _COLUMNS = (
@@ -42,8 +44,16 @@ _COLUMNS = (
 )
 
 
-def status(name: Name = None, *, fail_if_stale: FailIfStale = None, json: Json = False) -> None:
+def status(
+    name: Name = None,
+    *,
+    demo: Demo = False,
+    fail_if_stale: FailIfStale = None,
+    json: Json = False,
+) -> None:
     """Show each integration: connected, enabled or why not, last and next run, rejects."""
+    if demo:
+        enter_demo()
     ready()
     from dagster import DagsterInstance
 
@@ -136,7 +146,9 @@ def _explain_none() -> None:
     from m3sync_dagster.components.load_project import defs_folders
 
     folders = " and ".join(map(str, reversed(defs_folders())))
-    print_message(f"There are no integrations in {folders}. To make one, run: m3sync init.")
+    print_message(
+        f"There are no integrations in {folders}. To make one, run: m3sync init.{demo_hint()}"
+    )
 
 
 def _report_errors(found: "ProjectStatus", name: str | None) -> None:

@@ -27,11 +27,8 @@ from m3sync_dagster.components.load_errors import (
 from m3sync_dagster.components.salesforce_sync import SalesforceSync
 from m3sync_dagster.components.yaml_text_checks import read_defs_yaml, require_clear
 from m3sync_dagster.dagster_internals import ComponentTree, CompositeYamlComponent, replace_record
-from m3sync_dagster.project_folder import project_defs
+from m3sync_dagster.project_folder import DEFS, project_defs
 from m3sync_dagster.sync.errors import ConfigurationError
-
-DEFS = "M3SYNC_DEFS"
-"""Environment variable with one more folder of ``defs.yaml`` folders."""
 
 _FILES = ("defs.yaml", "defs.yml", "component.yaml")  # the names that Dagster accepts
 

@@ -36,8 +36,19 @@ class Installed:
     def python(self) -> str:
         return str(self.folder / "bin" / "python")
 
-    def run(self, *args: str, cwd: Path, code: int = 0) -> str:
-        """Standard output of ``m3sync``, once it has ended with this exit code."""
+    def run(self, *args: str, cwd: Path) -> str:
+        """Standard output of ``m3sync``, which succeeds."""
+        done = self._ended(*args, cwd=cwd)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def refused(self, *args: str, cwd: Path) -> str:
+        """The message of ``m3sync``, which refuses to do anything."""
+        done = self._ended(*args, cwd=cwd)
+        assert (done.returncode, done.stdout) == (2, "")
+        return done.stderr
+
+    def _ended(self, *args: str, cwd: Path) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
             [self.folder / "bin" / "m3sync", *args],
             cwd=cwd,
@@ -46,9 +57,8 @@ class Installed:
             text=True,
             check=False,
         )
-        assert done.returncode == code, done.stdout + done.stderr
         assert "Traceback" not in done.stderr
-        return done.stdout
+        return done
 
     def json(self, *args: str, cwd: Path) -> Any:  # noqa: ANN401 - JSON
         return json.loads(self.run(*args, "--json", cwd=cwd))
@@ -124,12 +134,7 @@ def test_the_program_is_the_one_of_the_wheel(installed: Installed, empty_folder:
 
 
 def test_without_a_project_the_remedy_is_init(installed: Installed, empty_folder: Path) -> None:
-    done = subprocess.run(
-        [installed.folder / "bin" / "m3sync", "status"],
-        cwd=empty_folder, env=child_environment(), capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "m3sync init" in done.stderr
+    assert "m3sync init" in installed.refused("status", cwd=empty_folder)
     assert list(empty_folder.iterdir()) == []
 
 
@@ -141,6 +146,15 @@ def test_the_demo_works_in_an_empty_folder(installed: Installed, empty_folder: P
     assert "acme: COMPLETE" in shown
     assert mine.read_text() == "type: ["
     assert sorted(path.name for path in empty_folder.iterdir()) == [".m3sync", "defs"]
+    assert "m3sync status --demo" in installed.refused("status", cwd=empty_folder)
+    (row,) = installed.json("status", "--demo", cwd=empty_folder)
+    assert (row["name"], row["connected"]) == ("acme", True)
+
+
+def test_the_demo_of_a_folder_without_one_is_refused(
+    installed: Installed, empty_folder: Path
+) -> None:
+    assert "m3sync demo" in installed.refused("status", "--demo", cwd=empty_folder)
 
 
 def test_from_an_empty_folder_to_the_first_sync(installed: Installed, empty_folder: Path) -> None:
