@@ -73,7 +73,7 @@ def test_an_encrypted_external_id_is_refused_before_anything_is_sent(
     assert not found["ok"]
     assert "m3ter_Contract__c.m3ter_Id__c is encrypted" in found["message"]
     answer = stage.run("run", "acme")
-    assert answer.code == 1
+    assert answer.code == 2
     assert "Name a text field that is not encrypted as external_id_field" in answer.err
     assert stage.records(ACCOUNT) == []
 

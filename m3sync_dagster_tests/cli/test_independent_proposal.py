@@ -67,7 +67,7 @@ def test_what_cannot_be_matched_is_named_and_not_guessed(
         # The user decides the rest: an id for contracts, or to leave them out.
         text = pasted(text, proposal)
         write(defs, "acme", text)
-        assert stage.run("run", "acme").code == 1
+        assert stage.run("run", "acme").code == 2
         assert sent(org) == 0
         text = re.sub(r"(?ms)^    contract:\n.*?(?=^    commitment:)", "", text)
         write(defs, "acme", re.sub(r"contractId: m3x__\w+", "contractId: null", text))
