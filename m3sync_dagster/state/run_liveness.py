@@ -1,4 +1,4 @@
-"""Which runs of the command's own process are alive, by a lock that ends with the process."""
+"""Which runs are alive, by a lock that each holds and that ends with its process."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

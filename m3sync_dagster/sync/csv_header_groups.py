@@ -4,7 +4,7 @@ A CSV file has one header for all its rows, and cannot clear a lookup under the 
 it by external ID (Salesforce Bulk API 2.0 guide, "Relationship Fields in a Header Row"). So rows
 are grouped by which of their lookups are empty. The ``group_key`` is a bit mask: bit 0 is set if
 the first lookup column has a value, and so on; one more bit, above those, is set if a CSV file
-cannot express the row. The database column is called ``shape``.
+cannot express the row. Its column in PostgreSQL has the name of an earlier version, ``shape``.
 """
 
 from collections.abc import Iterable, Sequence
