@@ -154,6 +154,11 @@ def changes() -> list[str]:
     return [change.rpartition(":")[0] for (change,) in rows]
 
 
+def about_failures() -> list[str]:
+    """The changes that runs cause, without those of integrations that are late."""
+    return [change for change in changes() if not change.endswith(":late")]
+
+
 @dataclass
 class PostOffice:
     """A mail server on loopback that takes mail over TLS alone, from one user."""

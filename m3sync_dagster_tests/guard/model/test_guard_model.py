@@ -27,7 +27,7 @@ pytestmark = pytest.mark.slow
 MINUTES = float(os.environ.get("M3SYNC_MODEL_MINUTES", "0"))
 """How long to try sequences; 0: those of every day."""
 EVERY_DAY = settings(
-    max_examples=25,
+    max_examples=25 if MINUTES else 12,
     stateful_step_count=20,
     deadline=None,
     derandomize=not MINUTES,
