@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -230,7 +231,7 @@ def run(connection: psycopg.Connection, source: Listed, org: CountingClient) -> 
 
     def sync() -> dict[str, int]:
         org.went = set()
-        ledger = PostgresLedger(connection, "acme", "account", "run")
+        ledger = PostgresLedger(connection, "acme", "account", uuid4().hex)
         schema = TargetSchema(mapping, org)
         apply_basis_change(mapping, source, ledger, org, schema)
         entity_sync = EntitySync(mapping, source, ledger, org, schema)
