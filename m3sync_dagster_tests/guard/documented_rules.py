@@ -166,7 +166,11 @@ SENTENCES: Proofs = {
         ],
     },
     "Rows that Salesforce rejects do not fail a run: `m3sync rejects` lists them, the check "
-    "`no_rejected_records` warns of them, and they are one `integration.validation.error`.": {
+    "`no_rejected_records` warns of them, they are one `integration.validation.error`, and "
+    "`notify:` notifies people of them: see [Rows](when-it-goes-wrong.md#rows).": {
+        "notifications/test_health_messages.py": [
+            "test_those_under_notify_are_told_of_rejects_once_and_when_it_is_over",
+        ],
         MATERIALIZE: [
             "test_a_row_that_salesforce_rejects_stops_no_other",
         ],
