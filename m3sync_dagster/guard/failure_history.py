@@ -100,7 +100,9 @@ def read_failures(instance: dg.DagsterInstance, assets: Assets) -> Failures:
                 runs[name].append(_finished(record, entities))
             if recorded_failure(run) is None:
                 unrecorded[name].append(run.run_id)
-    return Failures(runs, unrecorded, datetime.fromtimestamp(since, UTC))
+    # An earlier success repairs none of them.
+    first = min((run.ended for failed_runs in runs.values() for run in failed_runs), default=since)
+    return Failures(runs, unrecorded, datetime.fromtimestamp(first, UTC))
 
 
 def read_untagged_runs(

@@ -22,7 +22,7 @@ MINUTES = float(os.environ.get("M3SYNC_MODEL_MINUTES", "0"))
 """How long to try sequences; 0: those of every day."""
 BUT_QUICK = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
 EVERY_DAY = settings(
-    max_examples=20 if MINUTES else 40,
+    max_examples=20 if MINUTES else 25,
     stateful_step_count=20,
     deadline=None,
     derandomize=not MINUTES,
@@ -47,5 +47,5 @@ def test_any_sequence_converges(the_world: World, capsys: pytest.CaptureFixture[
 
 def test_any_sequence_of_commands_converges(the_world: World) -> None:
     Convergence.prepare(lambda: Scenario(the_world, runs.typed, quick_repairs=False))
-    few = settings(EVERY_DAY, max_examples=4, stateful_step_count=8, derandomize=True)
+    few = settings(EVERY_DAY, max_examples=2, stateful_step_count=8, derandomize=True)
     run_state_machine_as_test(Convergence, settings=few)
