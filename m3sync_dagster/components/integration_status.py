@@ -57,7 +57,8 @@ class IntegrationStatus:
         syncs: the last complete sync of each entity.
         entities: the entities that it carries; empty if its file is invalid.
         orgs: the Salesforce org that each entity is written to, the latest change first.
-        next_tick: the next tick of its schedule, whether or not that is started.
+        next_tick: the next tick of its schedule, whether or not that is started; ``None`` if its
+            ticks start no run, because it has no Salesforce credential.
         undelivered: its messages that have not been delivered.
         restored: whether the state database was restored since its last run.
     """
@@ -139,12 +140,7 @@ class IntegrationStatus:
 
     def next_run(self, daemon: Daemon) -> datetime | None:
         """When the next run starts by itself; ``None`` if none will."""
-        runs = (
-            self.enabled
-            and daemon.alive
-            and self.connection.word is not ConnectionWord.NOT_CONNECTED
-        )
-        return self.next_tick if runs else None
+        return self.next_tick if self.enabled and daemon.alive else None
 
     @property
     def _started(self) -> bool:
@@ -238,7 +234,7 @@ def _of_loaded(
         connection_of(loaded, stored.logins),
         stored,
         tuple(name for name in ENTITIES if name in integration.entities),
-        integration.next_tick(datetime.now(UTC)),
+        integration.next_tick(datetime.now(UTC)) if integration.connected else None,
     )
 
 

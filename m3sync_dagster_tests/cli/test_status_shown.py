@@ -138,6 +138,25 @@ def beat(instance: dg.DagsterInstance, moment: float) -> None:
     instance.add_daemon_heartbeat(DaemonHeartbeat(moment, "SCHEDULER", "of-the-test"))
 
 
+def test_the_next_run_is_shown_whatever_the_last_login_was(
+    stage: Stage, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch, defs: Path
+) -> None:
+    write(defs, "acme", ACME)
+    beat(instance, time.time())
+    stage.run("enable", "acme")
+    with monkeypatch.context() as wrong:
+        wrong.setenv("SALESFORCE_CLIENT_SECRET", "wrong")
+        stage.run("run", "acme", "--entity", "account")
+        row = status(stage)
+    # The schedule's next tick starts a run all the same.
+    assert (row["connection"], row["enabled"]) == ("NOT CONNECTED", True)
+    assert row["next_run"]
+    # Without a credential, its ticks start no run.
+    write(defs, "acme", ACME.replace("salesforce_credential", "# salesforce_credential"))
+    row = status(stage)
+    assert (row["connection"], row["next_run"]) == ("NOT CONNECTED", None)
+
+
 def test_without_a_daemon_nothing_runs_by_itself(
     stage: Stage, instance: dg.DagsterInstance
 ) -> None:
