@@ -104,6 +104,8 @@ class EntitySync:
             self._ledger.withdraw_all()
         if self._ledger.has_cut_rows():
             self._schema.require_current()
+        # A mapping that does not fit the org is refused even if m3ter has no record to send.
+        self._schema.validator()
         read = 0
         for batch in batched(self._records()):
             self._handle(self._detector.detect(batch))

@@ -158,3 +158,16 @@ def test_every_command_says_the_same(
             assert words in said, command
         assert "Traceback" not in said
     assert stage.records(ACCOUNT) == []
+
+
+def test_what_a_command_has_seen_of_the_org_stops_a_run_that_has_nothing_to_send(
+    stage: Stage, make: Callable[[Mistake], None]
+) -> None:
+    """An hour without changes reads no describe, but uses those that were read since."""
+    make(Mistake(()))
+    assert stage.run("run", "acme", "--entity", "account").code == 0
+    make(MISTAKES["a field that the org does not have"])
+    for command in (["check", "acme"], ["run", "acme", "--entity", "account"]):
+        answer = stage.run(*command)
+        assert (command[0], answer.code) == (command[0], 2), answer.out + answer.err
+        assert "has no field Code__c" in " ".join((answer.out + answer.err).split())

@@ -134,6 +134,23 @@ def test_a_change_of_the_org_is_seen_the_next_hour(run: Run, environment: Sandbo
     assert environment.records("m3ter_Account__c")[account]["Code__c"] == "c"
 
 
+def test_a_mapping_that_does_not_fit_is_refused_without_any_record(
+    run: Run, environment: Sandbox
+) -> None:
+    for name in ("balances", "commitments"):
+        for m3ter_id in environment.organization.ids(name):
+            environment.organization.remove(name, m3ter_id)
+    change(environment, "m3ter_Balance__c", "Amount__c", visible=False)
+    for _ in range(2):
+        assert "Amount__c" in failure(run("balance"))
+    change(environment, "m3ter_Balance__c", "Amount__c", visible=True)
+    assert run("balance").success
+    calls(environment)
+    # Once it is known to fit, an hour without records costs no describe.
+    assert run("balance").success
+    assert calls(environment) == []
+
+
 def test_only_the_run_s_own_entities_are_looked_at(run: Run, environment: Sandbox) -> None:
     change(environment, "m3ter_Balance__c", "Amount__c", visible=False)
     assert run("account").success
