@@ -2,6 +2,7 @@
 
 import os
 import warnings
+from functools import cache
 
 import dagster as dg
 
@@ -51,5 +52,15 @@ def _build(project: Project) -> dg.Definitions:
         executor=dg.in_process_executor,
         resources={STATE: StateResource()},
     )
-    docs = get_library_json_enriched_defs(None)
-    return dg.Definitions.merge(docs, shared, *(unit.definitions for unit in project.units))
+    return dg.Definitions.merge(
+        _component_docs(), shared, *(unit.definitions for unit in project.units)
+    )
+
+
+@cache
+def _component_docs() -> dg.Definitions:
+    """What the UI's page of component docs shows; it depends on the installed packages alone.
+
+    For one run Dagster builds the definitions three times, and this is most of it.
+    """
+    return get_library_json_enriched_defs(None)
