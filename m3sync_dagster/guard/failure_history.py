@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
-from m3sync_dagster.runs.failure_tags import recorded_failure
+from m3sync_dagster.runs.failure_tags import RecordedFailure, recorded_failure
 from m3sync_dagster.runs.run_status import INTEGRATION_TAG, TICK_TAG, entity_of
 from m3sync_dagster.state import GuardState
 
@@ -92,13 +92,14 @@ def read_failures(instance: dg.DagsterInstance, assets: Assets) -> Failures:
     # The run that was created last need not be the one that ended last, and a run whose tags are
     # written is updated after its end.
     since = max(map(_ended, records)) - LOOK_BACK.total_seconds()
+    existing = {name: frozenset(map(entity_of, keys)) for name, keys in assets.items()}
     runs, unrecorded = defaultdict(list), defaultdict(list)
-    for record in (one for one in records if _ended(one) >= since and _counts(one)):
-        run = record.dagster_run
-        for name in _owners(run, assets):
-            if entities := _failed_entities(run, name, assets[name]):
+    for record in (one for one in records if _ended(one) >= since):
+        run, recorded = record.dagster_run, recorded_failure(record.dagster_run)
+        for name in _owners(run, assets) if _counts(run, recorded) else ():
+            if entities := _failed_entities(run, recorded, name, existing[name]):
                 runs[name].append(_finished(record, entities))
-            if recorded_failure(run) is None:
+            if recorded is None:
                 unrecorded[name].append(run.run_id)
     # An earlier success repairs none of them.
     first = min((run.ended for failed_runs in runs.values() for run in failed_runs), default=since)
@@ -233,18 +234,16 @@ def is_repaired(failure: FinishedRun, successes: Successes) -> bool:
     )
 
 
-def _counts(record: dg.RunRecord) -> bool:
+def _counts(run: dg.DagsterRun, recorded: RecordedFailure | None) -> bool:
     """Whether a failure says something of the integration's health.
 
     An attempt that Dagster makes again does not, nor does what the run itself recorded as no
     failure of the integration, nor a range of hours that a person asks for. The schedule asks for
     ranges too, to catch up; these do.
     """
-    tags = record.dagster_run.tags
-    recorded = recorded_failure(record.dagster_run)
-    if tags.get(_WILL_RETRY) == "true" or (recorded and not recorded.counts):
+    if run.tags.get(_WILL_RETRY) == "true" or (recorded and not recorded.counts):
         return False
-    return _RANGE not in tags or _SCHEDULE in tags
+    return _RANGE not in run.tags or _SCHEDULE in run.tags
 
 
 def _owners(run: dg.DagsterRun, integrations: Collection[str]) -> set[str]:
@@ -254,18 +253,19 @@ def _owners(run: dg.DagsterRun, integrations: Collection[str]) -> set[str]:
 
 
 def _failed_entities(
-    run: dg.DagsterRun, integration: str, keys: Collection[dg.AssetKey]
+    run: dg.DagsterRun,
+    recorded: RecordedFailure | None,
+    integration: str,
+    existing: frozenset[str],
 ) -> frozenset[str]:
     """What failed in a run: as it has recorded, or else all that it selected.
 
     What the integration no longer has is left out.
     """
-    existing = {entity_of(key) for key in keys}
-    recorded = recorded_failure(run)
     names = (name.split("/") for name in (recorded.entities if recorded else ()))
     failed = {entity for owner, entity in names if owner == integration}
     chosen = {entity_of(key) for key in run.asset_selection or () if key.path[0] == integration}
-    return frozenset((failed or chosen or existing) & existing)
+    return frozenset(failed or chosen or existing) & existing
 
 
 def _finished(record: dg.RunRecord, entities: frozenset[str]) -> FinishedRun:
