@@ -16,6 +16,8 @@ import httpx
 import psycopg
 import pytest
 from sqlalchemy.engine import make_url
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from m3sync_dagster.definitions import defs
 from m3sync_dagster.sandbox import m3ter as m3ter_sandbox
@@ -28,6 +30,8 @@ pytest_plugins = ["m3sync_dagster_tests.guard.fixtures"]
 
 ROOT = Path(__file__).parents[1]
 """The project: where ``dagster.yaml`` and ``workspace.yaml`` are."""
+LIVE = "m3sync_dagster_tests/live/"
+"""The tests of one webserver and one daemon."""
 HOUR = "2026-11-24-10:00"
 """The partition that runs in this process sync."""
 
@@ -37,8 +41,21 @@ PATIENCE = 120.0
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the slow tests, so that both processes have work until the end."""
+    """Begin with the slow tests, so that all processes have work until the end."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
+class _Scheduling(LoadScopeScheduling):
+    """A test file is run by one process, and all that share the live servers by the same one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return LIVE if nodeid.startswith(LIVE) else super()._split_scope(nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> _Scheduling:
+    """Source: the hook specification of pytest-xdist."""
+    return _Scheduling(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -124,7 +124,7 @@ class Live:
                 yield ".".join(names), "\n".join(row[0] for row in rows)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def live(
     postgres_server: str, dagster_template: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Live]:
