@@ -1,0 +1,98 @@
+"""The sample organization's configurations of m3ter's hosted integrations.
+
+They have every field of the schema ``IntegrationConfigResponse`` of m3ter's OpenAPI description.
+m3ter does not publish the keys of ``configData``: those here are the labels of its Console. The
+newest one has a key that no label has, and one configuration is for another destination.
+"""
+
+from collections.abc import Sequence
+
+from m3sync_dagster.sandbox.json_types import JsonObject
+
+PATH = "integrationconfigs"
+"""The last segment of the list's path."""
+
+_CREDENTIAL = "c2ed0000-0000-4000-8000-000000000001"
+_DESTINATION = "de570000-0000-4000-8000-000000000001"
+
+
+def sample_configurations(accounts: Sequence[str], users: Sequence[str]) -> list[JsonObject]:
+    """The configurations, oldest first.
+
+    Args:
+        accounts: at least three ids of accounts.
+        users: at least two ids of users.
+    """
+    return [
+        _configuration(
+            1, users[0], "NetSuite", "Bill", "Bills to NetSuite", {"subsidiary": "Acme UK"}
+        ),
+        _configuration(
+            2,
+            users[0],
+            "Salesforce",
+            "Account",
+            "Acme accounts",
+            {
+                "accountIds": [],
+                "restrictedAccountIds": [accounts[2]],
+                "integrationDisabledNotificationUsers": [users[0], users[1]],
+                "namespace": "Custom Objects",
+                "customFieldMappings": {"tier": "Tier__c", "region": "Sales_Region__c"},
+            },
+        ),
+        _configuration(
+            3,
+            users[0],
+            "Salesforce",
+            "Contract",
+            'Verträge "Süd"',
+            {
+                "accountIds": [accounts[0], accounts[1]],
+                "restrictedAccountIds": [],
+                "integrationDisabledNotificationUsers": [],
+                "namespace": "Custom Objects",
+                "customFieldMappings": {"tier": "Tier__c"},
+            },
+        ),
+        _configuration(
+            4,
+            users[1],
+            "Salesforce",
+            "Commitment",
+            "Prepayments",
+            {"accountIds": None, "namespace": "Custom Objects"},
+        )
+        | {"enabled": False},
+        _configuration(
+            5,
+            users[1],
+            "Salesforce",
+            "Balance",
+            "契約残高",
+            {"namespace": "Custom Objects", "syncMode": "incremental"},
+        ),
+    ]
+
+
+def _configuration(  # noqa: PLR0913 - one for each field that differs
+    number: int, user: str, destination: str, entity: str, name: str, data: JsonObject
+) -> JsonObject:
+    return {
+        "id": f"c0f10000-0000-4000-8000-{number:012}",
+        "version": 2,
+        "entityType": entity,
+        "entityId": None,
+        "destination": destination,
+        "destinationId": _DESTINATION,
+        "configData": data,
+        "authorized": True,
+        "enabled": True,
+        "triggerType": "SCHEDULE",
+        "integrationCredentialsId": _CREDENTIAL,
+        "name": name,
+        "dtCreated": f"2026-02-{number:02}T09:00:00.000Z",
+        "dtLastModified": f"2026-03-{number:02}T09:00:00.000Z",
+        "createdBy": user,
+        "lastModifiedBy": user,
+    }
