@@ -1,13 +1,16 @@
-"""Finds the integration that a command names."""
+"""Finds the integration or the m3ter credential that a command names."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
+from m3sync_dagster.components.credential_components import M3terCredential
 from m3sync_dagster.components.load_project import Project, load_project
 from m3sync_dagster.components.loaded_integration import (
     LoadedIntegration,
     loaded_integrations,
+    with_file_position,
 )
+from m3sync_dagster.m3ter import M3terAccessKey
 from m3sync_dagster.sync.errors import ConfigurationError
 
 
@@ -29,6 +32,37 @@ def find(name: str, entity: str | None = None) -> LoadedIntegration:
             f"Use one of {', '.join(carried)}, or add it under entities in {loaded.path}.",
         )
     return loaded
+
+
+def find_m3ter_credential(project: Project, name: str | None) -> tuple[str, M3terAccessKey]:
+    """Find an m3ter credential, and read its values from the environment.
+
+    Args:
+        project: the project.
+        name: the credential; ``None`` for the project's only one.
+
+    Raises:
+        ConfigurationError: there is none of this name, there are several to choose from, or one
+            of its variables is not set.
+    """
+    known = sorted(project.of_type(M3terCredential))
+    if name is None and len(known) > 1:
+        raise ConfigurationError(
+            "the project has several m3ter credentials", f"Add --credential: {', '.join(known)}."
+        )
+    if not known or name not in (None, *known):
+        invalid = _invalid_files([problem.path for problem in project.problems])
+        raise ConfigurationError(
+            f"there is no M3terCredential{f' of the name {name}' if name else ''}{invalid}",
+            f"Use one of {', '.join(known)}." if known else "Define one in a defs.yaml.",
+        )
+    chosen = name or known[0]
+    for unit in project.units:
+        for one in unit.components:
+            if isinstance(one, M3terCredential) and one.name == chosen:
+                resource = one.resource()
+                return chosen, with_file_position(unit.path, chosen, resource.read)
+    raise AssertionError(chosen)  # it is among the known ones
 
 
 def require_known(name: str) -> None:

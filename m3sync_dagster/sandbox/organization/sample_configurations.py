@@ -23,61 +23,55 @@ def sample_configurations(accounts: Sequence[str], users: Sequence[str]) -> list
         accounts: at least three ids of accounts.
         users: at least two ids of users.
     """
-    return [
-        _configuration(
-            1, users[0], "NetSuite", "Bill", "Bills to NetSuite", {"subsidiary": "Acme UK"}
-        ),
-        _configuration(
-            2,
-            users[0],
+    both = list(users[:2])
+    described: list[tuple[str, str, str, JsonObject]] = [
+        ("NetSuite", "Bill", "Bills to NetSuite", {"subsidiary": "Acme UK"}),
+        (
             "Salesforce",
             "Account",
             "Acme accounts",
             {
                 "accountIds": [],
                 "restrictedAccountIds": [accounts[2]],
-                "integrationDisabledNotificationUsers": [users[0], users[1]],
+                "integrationDisabledNotificationUsers": both,
                 "namespace": "Custom Objects",
                 "customFieldMappings": {"tier": "Tier__c", "region": "Sales_Region__c"},
             },
         ),
-        _configuration(
-            3,
-            users[0],
+        (
             "Salesforce",
             "Contract",
             'Verträge "Süd"',
             {
-                "accountIds": [accounts[0], accounts[1]],
+                "accountIds": list(accounts[:2]),
                 "restrictedAccountIds": [],
                 "integrationDisabledNotificationUsers": [],
                 "namespace": "Custom Objects",
                 "customFieldMappings": {"tier": "Tier__c"},
             },
         ),
-        _configuration(
-            4,
-            users[1],
+        (
             "Salesforce",
             "Commitment",
             "Prepayments",
             {"accountIds": None, "namespace": "Custom Objects"},
-        )
-        | {"enabled": False},
-        _configuration(
-            5,
-            users[1],
+        ),
+        (
             "Salesforce",
             "Balance",
             "契約残高",
             {"namespace": "Custom Objects", "syncMode": "incremental"},
         ),
     ]
+    return [_configuration(place, users[0], one) for place, one in enumerate(described, start=1)]
 
 
-def _configuration(  # noqa: PLR0913 - one for each field that differs
-    number: int, user: str, destination: str, entity: str, name: str, data: JsonObject
+def _configuration(
+    number: int,
+    user: str,
+    described: tuple[str, str, str, JsonObject],
 ) -> JsonObject:
+    destination, entity, name, data = described
     return {
         "id": f"c0f10000-0000-4000-8000-{number:012}",
         "version": 2,
@@ -87,7 +81,7 @@ def _configuration(  # noqa: PLR0913 - one for each field that differs
         "destinationId": _DESTINATION,
         "configData": data,
         "authorized": True,
-        "enabled": True,
+        "enabled": entity != "Commitment",
         "triggerType": "SCHEDULE",
         "integrationCredentialsId": _CREDENTIAL,
         "name": name,

@@ -144,7 +144,7 @@ def test_lists_the_configurations_of_hosted_integrations(
     }
     # Every field of the description has a value in some configuration.
     fields = [one.to_dict(exclude_none=True) for one in found]
-    described = {
-        info.alias or name for name, info in type(found[0]).model_fields.items()
-    } - {"entityId"}
+    described = {info.alias or name for name, info in type(found[0]).model_fields.items()} - {
+        "entityId"
+    }
     assert described <= {name for one in fields for name in one}
