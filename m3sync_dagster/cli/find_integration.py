@@ -45,24 +45,32 @@ def find_m3ter_credential(project: Project, name: str | None) -> tuple[str, M3te
         ConfigurationError: there is none of this name, there are several to choose from, or one
             of its variables is not set.
     """
-    known = sorted(project.of_type(M3terCredential))
-    if name is None and len(known) > 1:
+    placed = {
+        one.name: (unit.path, one)
+        for unit in project.units
+        for one in unit.components
+        if isinstance(one, M3terCredential)
+    }
+    chosen = name or next(iter(placed), None)
+    if chosen not in placed:
+        raise _no_m3ter_credential(project, name, sorted(placed))
+    if name is None and len(placed) > 1:
         raise ConfigurationError(
-            "the project has several m3ter credentials", f"Add --credential: {', '.join(known)}."
+            "the project has several m3ter credentials",
+            f"Add --credential with one of {', '.join(sorted(placed))}.",
         )
-    if not known or name not in (None, *known):
-        invalid = _invalid_files([problem.path for problem in project.problems])
-        raise ConfigurationError(
-            f"there is no M3terCredential{f' of the name {name}' if name else ''}{invalid}",
-            f"Use one of {', '.join(known)}." if known else "Define one in a defs.yaml.",
-        )
-    chosen = name or known[0]
-    for unit in project.units:
-        for one in unit.components:
-            if isinstance(one, M3terCredential) and one.name == chosen:
-                resource = one.resource()
-                return chosen, with_file_position(unit.path, chosen, resource.read)
-    raise AssertionError(chosen)  # it is among the known ones
+    path, credential = placed[chosen]
+    return chosen, with_file_position(path, chosen, credential.resource().read)
+
+
+def _no_m3ter_credential(
+    project: Project, name: str | None, known: Sequence[str]
+) -> ConfigurationError:
+    invalid = _invalid_files([problem.path for problem in project.problems])
+    return ConfigurationError(
+        f"there is no M3terCredential{f' of the name {name}' if name else ''}{invalid}",
+        f"Use one of {', '.join(known)}." if known else "Define one in a defs.yaml.",
+    )
 
 
 def require_known(name: str) -> None:

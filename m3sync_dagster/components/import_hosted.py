@@ -125,6 +125,7 @@ def file_text(made: HostedIntegration, attributes: Attributes) -> str:
     lines = [
         f"Imported from m3ter's integration {title} ({hosted.entity_type}, {hosted.destination}).",
         f"m3ter's id of the configuration: {hosted.id}",
+        "minute_of_hour: accounts first, then contracts, commitments, balances and bills.",
         "",
         "Left out, or different from m3ter:",
         *(f"- {one.name}: {one.reason}" for one in made.left_out),
@@ -184,7 +185,7 @@ def _planned(
 
 
 def _not_made(made: HostedIntegration) -> PlannedImport:
-    if not made.for_us:
+    if not made.for_salesforce:
         return PlannedImport(made, Outcome.OTHER, reason=made.reason)
     return PlannedImport(made, Outcome.FAILED).failed(
         made.reason, "Write its defs.yaml by hand, from its page in m3ter's Console."

@@ -159,7 +159,8 @@ class _Data:
             else:
                 unknown.append(key)
         left_out += _unknown(
-            [f"{DATA}.{key}" for key in unknown], "m3ter does not publish what this key means"
+            [f"{DATA}.{key}" for key in unknown],
+            "m3ter does not publish what this key means; see its page in m3ter's Console",
         )
 
     def namespace(self) -> str:

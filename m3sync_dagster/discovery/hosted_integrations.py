@@ -59,14 +59,14 @@ class HostedIntegration:
         hosted: the configuration.
         attributes: those of the integration; ``None`` if there is none.
         left_out: the parts of the configuration that the integration does not have.
-        for_us: whether it is for Salesforce, or may be.
+        for_salesforce: whether it is for Salesforce, or may be.
         reason: why there is no integration.
     """
 
     hosted: HostedConfiguration
     attributes: Attributes | None = None
     left_out: tuple[LeftOut, ...] = ()
-    for_us: bool = True
+    for_salesforce: bool = True
     reason: str = ""
 
     @property
@@ -87,10 +87,10 @@ def make_integrations(found: Iterable[object], project: ProjectNames) -> list[Ho
     usable = [one for one, (reason, _) in zip(read, reasons, strict=True) if not reason]
     names, credential = iter(_names(usable)), _SalesforceCredential(usable, project)
     return [
-        HostedIntegration(one, left_out=one.left_out, for_us=for_us, reason=reason)
+        HostedIntegration(one, left_out=one.left_out, for_salesforce=for_salesforce, reason=reason)
         if reason
         else _integration(one, next(names), credential, project)
-        for one, (reason, for_us) in zip(read, reasons, strict=True)
+        for one, (reason, for_salesforce) in zip(read, reasons, strict=True)
     ]
 
 

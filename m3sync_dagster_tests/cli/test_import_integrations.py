@@ -77,9 +77,27 @@ def test_all_record_types_become_files_that_check_accepts(imported: Stage, defs:
     assert sorted({found["integration"] for found in checked.json}) == names
     entities = {"account", "contract", "commitment", "balance"}
     assert entities <= {found["check"] for found in checked.json}
-    assert {
-        one["name"]: one["enabled"] for one in imported.run("status", "--json").json
-    } == dict.fromkeys(names, False)
+    shown = imported.run("status", "--json").json
+    assert {one["name"]: one["enabled"] for one in shown} == dict.fromkeys(names, False)
+
+
+def test_imported_integrations_sync_parents_and_children(imported: Stage, defs: Path) -> None:
+    organization = imported.sandbox.organization
+    for number in (1, 2):
+        data = organization.get(HOSTED, organization.ids(HOSTED)[number])["configData"]
+        plain = data | {"customFieldMappings": None}
+        put(imported, number, name=f"Sync {number}", configData=plain)
+    assert imported.run("import", "--yes").code == 0
+    accounts = imported.run("run", "sync_1", "--json").json
+    contracts = imported.run("run", "sync_2", "--json").json
+    assert (accounts["status"], contracts["status"]) == ("COMPLETE", "COMPLETE")
+    assert accounts["entities"]["account"]["created"] == 5  # one of six is restricted
+    assert contracts["entities"]["contract"]["waiting"] == 0
+    allowed = attributes(defs / "sync_2" / "defs.yaml")["account_ids"]
+    parents = {one["Id"]: one["m3ter_Id__c"] for one in imported.records("m3ter_Account__c")}
+    written = imported.records("m3ter_Contract__c")
+    assert len(written) == contracts["entities"]["contract"]["created"] > 0
+    assert {parents[one["m3ter_Account__c"]] for one in written} <= set(allowed)
 
 
 def test_what_is_left_out_is_in_the_output_and_in_the_file(imported: Stage, defs: Path) -> None:
@@ -273,7 +291,7 @@ def test_the_credential_is_named_only_if_there_are_several(
     write(defs, "eu", other)
     answer = imported.run("import", "--yes")
     assert answer.code == 2
-    assert "Add --credential: m3ter_eu, m3ter_sandbox" in answer.err
+    assert "Add --credential with one of m3ter_eu, m3ter_sandbox." in answer.err
     unset = imported.run("import", "--credential", "m3ter_eu", "--yes")
     assert unset.code == 2
     assert "eu/defs.yaml" in unset.err

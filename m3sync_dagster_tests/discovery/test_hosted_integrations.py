@@ -316,7 +316,7 @@ def test_the_state_in_m3ter_is_said_and_not_copied(enabled: object, words: str) 
 
 
 @pytest.mark.parametrize(
-    ("configuration", "for_us", "words"),
+    ("configuration", "for_salesforce", "words"),
     [
         (hosted(destination="NetSuite"), False, "its destination is NetSuite"),
         (hosted(destination="NetSuite", data="odd", id=None), False, "its destination is NetSuite"),
@@ -334,11 +334,11 @@ def test_the_state_in_m3ter_is_said_and_not_copied(enabled: object, words: str) 
     ],
 )
 def test_what_no_integration_can_be_made_from_stops_no_other(
-    configuration: object, for_us: bool, words: str
+    configuration: object, for_salesforce: bool, words: str
 ) -> None:
     found = made(configuration, hosted(id="other"))
     (refused,) = [each for each in found if each.attributes is None]
-    assert refused.for_us is for_us
+    assert refused.for_salesforce is for_salesforce
     assert words in refused.reason
     assert [each.name for each in found if each.attributes] == ["acme_accounts"]
 
