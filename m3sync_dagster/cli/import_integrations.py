@@ -116,8 +116,9 @@ def _report(planned: "Sequence[PlannedImport]") -> None:
     for one in planned:
         if one.outcome is Outcome.FAILED:
             hosted = one.made.hosted
-            title = f"{hosted.name or hosted.id or 'A configuration'} ({hosted.entity_type})"
-            print_error(f"{title} was not imported: {one.reason}. {one.remedy}")
+            title = hosted.name or hosted.id or "A configuration without a name"
+            kind = f" ({hosted.entity_type})" if hosted.entity_type else ""
+            print_error(f"{title}{kind} was not imported: {one.reason}. {one.remedy}")
     written = [str(one.made.name) for one in planned if one.outcome is Outcome.WRITTEN]
     if not planned:
         print_message("The organization has no configurations of hosted integrations.")

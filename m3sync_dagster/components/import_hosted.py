@@ -172,7 +172,7 @@ def _planned(
     if name in names.names:
         return planned.failed(
             f"there is an integration of the name {name} already",
-            "If that is another one, give the configuration another name in m3ter's Console.",
+            "If that is another one, rename one of the two.",
         )
     if path.parent.exists() or path.parent.is_symlink():
         return planned.failed(*_exists(path.parent))

@@ -82,16 +82,25 @@ def make_integrations(found: Iterable[object], project: ProjectNames) -> list[Ho
         found: the configurations, as decoded JSON; any of them may be invalid.
         project: what they take from the project.
     """
-    read = sorted(map(read_configuration, found), key=lambda one: (one.created, one.id))
+    read = sorted(_each_once(found), key=lambda one: (one.created, one.id))
     reasons = [_why_not(one) for one in read]
     usable = [one for one, (reason, _) in zip(read, reasons, strict=True) if not reason]
-    names, credential = iter(_names(usable)), _SalesforceCredential(usable, project)
+    names, connection = _names(usable), _connection(usable, project.salesforce_credentials)
     return [
         HostedIntegration(one, left_out=one.left_out, for_salesforce=for_salesforce, reason=reason)
         if reason
-        else _integration(one, next(names), credential, project)
+        else _integration(one, next(names), connection, project)
         for one, (reason, for_salesforce) in zip(read, reasons, strict=True)
     ]
+
+
+def _each_once(found: Iterable[object]) -> Iterator[HostedConfiguration]:
+    """Read the configurations. Pages may repeat one that was moved while they were read."""
+    known: set[str] = set()
+    for one in map(read_configuration, found):
+        if one.id not in known:
+            yield one
+        known |= {one.id} - {""}
 
 
 def _why_not(hosted: HostedConfiguration) -> tuple[str, bool]:
@@ -109,40 +118,35 @@ def _why_not(hosted: HostedConfiguration) -> tuple[str, bool]:
     return "", True
 
 
-@dataclass(frozen=True, slots=True)
-class _SalesforceCredential:
+Connection = tuple[str | None, str]
+"""A Salesforce credential or none, and the reason for it."""
+
+
+def _connection(hosted: Sequence[HostedConfiguration], known: Sequence[str]) -> Connection:
     """Which Salesforce credential the integrations get: m3ter does not give out its own.
 
     The project's only one is used, if the configurations do not lead to several orgs.
     """
-
-    hosted: Sequence[HostedConfiguration]
-    project: ProjectNames
-
-    def of(self, hosted: HostedConfiguration) -> tuple[str | None, str]:
-        """The credential, and why it is this one or none."""
-        known = self.project.salesforce_credentials
-        if hosted.authorized is False:
-            return None, "it is not connected in m3ter; choose one with m3sync connect"
-        if len(known) != 1:
-            return None, f"the project has {len(known)} of them; choose one with m3sync connect"
-        if self._several("credential_id") or self._several("destination_id"):
-            return None, "m3ter's configurations use several; choose one with m3sync connect"
-        return known[0], f"{known[0]} is the project's only one; make sure that its org is meant"
-
-    def _several(self, attribute: str) -> bool:
-        return len({getattr(one, attribute) for one in self.hosted} - {""}) > 1
+    credentials = {one.credential_id for one in hosted} - {""}
+    destinations = {one.destination_id for one in hosted} - {""}
+    if len(known) != 1:
+        return None, f"the project has {len(known)} of them; choose one with m3sync connect"
+    if len(credentials) > 1 or len(destinations) > 1:
+        return None, "m3ter's configurations use several; choose one with m3sync connect"
+    return known[0], f"{known[0]} is the project's only one; make sure that its org is meant"
 
 
 def _integration(
     hosted: HostedConfiguration,
     name: str,
-    credential: _SalesforceCredential,
+    connection: Connection,
     project: ProjectNames,
 ) -> HostedIntegration:
     entity = _ENTITY_OF[plain(hosted.entity_type)]
     custom_fields, refused = _custom_fields(entity, hosted.custom_fields)
-    connected, reason = credential.of(hosted)
+    if hosted.authorized is False:
+        connection = None, "it is not connected in m3ter; choose one with m3sync connect"
+    connected, reason = connection
     attributes: dict[str, object] = {
         "name": name,
         "m3ter_credential": project.m3ter_credential,
@@ -213,14 +217,14 @@ def _names(hosted: Sequence[HostedConfiguration]) -> Iterator[str]:
     Names that are equal get the record type, and then a number.
     """
     bases = [_base(one) for one in hosted]
-    often, used = Counter(bases), set[str]()
+    often, used, numbers = Counter(bases), set[str](), Counter[str]()
     for one, base in zip(hosted, bases, strict=True):
         entity = _ENTITY_OF[plain(one.entity_type)].name
         wanted = base if often[base] == 1 or base.endswith(entity) else f"{base}_{entity}"
-        name, number = wanted, 1
+        name = wanted
         while name in used:
-            number += 1
-            name = f"{wanted}_{number}"
+            numbers[wanted] += 1
+            name = f"{wanted}_{numbers[wanted] + 1}"
         used.add(name)
         yield name
 

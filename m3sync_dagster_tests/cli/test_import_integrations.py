@@ -5,6 +5,7 @@ import pty
 import re
 import shutil
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import yaml
 from m3sync_dagster.cli import app
 from m3sync_dagster.project_folder import PACKAGE_DEFS, defs_for_new_files
 from m3sync_dagster_tests.cli.conftest import Answer, Stage, write
+from m3sync_dagster_tests.cli.test_init import hours_since
 from m3sync_dagster_tests.conftest import ROOT
 
 HOSTED = "integrationconfigs"
@@ -62,6 +64,7 @@ def test_all_record_types_become_files_that_check_accepts(imported: Stage, defs:
     fields = ("m3ter_Account__c", "Tier__c"), ("m3ter_Account__c", "Sales_Region__c")
     for name, field in (*fields, ("m3ter_Contract__c", "Tier__c")):
         imported.salesforce("schema", {"object": name, "field": field, "set": text})
+    before = datetime.now(UTC)
     answer = imported.run("import", "--yes", "--json")
     assert answer.code == 0, answer.err
     assert results(answer) == {
@@ -77,6 +80,9 @@ def test_all_record_types_become_files_that_check_accepts(imported: Stage, defs:
     assert sorted({found["integration"] for found in checked.json}) == names
     entities = {"account", "contract", "commitment", "balance"}
     assert entities <= {found["check"] for found in checked.json}
+    starts = {attributes(defs / name / "defs.yaml")["start"] for name in names}
+    assert len(starts) == 1
+    assert starts <= hours_since(before)
     shown = imported.run("status", "--json").json
     assert {one["name"]: one["enabled"] for one in shown} == dict.fromkeys(names, False)
 

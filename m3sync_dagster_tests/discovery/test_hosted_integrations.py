@@ -430,3 +430,20 @@ def test_names_that_are_not_understood_fit_on_one_line_and_are_counted() -> None
     assert all(name.isprintable() and len(name) <= 80 for name in names)
     assert "9950 more" in names
     assert len(names) < 70
+
+
+def test_a_configuration_that_two_pages_have_is_imported_once() -> None:
+    found = made(hosted(), hosted(id="c2", name="Other"), hosted(version=4), None, None)
+    assert [each.name for each in found if each.attributes] == ["acme_accounts", "other"]
+    assert len(found) == 4
+
+
+def test_many_configurations_and_mappings_are_read() -> None:
+    mappings = {f"field {number}": f"Field_{number}__c" for number in range(1_000)}
+    (one_of_many, *rest) = made(
+        hosted(data={"customFieldMappings": mappings}, dtCreated=""),
+        *(hosted(id=f"d{number}") for number in range(1_000)),
+    )
+    assert one_of_many.attributes is not None
+    assert one_of_many.attributes["entities"] == {"account": {"custom_field_mappings": mappings}}
+    assert len({each.name for each in rest}) == 1_000
