@@ -38,6 +38,19 @@ def project_defs() -> Path:
     return PACKAGE_DEFS
 
 
+def defs_for_new_files() -> Path:
+    """The folder in which new ``defs.yaml`` folders are made; it may not exist yet.
+
+    It is never that of an installed package, whose files an upgrade deletes.
+    """
+    if outside := os.environ.get(DEFS):
+        return Path(outside)
+    used, root = project_defs(), project_root()
+    if root is None or used != PACKAGE_DEFS or (_CLONE / DAGSTER_YAML).is_file():
+        return used
+    return root / "defs"
+
+
 def demo_folder() -> Path:
     """The folder of the project of ``m3sync demo``, below the working directory."""
     return Path.cwd() / ".m3sync" / "demo"

@@ -14,6 +14,7 @@ from m3sync_dagster.cli.enable_disable import disable, enable
 from m3sync_dagster.cli.events import events
 from m3sync_dagster.cli.exit_codes import Commands
 from m3sync_dagster.cli.help_texts import add_help_texts
+from m3sync_dagster.cli.import_integrations import import_integrations
 from m3sync_dagster.cli.init import init
 from m3sync_dagster.cli.migrate import migrate
 from m3sync_dagster.cli.output import escape_unknown_characters
@@ -61,6 +62,7 @@ app.command()(enable)
 app.command()(disable)
 app.command()(connect)
 app.command()(disconnect)
+app.command("import")(import_integrations)
 app.command()(runs)
 app.command()(purge)
 app.add_typer(events)

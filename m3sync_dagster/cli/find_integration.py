@@ -1,13 +1,16 @@
-"""Finds the integration that a command names."""
+"""Finds the integration or the m3ter credential that a command names."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
+from m3sync_dagster.components.credential_components import M3terCredential
 from m3sync_dagster.components.load_project import Project, load_project
 from m3sync_dagster.components.loaded_integration import (
     LoadedIntegration,
     loaded_integrations,
+    with_file_position,
 )
+from m3sync_dagster.m3ter import M3terAccessKey
 from m3sync_dagster.sync.errors import ConfigurationError
 
 
@@ -29,6 +32,45 @@ def find(name: str, entity: str | None = None) -> LoadedIntegration:
             f"Use one of {', '.join(carried)}, or add it under entities in {loaded.path}.",
         )
     return loaded
+
+
+def find_m3ter_credential(project: Project, name: str | None) -> tuple[str, M3terAccessKey]:
+    """Find an m3ter credential, and read its values from the environment.
+
+    Args:
+        project: the project.
+        name: the credential; ``None`` for the project's only one.
+
+    Raises:
+        ConfigurationError: there is none of this name, there are several to choose from, or one
+            of its variables is not set.
+    """
+    placed = {
+        one.name: (unit.path, one)
+        for unit in project.units
+        for one in unit.components
+        if isinstance(one, M3terCredential)
+    }
+    chosen = name or next(iter(placed), None)
+    if chosen not in placed:
+        raise _no_m3ter_credential(project, name, sorted(placed))
+    if name is None and len(placed) > 1:
+        raise ConfigurationError(
+            "the project has several m3ter credentials",
+            f"Add --credential with one of {', '.join(sorted(placed))}.",
+        )
+    path, credential = placed[chosen]
+    return chosen, with_file_position(path, chosen, credential.resource().read)
+
+
+def _no_m3ter_credential(
+    project: Project, name: str | None, known: Sequence[str]
+) -> ConfigurationError:
+    invalid = _invalid_files([problem.path for problem in project.problems])
+    return ConfigurationError(
+        f"there is no M3terCredential{f' of the name {name}' if name else ''}{invalid}",
+        f"Use one of {', '.join(known)}." if known else "Define one in a defs.yaml.",
+    )
 
 
 def require_known(name: str) -> None:

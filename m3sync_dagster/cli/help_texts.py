@@ -46,6 +46,10 @@ _HELP: dict[str, tuple[tuple[str, ...], str]] = {
     "disable": (("m3sync disable acme",), "PostgreSQL cannot be reached"),
     "connect": (("m3sync connect acme salesforce_production",), ""),
     "disconnect": (("m3sync disconnect acme",), ""),
+    "import": (
+        ("m3sync import --dry-run", "m3sync import", "m3sync import --credential m3ter_eu --yes"),
+        f"a configuration could not be imported, or {_UNREACHABLE}",
+    ),
     "runs": (
         ("m3sync runs", "m3sync runs acme --since 2026-11-24 --limit 20"),
         "PostgreSQL cannot be reached",

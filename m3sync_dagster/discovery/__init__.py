@@ -1,1 +1,1 @@
-"""Proposals of a mapping for an org whose objects and fields have unknown names."""
+"""Proposals: a mapping for an org with unknown names, integrations from m3ter's hosted ones."""

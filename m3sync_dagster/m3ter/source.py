@@ -11,7 +11,7 @@ import msgspec
 from m3sync_dagster.entities import EntityType
 from m3sync_dagster.m3ter.credential import M3terAccessKey
 from m3sync_dagster.m3ter.list_pages import read_pages
-from m3sync_dagster.sync.converters import ConversionError
+from m3sync_dagster.sync.converters import ConversionError, Undecodable
 from m3sync_dagster.sync.errors import (
     AuthenticationError,
     RateLimitError,
@@ -29,6 +29,8 @@ PAGE_SIZE = 100
 """The most records that a page of an entity list holds."""
 USER_PAGE_SIZE = 200
 """The most users that a page holds."""
+CONFIGURATION_PAGE_SIZE = 200
+"""The most configurations of integrations that a page holds."""
 
 
 class User(msgspec.Struct, frozen=True):
@@ -137,6 +139,26 @@ class M3terSource:
             pages = self._pages("users", pageSize=USER_PAGE_SIZE, ids=user_id)
             found = (_decode_user(record) for record in chain.from_iterable(pages))
             yield from (user for user in found if user.id == user_id)
+
+    def hosted_configurations(self) -> Iterator[object]:
+        """Read the configurations of m3ter's own integrations, for every destination.
+
+        The list is read, because m3ter describes the response for one configuration as that for
+        a run. Source: m3ter's OpenAPI description, ``GetIntegrationConfigs``.
+
+        Yields:
+            Each configuration as decoded JSON. A value that cannot be decoded is an
+            ``Undecodable``.
+
+        Raises:
+            SyncError: m3ter could not be reached, or rejected the request.
+        """
+        pages = self._pages("integrationconfigs", pageSize=CONFIGURATION_PAGE_SIZE)
+        for record in chain.from_iterable(pages):
+            try:
+                yield decode_record(record)
+            except ConversionError as error:
+                yield Undecodable(str(error))
 
     def check(self) -> None:
         """Check the credential: request a token and one account.

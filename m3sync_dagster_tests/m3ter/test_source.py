@@ -15,6 +15,7 @@ from m3sync_dagster.sandbox.m3ter import Credentials, create_app
 from m3sync_dagster.sandbox.m3ter.faults import Drop, Empty, Fault, Insert, Remove, Respond, Revoke
 from m3sync_dagster.sandbox.server import running
 from m3sync_dagster.sync.account_filter import AccountFilter
+from m3sync_dagster.sync.converters import Undecodable
 from m3sync_dagster.sync.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -314,3 +315,30 @@ def test_the_sandbox_limit_of_50_a_second_is_never_met(
             accounts = store.ids("accounts")[:60]
             assert sum(map(len, organization.records(ACCOUNT, accounts))) == 60
     assert len(calls(app)) == 61
+
+
+def test_hosted_configurations_are_read_to_the_last_page(
+    store: sandbox.Organization, app: Starlette, organization: M3terSource
+) -> None:
+    for number in range(201):
+        store.add("integrationconfigs", id=f"c{number}", entityType="Account")
+    store.put_raw("integrationconfigs", "c0", b'{"id": "c0", "name": "\\ud800", "enabled": null}')
+    found = list(organization.hosted_configurations())
+    assert [one["id"] for one in found if isinstance(one, dict)] == [
+        f"c{number}" for number in reversed(range(201))
+    ]
+    last = found[-1]
+    assert isinstance(last, dict)
+    assert isinstance(last["name"], Undecodable)
+    assert [call for call, _ in calls(app)] == ["token", *["integrationconfigs"] * 2]
+
+
+def test_a_configuration_that_is_no_object_does_not_stop_the_others(
+    store: sandbox.Organization, organization: M3terSource
+) -> None:
+    store.add("integrationconfigs", id="a")
+    store.put_raw("integrationconfigs", "b", b'"text"')
+    store.put_raw("integrationconfigs", "c", b"null")
+    found = list(organization.hosted_configurations())
+    assert found[:2] == [None, "text"]
+    assert isinstance(found[2], dict)

@@ -1,7 +1,7 @@
 """The query parameters that filter a list.
 
 Source: m3ter's OpenAPI description, the parameters of ``ListAccounts``, ``ListContracts``,
-``ListCommitments``, ``ListBalances`` and ``ListBills``.
+``ListCommitments``, ``ListBalances``, ``ListBills`` and ``GetIntegrationConfigs``.
 """
 
 from collections.abc import Iterable
@@ -69,7 +69,12 @@ def _status(value: str) -> Filter:
     return lambda keys: keys.status == value
 
 
+def _destination(value: str) -> Filter:
+    return lambda keys: keys.destination_id == value
+
+
 _FILTERS = {
+    "destinationId": _destination,
     "locked": _locked,
     "status": _status,
     "accountId": _account,

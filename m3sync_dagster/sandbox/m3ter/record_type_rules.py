@@ -61,6 +61,7 @@ RULES = {
         ),
     ),
     "users": Rules(("ids",), None, largest_page=200),
+    "integrationconfigs": Rules(("destinationId",), None, largest_page=200),
 }
 
 

@@ -26,6 +26,7 @@ class Keys(msgspec.Struct, rename="camel"):
     rollover_end_date: Json = None
     status: Json = None
     locked: Json = None
+    destination_id: Json = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,10 @@ import msgspec
 from m3sync_dagster.sandbox.json_types import JsonObject
 from m3sync_dagster.sandbox.organization.collection import Collection, Entry, Query
 from m3sync_dagster.sandbox.organization.ids_and_times import random_uuid, utc_text
+from m3sync_dagster.sandbox.organization.sample_configurations import PATH, sample_configurations
 from m3sync_dagster.sandbox.organization.sample_records import sample_records
 
-COLLECTIONS = ("users", "accounts", "contracts", "commitments", "balances", "bills")
+COLLECTIONS = ("users", "accounts", "contracts", "commitments", "balances", "bills", PATH)
 """The record types, by the last segment of their list path; parents before children."""
 
 _encoder = msgspec.json.Encoder(decimal_format="number")
@@ -32,7 +33,7 @@ class VersionConflictError(ValueError):
 
 
 class Organization:
-    """An m3ter organization's users, accounts, contracts, commitments, balances and bills.
+    """An m3ter organization's users, records and configurations of hosted integrations.
 
     Every value is stored as its JSON text, so that no number is reformatted. In new values, a
     ``Decimal`` becomes a JSON number with exactly its digits, and a ``msgspec.Raw`` is stored
@@ -52,7 +53,11 @@ class Organization:
     @classmethod
     def sample(cls, seed: int = 1) -> Self:
         """The organization of the demo: small, with the difficult values of real data."""
-        return cls.generate(120, contracts=160, commitments=140, balances=180, bills=150, seed=seed)
+        organization = cls.generate(
+            120, contracts=160, commitments=140, balances=180, bills=150, seed=seed
+        )
+        organization.add_sample_configurations()
+        return organization
 
     @classmethod
     def generate(  # noqa: PLR0913 - one for each type of record
@@ -78,6 +83,11 @@ class Organization:
         for entity, record in sample_records(organization._random, sizes):
             organization._collections[entity].put(record["id"], _encoder.encode(record))
         return organization
+
+    def add_sample_configurations(self) -> None:
+        """Add the sample configurations of hosted integrations; it needs three accounts."""
+        for one in sample_configurations(self.ids("accounts"), self.ids("users")):
+            self._collections[PATH].put(one["id"], _encoder.encode(one))
 
     def count(self, entity: str) -> int:
         """The number of records of a type."""

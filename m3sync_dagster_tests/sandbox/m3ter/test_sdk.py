@@ -127,3 +127,24 @@ def test_the_limit_counts_all_clients_together(serve: Serve, clock: Clock) -> No
             one.users.list()
         clock.now += 0.2
         one.users.list()
+
+
+@pytest.mark.parametrize("size", [200, 2])
+def test_lists_the_configurations_of_hosted_integrations(
+    sdk: m3ter.M3ter, organization: Organization, size: int
+) -> None:
+    found = list(sdk.integration_configurations.list(page_size=size))
+    assert [one.id for one in found] == organization.ids("integrationconfigs")[::-1]
+    assert {(one.destination, one.entity_type) for one in found} == {
+        ("NetSuite", "Bill"),
+        ("Salesforce", "Account"),
+        ("Salesforce", "Contract"),
+        ("Salesforce", "Commitment"),
+        ("Salesforce", "Balance"),
+    }
+    # Every field of the description has a value in some configuration.
+    fields = [one.to_dict(exclude_none=True) for one in found]
+    described = {info.alias or name for name, info in type(found[0]).model_fields.items()} - {
+        "entityId"
+    }
+    assert described <= {name for one in fields for name in one}

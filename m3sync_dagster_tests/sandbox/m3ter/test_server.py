@@ -94,6 +94,9 @@ def test_the_secret_is_not_in_the_repr() -> None:
         ("GET", f"{HOME}/accounts?pageSize=-1", 400),
         ("GET", f"{HOME}/accounts?pageSize=ten", 400),
         ("GET", f"{HOME}/users?pageSize=201", 400),
+        ("GET", f"{HOME}/integrationconfigs?pageSize=201", 400),
+        ("GET", f"{HOME}/integrationconfigs/unknown", 404),
+        ("POST", f"{HOME}/integrationconfigs", 405),
         ("GET", f"{HOME}/accounts?nextToken=nonsense", 400),
         ("GET", f"{HOME}/commitments?date=tomorrow", 400),
     ],
@@ -226,3 +229,14 @@ def test_the_parameters_that_exclude_fields_of_a_bill(
         answer = http.get(f"{HOME}/bills?{query}")
         assert answer.json()["data"][0].keys() & {"lineItems", "billTotal"} == shown
     assert '"billTotal":1.50' in answer.text
+
+
+def test_a_configuration_of_a_hosted_integration(
+    http: httpx.Client, organization: Organization
+) -> None:
+    one = organization.ids("integrationconfigs")[1]
+    found = http.get(f"{HOME}/integrationconfigs/{one}").json()
+    assert found == organization.get("integrationconfigs", one)
+    there = http.get(f"{HOME}/integrationconfigs?destinationId={found['destinationId']}")
+    assert one in ids(there)
+    assert ids(http.get(f"{HOME}/integrationconfigs?destinationId=other")) == []

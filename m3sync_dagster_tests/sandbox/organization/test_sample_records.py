@@ -53,6 +53,7 @@ def test_sizes() -> None:
         "commitments": 140,
         "balances": 180,
         "bills": 150,
+        "integrationconfigs": 5,
     }
 
 
