@@ -13,6 +13,7 @@ from m3sync_dagster.cli.migrate import ready
 from m3sync_dagster.cli.output import (
     EntityBars,
     Json,
+    Linked,
     print_error,
     print_json,
     print_message,
@@ -169,7 +170,10 @@ def _show(
         ],
     )
     rows = [
-        [entity, example.m3ter_id, example.kind, field, shorten(m3ter), shorten(salesforce)]
+        [
+            *(entity, Linked(example.m3ter_id, result.link(example)), example.kind),
+            *(field, shorten(m3ter), shorten(salesforce)),
+        ]
         for entity, result in verified.items()
         for example in result.examples
         for field, (m3ter, salesforce) in (example.fields or {"": (None, None)}).items()

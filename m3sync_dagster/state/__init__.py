@@ -60,6 +60,7 @@ from m3sync_dagster.state.rejects import (
     RejectFilter,
     count_rejects,
     list_rejects,
+    objects_with_rejects,
     retry_rejects,
 )
 from m3sync_dagster.state.run_liveness import hold_run_lock, is_run_locked
@@ -103,6 +104,7 @@ __all__ = [
     "mark_actioned",
     "mark_all_actioned",
     "migrate",
+    "objects_with_rejects",
     "postgres_url",
     "purge_absent_integrations",
     "purge_integration",
