@@ -65,6 +65,12 @@ from m3sync_dagster.state.rejects import (
 )
 from m3sync_dagster.state.run_liveness import hold_run_lock, is_run_locked
 from m3sync_dagster.state.salesforce_orgs import SalesforceOrg, read_salesforce_orgs
+from m3sync_dagster.state.stored_record import (
+    RemovedRecord,
+    SyncedRow,
+    read_removed_record,
+    read_synced_row,
+)
 
 __all__ = [
     "DISABLED_EVENT",
@@ -84,10 +90,12 @@ __all__ = [
     "PostgresReconciliation",
     "Reject",
     "RejectFilter",
+    "RemovedRecord",
     "RepeatedEvent",
     "RunState",
     "SalesforceOrg",
     "SyncedEntity",
+    "SyncedRow",
     "Undelivered",
     "close_disabled",
     "connect",
@@ -113,7 +121,9 @@ __all__ = [
     "read_guard_state",
     "read_guard_states",
     "read_logins",
+    "read_removed_record",
     "read_salesforce_orgs",
+    "read_synced_row",
     "record_entity_sync",
     "record_event",
     "require_current_schema",

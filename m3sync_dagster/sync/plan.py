@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, get_args
 
-from m3sync_dagster.sync.canonical_values import canonical
+from m3sync_dagster.sync.canonical_values import canonical, field_types
 from m3sync_dagster.sync.change_detection import BatchChanges, ChangeDetector
 from m3sync_dagster.sync.engine import batched
 from m3sync_dagster.sync.fingerprint_basis import (
@@ -149,7 +149,7 @@ class _SalesforceValues:
     def __init__(self, org: Org, target: Target, described: SalesforceObject) -> None:
         self._org = org
         self._target = target
-        self._types = [described.fields[column.field].type for column in self._target.columns]
+        self._types = field_types(target, described)
 
     def compare(self, rows: Sequence[tuple[Row, Action]]) -> list[Sample]:
         """Return for each row the fields that it would change."""
