@@ -119,7 +119,7 @@ def _show(title: str, found: "RecordLookup", cause: str, webserver: str) -> None
     print_table(title, ["", "value"], [["state", cause], *_summary(found, webserver)])
     rows = [
         [one.field, shorten(one.m3ter), shorten(one.salesforce), "yes" if one.differs else None]
-        for one in found.compared.fields
+        for one in sorted(found.compared.fields, key=lambda one: not one.differs)
         if (one.m3ter, one.salesforce) != (None, None)
     ]
     if rows:
