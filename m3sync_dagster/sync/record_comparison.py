@@ -154,11 +154,18 @@ class RecordComparison:
         return self._validator.target
 
     def _read_back(self, m3ter_id: str, salesforce_id: str | None) -> ReadRow | None:
-        """The record with this external ID, or else the one with this Salesforce Id."""
+        """The record with this external ID, or else the one with this Salesforce Id.
+
+        One whose external ID is now the id of another record of m3ter counts as that record.
+        """
         found = self._read_one(Selection(Column(self._target.external_id_field), [m3ter_id]))
         if found or not salesforce_id:
             return found
-        return self._read_one(Selection(Column("Id"), [salesforce_id]))
+        found = self._read_one(Selection(Column("Id"), [salesforce_id]))
+        if found and found.m3ter_id:
+            taken = self._source.fetch(self._mapping.entity, found.m3ter_id)
+            return None if taken else found
+        return found
 
     def _read_one(self, only: Selection) -> ReadRow | None:
         rows = (row for batch in self._org.read_back(self._target, only) for row in batch)
