@@ -136,9 +136,9 @@ def _summary(found: "RecordLookup", webserver: str) -> list[list[object]]:
     ]
     if one := stored.synced:
         rows += _by_run("acknowledged", one.synced_at, one.run_id, webserver)
-    if gone := found.removed:
-        verb = "deleted" if gone.action == "delete" else "marked as deleted"
-        rows += _by_run(verb, gone.removed_at, gone.run_id, webserver)
+    if removed := found.removed:
+        verb = "deleted" if removed.action == "delete" else "marked as deleted"
+        rows += _by_run(verb, removed.removed_at, removed.run_id, webserver)
     if reject := stored.reject:
         attempts = f"{reject.attempts} attempts, last {time_text(reject.last_seen)}"
         rows.append([reject.error_class, f"{reject.code} ({attempts}): {reject.message}"])

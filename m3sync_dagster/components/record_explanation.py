@@ -55,7 +55,7 @@ def _explain_difference(lookup: RecordLookup, integration: str) -> tuple[str, st
             f"{where}: it {edit} in Salesforce after the last sync",
             f"Run m3sync verify {integration} --repair, which sends it again.",
         )
-    if reject := lookup.stored.reject:
+    if reject := lookup.reject:
         verb = "waits for another record" if reject.error_class == "dependency" else "was rejected"
         return (
             f"{where}: its row {verb} ({reject.code}: {reject.message})",

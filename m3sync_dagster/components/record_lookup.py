@@ -16,6 +16,7 @@ from m3sync_dagster.state import (
     SalesforceOrg,
     SyncedRow,
     list_rejects,
+    read_refused_fingerprint,
     read_removed_record,
     read_synced_row,
 )
@@ -37,13 +38,15 @@ class StoredRecord:
         synced: the row that Salesforce has acknowledged in this org and object.
         valid: whether its fingerprint still counts: not after a change of the external ID field,
             or of the database.
-        reject: why its row is rejected or waits.
+        reject: why its row was rejected or waits, when a run last read it.
+        refused: the fingerprint of that row; ``None`` if it was not sent.
         removed: how it was flagged or deleted, because m3ter no longer has it.
     """
 
     synced: SyncedRow | None = None
     valid: bool = False
     reject: Reject | None = None
+    refused: bytes | None = None
     removed: RemovedRecord | None = None
 
 
@@ -79,6 +82,13 @@ class RecordLookup:
         if not self.stored.valid or candidate is None or synced is None:
             return False
         return candidate.row is not None and candidate.fingerprint == synced.fingerprint
+
+    @property
+    def reject(self) -> Reject | None:
+        """Why m3ter's present row is rejected or waits; ``None`` if that was another row."""
+        candidate = self.compared.candidate
+        present = candidate is not None and candidate.fingerprint == self.stored.refused
+        return self.stored.reject if present else None
 
     @property
     def removed(self) -> RemovedRecord | None:
@@ -154,5 +164,6 @@ def _read_stored(
         None if other_place else read_synced_row(connection, *record),
         change is BasisChange.NONE,
         next(iter(list_rejects(connection, integration.name, wanted)), None),
+        read_refused_fingerprint(connection, *record),
         read_removed_record(connection, *record),
     )

@@ -68,6 +68,7 @@ from m3sync_dagster.state.salesforce_orgs import SalesforceOrg, read_salesforce_
 from m3sync_dagster.state.stored_record import (
     RemovedRecord,
     SyncedRow,
+    read_refused_fingerprint,
     read_removed_record,
     read_synced_row,
 )
@@ -121,6 +122,7 @@ __all__ = [
     "read_guard_state",
     "read_guard_states",
     "read_logins",
+    "read_refused_fingerprint",
     "read_removed_record",
     "read_salesforce_orgs",
     "read_synced_row",

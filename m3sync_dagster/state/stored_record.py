@@ -46,11 +46,22 @@ _SYNCED = f"SELECT salesforce_id, fingerprint, run_id, synced_at FROM m3sync.syn
 _REMOVED = f"""SELECT salesforce_id, action, run_id, removed_at
 FROM m3sync.removed_record {_WHERE} ORDER BY id DESC LIMIT 1"""  # noqa: S608 - a constant
 
+_REFUSED = f"SELECT fingerprint FROM m3sync.rejected_record {_WHERE}"  # noqa: S608 - a constant
+
 
 def read_synced_row(connection: psycopg.Connection, *record: str) -> SyncedRow | None:
     """Read the acknowledged row of a record, named by integration, entity and m3ter id."""
     with connection.cursor(row_factory=class_row(SyncedRow)) as cursor:
         return cursor.execute(_SYNCED, record).fetchone()
+
+
+def read_refused_fingerprint(connection: psycopg.Connection, *record: str) -> bytes | None:
+    """Read the fingerprint of a record's rejected row; its name is as for ``read_synced_row``.
+
+    ``None`` if no row of it is rejected, or none was sent.
+    """
+    found = connection.execute(_REFUSED, record).fetchone()
+    return found[0] if found else None
 
 
 def read_removed_record(connection: psycopg.Connection, *record: str) -> RemovedRecord | None:

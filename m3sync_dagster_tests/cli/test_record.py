@@ -41,6 +41,7 @@ def test_a_synced_record_is_shown_with_its_run_and_links(
     salesforce_id = admin.id_of("m3ter_Balance__c", balance)
     page = f"{stage.sandbox.salesforce_url}/lightning/r/m3ter_Balance__c/{salesforce_id}/view"
     assert found["salesforce"]["salesforce_url"] == page
+    assert balance in httpx.get(page).text
     acknowledged = found["acknowledged"]
     assert (acknowledged["run_id"], acknowledged["current"]) == (run_id, True)
     assert acknowledged["run_url"] == f"https://dagster.example.com/runs/{run_id}"
@@ -60,26 +61,30 @@ def test_a_synced_record_is_shown_with_its_run_and_links(
 
 def test_each_difference_has_its_cause_and_its_exit_code(stage: Stage, admin: Admin) -> None:
     organization = stage.sandbox.organization
-    names = ("edited", "renamed", "deleted", "gone", "broken", "rekeyed", "rejected")
+    names = ("edited", "renamed", "deleted", "removed", "broken", "rekeyed", "rejected", "again")
     ids = {name: organization.add("accounts", name=name, code=name) for name in names}
     stage.run("run", "acme")
     organization.change("accounts", ids["rejected"], code="taken")
+    organization.change("accounts", ids["again"], code="taken too")
     refuse(stage, ids["rejected"])
+    refuse(stage, ids["again"])
     assert stage.run("run", "acme", "--entity", "account").code == 1
     admin.edit(ACCOUNT, ids["edited"], Code__c="[bold]by hand")
     organization.change("accounts", ids["renamed"], name="Renamed")
     admin.delete(ACCOUNT, ids["deleted"])
-    organization.remove("accounts", ids["gone"])
+    organization.remove("accounts", ids["removed"])
+    organization.change("accounts", ids["again"], code="free")
     organization.merge("accounts", ids["broken"], {"daysBeforeBillDue": "soon"})
     admin.edit(ACCOUNT, ids["rekeyed"], m3ter_Id__c="another-id")
     expected = {
         "edited": ("changed", "was changed in Salesforce after the last sync", "--repair"),
         "renamed": ("changed", "no run has sent what m3ter has now", "m3sync run acme"),
         "deleted": ("missing", "was deleted in Salesforce after the last sync", "--repair"),
-        "gone": ("extra", "m3ter has none with this id", "when_gone"),
+        "removed": ("extra", "m3ter has none with this id", "when_gone"),
         "broken": ("invalid", "daysBeforeBillDue", "Correct the record in m3ter"),
         "rekeyed": ("changed", "was changed in Salesforce after the last sync", "--repair"),
         "rejected": ("changed", "was rejected (DUPLICATE_VALUE: held by another)", "."),
+        "again": ("changed", "no run has sent what m3ter has now", "m3sync run acme"),
     }
     found = {name: shown(stage, ids[name]) for name in names}
     assert {code for code, _ in found.values()} == {1}
@@ -93,8 +98,8 @@ def test_each_difference_has_its_cause_and_its_exit_code(stage: Stage, admin: Ad
     assert set(records["renamed"]["differences"]) > {"Name", "Account_Name__c"}
     assert records["rekeyed"]["differences"] == {"m3ter_Id__c": [ids["rekeyed"], "another-id"]}
     assert records["deleted"]["salesforce"] is None
-    assert records["gone"]["m3ter"] is None
-    assert records["gone"]["salesforce"]["values"]["Code__c"] == "gone"
+    assert records["removed"]["m3ter"] is None
+    assert records["removed"]["salesforce"]["values"]["Code__c"] == "removed"
     assert records["broken"]["m3ter"]["values"] is None
     assert records["broken"]["acknowledged"]["current"] is False
     assert records["rejected"]["reject"]["code"] == "DUPLICATE_VALUE"

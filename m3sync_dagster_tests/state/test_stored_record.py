@@ -7,6 +7,7 @@ from m3sync_dagster.state import (
     RejectFilter,
     list_rejects,
     objects_with_rejects,
+    read_refused_fingerprint,
     read_removed_record,
     read_synced_row,
 )
@@ -72,6 +73,8 @@ def test_rejects_name_their_object_and_their_org(
     connection.execute(LOGIN, ("00D000000000001", ORG))
     (reject,) = list_rejects(connection, "acme", RejectFilter(m3ter_id="b"))
     assert (reject.m3ter_id, reject.instance_url) == ("b", ORG)
+    assert read_refused_fingerprint(connection, "acme", "account", "b") == seen("b").fingerprint
+    assert read_refused_fingerprint(connection, "acme", "account", "a") is None
     assert list_rejects(connection, "acme", RejectFilter(m3ter_id="a")) == []
     assert objects_with_rejects(connection, "acme") == {"m3ter_Account__c": ORG}
     assert objects_with_rejects(connection, "other") == {}
