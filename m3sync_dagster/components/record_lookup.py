@@ -85,10 +85,14 @@ class RecordLookup:
 
     @property
     def reject(self) -> Reject | None:
-        """Why m3ter's present row is rejected or waits; ``None`` if that was another row."""
+        """Why m3ter's present row is rejected or waits.
+
+        ``None`` if that was another row, or the same row in another org, object or field.
+        """
         candidate = self.compared.candidate
-        present = candidate is not None and candidate.fingerprint == self.stored.refused
-        return self.stored.reject if present else None
+        if not self.stored.valid or candidate is None:
+            return None
+        return self.stored.reject if candidate.fingerprint == self.stored.refused else None
 
     @property
     def removed(self) -> RemovedRecord | None:
