@@ -20,6 +20,7 @@ from m3sync_dagster.cli.migrate import migrate
 from m3sync_dagster.cli.output import escape_unknown_characters
 from m3sync_dagster.cli.plan import plan
 from m3sync_dagster.cli.purge import purge
+from m3sync_dagster.cli.record import record
 from m3sync_dagster.cli.rejects import rejects
 from m3sync_dagster.cli.run import run
 from m3sync_dagster.cli.runs import runs
@@ -64,6 +65,7 @@ app.command()(connect)
 app.command()(disconnect)
 app.command("import")(import_integrations)
 app.command()(runs)
+app.command()(record)
 app.command()(purge)
 app.add_typer(events)
 app.add_typer(rejects)

@@ -52,7 +52,7 @@ class DagsterServers:
     """
 
     def __init__(self, environment: Environment, port: int) -> None:
-        from m3sync_dagster.notifications.message_text import WEBSERVER_URL
+        from m3sync_dagster.runs.dagster_links import WEBSERVER_URL
 
         self.url = f"http://{HOST}:{port}"
         self._environment = environment

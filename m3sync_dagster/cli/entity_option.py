@@ -38,6 +38,18 @@ Entity = Annotated[
 ]
 """One entity, or all."""
 
+EntityName = Annotated[
+    str,
+    typer.Argument(
+        parser=entity_name,
+        metavar="ENTITY",
+        autocompletion=_complete,
+        help=f"The entity: {', '.join(ENTITIES)}. prepayment is another name of commitment.",
+        show_default=False,
+    ),
+]
+"""The entity that a command is about."""
+
 Entities = Annotated[
     list[str] | None,
     typer.Option(

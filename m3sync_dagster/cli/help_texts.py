@@ -54,6 +54,13 @@ _HELP: dict[str, tuple[tuple[str, ...], str]] = {
         ("m3sync runs", "m3sync runs acme --since 2026-11-24 --limit 20"),
         "PostgreSQL cannot be reached",
     ),
+    "record": (
+        (
+            "m3sync record acme account 0a1b2c3d-0000-4000-8000-000000000001",
+            "m3sync record acme bill 0a1b2c3d-0000-4000-8000-000000000002 --json",
+        ),
+        f"Salesforce's record differs from m3ter's, or {_UNREACHABLE}",
+    ),
     "purge": (
         ("m3sync purge --dry-run", "m3sync purge --integration acme"),
         "PostgreSQL cannot be reached",

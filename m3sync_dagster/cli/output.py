@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from json import dumps
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +14,7 @@ import msgspec
 import typer
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
@@ -36,6 +38,22 @@ LONGEST_VALUE = 60
 
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
 _ENCODE = msgspec.json.Encoder(decimal_format="number").encode
+
+
+@dataclass(frozen=True, slots=True)
+class Linked:
+    """A table's cell with a link, which a terminal opens on a click if it can.
+
+    Args:
+        text: what is printed.
+        url: the address; ``None`` for no link.
+    """
+
+    text: str
+    url: str | None
+
+    def __str__(self) -> str:
+        return self.text
 
 
 def escape_unknown_characters() -> None:
@@ -112,8 +130,14 @@ def _table(
         )
     for row in rows:
         # As text, so that a value with brackets in it is not taken for markup.
-        table.add_row(*("" if cell is None else Text(str(cell)) for cell in row))
+        table.add_row(*("" if cell is None else _text(cell) for cell in row))
     return table
+
+
+def _text(cell: object) -> Text:
+    """A cell as text; Rich writes a link only to a terminal."""
+    link = Style(link=cell.url) if isinstance(cell, Linked) and cell.url else ""
+    return Text(str(cell), style=link)
 
 
 def _print_expanded(
@@ -127,7 +151,7 @@ def _print_expanded(
         grid.add_column(overflow="fold")
         for name, cell in zip(columns, row, strict=True):
             if cell is not None:
-                grid.add_row(Text(name, style="bold"), Text(str(cell)))
+                grid.add_row(Text(name, style="bold"), _text(cell))
         console.print()
         console.print(grid)
 

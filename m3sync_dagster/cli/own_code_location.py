@@ -14,7 +14,7 @@ from m3sync_dagster.dagster_internals import (
     WorkspaceFileTarget,
 )
 from m3sync_dagster.guard.sensor import GUARD
-from m3sync_dagster.notifications.message_text import LOCATION
+from m3sync_dagster.runs.dagster_links import LOCATION
 from m3sync_dagster.sync.errors import ConfigurationError
 
 MODULE = "m3sync_dagster.definitions"

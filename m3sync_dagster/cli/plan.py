@@ -1,7 +1,7 @@
 """``m3sync plan``: shows what a run would send; sends and writes nothing."""
 
 import sys
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +12,7 @@ from m3sync_dagster.cli.migrate import ready
 from m3sync_dagster.cli.output import (
     EntityBars,
     Json,
+    Linked,
     print_json,
     print_message,
     print_table,
@@ -23,6 +24,7 @@ from m3sync_dagster.sync.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from m3sync_dagster.components.loaded_integration import LoadedIntegration
+    from m3sync_dagster.salesforce import OrgLinks
     from m3sync_dagster.state import SalesforceOrg
     from m3sync_dagster.sync.plan import EntityPlan
     from m3sync_dagster.sync.plan import Sample as PlannedRow
@@ -72,14 +74,15 @@ def plan(  # noqa: PLR0913 - the options that people ask for
     loaded.require_configured()
     entities = [entity] if entity else list(loaded.integration.mappings)
     most = sample if sample is not None else SAMPLE if json else FEW
-    org, plans = _plans(loaded, _Wanted(entities, record, most))
+    org, links, plans = _plans(loaded, _Wanted(entities, record, most))
     if record is not None:
         plans = _of_record(record, name, plans)
     if json:
-        found = {key: _as_dict(p) for key, p in plans.items()}
+        found = {key: _as_dict(p, links) for key, p in plans.items()}
         print_json({"integration": name, "entities": found, "salesforce_org": org.as_dict()})
     else:
-        _show(f"{name}: what a run would do in {org}", plans, fields=fields or record is not None)
+        title = f"{name}: what a run would do in {org}"
+        _show(title, plans, links, fields=fields or record is not None)
 
 
 def _of_record(record: str, name: str, plans: "dict[str, EntityPlan]") -> "dict[str, EntityPlan]":
@@ -99,7 +102,7 @@ def _of_record(record: str, name: str, plans: "dict[str, EntityPlan]") -> "dict[
 
 def _plans(
     loaded: "LoadedIntegration", wanted: _Wanted
-) -> tuple["SalesforceOrg", dict[str, "EntityPlan"]]:
+) -> tuple["SalesforceOrg", "OrgLinks", dict[str, "EntityPlan"]]:
     from m3sync_dagster.components.org_name_and_kind import read_org_name_and_kind
     from m3sync_dagster.state import PostgresLedger, connect, postgres_url
     from m3sync_dagster.sync.plan import EntityPlan
@@ -130,34 +133,44 @@ def _plans(
             )
             for read in plans[name].run():
                 shown.show(name, f"{read} read")
-    return org, plans
+        return org, salesforce.org.links(), plans
 
 
-def _as_dict(plan: "EntityPlan") -> dict[str, object]:
+def _as_dict(plan: "EntityPlan", links: "OrgLinks") -> dict[str, object]:
     """The plan as JSON has it; ``paused`` is left out if it is zero."""
     counts = {
         str(action): count for action, count in plan.counts.items() if count or action != "paused"
     }
-    return {**counts, "sample": plan.sample}
+    rows = [asdict(one) | {"salesforce_url": _link(plan, one, links)} for one in plan.sample]
+    return {**counts, "sample": rows}
 
 
-def _show(title: str, plans: dict[str, "EntityPlan"], *, fields: bool) -> None:
+def _link(plan: "EntityPlan", row: "PlannedRow", links: "OrgLinks") -> str | None:
+    """The page of a row's record, if it is in Salesforce."""
+    return row.salesforce_id and links.record(plan.mapping.object_name, row.salesforce_id)
+
+
+def _show(title: str, plans: dict[str, "EntityPlan"], links: "OrgLinks", *, fields: bool) -> None:
     counts = [[entity, *plan.counts.values()] for entity, plan in plans.items()]
     print_table(title, ["entity", *next(iter(plans.values())).counts], counts)
-    samples = [(entity, one) for entity, plan in plans.items() for one in plan.sample]
+    samples = [
+        (entity, Linked(one.m3ter_id, _link(plan, one, links)), one)
+        for entity, plan in plans.items()
+        for one in plan.sample
+    ]
     if not samples:
         return
     sys.stdout.write("\n")
     if fields:
         columns = ["entity", "m3ter id", "action", "field", "before", "after"]
         rows = [
-            [entity, one.m3ter_id, one.action, field, shorten(before), shorten(after)]
-            for entity, one in samples
+            [entity, m3ter_id, one.action, field, shorten(before), shorten(after)]
+            for entity, m3ter_id, one in samples
             for field, (before, after) in one.changes.items()
         ]
     else:
         columns = ["entity", "m3ter id", "action", "fields that change"]
-        rows = [[entity, one.m3ter_id, one.action, _changed(one)] for entity, one in samples]
+        rows = [[entity, m3ter_id, one.action, _changed(one)] for entity, m3ter_id, one in samples]
     print_table("The first rows that would be sent", columns, rows)
     if not fields:
         print_message("Their values: --fields. More of them: --sample N. One record: --record ID.")

@@ -58,7 +58,7 @@ def list_rejects(  # noqa: PLR0913 - the options that people ask for
     with state.connect(state.postgres_url()) as connection:
         listed = state.list_rejects(connection, name, wanted)
     if json:
-        print_json([_as_dict(reject) for reject in listed])
+        print_json([as_dict(reject) for reject in listed])
     elif csv:
         print_csv(_CSV, [_csv_cells(reject) for reject in listed])
     else:
@@ -69,12 +69,12 @@ def _cells(reject: "Reject") -> list[object]:
     return [
         *(reject.integration, reject.entity, _record_text(reject), reject.m3ter_id),
         *(reject.error_class, reject.code, reject.message, _refused_text(reject)),
-        *(reject.attempts, time_text(reject.last_seen), _remedy(reject), reject.salesforce_url),
+        *(reject.attempts, time_text(reject.last_seen), _remedy(reject), _link(reject)),
     ]
 
 
 def _csv_cells(reject: "Reject") -> list[object]:
-    row = _as_dict(reject) | {
+    row = as_dict(reject) | {
         "fields": " ".join(reject.fields),
         "refused": _refused_text(reject),
         "remedy": _remedy(reject),
@@ -104,6 +104,13 @@ def _remedy(reject: "Reject") -> str:
     return look_up_code(reject.code, reject.message).remedy
 
 
+def _link(reject: "Reject") -> str | None:
+    """The record's page in Salesforce, if it is there."""
+    from m3sync_dagster.salesforce import record_link
+
+    return record_link(reject.instance_url, reject.object_name, reject.salesforce_id)
+
+
 def retry(name: Integration) -> None:
     """Send an integration's rejected rows again in the next run, without further pause."""
     ready()
@@ -116,9 +123,10 @@ def retry(name: Integration) -> None:
     print_message(f"The next run of {name} sends its {count} rejected rows again.")
 
 
-def _as_dict(reject: "Reject") -> dict[str, object]:
+def as_dict(reject: "Reject") -> dict[str, object]:
     """A reject as JSON has it; ``class`` cannot be the name of a Python attribute."""
-    row = asdict(reject)
+    row = asdict(reject) | {"salesforce_url": _link(reject)}
+    del row["object_name"], row["instance_url"]
     return {
         "integration": row.pop("integration"),
         "entity": row.pop("entity"),

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 
 from m3sync_dagster.guard.sensor import GUARD
-from m3sync_dagster.notifications.message_text import LOCATION
+from m3sync_dagster.runs.dagster_links import LOCATION
 from m3sync_dagster.tls_and_proxy import httpx_options
 
 _LOCATIONS = """

@@ -13,6 +13,7 @@ from m3sync_dagster.cli.migrate import ready
 from m3sync_dagster.cli.output import (
     EntityBars,
     Json,
+    Linked,
     print_error,
     print_json,
     print_message,
@@ -75,7 +76,7 @@ def verify(  # noqa: PLR0913 - the command line's options
     loaded.require_configured()
     entities = [entity] if entity else list(loaded.integration.mappings)
     repaired = None
-    with _connected(loaded) as connections, _verified(connections, entities) as verified:
+    with connected(loaded) as connections, _verified(connections, entities) as verified:
         if repair:
             consent = DeletionConsent(first=yes, many=delete_up_to)
             sync = _sync(environment, loaded, entity)
@@ -103,7 +104,8 @@ def verify(  # noqa: PLR0913 - the command line's options
 
 
 @contextmanager
-def _connected(loaded: "LoadedIntegration") -> "Iterator[Connections]":
+def connected(loaded: "LoadedIntegration") -> "Iterator[Connections]":
+    """Connect to the systems of an integration while the block lasts."""
     from m3sync_dagster.components.verify_entity import Connections
 
     with loaded.m3ter().opened() as m3ter, loaded.salesforce().opened() as salesforce:
@@ -169,7 +171,10 @@ def _show(
         ],
     )
     rows = [
-        [entity, example.m3ter_id, example.kind, field, shorten(m3ter), shorten(salesforce)]
+        [
+            *(entity, Linked(example.m3ter_id, result.link(example)), example.kind),
+            *(field, shorten(m3ter), shorten(salesforce)),
+        ]
         for entity, result in verified.items()
         for example in result.examples
         for field, (m3ter, salesforce) in (example.fields or {"": (None, None)}).items()

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from m3sync_dagster.cli.prepare_environment import Environment
-from m3sync_dagster.notifications.message_text import DEFAULT_WEBSERVER_URL, WEBSERVER_URL
+from m3sync_dagster.runs.dagster_links import DEFAULT_WEBSERVER_URL, WEBSERVER_URL
 
 _FILE = "webserver_url"
 

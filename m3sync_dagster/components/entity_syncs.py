@@ -12,6 +12,7 @@ from m3sync_dagster.components.resources import (
     SalesforceResource,
     StateResource,
 )
+from m3sync_dagster.components.sync_metadata import SyncedObject
 from m3sync_dagster.entities import ENTITIES, EntityType
 from m3sync_dagster.runs.error_observation import show_event
 from m3sync_dagster.state import RunState
@@ -19,6 +20,7 @@ from m3sync_dagster.sync.engine import EntitySync
 from m3sync_dagster.sync.errors import ConfigurationError, SyncError
 from m3sync_dagster.sync.fingerprint_basis_change import apply_basis_change, basis_change_event
 from m3sync_dagster.sync.mapping import FieldMapping
+from m3sync_dagster.sync.row_results import Rejected
 from m3sync_dagster.sync.target_schema import TargetSchema
 
 FULL_TAG = "m3sync/full"
@@ -86,6 +88,23 @@ class EntitySyncBuilder:
             record(self._context, self.state, None, event, lasting=True)
         return EntitySync(
             mapping, self._source, ledger, self.org, schema, send_parents=self._send_parents
+        )
+
+    def synced_object(self, entity: EntityType, rejected: Sequence[Rejected]) -> SyncedObject:
+        """The Salesforce object that an entity was synced to, without a request to Salesforce.
+
+        Args:
+            entity: what was synced.
+            rejected: the rejects whose Salesforce Ids are wanted.
+        """
+        mapping = self._integration.mappings[entity.name]
+        ledger = self.state.ledger(entity.name, self._context.run.run_id)
+        return SyncedObject(
+            mapping,
+            self.org.links(),
+            self.org.cached(mapping.object_name),
+            ledger.count_in_salesforce(),
+            ledger.salesforce_ids([row.m3ter_id for row in rejected]),
         )
 
     def _send_parents(self, name: str, ids: Sequence[str]) -> None:

@@ -20,12 +20,12 @@ from m3sync_dagster.components.integration import Integration
 from m3sync_dagster.components.resources import (
     StateResource,
 )
+from m3sync_dagster.components.sync_metadata import Metadata, sync_metadata
 from m3sync_dagster.components.to_sync_error import as_sync_error, traceback_of
 from m3sync_dagster.entities import EntityType
 from m3sync_dagster.runs.error_observation import show_event
 from m3sync_dagster.runs.failure_tags import record_failure
 from m3sync_dagster.runs.run_status import INTEGRATION_TAG, REFUSED, first_hour
-from m3sync_dagster.salesforce import look_up_code
 from m3sync_dagster.state import RunState
 from m3sync_dagster.sync.engine import EntitySync, Progress
 from m3sync_dagster.sync.errors import (
@@ -35,7 +35,7 @@ from m3sync_dagster.sync.errors import (
     RateLimitError,
     SyncError,
 )
-from m3sync_dagster.sync.row_results import Count, Counts, Rejected
+from m3sync_dagster.sync.row_results import Count, Counts
 from m3sync_dagster.sync.schema_findings import SchemaMismatchError
 
 NO_REJECTED_RECORDS = "no_rejected_records"
@@ -84,17 +84,18 @@ def materialize_entity(
             _tell(context, entity, progress)
         _record_rejects(context, run.state, entity, sync.counts)
         record_replaced(context, run.state, entity, sync)
+        metadata = sync_metadata(run.synced_object(entity, sync.rejected), sync.rejected)
         _record_success(context, run.state, integration, entity, sync.counts)
     except Exception as error:  # noqa: BLE001 - every error is recorded as an event
         # Preparing a sync may write to Salesforce, but only to an org that fits.
         unsent = not sync.sending if sync else isinstance(error, SchemaMismatchError)
         raise failed(context, integration, entity, error, nothing_sent=unsent) from None
-    measures = {
+    measures: Metadata = {
         **sync.counts.as_dict(),
         "salesforce_api_calls": run.org.calls - calls_before,
         "duration_seconds": round(time.monotonic() - started, 3),
     }
-    return _result(integration, entity, sync, measures)
+    return _result(integration, entity, sync, measures | metadata)
 
 
 def _tag_run(context: dg.AssetExecutionContext, integration: Integration) -> None:
@@ -235,11 +236,8 @@ def _key(integration: str, entity: EntityType) -> dg.AssetKey:
 
 
 def _result(
-    integration: Integration, entity: EntityType, sync: EntitySync, measures: dict[str, int | float]
+    integration: Integration, entity: EntityType, sync: EntitySync, metadata: Metadata
 ) -> dg.MaterializeResult[None]:
-    metadata: dict[str, dg.MetadataValue | int | float] = dict(measures)
-    if sync.rejected:
-        metadata["rejects"] = dg.MetadataValue.table([_table_row(row) for row in sync.rejected])
     return dg.MaterializeResult(
         asset_key=_key(integration.name, entity),
         metadata=metadata,
@@ -254,17 +252,4 @@ def _result(
                 },
             )
         ],
-    )
-
-
-def _table_row(row: Rejected) -> dg.TableRecord:
-    return dg.TableRecord(
-        {
-            "m3ter_id": row.m3ter_id,
-            "class": row.error_class.value,
-            "code": row.code,
-            "message": row.message[:500],
-            "fields": ", ".join(row.fields),
-            "remedy": look_up_code(row.code, row.message).remedy,
-        }
     )

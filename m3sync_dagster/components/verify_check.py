@@ -19,6 +19,7 @@ from m3sync_dagster.components.materialize import (
 )
 from m3sync_dagster.components.resources import M3terResource, SalesforceResource
 from m3sync_dagster.components.schedule import schedule_name
+from m3sync_dagster.components.sync_metadata import LIST_VIEW, RECORD_URL
 from m3sync_dagster.components.verify_entity import (
     Connections,
     VerifiedEntity,
@@ -163,11 +164,12 @@ def _result(key: dg.AssetKey, verified: VerifiedEntity, seconds: float) -> dg.As
         **asdict(counts),
         "salesforce_api_calls": verified.calls,
         "duration_seconds": seconds,
+        LIST_VIEW: dg.MetadataValue.url(verified.links.list_view(verified.object_name)),
     }
     if verified.encrypted:
         metadata["encrypted"] = dg.MetadataValue.text(", ".join(verified.encrypted))
     if verified.examples:
-        rows = [row for example in verified.examples for row in _table_rows(example)]
+        rows = [row for one in verified.examples for row in _table_rows(one, verified.link(one))]
         metadata["examples"] = dg.MetadataValue.table(rows)
     return dg.AssetCheckResult(
         check_name=CHECK,
@@ -178,7 +180,7 @@ def _result(key: dg.AssetKey, verified: VerifiedEntity, seconds: float) -> dg.As
     )
 
 
-def _table_rows(example: Example) -> Iterator[dg.TableRecord]:
+def _table_rows(example: Example, link: str | None) -> Iterator[dg.TableRecord]:
     for name, (m3ter, salesforce) in (example.fields or {"": (None, None)}).items():
         yield dg.TableRecord(
             {
@@ -188,6 +190,7 @@ def _table_rows(example: Example) -> Iterator[dg.TableRecord]:
                 "field": name,
                 "m3ter": _cell(m3ter),
                 "salesforce": _cell(salesforce),
+                RECORD_URL: link or "",
             }
         )
 

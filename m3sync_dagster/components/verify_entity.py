@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 
 from m3sync_dagster.components.integration import Integration
 from m3sync_dagster.m3ter import M3terSource
-from m3sync_dagster.salesforce import SalesforceClient
+from m3sync_dagster.salesforce import OrgLinks, SalesforceClient
 from m3sync_dagster.state import PostgresReconciliation, connect, postgres_url
 from m3sync_dagster.sync.reconcile import Example, Reconciler
 from m3sync_dagster.sync.reconcile_types import DiffCounts
@@ -30,6 +30,8 @@ class VerifiedEntity:
         examples: the first records that differ.
         encrypted: encrypted fields of those examples, which this user may not be able to read.
         calls: how many Salesforce API calls it took.
+        object_name: API name of the Salesforce object.
+        links: the org's pages.
         comparison: both sides in PostgreSQL, until the connection is closed.
     """
 
@@ -37,14 +39,24 @@ class VerifiedEntity:
     examples: list[Example]
     encrypted: list[str]
     calls: int
+    object_name: str
+    links: OrgLinks
     comparison: PostgresReconciliation
+
+    def link(self, example: Example) -> str | None:
+        """The page of a record that differs, if it is in Salesforce."""
+        if example.salesforce_id is None:
+            return None
+        return self.links.record(self.object_name, example.salesforce_id)
 
     def as_dict(self) -> dict[str, object]:
         """The result as JSON has it."""
         counts = asdict(self.counts) | {"salesforce_api_calls": self.calls}
         if self.encrypted:
             counts["encrypted"] = self.encrypted
-        return counts | {"examples": [asdict(example) for example in self.examples]}
+        return counts | {
+            "examples": [asdict(one) | {"salesforce_url": self.link(one)} for one in self.examples]
+        }
 
 
 @contextmanager
@@ -64,8 +76,9 @@ def verify_entity(
     integration = connections.integration
     with connect(postgres_url()) as connection:
         comparison = PostgresReconciliation(connection, integration.name, entity)
+        mapping = integration.mappings[entity]
         reconciler = Reconciler(
-            integration.mappings[entity],
+            mapping,
             connections.source,
             connections.org,
             comparison,
@@ -79,5 +92,7 @@ def verify_entity(
             reconciler.examples,
             reconciler.encrypted,
             reconciler.calls,
+            mapping.object_name,
+            connections.org.links(),
             comparison,
         )

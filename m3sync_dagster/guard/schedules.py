@@ -19,9 +19,7 @@ from m3sync_dagster.dagster_internals import (
     ScheduleInstigatorData,
     get_current_timestamp,
 )
-
-REPOSITORY = "__repository__"
-"""How Dagster calls the one repository of a code location."""
+from m3sync_dagster.runs.dagster_links import REPOSITORY
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,7 @@ from m3sync_dagster.runs.run_status import (
     failure,
     last_run,
 )
+from m3sync_dagster.salesforce import OrgLinks
 from m3sync_dagster.state import (
     DISABLED_EVENT,
     EntitySyncs,
@@ -52,6 +53,7 @@ from m3sync_dagster.state import (
     connect,
     enqueue,
     guard_lock,
+    objects_with_rejects,
     postgres_url,
     read_entity_syncs,
     read_guard_states,
@@ -238,7 +240,7 @@ class _Tick:
             disabled = DisabledError(f"{name} is disabled: {_reason(change, error)}", remedy)
             record_event(self.connection, name, None, change.run.run_id, disabled)
         withdraw_overtaken(self.connection, name)
-        content = content_of(integration, change, error)
+        content = content_of(integration, change, error) | {"location": self.location}
         enqueue(self.connection, name, change.name(name), targets_of(integration), content)
 
     def _write_health(self, integration: GuardedIntegration, change: HealthChange) -> None:
@@ -247,6 +249,10 @@ class _Tick:
         targets = reject_targets_of(integration) if rejects else targets_of(integration)
         withdraw_overtaken(self.connection, name, about_rejects=rejects)
         content = content_of_health(integration, change, self._explain(name, change))
+        content["location"] = self.location
+        if change.kind is ChangeKind.REJECTS:
+            found = objects_with_rejects(self.connection, name)
+            content["list_views"] = {o: OrgLinks(url).list_view(o) for o, url in found.items()}
         enqueue(self.connection, name, change.name(name), targets, content)
 
     def _explain(self, name: str, change: HealthChange) -> SyncError:

@@ -1,6 +1,5 @@
 """The text of a message about changes of state, plain and as HTML."""
 
-import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,21 +9,16 @@ from typing import Any
 from m3sync_dagster.guard.disable_policy import Change, ChangeKind
 from m3sync_dagster.guard.guarded_integration import GuardedIntegration
 from m3sync_dagster.guard.health_policy import LATE_AFTER, HealthChange
-from m3sync_dagster.guard.schedules import REPOSITORY
+from m3sync_dagster.runs.dagster_links import LOCATION, run_link, schedule_link
 from m3sync_dagster.runs.run_status import START_REMEDY
 from m3sync_dagster.state import Notice
 from m3sync_dagster.sync.errors import SyncError
 
-WEBSERVER_URL = "M3SYNC_WEBSERVER_URL"
-"""The environment variable with the address of Dagster's UI, for links."""
-DEFAULT_WEBSERVER_URL = "http://127.0.0.1:3000"
 _ERROR_NAMES = {
     ChangeKind.LATE: "Why",
     ChangeKind.REJECTS: "Rows",
     ChangeKind.REJECTS_OVER: "Rows",
 }
-LOCATION = "m3sync"
-"""The name of our code location."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,15 +101,18 @@ def compose(notices: Collection[Notice]) -> Message:
 
 def _details(notice: Notice) -> list[Detail]:
     """What is said of each integration."""
-    base = os.environ.get(WEBSERVER_URL, DEFAULT_WEBSERVER_URL).rstrip("/")
     content = notice.content
-    run = [Detail("The run", f"{base}/runs/{content['run_id']}", link=True)]
+    run_id = content["run_id"]
+    # A notice that an earlier version wrote has no location and no list views.
+    schedule = schedule_link(content.get("location") or LOCATION, content["schedule"])
+    views = content.get("list_views", {}).items()
     return [
         Detail("Integration", notice.integration),
         Detail("Since", content["since"]),
         *_not_started(content),
-        *(run if content["run_id"] else ()),
-        Detail("The integration", _schedule_url(base, content["schedule"]), link=True),
+        *([Detail("The run", run_link(run_id), link=True)] if run_id else ()),
+        Detail("The integration", schedule, link=True),
+        *(Detail(f"{name} in Salesforce", url, link=True) for name, url in views),
     ]
 
 
@@ -186,10 +183,6 @@ def _steps(kind: ChangeKind, names: Sequence[str], remedy: str) -> str:
             return "Nothing. Hours that were missed are filled by the next run."
 
 
-def _schedule_url(base: str, schedule: str) -> str:
-    return f"{base}/locations/{REPOSITORY}@{LOCATION}/schedules/{schedule}"
-
-
 def _text(opening: str, details: Sequence[Detail], steps: str) -> str:
     lines = [f"{detail.name}: {detail.value}" for detail in details]
     return "\n".join([opening, "", *lines, "", "What to do:", steps, ""])
@@ -208,4 +201,4 @@ def _html_row(detail: Detail) -> str:
     cell = f"<td style='white-space: pre-wrap'>{value}</td>"
     if detail.link:
         cell = f"<td><a href='{value}'>{value}</a></td>"
-    return f"<tr><th align='left'>{detail.name}</th>{cell}</tr>"
+    return f"<tr><th align='left'>{escape(detail.name)}</th>{cell}</tr>"

@@ -15,6 +15,7 @@ from m3sync_dagster.salesforce.org_inventory import (
     installed_packages,
     known_objects,
 )
+from m3sync_dagster.salesforce.org_links import OrgLinks
 from m3sync_dagster.salesforce.organization import read_organization
 from m3sync_dagster.salesforce.read_records import RecordQuery
 from m3sync_dagster.salesforce.retry import ROWS
@@ -196,6 +197,14 @@ class SalesforceClient:
         if self._organization is None:
             self._organization = read_organization(self.transport)
         return self._organization
+
+    def links(self) -> OrgLinks:
+        """Links to the org's pages; logs in first if necessary.
+
+        Raises:
+            SyncError: the login failed.
+        """
+        return OrgLinks(self.transport.token().browser_url)
 
     def log_in(self) -> str:
         """Log in now, before the first request needs it; returns the org's host.

@@ -13,6 +13,7 @@ import msgspec
 from m3sync_dagster.loopback import is_loopback
 from m3sync_dagster.salesforce.credential import ConnectedApp, is_official
 from m3sync_dagster.sync.errors import ConfigurationError, RemoteError
+from m3sync_dagster.url_parts import shown_address
 
 if TYPE_CHECKING:
     import requests
@@ -40,9 +41,9 @@ class Token:
 
     @property
     def browser_url(self) -> str:
-        """Where a browser shows the org's records: with a record's Id after a slash."""
+        """Where a browser shows the org's pages; see ``org_links``."""
         local = is_loopback(urlsplit(f"//{self.instance}").hostname or "")
-        return f"{'http' if local else 'https'}://{self.instance}"
+        return shown_address(f"{'http' if local else 'https'}://{self.instance}")
 
 
 def log_in(credential: ConnectedApp, session: "requests.Session") -> Token:

@@ -60,10 +60,18 @@ from m3sync_dagster.state.rejects import (
     RejectFilter,
     count_rejects,
     list_rejects,
+    objects_with_rejects,
     retry_rejects,
 )
 from m3sync_dagster.state.run_liveness import hold_run_lock, is_run_locked
 from m3sync_dagster.state.salesforce_orgs import SalesforceOrg, read_salesforce_orgs
+from m3sync_dagster.state.stored_record import (
+    RemovedRecord,
+    SyncedRow,
+    read_refused_fingerprint,
+    read_removed_record,
+    read_synced_row,
+)
 
 __all__ = [
     "DISABLED_EVENT",
@@ -83,10 +91,12 @@ __all__ = [
     "PostgresReconciliation",
     "Reject",
     "RejectFilter",
+    "RemovedRecord",
     "RepeatedEvent",
     "RunState",
     "SalesforceOrg",
     "SyncedEntity",
+    "SyncedRow",
     "Undelivered",
     "close_disabled",
     "connect",
@@ -103,6 +113,7 @@ __all__ = [
     "mark_actioned",
     "mark_all_actioned",
     "migrate",
+    "objects_with_rejects",
     "postgres_url",
     "purge_absent_integrations",
     "purge_integration",
@@ -111,7 +122,10 @@ __all__ = [
     "read_guard_state",
     "read_guard_states",
     "read_logins",
+    "read_refused_fingerprint",
+    "read_removed_record",
     "read_salesforce_orgs",
+    "read_synced_row",
     "record_entity_sync",
     "record_event",
     "require_current_schema",

@@ -61,6 +61,13 @@ ACKNOWLEDGED = (
     "AND m3ter_id = ANY(%(ids)b)"
 )
 
+COUNT_IN_SALESFORCE = f"SELECT count(*) FROM m3sync.synced_record WHERE {_KEY}"
+
+SALESFORCE_IDS = (
+    f"SELECT m3ter_id, salesforce_id FROM m3sync.synced_record WHERE {_KEY} "
+    "AND m3ter_id = ANY(%(ids)b)"
+)
+
 CONFIRM = """
 UPDATE m3sync.synced_record AS synced SET digest = seen.digest
 FROM unnest(%(ids)b::text[], %(fingerprints)b::bytea[], %(digests)b::bytea[])

@@ -126,6 +126,14 @@ class PostgresLedger:
         """Return the fingerprints of the records that are in Salesforce, by m3ter id."""
         return dict(self._execute(sql.ACKNOWLEDGED, ids=list(ids)).fetchall())
 
+    def count_in_salesforce(self) -> int:
+        """Count the records that are in Salesforce, whatever is known of their values."""
+        return int(self._one(sql.COUNT_IN_SALESFORCE))
+
+    def salesforce_ids(self, ids: Sequence[str]) -> dict[str, str]:
+        """Return the Salesforce Ids of those of these records that are in Salesforce."""
+        return dict(self._execute(sql.SALESFORCE_IDS, ids=list(ids)).fetchall())
+
     def confirm(self, seen: Sequence[RecordHash]) -> None:
         """Store the digests of JSON texts whose rows are equal to the acknowledged ones."""
         if seen:

@@ -14,9 +14,22 @@ from decimal import Decimal, InvalidOperation
 
 from m3sync_dagster.sync.converters import BLANK
 from m3sync_dagster.sync.converters import text as as_text
+from m3sync_dagster.sync.row_types import Target
+from m3sync_dagster.sync.salesforce_schema import SalesforceObject
 
 Canonical = str | bool | float | None
 """A value in canonical form: numbers as doubles, moments as UTC to the second."""
+
+
+def field_types(target: Target, described: SalesforceObject) -> list[str]:
+    """The type of each of a target's columns, for ``canonical``.
+
+    A lookup is read as its parent's external ID, not as a value of the field's own type.
+    """
+    return [
+        "string" if column.relationship else described.fields[column.field].type
+        for column in target.columns
+    ]
 
 
 def canonical(value: object, kind: str) -> Canonical:

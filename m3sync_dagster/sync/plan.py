@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, get_args
 
-from m3sync_dagster.sync.canonical_values import canonical
+from m3sync_dagster.sync.canonical_values import canonical, field_types
 from m3sync_dagster.sync.change_detection import BatchChanges, ChangeDetector
 from m3sync_dagster.sync.engine import batched
 from m3sync_dagster.sync.fingerprint_basis import (
@@ -55,11 +55,19 @@ class Org(SchemaReader, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A changed row: its Salesforce fields that differ, each with its value before and after."""
+    """A changed row.
+
+    Args:
+        m3ter_id: the record.
+        action: what a run would do.
+        changes: its Salesforce fields that differ, each with its value before and after.
+        salesforce_id: its Id, if Salesforce has a record with this external ID.
+    """
 
     m3ter_id: str
     action: Action
     changes: dict[str, tuple[object, Value]]
+    salesforce_id: str | None = None
 
 
 @dataclass(slots=True)
@@ -141,22 +149,23 @@ class _SalesforceValues:
     def __init__(self, org: Org, target: Target, described: SalesforceObject) -> None:
         self._org = org
         self._target = target
-        self._types = [described.fields[column.field].type for column in self._target.columns]
+        self._types = field_types(target, described)
 
     def compare(self, rows: Sequence[tuple[Row, Action]]) -> list[Sample]:
         """Return for each row the fields that it would change."""
         found = self._read([row.m3ter_id for row, _ in rows]) if rows else {}
-        missing = [None] * len(self._target.columns)
-        return [
-            Sample(row.m3ter_id, action, self._changes(row, found.get(row.m3ter_id, missing)))
-            for row, action in rows
-        ]
+        return [self._sample(row, action, found.get(row.m3ter_id)) for row, action in rows]
 
-    def _read(self, ids: Sequence[str]) -> dict[str, Sequence[object]]:
-        """The values of the records with these external IDs."""
+    def _sample(self, row: Row, action: Action, found: ReadRow | None) -> Sample:
+        values = found.values if found else [None] * len(self._target.columns)
+        salesforce_id = found.salesforce_id if found else None
+        return Sample(row.m3ter_id, action, self._changes(row, values), salesforce_id)
+
+    def _read(self, ids: Sequence[str]) -> dict[str, ReadRow]:
+        """The records with these external IDs."""
         only = Selection(Column(self._target.external_id_field), ids)
         batches = self._org.read_back(self._target, only)
-        return {str(record.m3ter_id): record.values for batch in batches for record in batch}
+        return {str(record.m3ter_id): record for batch in batches for record in batch}
 
     def _changes(self, row: Row, values: Sequence[object]) -> dict[str, tuple[object, Value]]:
         changes = {}

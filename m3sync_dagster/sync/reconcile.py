@@ -11,7 +11,7 @@ from itertools import islice
 import msgspec
 
 from m3sync_dagster.entities import FieldKind
-from m3sync_dagster.sync.canonical_values import Canonical, canonical
+from m3sync_dagster.sync.canonical_values import Canonical, canonical, field_types
 from m3sync_dagster.sync.change_detection import build_candidate
 from m3sync_dagster.sync.engine import batched
 from m3sync_dagster.sync.interfaces import Source
@@ -104,11 +104,7 @@ class Reconciler:
         calls = self._org.calls
         self._described = self._org.describe(self._mapping.object_name)
         self._validator = RowValidator(self._mapping, self._described)
-        self._kinds = [
-            # A lookup is read as its parent's external ID, not as a value of the field's own type.
-            "string" if column.relationship else self._described.fields[column.field].type
-            for column in self._validator.target.columns
-        ]
+        self._kinds = field_types(self._validator.target, self._described)
         self._comparison.begin(self._org.identity().organization_id)
         in_salesforce = in_m3ter = 0
         only = self._selection()

@@ -26,6 +26,7 @@ def test_a_plan_of_a_first_run_creates_everything_and_sends_nothing(
         "invalid": 0,
     }
     assert {sample["action"] for sample in account["sample"]} == {"create"}
+    assert {sample["salesforce_url"] for sample in account["sample"]} == {None}
     before, after = account["sample"][0]["changes"]["Code__c"]
     assert before is None
     assert after
@@ -56,6 +57,9 @@ def test_a_plan_shows_what_has_changed_field_by_field(stage: Stage) -> None:
     (sample,) = entities["balance"]["sample"]
     assert (sample["m3ter_id"], sample["action"]) == (balance, "update")
     assert set(sample["changes"]) == {"Amount__c"}
+    held = next(one for one in stage.records("m3ter_Balance__c") if one["m3ter_Id__c"] == balance)
+    page = f"{stage.sandbox.salesforce_url}/lightning/r/m3ter_Balance__c/{held['Id']}/view"
+    assert (sample["salesforce_id"], sample["salesforce_url"]) == (held["Id"], page)
     (renamed,) = entities["account"]["sample"]
     assert renamed["changes"]["Account_Name__c"][1] == 'Ø "Corp" [bold]'
     assert renamed["m3ter_id"] == account

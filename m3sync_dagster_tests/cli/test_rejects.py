@@ -77,7 +77,9 @@ def test_a_reject_shows_its_record_the_refused_value_and_the_link(
     assert row["record_code"] == "ada-1"
     assert row["refused"] == {"Email_Address__c": "ada@x.org"}
     assert row["salesforce_id"] == held[rejected]
-    assert row["salesforce_url"] == f"{stage.sandbox.salesforce_url}/{held[rejected]}"
+    assert row["salesforce_url"] == (
+        f"{stage.sandbox.salesforce_url}/lightning/r/{ACCOUNTS}/{held[rejected]}/view"
+    )
     shown = stage.run("rejects", "acme").out
     for words in ("Ada, Inc (ada-1)", "Email_Address__c: 'ada@x.org'", row["salesforce_url"]):
         assert words in shown

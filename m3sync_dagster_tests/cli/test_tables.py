@@ -64,6 +64,30 @@ def test_a_table_fits_its_terminal_and_loses_nothing(width: int) -> None:
     assert RUN in joined or width == 120
 
 
+LINK = "https://acme.my.salesforce.com/lightning/r/m3ter_Account__c/a00000000000001AAA/view"
+LINKED = """
+import sys
+from m3sync_dagster.cli.output import Linked, print_table
+print_table("Rows", ("m3ter id", "action"), [[Linked({run!r}, {link!r}), "update"]])
+"""
+
+
+@pytest.mark.slow
+def test_a_link_is_behind_its_text_and_only_on_a_terminal() -> None:
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-c", LINKED.format(run=RUN, link=LINK)]
+    environment = {**os.environ, "COLUMNS": "80", "TERM": "xterm"}
+    subprocess.run(command, stdout=theirs, env=environment, check=True)
+    os.close(theirs)
+    shown = os.read(ours, 65_536).decode()
+    os.close(ours)
+    assert f";{LINK}\x1b\\{RUN}\x1b]8;;" in shown
+    piped = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert RUN in piped
+    assert LINK not in piped
+    assert "\x1b" not in piped
+
+
 @pytest.mark.slow
 def test_a_row_of_a_table_that_is_too_wide_is_printed_as_lines() -> None:
     narrow, wide = printed(COLUMNS, ROWS, 80), printed(COLUMNS, ROWS, 300)

@@ -73,6 +73,10 @@ def test_drift_of_each_kind_is_found_and_repaired(stage: Stage, admin: Admin) ->
         "m3ter_Account__c": [organization.get("balances", balances[1])["accountId"], None]
     }
     assert examples[balances[2]]["kind"] == "missing"
+    assert examples[balances[2]]["salesforce_url"] is None
+    pages = f"{stage.sandbox.salesforce_url}/lightning/r/{ACCOUNT}"
+    page = f"{pages}/{admin.id_of(ACCOUNT, accounts[0])}/view"
+    assert examples[accounts[0]]["salesforce_url"] == page
     assert examples["not-of-m3ter"]["kind"] == "extra"
     assert examples["not-of-m3ter"]["salesforce_id"] == admin.id_of(ACCOUNT, "not-of-m3ter")
 

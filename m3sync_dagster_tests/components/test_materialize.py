@@ -68,6 +68,35 @@ def test_first_run_creates_everything_and_the_second_sends_nothing(
     assert environment.salesforce_calls() == 1
 
 
+def test_the_row_count_is_what_salesforce_has_of_ours(
+    environment: Sandbox, instance: dg.DagsterInstance
+) -> None:
+    organization = environment.organization
+    sync(instance, "account")
+    ids = organization.ids("accounts")
+    parents = {organization.get("accounts", key).get("parentAccountId") for key in ids}
+    deleted, broken = [key for key in ids if key not in parents][:2]
+    organization.remove("accounts", deleted)
+    organization.merge("accounts", broken, {"daysBeforeBillDue": "soon"})
+    result = sync(instance, "account")
+    assert counts(result)["account"]["read"] == len(ids) - 1
+    held = environment.records("m3ter_Account__c")
+    assert counts(result)["account"]["dagster/row_count"] == len(held) == len(ids)
+    (event,) = result.get_asset_materialization_events()
+    metadata = event.step_materialization_data.materialization.metadata
+    org = f"{environment.environment['SALESFORCE_LOGIN_URL']}/lightning"
+    assert metadata["salesforce_list_view"].value == f"{org}/o/m3ter_Account__c/list"
+    schema, rejects = metadata["dagster/column_schema"], metadata["rejects"]
+    assert isinstance(schema, dg.TableSchemaMetadataValue)
+    assert isinstance(rejects, dg.TableMetadataValue)
+    columns = {one.name: one.type for one in schema.schema.columns}
+    assert columns["Code__c"] == "string(255)"
+    assert "not known" not in columns.values()
+    (reject,) = rejects.records
+    page = f"{org}/r/m3ter_Account__c/{held[broken]['Id']}/view"
+    assert (reject.data["m3ter_id"], reject.data["salesforce_url"]) == (broken, page)
+
+
 def test_a_run_begins_at_its_own_start_among_others(
     run: Run, environment: Sandbox, defs_folder: DefsFolder
 ) -> None:

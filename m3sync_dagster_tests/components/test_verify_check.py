@@ -120,6 +120,11 @@ def test_the_check_fails_with_examples_after_a_record_was_changed(
     (record,) = table.records
     assert record.data["m3ter_id"] == balances[0]
     assert (record.data["field"], record.data["salesforce"]) == ("Amount__c", "0.5")
+    org = f"{environment.environment['SALESFORCE_LOGIN_URL']}/lightning"
+    salesforce_id = environment.records("m3ter_Balance__c")[balances[0]]["Id"]
+    assert record.data["salesforce_url"] == f"{org}/r/m3ter_Balance__c/{salesforce_id}/view"
+    list_view = found["balance"].metadata["salesforce_list_view"].value
+    assert list_view == f"{org}/o/m3ter_Balance__c/list"
     assert environment.records("m3ter_Balance__c")[balances[0]]["Amount__c"] == pytest.approx(0.5)
 
 

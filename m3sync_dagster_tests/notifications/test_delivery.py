@@ -8,7 +8,11 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+from dagster._core.remote_origin import ManagedGrpcPythonEnvCodeLocationOrigin
+from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 
+from m3sync_dagster.guard import sensor as guard
+from m3sync_dagster.guard.schedules import start
 from m3sync_dagster.state import connect, list_events, postgres_url, undelivered
 from m3sync_dagster_tests.conftest import Sandbox
 from m3sync_dagster_tests.guard.fixtures import Fleet, PostOffice, Status, open_office, tick
@@ -63,6 +67,24 @@ def test_each_user_gets_one_mail_with_everything_in_it(
     assert mail["From"] == "m3sync@example.com"
     first, second = (mail["Message-ID"] for mail in post_office.mails)
     assert first != second
+
+
+def test_the_link_to_a_schedule_has_the_name_of_its_code_location(
+    fleet: Fleet, people: list[str], post_office: PostOffice
+) -> None:
+    module = LoadableTargetOrigin(module_name="m3sync_dagster.definitions")
+    origin = ManagedGrpcPythonEnvCodeLocationOrigin(module, "billing code")
+    start(fleet.instance, origin, "acme_hourly", "3 * * * *")
+    fleet.fail("acme", 10)
+    guard.tick(fleet.instance, fleet.watched, "billing code")
+    assert "/locations/__repository__@billing%20code/schedules/acme_hourly" in plain(post_office)
+
+
+def plain(post_office: PostOffice) -> str:
+    """The plain text of the first mail."""
+    text = post_office.mails[0].get_body(("plain",))
+    assert text is not None
+    return str(text.get_content())
 
 
 def test_warnings_and_the_recovery_are_mailed_once_each(
@@ -123,12 +145,11 @@ def test_a_mail_that_waits_since_an_earlier_version_still_goes(
     post_office.refuse = ["451 later"] * len(people)
     disable(fleet)
     with connect(postgres_url()) as connection:
-        connection.execute("UPDATE m3sync.notice SET content = content - 'remedy'")
+        connection.execute("UPDATE m3sync.notice SET content = content - 'remedy' - 'location'")
     tick(fleet)
     assert [post_office.subjects(address) for address in people] == [EVERYTHING, EVERYTHING]
-    text = post_office.mails[0].get_body(("plain",))
-    assert text is not None
-    assert "Correct what the error says." in text.get_content()
+    assert "Correct what the error says." in plain(post_office)
+    assert "/locations/__repository__@m3sync/schedules/acme_hourly" in plain(post_office)
 
 
 def test_a_user_without_an_address_is_reported_and_the_others_are_told(

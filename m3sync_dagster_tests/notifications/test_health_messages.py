@@ -128,6 +128,31 @@ def test_those_under_notify_are_told_of_rejects_once_and_when_it_is_over(
     assert "hush" not in rows + line
 
 
+def test_a_message_about_rejects_links_to_the_objects_that_have_some(
+    fleet: Fleet, sandbox: Sandbox, users: list[str], post_office: PostOffice
+) -> None:
+    notify(fleet, sandbox, users[0])
+    with_limit(fleet, (users[1],), RejectLimit(rows=1))
+    basis = "INSERT INTO m3sync.fingerprint_basis (integration, entity, salesforce_org_id, "
+    basis += "m3ter_org_id, object, external_id_field) VALUES ('acme', %s, '00D', 'm', %s, 'x')"
+    reject = "INSERT INTO m3sync.rejected_record (integration, entity, m3ter_id, class, code, "
+    reject += "message, fields, run_id) VALUES ('acme', 'bill', 'b', 'invalid', 'X', 'x', '{}', '')"
+    login = "INSERT INTO m3sync.credential_login (credential, identity, succeeded_at, "
+    login += "organization_id, instance_url) VALUES ('c', 'i', now(), '00D', %s)"
+    with connect(postgres_url()) as connection:
+        connection.execute(basis, ("account", "Account"))
+        connection.execute(basis, ("bill", "m3ter_Bill__c"))
+        connection.execute(reject)
+        connection.execute(login, ("https://acme.my.salesforce.com",))
+    synced(rejected=1)
+    tick(fleet)
+    text = body(post_office)
+    link = "https://acme.my.salesforce.com/lightning/o/m3ter_Bill__c/list"
+    assert f"m3ter_Bill__c in Salesforce: {link}" in text
+    assert "lightning/o/Account" not in text
+    assert "/runs/the-run" in text
+
+
 def test_a_variable_that_is_not_set_is_named(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ACME_URLS", raising=False)
     fleet.add("acme")

@@ -58,6 +58,6 @@ def test_events_and_rejects_stay_as_they_are(empty_postgres_url: str) -> None:
     assert len(events) == 5
     assert {event.closed for event in events} == {None}
     assert len(rejects) == 16
-    assert {(one.record_name, one.refused, one.salesforce_url) for one in rejects} == {
+    assert {(one.record_name, one.refused, one.instance_url) for one in rejects} == {
         (None, None, None)
     }

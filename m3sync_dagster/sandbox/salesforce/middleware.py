@@ -15,6 +15,8 @@ from m3sync_dagster.sandbox.salesforce.org_endpoints import NEWEST, OLDEST
 from m3sync_dagster.sandbox.server import drop_connection
 
 _DATA = "/services/data/"
+_NO_API = ("/sandbox/", "/lightning/")
+"""Paths of the control endpoints, and of the pages for people."""
 
 _MAX_URI_BYTES = 16_384
 """Source: Salesforce REST API guide, "Status Codes and Error Responses", 414."""
@@ -36,7 +38,7 @@ class ApiMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handles one request."""
-        if scope["type"] != "http" or scope["path"].startswith("/sandbox/"):
+        if scope["type"] != "http" or scope["path"].startswith(_NO_API):
             await self._app(scope, receive, send)
             return
         fault = self._org.faults.request(scope["method"], scope["path"])

@@ -1,0 +1,193 @@
+"""One record in m3ter and in Salesforce, compared field by field. Nothing is written."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from m3sync_dagster.sync.canonical_values import canonical, field_types
+from m3sync_dagster.sync.change_detection import Candidate, build_candidate
+from m3sync_dagster.sync.interfaces import Source
+from m3sync_dagster.sync.mapping import FieldMapping
+from m3sync_dagster.sync.plan import Org
+from m3sync_dagster.sync.reconcile_types import ReadRow, Selection
+from m3sync_dagster.sync.row_results import Rejected
+from m3sync_dagster.sync.row_types import Column, Target, Value
+from m3sync_dagster.sync.target_schema import TargetSchema
+
+State = Literal[
+    "equal",
+    "changed",
+    "missing",
+    "extra",
+    "flagged",
+    "invalid",
+    "not_final",
+    "out_of_scope",
+    "absent",
+]
+"""How Salesforce's record differs from m3ter's; the words of ``DifferenceKind``, and:
+
+- ``equal``: both have it with the same values.
+- ``not_final``: m3ter may still recalculate it, so it is not sent yet.
+- ``out_of_scope``: m3ter has it, and the account lists of the integration leave it out.
+- ``absent``: neither system has it.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedField:
+    """A Salesforce field of a record.
+
+    Args:
+        field: its API name.
+        source: the m3ter field that it is filled from; ``None`` for a constant.
+        m3ter: the value that a run would send.
+        salesforce: the value that Salesforce has.
+        differs: whether these are different values.
+    """
+
+    field: str
+    source: str | None
+    m3ter: Value
+    salesforce: object
+    differs: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedRecord:
+    """A record in both systems.
+
+    Args:
+        in_m3ter: whether m3ter has it.
+        candidate: its row, or why it cannot be one; ``None``: not in m3ter, or out of scope.
+        salesforce: Salesforce's record, if there is one.
+        fields: its fields; without a row, m3ter's values are ``None`` and nothing differs.
+        flagged: whether Salesforce's record is marked as deleted in m3ter.
+    """
+
+    in_m3ter: bool
+    candidate: Candidate | None
+    salesforce: ReadRow | None
+    fields: list[ComparedField]
+    flagged: bool = False
+
+    @property
+    def rejected(self) -> Rejected | None:
+        """Why m3ter's record cannot be a row, if it cannot."""
+        return self.candidate.rejected if self.candidate else None
+
+    @property
+    def differences(self) -> list[ComparedField]:
+        """The fields with different values."""
+        return [one for one in self.fields if one.differs]
+
+    @property
+    def state(self) -> State:
+        """How Salesforce's record differs."""
+        if self.candidate is None:
+            return "out_of_scope" if self.in_m3ter else self._state_without_m3ter
+        if self.candidate.rejected:
+            return "invalid"
+        if self.salesforce is None:
+            return "missing" if self.candidate.final else "not_final"
+        return "changed" if self.differences else "equal"
+
+    @property
+    def _state_without_m3ter(self) -> State:
+        if self.salesforce is None:
+            return "absent"
+        return "flagged" if self.flagged else "extra"
+
+
+class RecordComparison:
+    """Compares single records of one entity type.
+
+    Args:
+        mapping: which field goes where, and which accounts are in scope.
+        source: m3ter.
+        org: Salesforce.
+        preflight: called before the object is described; its errors stop the comparison.
+        gone_field: the field that marks records as deleted in m3ter, if the integration has one.
+
+    Raises:
+        ConfigurationError: the mapping does not fit the org.
+        SyncError: Salesforce could not be reached, or refused.
+    """
+
+    def __init__(
+        self,
+        mapping: FieldMapping,
+        source: Source,
+        org: Org,
+        preflight: Callable[[], object],
+        gone_field: str | None = None,
+    ) -> None:
+        self._mapping = mapping
+        self._source = source
+        self._org = org
+        self._gone_field = gone_field
+        self._validator = TargetSchema(mapping, org, preflight).require_current()
+        self._types = field_types(self._target, org.describe(mapping.object_name))
+        constants = [None for _ in mapping.constants]
+        self._sources = [*(one.source for one in mapping.fields), *constants]
+
+    def compare(self, m3ter_id: str, salesforce_id: str | None = None) -> ComparedRecord:
+        """Read a record from both systems and compare it.
+
+        Args:
+            m3ter_id: the record.
+            salesforce_id: the Salesforce Id under which it was synced. It finds a record whose
+                external ID was edited by hand.
+
+        Raises:
+            SyncError: a system could not be read.
+        """
+        raw = self._source.fetch(self._mapping.entity, m3ter_id)
+        candidate = build_candidate(self._mapping, self._validator, raw) if raw else None
+        found = self._read_back(m3ter_id, salesforce_id)
+        values = candidate.row.values if candidate and candidate.row else None
+        fields = list(self._fields(m3ter_id, values, found))
+        return ComparedRecord(raw is not None, candidate, found, fields, self._is_flagged(found))
+
+    @property
+    def _target(self) -> Target:
+        return self._validator.target
+
+    def _read_back(self, m3ter_id: str, salesforce_id: str | None) -> ReadRow | None:
+        """The record with this external ID, or else the one with this Salesforce Id.
+
+        One whose external ID is now the id of another record of m3ter counts as that record.
+        """
+        found = self._read_one(Selection(Column(self._target.external_id_field), [m3ter_id]))
+        if found or not salesforce_id:
+            return found
+        found = self._read_one(Selection(Column("Id"), [salesforce_id]))
+        if found and found.m3ter_id:
+            taken = self._source.fetch(self._mapping.entity, found.m3ter_id)
+            return None if taken else found
+        return found
+
+    def _read_one(self, only: Selection) -> ReadRow | None:
+        rows = (row for batch in self._org.read_back(self._target, only) for row in batch)
+        return next(rows, None)
+
+    def _fields(
+        self, m3ter_id: str, values: list[Value] | None, found: ReadRow | None
+    ) -> Iterator[ComparedField]:
+        both = values is not None and found is not None
+        key = self._target.external_id_field
+        ours, theirs = m3ter_id if values else None, found.m3ter_id if found else None
+        yield ComparedField(key, "id", ours, theirs, both and ours != theirs)
+        missing = [None] * len(self._types)
+        pairs = zip(values or missing, found.values if found else missing, strict=True)
+        columns = zip(self._target.columns, self._sources, self._types, pairs, strict=True)
+        for column, source, kind, (after, before) in columns:
+            differs = both and canonical(before, kind) != canonical(after, kind)
+            yield ComparedField(column.field, source, after, before, differs)
+
+    def _is_flagged(self, found: ReadRow | None) -> bool:
+        if found is None or self._gone_field is None:
+            return False
+        place = self._mapping.columns.index(self._gone_field)
+        kind = self._types[place]
+        return canonical(found.values[place], kind) != canonical(None, kind)
