@@ -101,7 +101,7 @@ def _load_project() -> Project:
     project = Project()
     for path in defs_files():
         try:
-            project.units.append(_load(path))
+            project.units.append(load_file(path))
         except Exception as error:  # noqa: BLE001 - an error of one file must not stop the others
             names = declared_names(path)
             # If a file defines several components, Dagster does not say which one the error is in.
@@ -146,7 +146,12 @@ def _folders(top: Path | str, seen: set[str]) -> Iterator[tuple[str, Collection[
     yield from ((error.filename, _FILES) for error in unreadable)
 
 
-def _load(path: Path) -> Unit:
+def load_file(path: Path) -> Unit:
+    """Load one ``defs.yaml``, without a look at the others.
+
+    Raises:
+        Exception: it is invalid; the error is that of YAML, Pydantic, Dagster or m3sync.
+    """
     require_clear(read_defs_yaml(path))
     module = ModuleType(f"m3sync_dagster.defs.{path.parent.name}")
     module.__file__ = None

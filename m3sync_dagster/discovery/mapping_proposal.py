@@ -122,7 +122,7 @@ def propose(
 
     Args:
         entities: the options of each of the integration's entities.
-        namespace: the package's, without underscores.
+        namespace: the package's, without underscores; empty for objects of no package.
         objects: the objects that this user sees.
         describe: describes one of them.
 
@@ -134,7 +134,7 @@ def propose(
     pointed_to = {one.refers_to for name in entities for one in ENTITIES[name].fields}
     for name, entity in ENTITIES.items():
         own = entities.get(name)
-        found = [own.object] if own and own.object else _find_objects(entity, namespace, objects)
+        found = _find_objects(entity, own, namespace, objects)
         if own is None and name not in pointed_to:
             continue
         if own is None:
@@ -143,7 +143,7 @@ def propose(
             parents.objects[name] = found[0]
             proposed[name] = _Matching(entity, own, describe(found[0]), parents).proposal()
         else:
-            reason = _no_object(entity, namespace, found)
+            reason = _no_object(entity, own, namespace, found)
             proposed[name] = EntityProposal(remarks={"object": reason})
     return proposed
 
@@ -169,7 +169,7 @@ class _Parents:
         describe: Callable[[str], SalesforceObject],
     ) -> None:
         """Find the object of a type that the integration does not sync."""
-        self.objects[entity.name] = f"{namespace}__{entity.object}"
+        self.objects[entity.name] = f"{namespace}__{entity.object}" if namespace else entity.object
         if len(found) == 1:
             fields = describe(found[0]).fields.values()
             self.objects[entity.name] = found[0]
@@ -328,8 +328,18 @@ def _is_of_m3ter(one: KnownObject, packages: Sequence[Package] | None) -> bool:
     return any(has_entity_name(one.name, one.label, e, any_name=known) for e in ENTITIES.values())
 
 
-def _find_objects(entity: EntityType, namespace: str, objects: Sequence[KnownObject]) -> list[str]:
-    """The package's objects that match an entity: by API name, else by similar names."""
+def _find_objects(
+    entity: EntityType,
+    own: EntityOptions | None,
+    namespace: str,
+    objects: Sequence[KnownObject],
+) -> list[str]:
+    """The object that the YAML names; else the package's that match by API name or similar names.
+
+    Salesforce's names are not case-sensitive.
+    """
+    if own and own.object:
+        return [own.object] if own.object.casefold() in _names(objects) else []
     package = [one for one in objects if one.namespace.casefold() == namespace.casefold()]
     exact = [
         one for one in package if without_namespace(one.name).casefold() == entity.object.casefold()
@@ -340,8 +350,16 @@ def _find_objects(entity: EntityType, namespace: str, objects: Sequence[KnownObj
     return sorted(one.name for one in matches)
 
 
-def _no_object(entity: EntityType, namespace: str, found: Sequence[str]) -> str:
+def _names(objects: Iterable[KnownObject]) -> set[str]:
+    return {one.name.casefold() for one in objects}
+
+
+def _no_object(
+    entity: EntityType, own: EntityOptions | None, namespace: str, found: Sequence[str]
+) -> str:
     if found:
         return f"several objects match: {', '.join(found)}"
+    if own and own.object:
+        return f"this user sees no object {own.object} in the org"
     none = f"no object of the package {namespace} matches m3 {entity.label}"
     return f"{none}: name one, or remove {entity.name}"
