@@ -9,6 +9,7 @@ import os
 import warnings
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -91,17 +92,33 @@ def defined_names(project: Project) -> DefinedNames:
 
 def load_project() -> Project:
     """Read every ``defs.yaml``, of the project and of ``M3SYNC_DEFS``."""
-    with warnings.catch_warnings():
-        # We use owners, backfill policies and code references, which are beta in Dagster.
-        warnings.simplefilter("ignore", dg.BetaWarning)
+    with _without_beta_warnings():
         return _load_project()
+
+
+def load_file(path: Path) -> Unit:
+    """Load one ``defs.yaml``, without a look at the others.
+
+    Raises:
+        Exception: it is invalid; the error is that of YAML, Pydantic, Dagster or m3sync.
+    """
+    with _without_beta_warnings():
+        return _load(path)
+
+
+@contextmanager
+def _without_beta_warnings() -> Iterator[None]:
+    """We use owners, backfill policies and code references, which are beta in Dagster."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        yield
 
 
 def _load_project() -> Project:
     project = Project()
     for path in defs_files():
         try:
-            project.units.append(load_file(path))
+            project.units.append(_load(path))
         except Exception as error:  # noqa: BLE001 - an error of one file must not stop the others
             names = declared_names(path)
             # If a file defines several components, Dagster does not say which one the error is in.
@@ -146,12 +163,7 @@ def _folders(top: Path | str, seen: set[str]) -> Iterator[tuple[str, Collection[
     yield from ((error.filename, _FILES) for error in unreadable)
 
 
-def load_file(path: Path) -> Unit:
-    """Load one ``defs.yaml``, without a look at the others.
-
-    Raises:
-        Exception: it is invalid; the error is that of YAML, Pydantic, Dagster or m3sync.
-    """
+def _load(path: Path) -> Unit:
     require_clear(read_defs_yaml(path))
     module = ModuleType(f"m3sync_dagster.defs.{path.parent.name}")
     module.__file__ = None

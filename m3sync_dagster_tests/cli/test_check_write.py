@@ -205,4 +205,5 @@ def typed(stage: Stage, answer: str) -> int:
         os.close(ours)
         os.close(theirs)
     assert "Write this to " in done.stderr
+    assert "Warning" not in done.stderr
     return done.returncode
