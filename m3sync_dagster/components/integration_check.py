@@ -30,8 +30,8 @@ class CheckResult:
 
     Args:
         integration: its name.
-        check: ``configuration``, ``m3ter``, ``salesforce``, the name of an entity, or ``namespace``
-            for a proposal.
+        check: ``configuration``, ``m3ter``, ``salesforce``, the name of an entity, ``namespace``
+            for a proposal, or ``write`` for the file.
         message: the result in words, where there is no error.
         error: what is wrong; ``None`` if nothing is.
         warning: whether the message is a warning.
@@ -167,8 +167,9 @@ class OrgCheck:
             return
         if not (proposal.additions or proposal.undecided):
             return
-        cause = (
-            f"{loaded.path} has to name the objects and fields {_of_what(integration)} in this org"
+        what = _of_what(integration)
+        cause = "; it says ".join(
+            [f"{loaded.path} has to name the objects and fields {what} in this org", *proposal.kept]
         )
         remedy = (
             f"Review the proposed mapping. To write it into the file, run: m3sync check {name} "

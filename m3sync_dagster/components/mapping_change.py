@@ -54,31 +54,42 @@ def change_mapping(integration: str, additions: Additions) -> MappingChange:
     place = find_in_files(integration, "the mapping")
     after = "namespace" if place.pair("namespace") else "m3ter_credential"
     text = with_additions(place, additions, after)
-    _require_valid(place.path, integration, text)
+    _require_valid(place, integration, text)
     return MappingChange(place, text)
 
 
-def _require_valid(path: Path, integration: str, text: str) -> None:
+def _require_valid(place: IntegrationInFile, integration: str, text: str) -> None:
     """Load the new text as a run would, from another folder.
 
     Raises:
         ConfigurationError: it is not valid.
     """
     with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder, path.parent.name, path.name)
+        copy = Path(folder, place.path.parent.name, place.path.name)
         copy.parent.mkdir()
-        copy.write_bytes(text.encode())
-        try:
-            for component in load_file(copy).components:
-                if isinstance(component, SalesforceSync) and component.name == integration:
-                    dict(component.integration().mappings)
-        except Exception as error:  # noqa: BLE001 - whatever Dagster reports of a file
+        if _load_error(copy, integration, place.text):
+            return  # it needs the files beside it, and so cannot be loaded elsewhere
+        if error := _load_error(copy, integration, text, mapped=True):
             message = messages_of(explain(copy, [(integration, error)], [integration]))
-            cause = message.replace(str(copy), str(path))
             raise ConfigurationError(
-                f"the proposed mapping would make {path} invalid: {cause}",
+                f"the proposed mapping would make {place.path} invalid: "
+                f"{message.replace(str(copy), str(place.path))}",
                 "Nothing was written. Add the proposed lines by hand, and change what is wrong.",
-            ) from None
+            )
+
+
+def _load_error(
+    copy: Path, integration: str, text: str, *, mapped: bool = False
+) -> Exception | None:
+    """Write and load a file, and build the integration's mappings if asked."""
+    copy.write_bytes(text.encode())
+    try:
+        for component in load_file(copy).components:
+            if mapped and isinstance(component, SalesforceSync) and component.name == integration:
+                dict(component.integration().mappings)
+    except Exception as error:  # noqa: BLE001 - whatever Dagster reports of a file
+        return error
+    return None
 
 
 def _lines(text: str) -> list[str]:

@@ -27,6 +27,7 @@ from m3sync_dagster.discovery.mapping_proposal import (
 )
 from m3sync_dagster.entities import ENTITIES, OTHER_NAMES
 from m3sync_dagster.salesforce import SalesforceClient
+from m3sync_dagster.sync.errors import ConfigurationError
 
 _HEAD = """\
 Proposed from the org's own names and labels: review it. null leaves a field out.
@@ -80,7 +81,10 @@ def propose_mapping(loaded: LoadedIntegration, org: SalesforceClient) -> Proposa
         replaced,
         _additions(package, origin, proposals, attributes),
         tuple(_undecided(proposals)),
-        tuple(_kept(integration, {name: free[name] for name in proposals})),
+        (
+            *_other_prefix(integration, org, objects),
+            *_kept(integration, {name: free[name] for name in proposals}),
+        ),
     )
 
 
@@ -95,6 +99,21 @@ def _package(
     package = find_package(integration.namespace, org.packages(), objects)
     origin = f"the installed package {package.name}" if package.name else "by its objects' labels"
     return package, origin
+
+
+def _other_prefix(
+    integration: Integration, org: SalesforceClient, objects: list[KnownObject]
+) -> list[str]:
+    """The file's prefix, if the org's package has another one."""
+    prefix = (integration.namespace_prefix or "").rstrip("_")
+    if not prefix:
+        return []
+    try:
+        found = find_package(integration.namespace, org.packages(), objects)
+    except ConfigurationError:
+        return []
+    same = found.namespace.casefold() == prefix.casefold()
+    return [] if same else [f"namespace_prefix: {prefix}, where {found.namespace} is in the org"]
 
 
 def _own(attributes: CommentedMap, name: str) -> tuple[str, CommentedMap]:
@@ -160,7 +179,7 @@ def _undecided(proposals: Mapping[str, EntityProposal]) -> list[str]:
 def _kept(integration: Integration, free: Mapping[str, EntityProposal]) -> list[str]:
     """The file's choices of a field where the org's names suggest another one."""
     return [
-        f"entities.{name}.fields.{source}: {target or 'null'}, where {other} matches by its name"
+        f"entities.{name}.fields.{source}: {target or 'null'}, where {other} matches"
         for name, proposal in free.items()
         for source, target in integration.entities[name].fields.items()
         if (other := proposal.fields.get(source)) and other != target

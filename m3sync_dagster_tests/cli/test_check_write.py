@@ -115,7 +115,19 @@ def test_what_the_file_says_stays(stage: Stage, defs: Path) -> None:
         "entities.account.fields.code: m3sandbox__country__c, where m3sandbox__code__c matches",
         "entities.account.fields.name: null, where m3sandbox__accountName__c matches",
     ):
-        assert f"Stays as the file says: {kept} by its name.\n" in answer.err
+        assert f"Stays as the file says: {kept}.\n" in answer.err
+
+
+def test_a_prefix_of_another_package_stays(stage: Stage, defs: Path) -> None:
+    prefix = "namespace: m3ter_connector\n  namespace_prefix: m3x__"
+    text = ACME.replace("namespace: custom_objects", prefix)
+    file = write(defs, "acme", text)
+    answer = stage.run("check", "acme", "--write", "--yes", "--json")
+    assert answer.code == 2
+    (found,) = [one for one in answer.json if "proposal" in one]
+    assert "; it says namespace_prefix: m3x, where m3sandbox is in the org" in found["message"]
+    assert "no object of the package m3x matches m3 Account" in found["proposal"]
+    assert file.read_text() == text
 
 
 def test_what_is_open_is_not_written(stage: Stage, defs: Path) -> None:

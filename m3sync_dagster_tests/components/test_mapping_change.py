@@ -93,3 +93,13 @@ def test_a_name_that_a_template_makes_is_not_found(file: Path) -> None:
     file.write_text(edited("name: acme", "name: \"{{ 'ac' + 'me' }}\""))
     with pytest.raises(ConfigurationError, match="edit the mapping by hand"):
         change_mapping("acme", ADDED)
+
+
+def test_a_file_that_needs_its_neighbours_can_be_changed(file: Path) -> None:
+    (file.parent / "names.py").write_text(
+        "import dagster as dg\n\n@dg.template_var\ndef prod(): return 'salesforce_production'\n"
+    )
+    text = edited(": salesforce_production", ': "{{ prod }}"') + "template_vars_module: .names\n"
+    file.write_text(text)
+    change_mapping("acme", ADDED).write()
+    assert "      object: Account\n" in file.read_text()
