@@ -44,7 +44,7 @@ def with_additions(place: IntegrationInFile, additions: Additions, after: str) -
 
     Args:
         place: the integration.
-        additions: the attributes; none of their values is in the file.
+        additions: the attributes; each of their values is missing or null in the file.
         after: the attribute behind which new ones are put, if the file has it.
 
     Raises:
@@ -121,6 +121,10 @@ class _Edits:
         after: Pair | None = None,
     ) -> None:
         """Add to a mapping, behind one of its pairs, or at its end."""
+        for name, added in additions.items():
+            null = pair_of(mapping, name)
+            if null and not isinstance(added.value, Mapping):
+                self._replace(null[1], _scalar(added.value))
         if mapping.flow_style:
             end = mapping.end_mark.index - 1
             end = _end(self.text, mapping.value[-1]) if mapping.value else end
@@ -140,9 +144,13 @@ class _Edits:
     def _add_in_flow(self, value: yaml.Node, additions: Additions) -> None:
         if isinstance(value, yaml.MappingNode):
             self.add(value, additions)
-        else:  # null
-            start, end = value.start_mark.index, value.end_mark.index
-            self._inline.append((start, end, f"{' ' * (start == end)}{{{_flow(additions)}}}"))
+        else:
+            self._replace(value, f"{{{_flow(additions)}}}")
+
+    def _replace(self, null: yaml.Node, value: str) -> None:
+        """Replace a null, which may be nothing at all behind a colon."""
+        start, end = null.start_mark.index, null.end_mark.index
+        self._inline.append((start, end, f" {value}" if start == end else value))
 
     def _add_below(self, pair: Pair, additions: Additions) -> None:
         """Add to a value of a mapping of several lines."""
@@ -163,12 +171,14 @@ class _Edits:
         pairs = value.value if isinstance(value, yaml.MappingNode) else []
         for key, old in pairs:
             start = key.start_mark.index
-            inner = additions.get(key.value)
-            if inner is None or not isinstance(inner.value, Mapping):
+            added = additions.get(key.value)
+            if added is None:
                 yield " " * column + self.text[start : _end(self.text, (key, old))]
-            else:
+            elif isinstance(added.value, Mapping):
                 yield f"{' ' * column}{self.text[start : key.end_mark.index]}:"
-                yield from self._unfolded(old, inner.value, column + self.step)
+                yield from self._unfolded(old, added.value, column + self.step)
+            else:
+                yield from _lines_of({key.value: added}, column, self.step)
         known = {key.value for key, _ in pairs}
         new = {name: one for name, one in additions.items() if name not in known}
         yield from _lines_of(new, column, self.step)

@@ -18,13 +18,8 @@ from ruamel.yaml.representer import RoundTripRepresenter
 from m3sync_dagster.components.add_to_yaml import Added, Additions
 from m3sync_dagster.components.integration import Integration
 from m3sync_dagster.components.loaded_integration import LoadedIntegration
-from m3sync_dagster.discovery.mapping_proposal import (
-    EntityProposal,
-    KnownObject,
-    Package,
-    find_package,
-    propose,
-)
+from m3sync_dagster.discovery.mapping_proposal import EntityProposal, propose
+from m3sync_dagster.discovery.package_objects import KnownObject, Package, find_package
 from m3sync_dagster.entities import ENTITIES, OTHER_NAMES
 from m3sync_dagster.salesforce import SalesforceClient
 from m3sync_dagster.sync.errors import ConfigurationError
@@ -131,7 +126,7 @@ def _additions(
     attributes: CommentedMap,
 ) -> Additions:
     additions: dict[str, Added] = {}
-    if package is not _CUSTOM_OBJECTS and "namespace_prefix" not in attributes:
+    if package is not _CUSTOM_OBJECTS and attributes.get("namespace_prefix") is None:
         additions["namespace_prefix"] = Added(package.namespace, origin)
     entities = {}
     for name, proposal in proposals.items():
@@ -150,7 +145,7 @@ def _entity_additions(name: str, own: CommentedMap, proposal: EntityProposal) ->
         ("object", proposal.object),
         ("external_id_field", proposal.external_id_field),
     ):
-        if value is not None and part not in own:
+        if value is not None and own.get(part) is None:
             added[part] = Added(value, proposal.remarks.get(part, ""))
     known = own.get("fields") or {}
     fields = {

@@ -52,7 +52,7 @@ def assert_synced(stage: Stage, counts: dict[str, int]) -> None:
 
 
 def test_the_package_of_the_sandbox(stage: Stage, defs: Path) -> None:
-    file = write(defs, "acme", PACKAGE)
+    file = write(defs, "acme", PACKAGE.replace("balance: {}", "balance: {object: }"))
     checked = stage.run("check", "acme")
     assert checked.code == 2
     assert "m3sync check acme --write" in checked.out

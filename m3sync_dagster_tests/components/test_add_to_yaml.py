@@ -153,6 +153,16 @@ ENTITIES = {
         "account: ~ # all\n    contract: {}\n",
         "account: # all\n      object: P__A__c  # found\n    contract: {}\n",
     ),
+    "a null of the file": (
+        SOME,
+        "account:\n      object: ~  # not yet\n      truncate: [a]\n",
+        "account:\n      object: P__A__c  # not yet\n      truncate: [a]\n",
+    ),
+    "a null on one line": (
+        SOME,
+        "account: {object: , truncate: [a]}\n",
+        "account:\n      object: P__A__c  # found\n      truncate: [a]\n",
+    ),
     "an entity and its fields on one line": (
         DEEP,
         "account: {fields: { 'email': Email__c }, truncate: [a, b]} # 1\n",
