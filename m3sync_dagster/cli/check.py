@@ -8,20 +8,41 @@ import typer
 
 from m3sync_dagster.cli.exit_codes import code_of
 from m3sync_dagster.cli.migrate import ready
-from m3sync_dagster.cli.output import Json, print_json, print_table
+from m3sync_dagster.cli.output import Json, print_json, print_message, print_table
+from m3sync_dagster.sync.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from m3sync_dagster.cli.prepare_environment import Environment
     from m3sync_dagster.components.integration_check import CheckResult
+    from m3sync_dagster.components.mapping_change import MappingChange
+    from m3sync_dagster.components.propose_mapping_yaml import Proposal
 
 Name = Annotated[
     str | None, typer.Argument(help="The integration; left out: all.", show_default=False)
 ]
+Write = Annotated[
+    bool,
+    typer.Option(
+        "--write",
+        help="Put the proposed mapping into the integration's file, after showing the difference.",
+    ),
+]
+Yes = Annotated[bool, typer.Option("--yes", help="With --write: write it without asking.")]
 
 
-def check(name: Name = None, *, json: Json = False) -> None:
+def check(name: Name = None, *, write: Write = False, yes: Yes = False, json: Json = False) -> None:
     """Check the configuration, both connections, and the org's objects and fields."""
-    ready()
-    results = list(_results(name))
+    environment = ready()
+    if not write:
+        results = list(_results(name))
+    elif name is None:
+        raise ConfigurationError(
+            "--write changes the file of one integration", "Name it: m3sync check NAME --write."
+        )
+    else:
+        results = _write(environment, name, yes=yes)
     if json:
         print_json([result.as_dict() for result in results])
     else:
@@ -47,6 +68,61 @@ def _results(name: str | None) -> "Iterator[CheckResult]":
             yield from org_check.check(loaded)
 
 
+def _write(environment: "Environment", name: str, *, yes: bool) -> "list[CheckResult]":
+    """Write the proposed mapping if there is one and a person agrees; then check again."""
+    from m3sync_dagster.cli.reload_code_location import report_change
+    from m3sync_dagster.components.integration_check import CheckResult
+
+    results = list(_results(name))
+    proposal = next((result.proposal for result in results if result.proposal), None)
+    if proposal is None or not proposal.additions:
+        return [*results, CheckResult(name, "write", _why_nothing(results))]
+    change = _change(name, proposal)
+    _explain(change, proposal)
+    if not (yes or _agreed(change.place.path)):
+        return [*results, CheckResult(name, "write", "nothing was written")]
+    written = f"the proposed mapping is written to {change.write()}"
+    report_change(environment, f"{written[0].upper()}{written[1:]}.")
+    return [*_results(name), CheckResult(name, "write", written)]
+
+
+def _why_nothing(results: "list[CheckResult]") -> str:
+    if any(result.error for result in results):
+        return "nothing was written: no change is proposed; the findings above say what to do"
+    return "nothing was written: the mapping fits the org"
+
+
+def _change(name: str, proposal: "Proposal") -> "MappingChange":
+    from m3sync_dagster.components.mapping_change import change_mapping
+
+    try:
+        return change_mapping(name, proposal.additions)
+    except ConfigurationError:
+        print_message(f"The proposed mapping:\n\n{proposal.yaml}")
+        raise
+
+
+def _explain(change: "MappingChange", proposal: "Proposal") -> None:
+    print_message(change.diff())
+    for choice in proposal.kept:
+        print_message(f"Stays as the file says: {choice}.")
+    for choice in proposal.undecided:
+        print_message(f"Not proposed, and so not written: {choice}.")
+
+
+def _agreed(path: "Path") -> bool:
+    """Ask whether to write a file.
+
+    Raises:
+        ConfigurationError: there is no terminal.
+    """
+    if not sys.stdin.isatty():
+        raise ConfigurationError(
+            "nothing was written: there is no terminal at which to ask", "Run it again with --yes."
+        )
+    return typer.confirm(f"Write this to {path}?", err=True)
+
+
 def _show(results: "list[CheckResult]") -> None:
     print_table(
         "Checks",
@@ -58,4 +134,4 @@ def _show(results: "list[CheckResult]") -> None:
     )
     for result in results:
         if result.proposal:
-            sys.stdout.write(f"\n{result.proposal}")
+            sys.stdout.write(f"\n{result.proposal.yaml}")

@@ -14,7 +14,7 @@ _HELP: dict[str, tuple[tuple[str, ...], str]] = {
     "migrate": (("m3sync migrate",), "PostgreSQL cannot be reached"),
     "sandbox": (("m3sync sandbox", "m3sync sandbox --json"), ""),
     "check": (
-        ("m3sync check", "m3sync check acme --json"),
+        ("m3sync check", "m3sync check acme --json", "m3sync check acme --write"),
         "m3ter or Salesforce cannot be reached or refuses a credential",
     ),
     "plan": (

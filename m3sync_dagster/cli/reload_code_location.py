@@ -5,6 +5,9 @@ from typing import Any
 
 import httpx
 
+from m3sync_dagster.cli.output import print_message
+from m3sync_dagster.cli.prepare_environment import Environment
+from m3sync_dagster.cli.webserver_address import webserver_urls
 from m3sync_dagster.guard.sensor import GUARD
 from m3sync_dagster.runs.dagster_links import LOCATION
 from m3sync_dagster.tls_and_proxy import httpx_options
@@ -25,6 +28,20 @@ mutation ($location: String!) {
 }
 """
 _TIMEOUT = httpx.Timeout(180.0, connect=2.0)
+
+
+def report_change(environment: Environment, change: str) -> None:
+    """Report a change of a file, load it into a running webserver, and say whether one has it."""
+    print_message(change)
+    if reload_location(webserver_urls(environment)):
+        print_message(
+            "Dagster's webserver has loaded it; a separate daemon loads it within a minute."
+        )
+    else:
+        print_message(
+            "No webserver answered. To load it in a running one, click Reload on its page "
+            "Deployment; a daemon loads it within a minute."
+        )
 
 
 def reload_location(urls: Iterable[str]) -> bool:

@@ -14,6 +14,10 @@ from m3sync_dagster.sync.errors import ConfigurationError
 if TYPE_CHECKING:
     from m3sync_dagster.sandbox.demo_servers import Sandbox
 
+_CONTENT = (
+    "A sample m3ter organization, and a Salesforce org without records: m3sync's own objects, a "
+    "package like m3ter's, and Account. Ctrl-C ends them."
+)
 Port = typer.Option(min=0, max=65535, help="Port on this machine; 0 chooses a free one.")
 
 
@@ -23,16 +27,21 @@ def sandbox(
     salesforce_port: Annotated[int, Port] = 0,
     json: Json = False,
 ) -> None:
-    """Run the sandbox's m3ter and Salesforce servers, until Ctrl-C."""
+    """Run the sandbox's m3ter and Salesforce servers, until Ctrl-C.
+
+    The Salesforce org has no records. It has m3sync's own objects (namespace: custom_objects), a
+    package like m3ter's (namespace: m3ter_connector), and Account with the field m3ter_Id__c
+    (object: Account).
+    """
     with until_stopped() as stopped, serving(m3ter_port, salesforce_port) as running:
         _show(running, json=json)
-        print_message("A sample m3ter organization and an empty Salesforce org. Ctrl-C ends them.")
+        print_message(_CONTENT)
         stopped.wait()
 
 
 @contextmanager
 def serving(m3ter_port: int = 0, salesforce_port: int = 0) -> Iterator["Sandbox"]:
-    """Serve the sample organization and an empty Salesforce org while the block lasts.
+    """Serve the sample organization and a Salesforce org without records while the block lasts.
 
     Raises:
         ConfigurationError: a port is in use.

@@ -186,7 +186,7 @@ def _fail_if_stale(shown: "list[IntegrationStatus]", limit: timedelta) -> None:
         since = time_text(one.last_success)
         print_error(
             f"{one.name} has had no success {f'since {since}' if since else 'yet'}. "
-            f"See: m3sync status {one.name}; m3sync runs {one.name}"
+            f"See: m3sync runs {one.name}; m3sync events {one.name}"
         )
     if stale:
         raise typer.Exit(FAILED)

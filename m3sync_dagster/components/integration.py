@@ -22,6 +22,10 @@ NAMESPACES = ("custom_objects", "m3ter_connector", "m3ter_connector_testing")
 """Which Salesforce objects are written: m3sync's own, or those of m3ter's managed package."""
 
 
+class UnknownPrefixError(ConfigurationError):
+    """The managed package's prefix is not in the YAML."""
+
+
 @dataclass(frozen=True)
 class Notify:
     """Who is notified of an integration's changes of state, rejected rows included.
@@ -163,15 +167,15 @@ class Integration:
         """Each entity's mapping, parents before their children.
 
         Raises:
-            ConfigurationError: the managed package's prefix is not known.
+            UnknownPrefixError: the managed package's prefix is not known.
         """
         if not self.prefix_known:
-            raise ConfigurationError(
+            raise UnknownPrefixError(
                 f"the integration {self.name} uses the namespace {self.namespace}, "
                 "and the prefix of m3ter's managed package is not known",
-                f"Run m3sync check {self.name}: it finds the package in the org and prints the "
-                "mapping to paste. Or set namespace_prefix to the one that Salesforce's Setup "
-                "shows under Installed Packages, or use namespace: custom_objects.",
+                f"Run m3sync check {self.name}: it finds the package in the org and proposes a "
+                "mapping. Or set namespace_prefix to the one that Salesforce's Setup shows under "
+                "Installed Packages, or use namespace: custom_objects.",
                 ("namespace",),
             )
         return self.mappings_under(self.namespace_prefix or "")

@@ -8,10 +8,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import Self
 
+from m3sync_dagster.components.integration import Integration, UnknownPrefixError
 from m3sync_dagster.components.load_errors import LoadError, locate
 from m3sync_dagster.components.loaded_integration import LoadedIntegration, with_file_position
 from m3sync_dagster.components.org_name_and_kind import read_org_name_and_kind
-from m3sync_dagster.components.propose_mapping_yaml import proposed_yaml
+from m3sync_dagster.components.propose_mapping_yaml import Proposal, propose_mapping
 from m3sync_dagster.components.resources import M3terResource, SalesforceResource
 from m3sync_dagster.salesforce import SalesforceClient
 from m3sync_dagster.state import SalesforceOrg
@@ -20,6 +21,7 @@ from m3sync_dagster.sync.preflight_schema import Preflight
 from m3sync_dagster.sync.schema_findings import SchemaFinding
 
 CONFIGURATION = "configuration"
+NAMESPACE = "namespace"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +30,12 @@ class CheckResult:
 
     Args:
         integration: its name.
-        check: ``configuration``, ``m3ter``, ``salesforce``, or the name of an entity.
+        check: ``configuration``, ``m3ter``, ``salesforce``, the name of an entity, ``namespace``
+            for a proposal, or ``write`` for the file.
         message: the result in words, where there is no error.
         error: what is wrong; ``None`` if nothing is.
         warning: whether the message is a warning.
-        proposal: YAML to paste into the integration's file.
+        proposal: a mapping for the integration's file.
         org: the Salesforce org that was read.
     """
 
@@ -41,7 +44,7 @@ class CheckResult:
     message: str
     error: SyncError | None = None
     warning: bool = False
-    proposal: str | None = None
+    proposal: Proposal | None = None
     org: SalesforceOrg | None = None
 
     def as_dict(self) -> dict[str, object]:
@@ -54,7 +57,7 @@ class CheckResult:
             "remedy": self.error.remedy if self.error else None,
         }
         org = {"salesforce_org": self.org.as_dict()} if self.org else {}
-        return result | org | ({"proposal": self.proposal} if self.proposal else {})
+        return result | org | ({"proposal": self.proposal.yaml} if self.proposal else {})
 
     @property
     def verdict(self) -> str:
@@ -96,7 +99,7 @@ class OrgCheck:
         if salesforce.error:
             return
         if not integration.prefix_known:
-            yield self._propose(loaded)
+            yield from self._propose(loaded)
         elif not configuration.error:
             yield from self._check_schema(loaded)
 
@@ -149,26 +152,33 @@ class OrgCheck:
                 yield CheckResult(integration.name, entity, message)
             yield from (_schema_result(loaded, finding) for finding in findings)
             blocked = blocked or any(finding.blocks for finding in findings)
-        if blocked and integration.namespace != "custom_objects":
-            yield self._propose(loaded)
+        if blocked and (integration.namespace != "custom_objects" or _names_objects(integration)):
+            yield from self._propose(loaded)
 
-    def _propose(self, loaded: LoadedIntegration) -> CheckResult:
+    def _propose(self, loaded: LoadedIntegration) -> Iterator[CheckResult]:
+        """Propose a mapping; nothing if the file has all of it already."""
         integration, name = loaded.integration, loaded.integration.name
         try:
-            text = with_file_position(
-                loaded.path, name, lambda: proposed_yaml(loaded, self._client(loaded))
+            proposal = with_file_position(
+                loaded.path, name, lambda: propose_mapping(loaded, self._client(loaded))
             )
         except SyncError as error:
-            return CheckResult(name, "namespace", "", error)
-        cause = (
-            f"{loaded.path} has to name the objects and fields of the namespace "
-            f"{integration.namespace} in this org"
+            yield CheckResult(name, NAMESPACE, "", error)
+            return
+        if not (proposal.additions or proposal.undecided):
+            return
+        what = _of_what(integration)
+        cause = "; it says ".join(
+            [f"{loaded.path} has to name the objects and fields {what} in this org", *proposal.kept]
         )
         remedy = (
-            "Review the proposed mapping, and paste it there in place of namespace, "
-            "namespace_prefix and entities."
+            f"Review the proposed mapping. To write it into the file, run: m3sync check {name} "
+            f"--write. Or paste it there in place of {proposal.replaced}."
+            if proposal.additions
+            else "Name in the file what the proposed mapping leaves open."
         )
-        return CheckResult(name, "namespace", "", ConfigurationError(cause, remedy), proposal=text)
+        needed = ConfigurationError(cause, remedy)
+        yield CheckResult(name, NAMESPACE, "", needed, proposal=proposal)
 
     def _client(self, loaded: LoadedIntegration) -> SalesforceClient:
         return self._clients[str(loaded.integration.salesforce_credential)]
@@ -201,6 +211,26 @@ def _calls_left(client: SalesforceClient) -> str:
     return f"{daily.get('Remaining')} of {daily.get('Max')} API calls of the day are left"
 
 
+def _of_what(integration: Integration) -> str:
+    if integration.namespace == "custom_objects":
+        names = [own.object for own in integration.entities.values() if own.object]
+        return f"of {', '.join(names)}"
+    return f"of the namespace {integration.namespace}"
+
+
+def _names_objects(integration: Integration) -> bool:
+    """Whether the file itself names an object, such as Account."""
+    return any(own.object for own in integration.entities.values())
+
+
 def _check_configuration(loaded: LoadedIntegration) -> str:
-    loaded.require_usable()
+    try:
+        loaded.require_usable()
+    except UnknownPrefixError as error:
+        # Its own remedy is to run this check.
+        raise error.with_remedy(
+            "Use the mapping that this check proposes once it has logged in to Salesforce. Or set "
+            "namespace_prefix to the one that Salesforce's Setup shows under Installed Packages, "
+            "or use namespace: custom_objects."
+        ) from None
     return f"{loaded.path} is valid"

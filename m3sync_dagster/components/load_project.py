@@ -9,6 +9,7 @@ import os
 import warnings
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -91,10 +92,26 @@ def defined_names(project: Project) -> DefinedNames:
 
 def load_project() -> Project:
     """Read every ``defs.yaml``, of the project and of ``M3SYNC_DEFS``."""
-    with warnings.catch_warnings():
-        # We use owners, backfill policies and code references, which are beta in Dagster.
-        warnings.simplefilter("ignore", dg.BetaWarning)
+    with _without_beta_warnings():
         return _load_project()
+
+
+def load_file(path: Path) -> Unit:
+    """Load one ``defs.yaml``, without a look at the others.
+
+    Raises:
+        Exception: it is invalid; the error is that of YAML, Pydantic, Dagster or m3sync.
+    """
+    with _without_beta_warnings():
+        return _load(path)
+
+
+@contextmanager
+def _without_beta_warnings() -> Iterator[None]:
+    """We use owners, backfill policies and code references, which are beta in Dagster."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        yield
 
 
 def _load_project() -> Project:

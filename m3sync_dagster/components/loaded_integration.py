@@ -113,4 +113,4 @@ def with_file_position(path: Path, name: str, act: Callable[[], _T]) -> _T:
         return act()
     except ConfigurationError as error:
         cause = f"{locate(path, name, error.where)}: {error.cause}"
-        raise ConfigurationError(cause, error.remedy, error.where) from None
+        raise error.with_cause(cause) from None

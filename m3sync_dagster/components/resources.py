@@ -33,21 +33,40 @@ from m3sync_dagster.sync.mapping import FieldMapping
 from m3sync_dagster.sync.preflight_schema import Preflight
 
 
-def read_env(credential: str, attribute: str, variable: str) -> str:
-    """Read a credential's environment variable.
+def read_env(credential: str, variables: Mapping[str, str]) -> dict[str, str]:
+    """Read a credential's environment variables; gives their values by attribute.
+
+    Args:
+        credential: its name.
+        variables: the name of the variable of each attribute.
 
     Raises:
-        ConfigurationError: it is unset or empty.
+        ConfigurationError: some are unset or empty; it names all of them.
     """
-    value = os.environ.get(variable, "")
-    if not value:
+    values = {attribute: os.environ.get(name, "") for attribute, name in variables.items()}
+    missing = [attribute for attribute, value in values.items() if not value]
+    if missing:
         raise ConfigurationError(
-            f"the environment variable {variable}, {attribute} of the credential {credential}, "
-            "is not set",
-            "Set it for Dagster's daemon, webserver and runs, for example in .env.",
-            (attribute,),
+            _not_set(credential, {attribute: variables[attribute] for attribute in missing}),
+            f"Set {'it' if len(missing) == 1 else 'them'} for Dagster's daemon, webserver and "
+            "runs, for example in .env.",
+            (missing[0],),
         )
-    return value
+    return values
+
+
+def _not_set(credential: str, variables: Mapping[str, str]) -> str:
+    *others, (attribute, name) = variables.items()
+    if not others:
+        return (
+            f"the environment variable {name}, {attribute} of the credential {credential}, "
+            "is not set"
+        )
+    listed = ", ".join(f"{variable} ({of})" for of, variable in others)
+    return (
+        f"the environment variables {listed} and {name} ({attribute}) of the credential "
+        f"{credential} are not set"
+    )
 
 
 class LazyResource(dg.ConfigurableResource[object]):
@@ -85,10 +104,18 @@ class M3terResource(LazyResource):
             ConfigurationError: a variable is unset or has an invalid value.
         """
         given = {"base_url": os.environ[self.base_url_env]} if self._base_url_given() else {}
+        values = read_env(
+            self.credential,
+            {
+                "organization_id_env": self.organization_id_env,
+                "access_key_id_env": self.access_key_id_env,
+                "api_secret_env": self.api_secret_env,
+            },
+        )
         return M3terAccessKey(
-            organization_id=self._env("organization_id_env"),
-            access_key_id=self._env("access_key_id_env"),
-            api_secret=self._env("api_secret_env"),
+            organization_id=values["organization_id_env"],
+            access_key_id=values["access_key_id_env"],
+            api_secret=values["api_secret_env"],
             requests_per_second=self.requests_per_second,
             **given,
         )
@@ -106,9 +133,6 @@ class M3terResource(LazyResource):
 
     def _base_url_given(self) -> bool:
         return bool(os.environ.get(self.base_url_env))
-
-    def _env(self, attribute: str) -> str:
-        return read_env(self.credential, attribute, getattr(self, attribute))
 
 
 class SalesforceResource(LazyResource):
@@ -128,10 +152,21 @@ class SalesforceResource(LazyResource):
         Raises:
             ConfigurationError: a variable is unset or has an invalid value.
         """
-        flow = self._jwt() if self.username_env else self._client_secret()
+        variables = {"login_url_env": self.login_url_env, "client_id_env": self.client_id_env}
+        if self.username_env and self.private_key_file_env:
+            variables["username_env"] = self.username_env
+            variables["private_key_file_env"] = self.private_key_file_env
+        else:
+            variables["client_secret_env"] = self.client_secret_env
+        values = read_env(self.credential, variables)
+        if key_file := values.get("private_key_file_env"):
+            private_key = self._read_key(Path(key_file))
+            flow = {"username": values["username_env"], "private_key": private_key}
+        else:
+            flow = {"client_secret": values["client_secret_env"]}
         return ConnectedApp(
-            login_url=self._env("login_url_env"),
-            client_id=self._env("client_id_env"),
+            login_url=values["login_url_env"],
+            client_id=values["client_id_env"],
             api_version=self.api_version,
             **flow,
         )
@@ -168,13 +203,9 @@ class SalesforceResource(LazyResource):
 
     _preflights: dict[str, Preflight] = PrivateAttr(default_factory=dict)
 
-    def _client_secret(self) -> dict[str, str]:
-        return {"client_secret": self._env("client_secret_env")}
-
-    def _jwt(self) -> dict[str, str]:
-        path = Path(self._env("private_key_file_env"))
+    def _read_key(self, path: Path) -> str:
         try:
-            key = path.read_text("utf-8-sig")
+            return path.read_text("utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
             raise ConfigurationError(
@@ -183,10 +214,6 @@ class SalesforceResource(LazyResource):
                 f"Correct the path in {self.private_key_file_env}, or the file's permissions.",
                 ("private_key_file_env",),
             ) from None
-        return {"username": self._env("username_env"), "private_key": key}
-
-    def _env(self, attribute: str) -> str:
-        return read_env(self.credential, attribute, str(getattr(self, attribute)))
 
 
 class StateResource(LazyResource):

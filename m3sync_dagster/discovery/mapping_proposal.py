@@ -1,12 +1,12 @@
-"""Finding m3ter's managed package in an org, and proposing a mapping to its fields.
+"""Proposing a mapping to the fields of m3ter's managed package, or of another object.
 
-m3ter does not publish the package's API names, so they are searched in the org: objects by their
-API names without the prefix, then by labels such as ``m3 Account``; fields in the same way, if
-their types fit. A sync does not use this: a person reads the proposal and accepts it.
+m3ter does not publish the package's API names, so fields are searched in the org: by API name,
+then by label, if their types fit. A sync does not use this: a person reads the proposal and accepts
+it.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from m3sync_dagster.discovery.name_matching import (
@@ -15,41 +15,16 @@ from m3sync_dagster.discovery.name_matching import (
     NAME_MATCHES,
     NameMatch,
     external_ids,
-    has_entity_name,
     is_id,
-    namespace_of,
-    without_namespace,
 )
+from m3sync_dagster.discovery.package_objects import KnownObject, find_objects, why_no_object
 from m3sync_dagster.entities import ENTITIES, EntityType, Field, FieldKind
 from m3sync_dagster.sync.entity_options import EntityOptions
-from m3sync_dagster.sync.errors import ConfigurationError
 from m3sync_dagster.sync.salesforce_schema import SalesforceField, SalesforceObject
 from m3sync_dagster.sync.schema_validation import SYSTEM_FIELDS
 from m3sync_dagster.sync.type_compatibility import can_hold, kind_in_words
 
-TESTING = "m3ter_connector_testing"
 REFERENCE = "reference"
-
-
-@dataclass(frozen=True, slots=True)
-class Package:
-    """An installed managed package: its name, and its namespace without underscores."""
-
-    name: str
-    namespace: str
-
-
-@dataclass(frozen=True, slots=True)
-class KnownObject:
-    """An object that this user sees: API name and label."""
-
-    name: str
-    label: str
-
-    @property
-    def namespace(self) -> str:
-        """The namespace of its package; empty for the org's own and for standard objects."""
-        return namespace_of(self.name)
 
 
 @dataclass(slots=True)
@@ -72,46 +47,6 @@ class EntityProposal:
     unused: dict[str, str] = field(default_factory=dict)
 
 
-def find_package(
-    namespace: str, packages: Sequence[Package] | None, objects: Iterable[KnownObject]
-) -> Package:
-    """Find the package with m3ter's objects; its name is empty if it is not known.
-
-    Args:
-        namespace: the integration's ``namespace``, which selects one of two packages.
-        packages: the installed packages; ``None`` if this user may not read them.
-        objects: the objects that this user sees.
-
-    Raises:
-        ConfigurationError: there is none, or it is not clear which one.
-    """
-    seen = {one.namespace for one in objects if one.namespace and _is_of_m3ter(one, packages)}
-    names = {package.namespace: package.name for package in packages or ()}
-    seen = seen & names.keys() or seen
-    testing = {one for one in seen if "test" in f"{names.get(one, '')} {one}".casefold()}
-    meant = testing or seen if namespace == TESTING else seen - testing
-    if len(meant) == 1:
-        (found,) = meant
-        return Package(names.get(found, ""), found)
-    candidates = ", ".join(f"{names.get(one) or 'a package'} ({one})" for one in sorted(seen))
-    raise ConfigurationError(
-        _not_found(namespace, candidates, meant),
-        "Install m3ter's package and assign its permission set to this user, set "
-        "namespace_prefix by hand, or choose another namespace.",
-        ("namespace",),
-    )
-
-
-def _not_found(namespace: str, candidates: str, meant: set[str]) -> str:
-    if not candidates:
-        return "this user sees no package with objects such as m3 Account in the org"
-    if not meant:
-        return (
-            f"the org has only {candidates}, a test package by its name; {namespace} means another"
-        )
-    return f"it is not clear which one of {candidates} {namespace} means"
-
-
 def propose(
     entities: Mapping[str, EntityOptions],
     namespace: str,
@@ -122,7 +57,7 @@ def propose(
 
     Args:
         entities: the options of each of the integration's entities.
-        namespace: the package's, without underscores.
+        namespace: the package's, without underscores; empty for objects of no package.
         objects: the objects that this user sees.
         describe: describes one of them.
 
@@ -134,7 +69,7 @@ def propose(
     pointed_to = {one.refers_to for name in entities for one in ENTITIES[name].fields}
     for name, entity in ENTITIES.items():
         own = entities.get(name)
-        found = [own.object] if own and own.object else _find_objects(entity, namespace, objects)
+        found = find_objects(entity, own, namespace, objects)
         if own is None and name not in pointed_to:
             continue
         if own is None:
@@ -143,7 +78,7 @@ def propose(
             parents.objects[name] = found[0]
             proposed[name] = _Matching(entity, own, describe(found[0]), parents).proposal()
         else:
-            reason = _no_object(entity, namespace, found)
+            reason = why_no_object(entity, own, namespace, found)
             proposed[name] = EntityProposal(remarks={"object": reason})
     return proposed
 
@@ -169,7 +104,7 @@ class _Parents:
         describe: Callable[[str], SalesforceObject],
     ) -> None:
         """Find the object of a type that the integration does not sync."""
-        self.objects[entity.name] = f"{namespace}__{entity.object}"
+        self.objects[entity.name] = f"{namespace}__{entity.object}" if namespace else entity.object
         if len(found) == 1:
             fields = describe(found[0]).fields.values()
             self.objects[entity.name] = found[0]
@@ -319,29 +254,3 @@ def _mapped_in_yaml(own: EntityOptions) -> dict[str, str]:
     mapped |= {target: f"customFields.{name}" for name, target in own.custom_field_mappings.items()}
     mapped |= dict.fromkeys(own.constants, "a constant")
     return mapped | ({own.gone_field: "the mark of deleted records"} if own.gone_field else {})
-
-
-def _is_of_m3ter(one: KnownObject, packages: Sequence[Package] | None) -> bool:
-    """Whether an object of a package is named like one of our entities."""
-    publisher = {p.namespace: p.name for p in packages or ()}.get(one.namespace, one.namespace)
-    known = publisher.casefold().startswith("m3")
-    return any(has_entity_name(one.name, one.label, e, any_name=known) for e in ENTITIES.values())
-
-
-def _find_objects(entity: EntityType, namespace: str, objects: Sequence[KnownObject]) -> list[str]:
-    """The package's objects that match an entity: by API name, else by similar names."""
-    package = [one for one in objects if one.namespace.casefold() == namespace.casefold()]
-    exact = [
-        one for one in package if without_namespace(one.name).casefold() == entity.object.casefold()
-    ]
-    matches = exact or [
-        one for one in package if has_entity_name(one.name, one.label, entity, any_name=True)
-    ]
-    return sorted(one.name for one in matches)
-
-
-def _no_object(entity: EntityType, namespace: str, found: Sequence[str]) -> str:
-    if found:
-        return f"several objects match: {', '.join(found)}"
-    none = f"no object of the package {namespace} matches m3 {entity.label}"
-    return f"{none}: name one, or remove {entity.name}"

@@ -23,7 +23,7 @@ POSTGRES_URL = "M3SYNC_POSTGRES_URL"
 
 _FORM = (
     f"Set {POSTGRES_URL} to postgresql://user:password@host:port/database, "
-    "or start m3sync dev, which has an embedded PostgreSQL."
+    "or unset it: the m3sync commands then start a PostgreSQL of their own."
 )
 _ENCODE = (
     f"In {POSTGRES_URL}, write special characters of the user name and the password with percent "

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from m3sync_dagster.discovery.mapping_proposal import KnownObject, Package
+from m3sync_dagster.discovery.package_objects import KnownObject, Package
 from m3sync_dagster.salesforce import sobject_collections, sobject_collections_by_id
 from m3sync_dagster.salesforce.bulk_ingest import MOST_BYTES, IngestJobs
 from m3sync_dagster.salesforce.bulk_job_poller import JobPoller

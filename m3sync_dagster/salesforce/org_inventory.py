@@ -6,7 +6,7 @@ Developer Guide, "Describe Global".
 
 import msgspec
 
-from m3sync_dagster.discovery.mapping_proposal import KnownObject, Package
+from m3sync_dagster.discovery.package_objects import KnownObject, Package
 from m3sync_dagster.salesforce.soql import INSTALLED_PACKAGES, custom_fields_query
 from m3sync_dagster.salesforce.transport import Transport
 from m3sync_dagster.sync.errors import ConfigurationError, RemoteError

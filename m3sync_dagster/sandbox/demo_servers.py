@@ -1,4 +1,4 @@
-"""Serves the sample organization and an empty Salesforce org, and makes sample changes."""
+"""Serves the sample organization and a Salesforce org, and makes sample changes."""
 
 import random
 from collections.abc import Iterator
@@ -45,7 +45,9 @@ class Sandbox:
 def serving(
     organization: Organization, *, m3ter_port: int = 0, salesforce_port: int = 0
 ) -> Iterator[Sandbox]:
-    """Serve an organization and an empty Salesforce org while the block runs.
+    """Serve an organization and a Salesforce org without records while the block runs.
+
+    The org has m3sync's own objects, Account, and a package like m3ter's.
 
     Args:
         organization: the m3ter organization.
@@ -56,11 +58,11 @@ def serving(
         OSError: a port is in use.
     """
     m3ter_credentials, salesforce_credentials = m3ter.Credentials(), salesforce.Credentials()
+    org = salesforce.create_app(credentials=salesforce_credentials)
+    salesforce.add_sample_objects(org.state.org)
     with (
         running(m3ter.create_app(organization, m3ter_credentials), port=m3ter_port) as m3ter_url,
-        running(
-            salesforce.create_app(credentials=salesforce_credentials), port=salesforce_port
-        ) as salesforce_url,
+        running(org, port=salesforce_port) as salesforce_url,
     ):
         environment = {
             "M3TER_BASE_URL": m3ter_url,

@@ -7,6 +7,7 @@
     ├── ConfigurationError        the configuration does not fit; nothing was sent: change it
     │   ├── NotFoundError         Salesforce has nothing at the requested URL
     │   ├── SchemaMismatchError   the org's objects and fields do not fit the mapping
+    │   ├── UnknownPrefixError    the prefix of m3ter's managed package is not in the YAML
     │   └── UnclearYamlError      defs.yaml has a duplicate key or an ambiguous value
     ├── DeadlineError             a Salesforce job took too long: the next run reads its results
     ├── DisabledError             the guard has stopped the schedule of an integration
@@ -44,6 +45,12 @@ class SyncError(Exception):
         """Give the same error with another remedy."""
         changed = copy(self)
         changed.remedy, changed.args = remedy, (self.cause, remedy)
+        return changed
+
+    def with_cause(self, cause: str) -> Self:
+        """Give the same error with another cause."""
+        changed = copy(self)
+        changed.cause, changed.args = cause, (cause, self.remedy)
         return changed
 
     def __str__(self) -> str:

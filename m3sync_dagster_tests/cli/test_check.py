@@ -91,6 +91,34 @@ def test_a_credential_that_does_not_open(
     assert "not-it" not in answer.out
 
 
+def test_all_missing_variables_of_both_credentials_are_named(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    needed = {
+        "m3ter": ("M3TER_ORG_ID", "M3TER_API_KEY", "M3TER_API_SECRET"),
+        "salesforce": ("SALESFORCE_LOGIN_URL", "SALESFORCE_CLIENT_ID", "SALESFORCE_CLIENT_SECRET"),
+    }
+    for name in (*needed["m3ter"], *needed["salesforce"]):
+        monkeypatch.delenv(name)
+    answer = stage.run("check", "acme", "--json")
+    found = {one["check"]: one["message"] for one in answer.json if not one["ok"]}
+    assert (answer.code, found.keys()) == (2, needed.keys())
+    for check, names in needed.items():
+        assert all(name in found[check] for name in names)
+
+
+def test_check_does_not_send_people_to_itself(stage: Stage, defs: Path) -> None:
+    """A run sends people to check; check does not."""
+    text = (DEFS / "acme" / "defs.yaml").read_text()
+    write(defs, "acme", text.replace("custom_objects", "m3ter_connector"))
+    assert "Run m3sync check acme: it finds the package" in stage.run("run", "acme").err
+    answer = stage.run("check", "acme", "--json")
+    (configuration, *_, namespace) = answer.json
+    assert "Use the mapping that this check proposes" in configuration["remedy"]
+    assert "m3sync check" not in configuration["remedy"]
+    assert "m3sync check acme --write" in namespace["remedy"]
+
+
 def test_every_file_has_its_own_findings(stage: Stage, defs: Path) -> None:
     write(defs, "acme", (DEFS / "acme" / "defs.yaml").read_text())
     broken = write(defs, "broken", "type: m3sync_dagster.SalesforceSync\nattributes: {name: bad}\n")

@@ -206,6 +206,7 @@ def test_a_monitor_is_told_of_an_enabled_integration_without_success(
     code, message = stale()
     assert code == 1
     assert "acme has had no success yet" in message
+    assert "See: m3sync runs acme; m3sync events acme" in message
     assert stale("5h")[0] == 0
     stage.run("run", "acme")
     assert stale()[0] == 0

@@ -4,16 +4,10 @@ from typing import Any
 
 import pytest
 
-from m3sync_dagster.discovery.mapping_proposal import (
-    EntityProposal,
-    KnownObject,
-    Package,
-    find_package,
-    propose,
-)
+from m3sync_dagster.discovery.mapping_proposal import EntityProposal, propose
+from m3sync_dagster.discovery.package_objects import KnownObject
 from m3sync_dagster.entities import ENTITIES, EntityType, Field, FieldKind
 from m3sync_dagster.sync.entity_options import EntityOptions, WhenGone
-from m3sync_dagster.sync.errors import ConfigurationError
 from m3sync_dagster.sync.salesforce_schema import SalesforceField, SalesforceObject
 
 ID: dict[str, Any] = {"type": "string", "external_id": True, "unique": True}
@@ -181,35 +175,6 @@ def test_the_object(objects: dict[str, str], expected: str | None) -> None:
     found = propose({"account": EntityOptions()}, "p", known, lambda _: described())
     assert (found["account"].object is None) == (expected is None)
     assert (expected is None) == ("object" in found["account"].remarks)
-
-
-OURS = "m3ter Connector"
-
-
-@pytest.mark.parametrize(
-    ("namespace", "packages", "objects", "expected"),
-    [
-        ("m3ter_connector", None, ["m3x__A__c"], "m3x"),
-        ("m3ter_connector", [], ["m3x__A__c"], "m3x"),
-        ("m3ter_connector", [("m3x", OURS)], ["m3x__A__c", "y__A__c"], "m3x"),
-        ("m3ter_connector", [("a", OURS), ("b", f"{OURS} (Testing)")], ["a__A__c", "b__A__c"], "a"),
-        ("m3ter_connector_testing", [("a", OURS), ("b", "M3 TEST")], ["a__A__c", "b__A__c"], "b"),
-        ("m3ter_connector_testing", [("a", OURS)], ["a__A__c"], "a"),
-        ("m3ter_connector", [("b", f"{OURS} (Testing)")], ["b__A__c"], None),
-        ("m3ter_connector", None, ["a__A__c", "b__A__c"], None),
-        ("m3ter_connector", [("a", OURS)], ["A__c", "a__A__mdt"], None),
-    ],
-)
-def test_the_package(
-    namespace: str, packages: list[Any] | None, objects: list[str], expected: str | None
-) -> None:
-    installed = None if packages is None else [Package(name, space) for space, name in packages]
-    known = [KnownObject(name, "m3 Account") for name in objects]
-    if expected is None:
-        with pytest.raises(ConfigurationError):
-            find_package(namespace, installed, known)
-    else:
-        assert find_package(namespace, installed, known).namespace == expected
 
 
 def test_a_type_that_cannot_hold_the_kind_is_reported() -> None:

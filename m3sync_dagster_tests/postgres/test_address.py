@@ -72,6 +72,7 @@ def test_what_is_in_doubt_is_refused_without_repeating_it(given: str) -> None:
     with pytest.raises(ConfigurationError, match=REFUSED[given]) as refused:
         parse(given)
     assert SECRET not in str(refused.value)
+    assert "m3sync dev" not in refused.value.remedy  # which would read the same address
     assert refused.value.__cause__ is None
     assert refused.value.__suppress_context__ or refused.value.__context__ is None
 

@@ -4,7 +4,7 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from m3sync_dagster.discovery.mapping_proposal import Package
+from m3sync_dagster.discovery.package_objects import Package
 from m3sync_dagster.salesforce import ConnectedApp, SalesforceClient
 from m3sync_dagster.salesforce.describe import FieldDescribeJson, parse_field, parse_object
 from m3sync_dagster.sync.salesforce_schema import SalesforceField

@@ -59,6 +59,7 @@ def summary(definition: ObjectDef, version_path: str) -> JsonObject:
         "keyPrefix": definition.key_prefix,
         **dict.fromkeys(_TRUE_FLAGS, True),
         **dict.fromkeys(_FALSE_FLAGS, False),
+        "custom": definition.name.endswith("__c"),
         "urls": {
             "sobject": path,
             "describe": f"{path}/describe",
@@ -68,7 +69,7 @@ def summary(definition: ObjectDef, version_path: str) -> JsonObject:
 
 
 _TRUE_FLAGS = (
-    "createable", "custom", "deletable", "layoutable", "queryable", "replicateable",
+    "createable", "deletable", "layoutable", "queryable", "replicateable",
     "retrieveable", "searchable", "triggerable", "undeletable", "updateable",
 )  # fmt: skip
 _FALSE_FLAGS = (
@@ -95,7 +96,7 @@ def _children(schema: Schema, parent: ObjectDef) -> list[JsonObject]:
         {
             "childSObject": child.name,
             "field": field.name,
-            "relationshipName": f"{field.child_relationship}__r",
+            "relationshipName": _child_relationship(field),
             "cascadeDelete": False,
             "restrictedDelete": False,
             "deprecatedAndHidden": False,
@@ -104,6 +105,11 @@ def _children(schema: Schema, parent: ObjectDef) -> list[JsonObject]:
         for field in child.visible_fields()
         if field.refers_to == parent.name
     ]
+
+
+def _child_relationship(field: FieldDef) -> str:
+    custom = field.name.endswith("__c")
+    return f"{field.child_relationship}__r" if custom else str(field.child_relationship)
 
 
 def describe_field(field: FieldDef) -> JsonObject:
@@ -174,7 +180,8 @@ def _permissions(field: FieldDef) -> JsonObject:
         "createable": field.createable,
         "updateable": field.updateable,
         "nillable": not field.required and not checkbox,
-        "defaultedOnCreate": checkbox or field.name_field or field.system,
+        # A custom object's blank Name becomes the record's Id; Account requires a Name.
+        "defaultedOnCreate": checkbox or (field.name_field and not field.required) or field.system,
         "defaultValue": False if checkbox and not field.system else None,
         "permissionable": not (field.required or field.system or field.name_field),
         "aggregatable": filterable,
