@@ -13,8 +13,6 @@ from m3sync_dagster.components.schedule import build_schedule
 from m3sync_dagster.components.verify_check import build_check
 from m3sync_dagster.entities import ENTITIES, EntityType
 
-OWNERS = ["team:revenue-operations"]
-"""Owners of the assets; ``post_processing`` in a ``defs.yaml`` can set others."""
 FRESHNESS = dg.FreshnessPolicy.time_window(
     warn_window=timedelta(hours=2), fail_window=timedelta(hours=3)
 )
@@ -34,7 +32,6 @@ def source_specs(m3ter_credential: str) -> list[dg.AssetSpec]:
             f"credential `{m3ter_credential}` reads.",
             group_name=m3ter_credential,
             kinds={"m3ter"},
-            owners=OWNERS,
         )
         for entity in ENTITIES.values()
     ]
@@ -129,7 +126,6 @@ def _spec(
         group_name=integration.name,
         description=_description(integration, entity),
         kinds={"m3ter", "salesforce"},
-        owners=OWNERS,
         tags=_tags(integration, entity),
         metadata=_metadata(integration, entity),
     )
