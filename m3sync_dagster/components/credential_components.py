@@ -28,7 +28,8 @@ def _attribute(description: str) -> dg.Resolver:
 
     The docs show a description of pydantic's only where the attribute has no default.
     """
-    return dg.Resolver.default(description=description)
+    resolver: dg.Resolver = dg.Resolver.default(description=description)
+    return resolver
 
 
 def _check_key(name: str) -> None:

@@ -10,6 +10,7 @@ from m3sync_dagster.components.entity_syncs import STATE
 from m3sync_dagster.components.integration import Integration
 from m3sync_dagster.components.materialize import NO_REJECTED_RECORDS, materialize_entity
 from m3sync_dagster.components.schedule import build_schedule
+from m3sync_dagster.components.sync_report import source_key
 from m3sync_dagster.components.verify_check import build_check
 from m3sync_dagster.entities import ENTITIES, EntityType
 
@@ -27,7 +28,7 @@ def source_specs(m3ter_credential: str) -> list[dg.AssetSpec]:
     """An m3ter organization's records, as the external assets at the start of the lineage."""
     return [
         dg.AssetSpec(
-            _source_key(m3ter_credential, entity),
+            source_key(m3ter_credential, entity),
             description=f"The {entity.label} records of the m3ter organization that the "
             f"credential `{m3ter_credential}` reads.",
             group_name=m3ter_credential,
@@ -65,10 +66,6 @@ def _check(integration: Integration) -> dg.AssetChecksDefinition:
 def asset_key(integration: str, entity: str) -> dg.AssetKey:
     """The asset of an integration's entity. The UI labels a node with the last part only."""
     return dg.AssetKey([integration, f"salesforce_{entity}"])
-
-
-def _source_key(m3ter_credential: str, entity: EntityType) -> dg.AssetKey:
-    return dg.AssetKey([m3ter_credential, f"m3ter_{entity.name}"])
 
 
 def _entity_asset(
@@ -118,7 +115,7 @@ def _spec(
     return dg.AssetSpec(
         asset_key(integration.name, entity.name),
         deps=[
-            _source_key(integration.m3ter_credential, entity),
+            source_key(integration.m3ter_credential, entity),
             *(asset_key(integration.name, parent) for parent in parents),
         ],
         partitions_def=partitions,
