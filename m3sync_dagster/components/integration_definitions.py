@@ -135,15 +135,16 @@ def _resource_keys(integration: Integration) -> set[str]:
 
 
 def _description(integration: Integration, entity: EntityType) -> str:
+    records = f"m3ter's {entity.label} records as Salesforce records"
+    # Lists show only the first words, and no Markdown.
     state = (
-        f"through the credential `{integration.salesforce_credential}`"
+        f"{records}, through the credential `{integration.salesforce_credential}`."
         if integration.connected
-        else f"**NOT CONNECTED**: run `m3sync connect {integration.name} CREDENTIAL`"
+        else f"NOT CONNECTED: run `m3sync connect {integration.name} CREDENTIAL`. {records}."
     )
     return (
-        f"m3ter's {entity.label} records as Salesforce records, {state}.\n\n"
-        "A partition means that this hour's sync has succeeded. A sync always sends m3ter's "
-        "current records, so one run can cover many hours."
+        f"{state}\n\nA partition means that this hour's sync has succeeded. A sync always sends "
+        "m3ter's current records, so one run can cover many hours."
     )
 
 

@@ -31,7 +31,7 @@ def lines(instance: dg.DagsterInstance, result: dg.ExecuteInProcessResult) -> li
     return [
         one.user_message
         for one in entries
-        if not one.is_dagster_event and one.level >= logging.INFO
+        if not one.is_dagster_event and int(one.level) >= logging.INFO
     ]
 
 
@@ -94,8 +94,8 @@ def test_a_failure_shows_cause_remedy_and_links_and_no_stack_trace(
     assert not failure.error.context
     assert failure.user_failure_data
     shown = failure.user_failure_data.metadata
-    assert shown["cause"].value in failure.error.message
-    assert shown["remedy"].value in failure.error.message
+    assert str(shown["cause"].value) in failure.error.message
+    assert str(shown["remedy"].value) in failure.error.message
     assert shown["asset"].value == dg.AssetKey(["acme", "salesforce_account"])
     assert shown["salesforce_org"].value == environment.environment["SALESFORCE_LOGIN_URL"]
     # Other errors of this process keep their stack traces.
