@@ -37,7 +37,7 @@ def _description(problems: Sequence[LoadError]) -> str:
         for line in messages_of(problems).splitlines()
     )
     text = "\n".join("\n".join(wrapped) for wrapped in lines)
-    return f"**{problems[0].name} is not loaded.**\n\n```\n{text}\n```"
+    return f"{problems[0].name} is not loaded.\n\n```\n{text}\n```"
 
 
 def _key(problem: LoadError) -> dg.AssetKey:

@@ -11,7 +11,7 @@ def test_a_long_message_is_shown_in_whole_lines_of_the_page() -> None:
     message = f"{path}:6, attributes.namespace: {'one word after another ' * 9}end."
     (asset,) = load_error_assets([LoadError(path, message, "wayne")])
     lines = str(asset.description).splitlines()
-    assert lines[0] == "**wayne is not loaded.**"
+    assert lines[0] == "wayne is not loaded."
     shown = lines[lines.index("```") + 1 : -1]
     assert len(shown) > 1
     assert max(map(len, shown)) <= WIDTH

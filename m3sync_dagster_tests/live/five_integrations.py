@@ -1,7 +1,7 @@
 """An organization with five integrations, as the UI shows them side by side.
 
 One is healthy, with one record that is invalid; one fails; the guard has disabled one; one is not
-connected; the file of one is broken. ``docs/make_pictures.py`` uses this too.
+connected; the file of one is broken.
 """
 
 import shutil
@@ -9,14 +9,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import dagster as dg
 import pytest
 from typer.testing import CliRunner
 
 from m3sync_dagster.cli import app
+from m3sync_dagster.components.integration_definitions import asset_key
+from m3sync_dagster.components.schedule import JOB
+from m3sync_dagster.definitions import defs
 from m3sync_dagster.guard.disable_policy import LIMIT
 from m3sync_dagster.sandbox.organization import Organization
 from m3sync_dagster_tests.conftest import (
     CREDENTIALS,
+    HOUR,
     INTEGRATION,
     ROOT,
     DefsFolder,
@@ -98,9 +103,23 @@ def _happen(sandbox: Sandbox) -> None:
     organization.change("accounts", first, name="A new name")
     organization.change("accounts", second, purchaseOrderNumber="x" * 300)
     _command(1, "run", HEALTHY)
-    for name, times in ((FAILING, 2), (DISABLED, LIMIT)):
+    _fail(DISABLED, LIMIT - 1)
+    for name in (DISABLED, FAILING):
+        _command(1, "run", name)
+
+
+def _fail(name: str, times: int) -> None:
+    """Run a sync that fails: what ``m3sync run`` does, and in less time without its own records."""
+    job = defs().resolve_job_def(JOB)
+    with dg.DagsterInstance.get() as instance:
         for _ in range(times):
-            _command(1, "run", name)
+            failed = job.execute_in_process(
+                instance=instance,
+                partition_key=HOUR,
+                asset_selection=[asset_key(name, "account")],
+                raise_on_error=False,
+            )
+            assert not failed.success
 
 
 def _command(code: int, *args: str) -> None:
