@@ -6,7 +6,7 @@ PORT ?= 3000
 MINUTES ?= 60
 BIN := .venv/bin
 
-.PHONY: install demo test check model lint types debian-packages constraints clean
+.PHONY: install demo test check model pictures lint types debian-packages constraints clean
 
 install: .venv/installed
 
@@ -34,6 +34,11 @@ check: install lint types
 model: install
 	M3SYNC_MODEL_MINUTES=$(MINUTES) $(BIN)/python -m pytest -q \
 	  m3sync_dagster_tests/model/test_convergence.py m3sync_dagster_tests/guard/model
+
+# Takes the pictures of the docs. The browser test says when they are outdated.
+pictures: install debian-packages
+	M3SYNC_PICTURES=$(CURDIR)/docs/pictures $(BIN)/python -m pytest -q -k pictures \
+	  m3sync_dagster_tests/live/test_ui.py
 
 lint: install
 	$(BIN)/ruff check

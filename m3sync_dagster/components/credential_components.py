@@ -15,11 +15,21 @@ from m3sync_dagster.sync.errors import ConfigurationError
 _TAKEN = {STATE, "io_manager"}
 
 # Dagster evaluates a text such as "67.0" as a template, and would make it a number.
-_TEXT = dg.Resolver(
+_API_VERSION = dg.Resolver(
     lambda context, written: str(context.resolve_value(written, as_type=object)),
     model_field_type=str | float,
     inject_before_resolve=False,
+    description="Salesforce API version.",
 )
+
+
+def _attribute(description: str) -> dg.Resolver:
+    """An attribute with its text in Dagster's component docs.
+
+    The docs show a description of pydantic's only where the attribute has no default.
+    """
+    resolver: dg.Resolver = dg.Resolver.default(description=description)
+    return resolver
 
 
 def _check_key(name: str) -> None:
@@ -63,21 +73,21 @@ class CredentialScaffolder(dg.Scaffolder[CredentialParams]):
 class M3terCredential(dg.Component, dg.Model, dg.Resolvable):
     """The names of the environment variables with an m3ter organization's credential."""
 
-    name: Annotated[str, Field(description="Unique name of the credential.")]
+    name: Annotated[str, _attribute("Unique name of the credential.")]
     organization_id_env: Annotated[
-        str, Field(description="Variable with the m3ter organization's id.")
+        str, _attribute("Variable with the m3ter organization's id.")
     ] = "M3TER_ORG_ID"
     access_key_id_env: Annotated[
-        str, Field(description="Variable with the service user's access key id (API key).")
+        str, _attribute("Variable with the service user's access key id (API key).")
     ] = "M3TER_API_KEY"
-    api_secret_env: Annotated[
-        str, Field(description="Variable with the service user's API secret.")
-    ] = "M3TER_API_SECRET"  # noqa: S105 - a variable's name
+    api_secret_env: Annotated[str, _attribute("Variable with the service user's API secret.")] = (
+        "M3TER_API_SECRET"  # noqa: S105 - a variable's name
+    )
     base_url_env: Annotated[
-        str, Field(description="Variable with m3ter's address; unset: https://api.m3ter.com.")
+        str, _attribute("Variable with m3ter's address; unset: https://api.m3ter.com.")
     ] = "M3TER_BASE_URL"
     requests_per_second: Annotated[
-        int, Field(description="Most requests a second of all runs together; m3ter allows 50.")
+        int, _attribute("Most requests a second of all runs together; m3ter allows 50.")
     ] = 40
 
     def resource(self) -> M3terResource:
@@ -112,23 +122,23 @@ class SalesforceCredential(dg.Component, dg.Model, dg.Resolvable):
     client-credentials flow.
     """
 
-    name: Annotated[str, Field(description="Unique name of the credential.")]
-    login_url_env: Annotated[
-        str, Field(description="Variable with the org's My Domain address.")
-    ] = "SALESFORCE_LOGIN_URL"
+    name: Annotated[str, _attribute("Unique name of the credential.")]
+    login_url_env: Annotated[str, _attribute("Variable with the org's My Domain address.")] = (
+        "SALESFORCE_LOGIN_URL"
+    )
     client_id_env: Annotated[
-        str, Field(description="Variable with the app's client id (consumer key).")
+        str, _attribute("Variable with the app's client id (consumer key).")
     ] = "SALESFORCE_CLIENT_ID"
-    client_secret_env: Annotated[
-        str, Field(description="Variable with the app's client secret.")
-    ] = "SALESFORCE_CLIENT_SECRET"  # noqa: S105 - a variable's name
+    client_secret_env: Annotated[str, _attribute("Variable with the app's client secret.")] = (
+        "SALESFORCE_CLIENT_SECRET"  # noqa: S105 - a variable's name
+    )
     username_env: Annotated[
-        str | None, Field(description="JWT bearer flow: variable with the user's name.")
+        str | None, _attribute("JWT bearer flow: variable with the user's name.")
     ] = None
     private_key_file_env: Annotated[
-        str | None, Field(description="JWT bearer flow: variable with the key file's path.")
+        str | None, _attribute("JWT bearer flow: variable with the key file's path.")
     ] = None
-    api_version: Annotated[str, _TEXT, Field(description="Salesforce API version.")] = "67.0"
+    api_version: Annotated[str, _API_VERSION] = "67.0"
 
     def resource(self) -> SalesforceResource:
         """The Dagster resource that connects to the org.

@@ -10,11 +10,10 @@ from m3sync_dagster.components.entity_syncs import STATE
 from m3sync_dagster.components.integration import Integration
 from m3sync_dagster.components.materialize import NO_REJECTED_RECORDS, materialize_entity
 from m3sync_dagster.components.schedule import build_schedule
+from m3sync_dagster.components.sync_report import source_key
 from m3sync_dagster.components.verify_check import build_check
 from m3sync_dagster.entities import ENTITIES, EntityType
 
-OWNERS = ["team:revenue-operations"]
-"""Owners of the assets; ``post_processing`` in a ``defs.yaml`` can set others."""
 FRESHNESS = dg.FreshnessPolicy.time_window(
     warn_window=timedelta(hours=2), fail_window=timedelta(hours=3)
 )
@@ -29,12 +28,11 @@ def source_specs(m3ter_credential: str) -> list[dg.AssetSpec]:
     """An m3ter organization's records, as the external assets at the start of the lineage."""
     return [
         dg.AssetSpec(
-            _source_key(m3ter_credential, entity),
+            source_key(m3ter_credential, entity),
             description=f"The {entity.label} records of the m3ter organization that the "
             f"credential `{m3ter_credential}` reads.",
             group_name=m3ter_credential,
             kinds={"m3ter"},
-            owners=OWNERS,
         )
         for entity in ENTITIES.values()
     ]
@@ -68,10 +66,6 @@ def _check(integration: Integration) -> dg.AssetChecksDefinition:
 def asset_key(integration: str, entity: str) -> dg.AssetKey:
     """The asset of an integration's entity. The UI labels a node with the last part only."""
     return dg.AssetKey([integration, f"salesforce_{entity}"])
-
-
-def _source_key(m3ter_credential: str, entity: EntityType) -> dg.AssetKey:
-    return dg.AssetKey([m3ter_credential, f"m3ter_{entity.name}"])
 
 
 def _entity_asset(
@@ -121,7 +115,7 @@ def _spec(
     return dg.AssetSpec(
         asset_key(integration.name, entity.name),
         deps=[
-            _source_key(integration.m3ter_credential, entity),
+            source_key(integration.m3ter_credential, entity),
             *(asset_key(integration.name, parent) for parent in parents),
         ],
         partitions_def=partitions,
@@ -129,7 +123,6 @@ def _spec(
         group_name=integration.name,
         description=_description(integration, entity),
         kinds={"m3ter", "salesforce"},
-        owners=OWNERS,
         tags=_tags(integration, entity),
         metadata=_metadata(integration, entity),
     )
@@ -142,15 +135,16 @@ def _resource_keys(integration: Integration) -> set[str]:
 
 
 def _description(integration: Integration, entity: EntityType) -> str:
+    records = f"m3ter's {entity.label} records as Salesforce records"
+    # Lists show only the first words, and no Markdown.
     state = (
-        f"through the credential `{integration.salesforce_credential}`"
+        f"{records}, through the credential `{integration.salesforce_credential}`."
         if integration.connected
-        else f"**NOT CONNECTED**: run `m3sync connect {integration.name} CREDENTIAL`"
+        else f"NOT CONNECTED: run `m3sync connect {integration.name} CREDENTIAL`. {records}."
     )
     return (
-        f"m3ter's {entity.label} records as Salesforce records, {state}.\n\n"
-        "A partition means that this hour's sync has succeeded. A sync always sends m3ter's "
-        "current records, so one run can cover many hours."
+        f"{state}\n\nA partition means that this hour's sync has succeeded. A sync always sends "
+        "m3ter's current records, so one run can cover many hours."
     )
 
 

@@ -2,12 +2,15 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from textwrap import wrap
 
 import dagster as dg
 
 from m3sync_dagster.components.load_errors import LoadError, messages_of
 
 GROUP = "configuration_errors"
+WIDTH = 88
+"""Characters in a line of a message."""
 
 
 def load_error_assets(problems: Sequence[LoadError]) -> list[dg.AssetSpec]:
@@ -28,7 +31,13 @@ def load_error_assets(problems: Sequence[LoadError]) -> list[dg.AssetSpec]:
 
 
 def _description(problems: Sequence[LoadError]) -> str:
-    return f"**{problems[0].name} is not loaded.**\n\n```\n{messages_of(problems)}\n```"
+    """The messages as they are, in lines that fit into the page: the UI does not wrap code."""
+    lines = (
+        wrap(line, WIDTH, break_long_words=False, break_on_hyphens=False)
+        for line in messages_of(problems).splitlines()
+    )
+    text = "\n".join("\n".join(wrapped) for wrapped in lines)
+    return f"{problems[0].name} is not loaded.\n\n```\n{text}\n```"
 
 
 def _key(problem: LoadError) -> dg.AssetKey:

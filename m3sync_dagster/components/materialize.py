@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from typing import Any
 
 import dagster as dg
 
@@ -18,9 +19,12 @@ from m3sync_dagster.components.entity_syncs import (
 )
 from m3sync_dagster.components.integration import Integration
 from m3sync_dagster.components.resources import (
+    SalesforceResource,
     StateResource,
 )
+from m3sync_dagster.components.step_failure import SyncFailure
 from m3sync_dagster.components.sync_metadata import Metadata, sync_metadata
+from m3sync_dagster.components.sync_report import counts_line, observe_source, source_key
 from m3sync_dagster.components.to_sync_error import as_sync_error, traceback_of
 from m3sync_dagster.entities import EntityType
 from m3sync_dagster.runs.error_observation import show_event
@@ -42,8 +46,9 @@ NO_REJECTED_RECORDS = "no_rejected_records"
 """The check that warns of invalid, rejected and waiting records."""
 CREDENTIAL_TAG = "m3sync/salesforce_credential"
 LOG_EVERY = 10_000
-"""Records between two lines of a run's log."""
+"""Records that are read or answered between two lines of a run's log."""
 
+_FailureMetadata = dict[str, dg.MetadataValue[Any] | str | bool]
 Watcher = Callable[[str, Progress], None]
 """Is called with an entity's name and the progress of its sync."""
 watcher: ContextVar[Watcher | None] = ContextVar("watcher", default=None)
@@ -80,8 +85,9 @@ def materialize_entity(
         run = EntitySyncBuilder(context, integration)
         calls_before = run.org.calls
         sync = run.prepare(entity)
+        logged = 0
         for progress in sync.run(full=run.full):
-            _tell(context, entity, progress)
+            logged = _tell(context, entity, progress, logged)
         _record_rejects(context, run.state, entity, sync.counts)
         record_replaced(context, run.state, entity, sync)
         metadata = sync_metadata(run.synced_object(entity, sync.rejected), sync.rejected)
@@ -90,12 +96,15 @@ def materialize_entity(
         # Preparing a sync may write to Salesforce, but only to an org that fits.
         unsent = not sync.sending if sync else isinstance(error, SchemaMismatchError)
         raise failed(context, integration, entity, error, nothing_sent=unsent) from None
-    measures: Metadata = {
+    measures: dict[str, int | float] = {
         **sync.counts.as_dict(),
         "salesforce_api_calls": run.org.calls - calls_before,
         "duration_seconds": round(time.monotonic() - started, 3),
     }
-    return _result(integration, entity, sync, measures | metadata)
+    context.log.info(counts_line(f"{integration.name}, {entity.name}", measures))
+    source = source_key(integration.m3ter_credential, entity)
+    observe_source(context, source, integration.name, sync.counts.read)
+    return _result(integration, entity, sync, {**measures, **metadata})
 
 
 def _tag_run(context: dg.AssetExecutionContext, integration: Integration) -> None:
@@ -107,6 +116,7 @@ def _tag_run(context: dg.AssetExecutionContext, integration: Integration) -> Non
     tags = run_tags(integration)
     with suppress(SyncError):
         state = resource_of(context, STATE, StateResource)
+        state.show_stack_traces()
         tags |= state.hold_run_lock(context.instance, context.run)
     context.instance.add_run_tags(context.run.run_id, tags)
 
@@ -142,16 +152,30 @@ def _require_start(integration: Integration, hour: str | None) -> None:
         )
 
 
-def _tell(context: dg.AssetExecutionContext, entity: EntityType, progress: Progress) -> None:
+def _tell(
+    context: dg.AssetExecutionContext, entity: EntityType, progress: Progress, logged: int
+) -> int:
+    """Show the progress of a sync: to the watcher always, in the log of a long run only.
+
+    Args:
+        context: the run's.
+        entity: what is synced.
+        progress: what is done so far.
+        logged: what was done at the last line of the log, as this function returned it.
+    """
     if watch := watcher.get():
         watch(entity.name, progress)
-    if progress.read % LOG_EVERY == 0 or progress.answered:
-        context.log.info(
-            "%s: %d read, %d answered by Salesforce",
-            entity.label,
-            progress.read,
-            progress.answered,
-        )
+    done = progress.read + progress.answered
+    # After the results of an earlier run's ingest jobs, both begin at 0 again.
+    if abs(done - logged) < LOG_EVERY:
+        return logged
+    context.log.info(
+        "%s: %s read, %s answered by Salesforce",
+        entity.label,
+        f"{progress.read:,}",
+        f"{progress.answered:,}",
+    )
+    return done
 
 
 def failed(
@@ -161,8 +185,10 @@ def failed(
     stopped_by: Exception,
     *,
     nothing_sent: bool = False,
-) -> dg.Failure:
+) -> SyncFailure:
     """Record a failed sync as an event, and give Dagster's failure to raise.
+
+    From here to the next step, Dagster records errors without a stack trace.
 
     Args:
         context: the run's.
@@ -181,24 +207,32 @@ def failed(
     show_event(context, _key(integration.name, entity), error)
     text = f"{integration.name}, {entity.name}: {error}"
     try:
-        resource_of(context, STATE, StateResource).event(
-            integration.name, entity.name, context.run.run_id, error
-        )
+        state = resource_of(context, STATE, StateResource)
+        state.event(integration.name, entity.name, context.run.run_id, error)
     except SyncError as unrecorded:
         text += f" (The event could not be recorded: {unrecorded})"
     # The guard records an event for a run that failed without these tags, so they come last.
     name = f"{integration.name}/{entity.name}"
     record_failure(context.instance, context.run.run_id, error, name)
-    return dg.Failure(
-        description=text,
-        metadata={
-            "status": error.status,
-            "cause": error.cause,
-            "remedy": error.remedy,
-            REFUSED: nothing_sent and isinstance(error, ConfigurationError),
-        },
-        allow_retries=False,
-    )
+    refused = nothing_sent and isinstance(error, ConfigurationError)
+    links = _links(context, integration, entity)
+    with suppress(SyncError):
+        resource_of(context, STATE, StateResource).hide_stack_traces()
+    return SyncFailure(text, _metadata(error) | links | {REFUSED: refused}, allow_retries=False)
+
+
+def _metadata(error: SyncError) -> _FailureMetadata:
+    return {"status": error.status, "cause": error.cause, "remedy": error.remedy}
+
+
+def _links(context: Context, integration: Integration, entity: EntityType) -> _FailureMetadata:
+    """Where to look next: the asset with its earlier events, and the Salesforce org."""
+    links: _FailureMetadata = {"asset": dg.MetadataValue.asset(_key(integration.name, entity))}
+    with suppress(SyncError):  # the org's address may be what is wrong
+        if integration.connected:
+            org = resource_of(context, integration.salesforce_credential, SalesforceResource)
+            links["salesforce_org"] = dg.MetadataValue.url(org.read().login_url)
+    return links
 
 
 def _record_rejects(

@@ -14,6 +14,7 @@ from typing import Self
 import dagster as dg
 from pydantic import PrivateAttr
 
+from m3sync_dagster.components.step_failure import without_stack_traces
 from m3sync_dagster.m3ter import M3terAccessKey, M3terSource
 from m3sync_dagster.runs.dead_runs import PROCESS_TAG, RELEASED
 from m3sync_dagster.salesforce import ConnectedApp, SalesforceClient
@@ -260,5 +261,14 @@ class StateResource(LazyResource):
         with connect(postgres_url()) as connection:
             record_event(connection, integration, entity, run_id, error)
 
+    def hide_stack_traces(self) -> None:
+        """Let Dagster record errors without a stack trace, until they are shown or the run ends."""
+        self._opened.enter_context(self._hidden).enter_context(without_stack_traces())
+
+    def show_stack_traces(self) -> None:
+        """Let Dagster record errors with their stack traces again."""
+        self._hidden.close()
+
+    _hidden: ExitStack = PrivateAttr(default_factory=ExitStack)
     _states: dict[str, RunState] = PrivateAttr(default_factory=dict)
     _run_locked: bool = PrivateAttr(default=False)

@@ -96,7 +96,12 @@ EntitiesConfig = create_model(
     **{
         name: (
             EntityConfig | None,
-            Field(default=None, description=f"Carry {entity.label} records."),
+            Field(
+                default=None,
+                description=f"Carry {entity.label} records."
+                if name == entity.name
+                else f"Another name of {entity.name}.",
+            ),
         )
         for entity in ENTITIES.values()
         for name in (entity.name, OTHER_NAMES.get(entity.name))
@@ -106,18 +111,18 @@ EntitiesConfig = create_model(
 """The entity types of an integration; one that is named is carried, even without options."""
 
 
-# Without this, Dagster would also accept a template string, and report wrong lines in errors.
-_AS_WRITTEN = dg.Resolver(
+# Without these two, Dagster would also accept a template string, and report wrong lines in errors.
+_ENTITIES_AS_WRITTEN = dg.Resolver(
     lambda _context, entities: entities,
     model_field_type=EntitiesConfig,
     inject_before_resolve=False,
+    description="The record types that are carried, each with its options.",
 )
-
-
 _NOTIFY_AS_WRITTEN = dg.Resolver(
     lambda _context, notify: notify,
     model_field_type=NotifyConfig | None,
     inject_before_resolve=False,
+    description="Who is notified of all changes of its state, rejected rows included.",
 )
 
 
@@ -126,7 +131,12 @@ def _filled_in(context: dg.ResolutionContext, written: object) -> object:
     return context.resolve_value(written, as_type=object) if "{" in str(written) else written
 
 
-_FILLED_IN = dg.Resolver(_filled_in, inject_before_resolve=False)
+def _attribute(description: str) -> dg.Resolver:
+    """An attribute that may be a template, with its text in Dagster's component docs.
+
+    The docs show a description of pydantic's only where the attribute has no default.
+    """
+    return dg.Resolver(_filled_in, inject_before_resolve=False, description=description)
 
 
 class SalesforceSyncParams(BaseModel):
@@ -171,60 +181,45 @@ class SalesforceSync(dg.Component, dg.Model, dg.Resolvable):
     differ from those that Salesforce last accepted.
     """
 
-    name: Annotated[
-        str,
-        _FILLED_IN,
-        Field(description="Unique name: lowercase letters, digits and underscores."),
-    ]
-    m3ter_credential: Annotated[str, _FILLED_IN, Field(description="Name of an M3terCredential.")]
+    name: Annotated[str, _attribute("Unique name: lowercase letters, digits and underscores.")]
+    m3ter_credential: Annotated[str, _attribute("Name of an M3terCredential.")]
     salesforce_credential: Annotated[
         str | None,
-        _FILLED_IN,
-        Field(description="Name of a SalesforceCredential. Without it, it is NOT CONNECTED."),
+        _attribute("Name of a SalesforceCredential. Without it, it is NOT CONNECTED."),
     ] = None
     namespace: Annotated[
         Literal["custom_objects", "m3ter_connector", "m3ter_connector_testing"],
-        _FILLED_IN,
-        Field(
-            description="Which Salesforce objects are written: custom_objects for m3sync's own; "
+        _attribute(
+            "Which Salesforce objects are written: custom_objects for m3sync's own; "
             "m3ter_connector or m3ter_connector_testing for m3ter's managed package."
         ),
     ] = "m3ter_connector"
     namespace_prefix: Annotated[
-        str | None, _FILLED_IN, Field(description="The managed package's prefix in this org.")
+        str | None, _attribute("The managed package's prefix in this org.")
     ] = None
     account_ids: Annotated[
         Sequence[str],
-        _FILLED_IN,
-        Field(description="m3ter account ids whose records are carried; empty: all accounts."),
+        _attribute("m3ter account ids whose records are carried; empty: all accounts."),
     ] = []
     restricted_account_ids: Annotated[
         Sequence[str],
-        _FILLED_IN,
-        Field(description="m3ter account ids whose records are left out; wins over account_ids."),
+        _attribute("m3ter account ids whose records are left out; wins over account_ids."),
     ] = []
     notify_users_if_disabled: Annotated[
         Sequence[str],
-        _FILLED_IN,
-        Field(description="m3ter user ids that get an e-mail when the integration is disabled."),
+        _attribute("m3ter user ids that get an e-mail when the integration is disabled."),
     ] = []
-    notify: Annotated[
-        NotifyConfig | None,
-        _NOTIFY_AS_WRITTEN,
-        Field(description="Who is notified of all changes of its state, rejected rows included."),
-    ] = None
+    notify: Annotated[NotifyConfig | None, _NOTIFY_AS_WRITTEN] = None
     minute_of_hour: Annotated[
         int | None,
-        Field(description="Minute at which it runs, 0 to 59; left out: 0 to 9, from the name."),
+        dg.Resolver.default(
+            description="Minute at which it runs, 0 to 59; left out: 0 to 9, from the name."
+        ),
     ] = None
-    start: Annotated[
-        str, _FILLED_IN, Field(description="The first hourly partition, UTC: 2026-01-31-00:00.")
-    ] = "2026-01-01-00:00"
-    entities: Annotated[
-        dg.Model,
-        _AS_WRITTEN,
-        Field(description="The record types that are carried, each with its options."),
-    ]
+    start: Annotated[str, _attribute("The first hourly partition, UTC: 2026-01-31-00:00.")] = (
+        "2026-01-01-00:00"
+    )
+    entities: Annotated[dg.Model, _ENTITIES_AS_WRITTEN]
 
     @classmethod
     def get_spec(cls) -> dg.ComponentTypeSpec:

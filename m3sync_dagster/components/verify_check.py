@@ -10,14 +10,14 @@ from dataclasses import asdict, dataclass
 
 import dagster as dg
 
-from m3sync_dagster.components.entity_syncs import resource_of
+from m3sync_dagster.components.entity_syncs import STATE, resource_of
 from m3sync_dagster.components.integration import Integration
 from m3sync_dagster.components.materialize import (
     CREDENTIAL_TAG,
     failed,
     require_connected,
 )
-from m3sync_dagster.components.resources import M3terResource, SalesforceResource
+from m3sync_dagster.components.resources import M3terResource, SalesforceResource, StateResource
 from m3sync_dagster.components.schedule import schedule_name
 from m3sync_dagster.components.sync_metadata import LIST_VIEW, RECORD_URL
 from m3sync_dagster.components.verify_entity import (
@@ -143,6 +143,7 @@ def _verify(
     key: dg.AssetKey,
 ) -> dg.AssetCheckResult:
     started = time.monotonic()
+    resource_of(context, STATE, StateResource).show_stack_traces()
     try:
         require_connected(integration)
         require_current_schema(postgres_url())

@@ -33,6 +33,7 @@ from m3sync_dagster.guard.failure_history import (
 from m3sync_dagster.guard.guarded_integration import GuardedIntegration
 from m3sync_dagster.guard.health_policy import Health, HealthChange, watch
 from m3sync_dagster.guard.schedules import Schedules, read_schedules, stop
+from m3sync_dagster.guard.shown_states import shown_states
 from m3sync_dagster.notifications.delivery import deliver
 from m3sync_dagster.notifications.message_text import content_of, content_of_health
 from m3sync_dagster.notifications.notice_targets import reject_targets_of, targets_of
@@ -105,6 +106,9 @@ def tick(
 ) -> str:
     """Do once what the guard does, and give a line for each thing done, or that failed.
 
+    The lines also say which integrations are disabled, fail or are late: Dagster shows them with
+    the sensor, in its list of automations.
+
     It does nothing without the tables of this version: no run can have written them. The line says
     how to make them.
 
@@ -123,6 +127,8 @@ def tick(
         with guard_lock(connection):
             syncs = read_entity_syncs(connection)
             lines = _Tick(instance, connection, integrations, location, syncs).run()
+        states = read_guard_states(connection)
+        lines += shown_states(states[name] for name in integrations if name in states)
         lines += deliver(instance, connection, integrations, begun)
         lines += map(str, undelivered(connection))
     return "\n".join([f"{len(integrations)} integrations are watched.", *lines])

@@ -155,13 +155,32 @@ def _observe(instance: dg.DagsterInstance, connection: psycopg.Connection, deadl
 def _observe_one(instance: dg.DagsterInstance, notice: Notice) -> None:
     message = compose([notice])
     for path in notice.content["assets"]:
-        metadata: dict[str, dg.MetadataValue | str] = {"state": notice.content["kind"]}
-        if notice.content["run_id"]:
-            metadata["run"] = dg.MetadataValue.dagster_run(notice.content["run_id"])
         observation = dg.AssetObservation(
-            dg.AssetKey(path), description=message.text, metadata=metadata
+            dg.AssetKey(path), description=_markdown(message.text), metadata=_metadata(notice)
         )
         instance.report_runless_asset_event(observation)
+
+
+def _metadata(notice: Notice) -> dict[str, dg.MetadataValue | str | int]:
+    """The change in the UI's table, which an asset's own page shows until its first sync."""
+    content = notice.content
+    metadata: dict[str, dg.MetadataValue | str | int] = {
+        "state": content["kind"],
+        "since": content["since"],
+        "cause": content["error"],
+    }
+    if content["failures"]:
+        metadata["failures_in_a_row"] = content["failures"]
+    if remedy := content.get("remedy"):  # a notice that an earlier version wrote has none
+        metadata["remedy"] = remedy
+    if content["run_id"]:
+        metadata["run"] = dg.MetadataValue.dagster_run(content["run_id"])
+    return metadata
+
+
+def _markdown(text: str) -> str:
+    """Keep each line of a text a line: the UI shows descriptions as Markdown."""
+    return text.replace("\n", "  \n")
 
 
 def _notify(

@@ -33,7 +33,6 @@ def test_an_integration_becomes_assets_checks_and_a_schedule(defs_folder: DefsFo
         "acme/salesforce_contract",
     }
     assert balance.kinds == {"m3ter", "salesforce"}
-    assert balance.owners
     assert balance.group_name == "acme"
     assert balance.backfill_policy == dg.BackfillPolicy.single_run()
     assert balance.partitions_def == dg.HourlyPartitionsDefinition(
@@ -49,6 +48,19 @@ def test_assets_lead_to_the_line_that_defines_them(defs_folder: DefsFolder) -> N
     node = defs().get_repository_def().asset_graph.get(dg.AssetKey(["acme", "salesforce_account"]))
     (reference,) = node.metadata["dagster/code_references"].code_references
     assert reference.file_path == str(defs_folder.path / "acme" / "defs.yaml")
+
+
+def test_assets_have_the_owners_that_the_file_names_and_no_others(
+    defs_folder: DefsFolder,
+) -> None:
+    def owners() -> dict[str, list[str]]:
+        graph = defs().get_repository_def().asset_graph
+        return {key.path[0]: list(graph.get(key).owners) for key in graph.get_all_asset_keys()}
+
+    assert owners() == {"acme": [], "m3ter_production": []}
+    named = "post_processing:\n  assets:\n    - attributes: {owners: [team:billing]}\n"
+    defs_folder.write("acme", INTEGRATION + named)
+    assert owners() == {"acme": ["team:billing"], "m3ter_production": []}
 
 
 def test_an_integration_of_one_entity_has_no_parents_of_its_own(defs_folder: DefsFolder) -> None:

@@ -218,8 +218,12 @@ def test_dagsters_ui_shows_each_change_on_the_assets(fleet: Fleet) -> None:
     found = fleet.instance.fetch_observations(asset("acme"), limit=10).records
     (observation,) = [record.asset_observation for record in found]
     assert observation is not None
-    assert observation.metadata["state"].value == "disabled"
+    shown = {name: value.value for name, value in observation.metadata.items()}
+    assert (shown["state"], shown["failures_in_a_row"]) == ("disabled", 10)
+    assert all(shown[name] for name in ("since", "cause", "remedy", "run"))
     assert "m3sync enable acme" in str(observation.description)
+    # Markdown would join the lines of the text to one.
+    assert "\nIntegration: acme  \nSince: " in str(observation.description)
 
 
 @contextmanager

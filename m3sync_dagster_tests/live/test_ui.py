@@ -1,103 +1,242 @@
-"""The UI in a real browser."""
+"""The UI in a real browser, over five integrations: the pages that a newcomer opens."""
 
-import shutil
+import json
+import os
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
-from m3sync_dagster_tests.live.conftest import Live
-from m3sync_dagster_tests.live.test_graphql import ended, launch, measures
+from m3sync_dagster_tests.conftest import ROOT, new_database
+from m3sync_dagster_tests.live.conftest import Live, until
+from m3sync_dagster_tests.live.five_integrations import (
+    BROKEN,
+    DISABLED,
+    FAILING,
+    HEALTHY,
+    UNCONNECTED,
+    five_integrations,
+)
+from m3sync_dagster_tests.live.ui_pages import PICTURES, browser_page, names_on, row_of
 
 pytestmark = pytest.mark.slow
 
-HOUR = "2026-11-23-10:00"
-# A browser that sends requests only to the page that it shows.
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
+PICTURES_TO = "M3SYNC_PICTURES"
+"""The environment variable with the folder that the pictures are written to: ``make pictures``."""
+SHOWN = "shown.json"
+"""The names that the pictures show, so that a test knows when they are outdated."""
+COUNTS = ("read", "created", "updated", "unchanged", "invalid", "rejected", "waiting")
+STATE = """
+query($s: ScheduleSelector!) { scheduleOrError(scheduleSelector: $s) { ... on Schedule {
+  scheduleState { status } } } }
+"""
+NEWEST = """
+query($key: AssetKeyInput!) { assetOrError(assetKey: $key) { ... on Asset {
+  assetMaterializations(limit: 1) { runId metadataEntries { label
+    ... on IntMetadataEntry { intValue } } } } } }
+"""
+FAILED = """
+query($tags: [ExecutionTag!]) { runsOrError(filter: {tags: $tags}, limit: 1) { ... on Runs {
+  results { runId } } } }
+"""
 
 
 @pytest.fixture(scope="module")
-def page() -> Iterator[Page]:
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if chromium is None:
-        pytest.skip("there is no chromium on this machine; on Debian: apt-get install chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        page = browser.new_page(viewport={"width": 1400, "height": 900})
-        page.set_default_timeout(30_000)
-        expect.set_options(timeout=30_000)
+def live(
+    postgres_server: str, dagster_template: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Live]:
+    """Servers over the five integrations."""
+    with (
+        new_database(postgres_server, dagster_template) as url,
+        five_integrations(tmp_path_factory.mktemp("five"), url) as servers,
+    ):
+        yield servers
+
+
+@pytest.fixture(scope="module")
+def browser(live: Live) -> Iterator[Page]:
+    """The browser, started after the servers: they cannot start beside Playwright's event loop."""
+    with browser_page() as page:
         yield page
-        browser.close()
 
 
-@pytest.fixture(scope="module")
-def run_id(live: Live) -> str:
-    run_id = launch(live, **{"dagster/partition": HOUR})
-    ended(live, run_id)
-    return run_id
+@pytest.fixture
+def page(live: Live, browser: Page) -> Iterator[Page]:
+    """The browser's page; no page that a test leaves open shows a secret."""
+    yield browser
+    seen = browser.content()
+    assert not [secret for secret in live.secrets if secret in seen]
 
 
-def test_the_asset_page_shows_what_an_hour_did(page: Page, live: Live, run_id: str) -> None:
-    page.goto(f"{live.url}/assets/acme/salesforce_account")
+def newest(live: Live, integration: str) -> dict[str, int]:
+    """The numbers of the accounts' newest materialization."""
+    key = {"path": [integration, "salesforce_account"]}
+    (found,) = live.ask(NEWEST, key=key)["assetOrError"]["assetMaterializations"]
+    return {entry["label"]: entry.get("intValue") for entry in found["metadataEntries"]}
+
+
+def last_run(live: Live, integration: str) -> str:
+    tags = [{"key": "m3sync/integration", "value": integration}]
+    (run,) = live.ask(FAILED, tags=tags)["runsOrError"]["results"]
+    return str(run["runId"])
+
+
+def asset(live: Live, integration: str, query: str = "") -> str:
+    return f"{live.url}/assets/{integration}/salesforce_account{query}"
+
+
+def test_the_pictures_of_the_documents_are_up_to_date(
+    page: Page, live: Live, tmp_path: Path
+) -> None:
+    folder = Path(os.environ.get(PICTURES_TO, tmp_path))
+    page.goto(live.url)
+    page.get_by_role("button", name="Hide navigation").click()
+    shown = {}
+    for name, open_page in PICTURES.items():
+        open_page(page, live.url, HEALTHY)
+        page.wait_for_load_state("networkidle")
+        page.screenshot(path=folder / f"{name}.png", animations="disabled")
+        shown[name] = names_on(page)
+    (folder / SHOWN).write_text(json.dumps(shown, indent=2) + "\n")
+    kept = ROOT / "docs" / "pictures"
+    assert {path.stem for path in kept.glob("*.png")} == PICTURES.keys()
+    written = json.loads((kept / SHOWN).read_text())
+    assert shown == written, "the pages have changed; run: make pictures"
+
+
+def test_the_asset_page_shows_what_a_sync_did(page: Page, live: Live) -> None:
+    page.goto(asset(live, HEALTHY))
     expect(page.get_by_text("m3ter's Account records as Salesforce records")).to_be_visible()
-    for words in ("m3ter", "Salesforce", "revenue-operations", "salesforce_sync"):
+    for words in ("m3ter", "Salesforce", "salesforce_sync", "salesforce_object"):
         expect(page.get_by_text(words, exact=True).first).to_be_visible()
-    expect(page.locator("a[href$='/schedules/acme_hourly']").first).to_be_visible()
-    expect(page.locator(f"a[href^='/runs/{run_id}']").first).to_be_visible()
-    assert_numbers(page, live, "salesforce_object")
-    assert_no_secret(page, live)
+    numbers = newest(live, HEALTHY)
+    assert numbers["read"] == live.sandbox.organization.count("accounts")
+    assert (numbers["updated"], numbers["invalid"]) == (1, 1)
+    for label in (*COUNTS, "salesforce_api_calls"):
+        expect(row_of(page, label)).to_contain_text(str(numbers[label]))
 
 
-def test_the_hour_shows_its_numbers(page: Page, live: Live, run_id: str) -> None:
-    page.goto(f"{live.url}/assets/acme/salesforce_account?view=partitions&partition={HOUR}")
-    expect(page.get_by_text("Materialized", exact=True)).to_be_visible()
-    assert_numbers(page, live)
-    assert_no_secret(page, live)
+def test_rejects_are_shown_and_lead_to_the_record_in_salesforce(page: Page, live: Live) -> None:
+    rejected = live.sandbox.organization.ids("accounts")[1]
+    page.goto(asset(live, HEALTHY))
+    expect(row_of(page, "rejects").get_by_text(rejected)).to_be_visible()
+    held = live.sandbox.records("m3ter_Account__c")[rejected]
+    org = live.sandbox.environment["SALESFORCE_LOGIN_URL"]
+    link = f"{org}/lightning/r/m3ter_Account__c/{held['Id']}/view"
+    expect(row_of(page, "rejects")).to_contain_text(link)
+    page.goto(link)
+    expect(page.get_by_text(rejected).first).to_be_visible()
 
 
-def test_the_check_is_shown(page: Page, live: Live, run_id: str) -> None:
-    page.goto(f"{live.url}/assets/acme/salesforce_account?view=checks")
+def test_the_check_warns_of_the_invalid_record(page: Page, live: Live) -> None:
+    page.goto(asset(live, HEALTHY, "?view=checks&checkDetail=no_rejected_records"))
     expect(page.get_by_text("no_rejected_records").first).to_be_visible()
     expect(page.get_by_text("No record is invalid, rejected by Salesforce").first).to_be_visible()
-    expect(page.get_by_text("Passed", exact=True).first).to_be_visible()
-    assert_no_secret(page, live)
+    expect(row_of(page, "invalid")).to_contain_text("1")
 
 
-def test_the_lineage_goes_from_m3ter_to_salesforce(page: Page, live: Live, run_id: str) -> None:
-    groups = ",".join(f"global@global:{group}" for group in ("acme", "m3ter_production"))
-    page.goto(f"{live.url}/asset-groups?expanded={groups}")
-    for node in ("m3ter_account", "salesforce_account"):
-        expect(page.locator("svg").get_by_text(node, exact=True)).to_be_visible()
-    assert_no_secret(page, live)
+def test_the_source_in_the_lineage_shows_when_it_was_read(page: Page, live: Live) -> None:
+    page.goto(f"{live.url}/assets/m3ter_production/m3ter_account")
+    count = live.sandbox.organization.count("accounts")
+    expect(row_of(page, "read")).to_contain_text(str(count))
+    expect(row_of(page, "integration")).to_contain_text(HEALTHY)
 
 
-def test_the_run_shows_its_tags_and_its_log(page: Page, live: Live, run_id: str) -> None:
-    page.goto(f"{live.url}/runs/{run_id}")
+def test_a_run_shows_its_counts_and_its_tags(page: Page, live: Live) -> None:
+    page.goto(f"{live.url}/runs/{last_run(live, HEALTHY)}")
     expect(page.get_by_text("RUN_SUCCESS", exact=True)).to_be_visible()
     page.get_by_role("button", name="View tags and config").click()
     expect(page.get_by_text("m3sync/integration").first).to_be_visible()
-    assert_no_secret(page, live)
 
 
-def assert_numbers(page: Page, live: Live, *others: str) -> None:
-    """Each number of the hour is in the row of its name."""
-    shown = measures(live, "account", HOUR)
-    assert shown["read"] == live.sandbox.organization.count("accounts")
-    for label in ("read", "created", "updated", "unchanged", "rejected", "salesforce_api_calls"):
-        row = page.get_by_role("row").filter(has=page.get_by_text(label, exact=True))
-        expect(row.first).to_contain_text(str(shown[label]))
-    for label in others:
-        expect(page.get_by_text(label, exact=True).first).to_be_visible()
+def test_a_failed_run_shows_cause_remedy_and_links_without_a_stack_trace(
+    page: Page, live: Live
+) -> None:
+    page.goto(f"{live.url}/runs/{last_run(live, FAILING)}")
+    expect(page.get_by_text("RUN_FAILURE", exact=True)).to_be_visible()
+    shown = page.get_by_text("m3sync.SyncFailure: globex, account: Salesforce refused the login")
+    expect(shown.first).to_be_visible()
+    expect(
+        page.get_by_text("Check the client id, client secret and login URL").first
+    ).to_be_visible()
+    expect(page.locator("a[href='/assets/globex/salesforce_account']").first).to_be_attached()
+    org = live.sandbox.environment["SALESFORCE_LOGIN_URL"]
+    expect(page.locator(f"a[href='{org}']").first).to_be_attached()
+    assert "Stack Trace" not in page.inner_text("body")
 
 
-def assert_no_secret(page: Page, live: Live) -> None:
-    seen = page.content()
-    assert not [secret for secret in live.secrets if secret in seen]
+def test_the_schedules_show_which_integrations_run(page: Page, live: Live) -> None:
+    selector = {"repositoryName": "__repository__", "repositoryLocationName": "m3sync"}
+
+    def stopped() -> bool:
+        asked = {"scheduleName": f"{DISABLED}_hourly", **selector}
+        state = live.ask(STATE, s=asked)["scheduleOrError"]["scheduleState"]
+        return str(state["status"]) == "STOPPED"
+
+    until(lambda: stopped() or None, "the guard's stop of the schedule")
+    page.goto(f"{live.url}/automation")
+    for name, running in {
+        HEALTHY: True,
+        FAILING: True,
+        DISABLED: False,
+        UNCONNECTED: False,
+    }.items():
+        row = page.locator("div[data-index]").filter(has_text=f"{name}_hourly")
+        expect(row.get_by_role("checkbox").last).to_be_checked(checked=running)
+    page.goto(f"{live.url}/locations/m3sync/schedules/{HEALTHY}_hourly")
+    expect(page.get_by_text(f"Syncs {HEALTHY} every hour").first).to_be_visible()
+
+
+def test_the_guard_says_what_is_disabled(page: Page, live: Live) -> None:
+    page.goto(f"{live.url}/locations/m3sync/sensors/integration_guard")
+    expect(page.get_by_text("Disables an integration after 10 failures").first).to_be_visible()
+    page.get_by_text("0 runs requested").first.hover()
+    expect(page.get_by_text(f"{DISABLED} is disabled since").first).to_be_visible()
+
+
+def test_the_page_of_a_disabled_integration_says_since_when_and_why(page: Page, live: Live) -> None:
+    page.goto(asset(live, DISABLED))
+    expect(row_of(page, "state")).to_contain_text("disabled")
+    expect(row_of(page, "failures_in_a_row")).to_contain_text("10")
+    expect(row_of(page, "cause")).to_contain_text("Salesforce refused the login")
+    expect(row_of(page, "remedy")).to_contain_text("Check the client id")
+
+
+def test_an_integration_that_is_not_connected_says_so(page: Page, live: Live) -> None:
+    page.goto(f"{live.url}/assets")
+    text = f"NOT CONNECTED: run `m3sync connect {UNCONNECTED} CREDENTIAL`"
+    expect(page.get_by_text(text)).to_be_visible()
+    page.goto(asset(live, UNCONNECTED))
+    expect(page.get_by_text("NOT CONNECTED: run").first).to_be_visible()
+
+
+def test_a_broken_file_is_shown_with_its_line(page: Page, live: Live) -> None:
+    page.goto(f"{live.url}/assets/{BROKEN}/configuration_error")
+    expect(page.get_by_text(f"{BROKEN} is not loaded.").first).to_be_visible()
+    shown = page.locator("code").filter(has_text="attributes.namespace").first
+    expect(shown).to_contain_text(re.compile(rf"{BROKEN}/defs\.yaml:6, "))
+
+
+def test_a_person_materializes_an_asset(page: Page, live: Live) -> None:
+    organization = live.sandbox.organization
+    changed = organization.ids("accounts")[2]
+    organization.change("accounts", changed, name="Changed before the click")
+    before = last_run(live, HEALTHY)
+    page.goto(asset(live, HEALTHY))
+    page.get_by_role("button", name="Materialize").first.click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("button", name="Latest", exact=True).click()
+    dialog.get_by_role("button", name="Launch").click()
+
+    def launched() -> str | None:
+        newest = last_run(live, HEALTHY)
+        return newest if newest != before else None
+
+    run_id = until(launched, "the run of the click")
+    page.goto(f"{live.url}/runs/{run_id}")
+    expect(page.get_by_text("RUN_SUCCESS", exact=True)).to_be_visible(timeout=3 * 60_000)
+    held = live.sandbox.records("m3ter_Account__c")[changed]
+    assert held["Account_Name__c"] == "Changed before the click"
+    assert newest(live, HEALTHY)["updated"] == 1

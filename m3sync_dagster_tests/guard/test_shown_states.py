@@ -1,0 +1,52 @@
+"""The states that a tick's text has."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from m3sync_dagster.guard.shown_states import SHOWN, shown_states
+from m3sync_dagster.state import GuardState
+from m3sync_dagster_tests.guard.fixtures import Fleet, tick
+
+SINCE = datetime(2026, 11, 26, 19, 5, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("state", "lines"),
+    [
+        (GuardState("acme"), []),
+        (GuardState("acme", notified_level=5), ["acme has failed at least 5 times in a row."]),
+        (
+            GuardState("acme", late_since=SINCE.timestamp()),
+            ["acme has had no complete sync since 2026-11-26 19:05 UTC."],
+        ),
+        (
+            GuardState("acme", notified_level=10, disabled_since=SINCE, disabled_reason="Why."),
+            ["acme is disabled since 2026-11-26 19:05 UTC: Why. Run: m3sync enable acme."],
+        ),
+    ],
+)
+def test_a_line_for_what_is_not_fine(state: GuardState, lines: list[str]) -> None:
+    assert shown_states([state]) == lines
+
+
+def test_disabled_ones_come_first_and_the_text_stays_short() -> None:
+    failing = [GuardState(f"a{number:02}", notified_level=5) for number in range(SHOWN + 4)]
+    disabled = GuardState("z", disabled_since=SINCE, disabled_reason="Why")
+    lines = shown_states([*failing, disabled])
+    assert lines[0].startswith("z is disabled")
+    assert lines[1].startswith("a00 has failed")
+    assert (len(lines), lines[-1]) == (SHOWN + 1, "and 5 more: see m3sync status")
+
+
+def test_every_tick_says_what_is_disabled(fleet: Fleet) -> None:
+    fleet.add("acme")
+    fleet.add("globex")
+    fleet.fail("acme", 10)
+    tick(fleet)
+    for _ in range(2):
+        lines = tick(fleet).splitlines()
+        assert lines[0] == "2 integrations are watched."
+        assert lines[1].startswith("acme is disabled since ")
+        assert lines[1].endswith(". Run: m3sync enable acme.")
+        assert not any("globex" in line for line in lines)
