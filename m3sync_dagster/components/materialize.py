@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from typing import Any
 
 import dagster as dg
 
@@ -48,7 +47,7 @@ CREDENTIAL_TAG = "m3sync/salesforce_credential"
 LOG_EVERY = 10_000
 """Records that are read or answered between two lines of a run's log."""
 
-_FailureMetadata = dict[str, dg.MetadataValue[Any] | str | bool]
+_FailureMetadata = dict[str, dg.MetadataValue | str | bool]
 Watcher = Callable[[str, Progress], None]
 """Is called with an entity's name and the progress of its sync."""
 watcher: ContextVar[Watcher | None] = ContextVar("watcher", default=None)

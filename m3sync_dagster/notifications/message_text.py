@@ -4,14 +4,13 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from html import escape
-from typing import Any
 
 from m3sync_dagster.guard.disable_policy import Change, ChangeKind
 from m3sync_dagster.guard.guarded_integration import GuardedIntegration
 from m3sync_dagster.guard.health_policy import LATE_AFTER, HealthChange
 from m3sync_dagster.runs.dagster_links import LOCATION, run_link, schedule_link
 from m3sync_dagster.runs.run_status import START_REMEDY
-from m3sync_dagster.state import Notice
+from m3sync_dagster.state import Content, Notice
 from m3sync_dagster.sync.errors import SyncError
 
 _ERROR_NAMES = {
@@ -45,7 +44,7 @@ class Message:
     html: str
 
 
-def content_of(integration: GuardedIntegration, change: Change, error: SyncError) -> dict[str, Any]:
+def content_of(integration: GuardedIntegration, change: Change, error: SyncError) -> Content:
     """What messages about a change are made from; it is kept as JSON in the outbox."""
     return {
         "kind": change.kind.value,
@@ -64,7 +63,7 @@ def content_of(integration: GuardedIntegration, change: Change, error: SyncError
 
 def content_of_health(
     integration: GuardedIntegration, change: HealthChange, error: SyncError
-) -> dict[str, Any]:
+) -> Content:
     """The same for a change that no failed run causes."""
     since = datetime.fromtimestamp(change.since, UTC).isoformat(sep=" ", timespec="seconds")
     return {
@@ -116,7 +115,7 @@ def _details(notice: Notice) -> list[Detail]:
     ]
 
 
-def _not_started(content: dict[str, Any]) -> list[Detail]:
+def _not_started(content: Content) -> list[Detail]:
     """How many runs could not start, also where the last one failed for another cause."""
     # A notice that an earlier version wrote does not have the number.
     count = content.get("not_started", 0)

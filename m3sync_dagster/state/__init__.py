@@ -35,6 +35,7 @@ from m3sync_dagster.state.locked_integration import RunState
 from m3sync_dagster.state.logins import Login, PostgresLoginLog, read_logins
 from m3sync_dagster.state.migrate import migrate, require_current_schema, wrong_schema
 from m3sync_dagster.state.outbox import (
+    Content,
     Notice,
     Undelivered,
     enqueue,
@@ -78,6 +79,7 @@ __all__ = [
     "POSTGRES_URL",
     "AbsentIntegration",
     "AgedRows",
+    "Content",
     "EntitySyncs",
     "Event",
     "EventFilter",

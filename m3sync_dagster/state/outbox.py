@@ -22,6 +22,10 @@ _COLUMNS = "id, change, target, integration, content, digest, created_at"
 _WAITING = "confirmed_at IS NULL AND handed_over_at IS NULL AND withdrawn_at IS NULL"
 
 
+Content = dict[str, Any]
+"""What a message is made from, as JSON."""
+
+
 @dataclass(frozen=True, slots=True)
 class Notice:
     """A notice that has not been delivered.
@@ -41,7 +45,7 @@ class Notice:
     change: str
     target: str
     integration: str
-    content: dict[str, Any]
+    content: Content
     digest: str | None
     created_at: datetime
 
@@ -68,7 +72,7 @@ def enqueue(
     integration: str,
     change: str,
     targets: Iterable[str],
-    content: dict[str, Any],
+    content: Content,
 ) -> None:
     """Write a notice to each target, unless it is there already."""
     with connection.cursor() as cursor:

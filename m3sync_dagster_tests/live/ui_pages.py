@@ -46,6 +46,7 @@ def open_lineage(page: Page, url: str, integration: str) -> None:
     page.goto(f"{url}/{path}?view=lineage&lineageScope=neighbors")
     for node in ("m3ter_account", *(f"salesforce_{entity}" for entity in ENTITIES)):
         expect(page.locator("svg").get_by_text(node, exact=True)).to_be_visible()
+    expect(page.get_by_text("Loading")).to_have_count(0)
 
 
 def open_materialization(page: Page, url: str, integration: str) -> None:

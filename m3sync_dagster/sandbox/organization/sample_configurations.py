@@ -14,6 +14,7 @@ PATH = "integrationconfigs"
 
 _CREDENTIAL = "c2ed0000-0000-4000-8000-000000000001"
 _DESTINATION = "de570000-0000-4000-8000-000000000001"
+_OWN_OBJECTS = {"namespace": "Custom Objects"}
 
 
 def sample_configurations(accounts: Sequence[str], users: Sequence[str]) -> list[JsonObject]:
@@ -23,47 +24,34 @@ def sample_configurations(accounts: Sequence[str], users: Sequence[str]) -> list
         accounts: at least three ids of accounts.
         users: at least two ids of users.
     """
-    both = list(users[:2])
-    described: list[tuple[str, str, str, JsonObject]] = [
+    described = [
         ("NetSuite", "Bill", "Bills to NetSuite", {"subsidiary": "Acme UK"}),
-        (
-            "Salesforce",
-            "Account",
-            "Acme accounts",
-            {
-                "accountIds": [],
-                "restrictedAccountIds": [accounts[2]],
-                "integrationDisabledNotificationUsers": both,
-                "namespace": "Custom Objects",
-                "customFieldMappings": {"tier": "Tier__c", "region": "Sales_Region__c"},
-            },
-        ),
-        (
-            "Salesforce",
-            "Contract",
-            'Verträge "Süd"',
-            {
-                "accountIds": list(accounts[:2]),
-                "restrictedAccountIds": [],
-                "integrationDisabledNotificationUsers": [],
-                "namespace": "Custom Objects",
-                "customFieldMappings": {"tier": "Tier__c"},
-            },
-        ),
-        (
-            "Salesforce",
-            "Commitment",
-            "Prepayments",
-            {"accountIds": None, "namespace": "Custom Objects"},
-        ),
-        (
-            "Salesforce",
-            "Balance",
-            "契約残高",
-            {"namespace": "Custom Objects", "syncMode": "incremental"},
-        ),
+        ("Salesforce", "Account", "Acme accounts", _accounts(accounts, users)),
+        ("Salesforce", "Contract", 'Verträge "Süd"', _contracts(accounts)),
+        ("Salesforce", "Commitment", "Prepayments", {"accountIds": None, **_OWN_OBJECTS}),
+        ("Salesforce", "Balance", "契約残高", {**_OWN_OBJECTS, "syncMode": "incremental"}),
     ]
     return [_configuration(place, users[0], one) for place, one in enumerate(described, start=1)]
+
+
+def _accounts(accounts: Sequence[str], users: Sequence[str]) -> JsonObject:
+    return {
+        "accountIds": [],
+        "restrictedAccountIds": [accounts[2]],
+        "integrationDisabledNotificationUsers": list(users[:2]),
+        **_OWN_OBJECTS,
+        "customFieldMappings": {"tier": "Tier__c", "region": "Sales_Region__c"},
+    }
+
+
+def _contracts(accounts: Sequence[str]) -> JsonObject:
+    return {
+        "accountIds": list(accounts[:2]),
+        "restrictedAccountIds": [],
+        "integrationDisabledNotificationUsers": [],
+        **_OWN_OBJECTS,
+        "customFieldMappings": {"tier": "Tier__c"},
+    }
 
 
 def _configuration(
