@@ -12,6 +12,7 @@ A block in ``text`` directly below one in ``sh`` is what these commands print: e
 has to be there, in this order. ``…`` in it is any text.
 """
 
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -47,7 +48,10 @@ class Block:
     shown: str = ""
 
     def __str__(self) -> str:
-        return f"{self.page.relative_to(ROOT)}:{self.line}"
+        return self.at(self.line)
+
+    def at(self, line: int) -> str:
+        return f"{os.path.relpath(self.page, ROOT)}:{line}"
 
     @property
     def is_run_here(self) -> bool:

@@ -69,7 +69,7 @@ class Shell:
         if not path.exists():
             return f"{block}: {'; '.join(block.commands)}"
         _, line, command = path.read_text().rstrip().split(":", 2)
-        return f"{block.page.name}:{block.line + int(line)}: {command}"
+        return f"{block.at(block.line + int(line))}: {command}"
 
     def _remember(self) -> None:
         self.folder = Path((self.files / "folder").read_text().rstrip("\n"))
