@@ -24,11 +24,22 @@ REJECTED = {
     },
     "times": None,
 }
+TEXT = {"type": "Text", "length": 255}
 SLOW = {"action": {"kind": "delay", "seconds": 600}, "path": "*/accounts", "times": None}
 
 
 def permission_set_assigned(walk: Walk) -> None:
     walk.setup({"assign": "m3sync"})
+
+
+def integrations_hosted_in_m3ter(walk: Walk) -> None:
+    """The admin has made the fields of their custom field mappings."""
+    walk.sandbox.organization.add_sample_configurations()
+    fields = (("Account", "Tier"), ("Account", "Sales_Region"), ("Contract", "Tier"))
+    walk.schema(
+        {"object": f"m3ter_{name}__c", "field": f"{field}__c", "set": TEXT}
+        for name, field in fields
+    )
 
 
 def balance_changed_by_hand(walk: Walk) -> None:
@@ -122,6 +133,7 @@ STEPS: dict[str, Callable[[Walk], None]] = {
     step.__name__.replace("_", " "): step
     for step in (
         permission_set_assigned,
+        integrations_hosted_in_m3ter,
         balance_changed_by_hand,
         wrong_secret,
         right_secret,

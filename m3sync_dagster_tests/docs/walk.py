@@ -1,5 +1,6 @@
 """A walk through a page: its terminal, and the systems that its commands work with."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import httpx
@@ -50,6 +51,11 @@ class Walk:
         """Change the Salesforce org, as an admin does in Setup."""
         url = f"{self.shell.environment['SALESFORCE_LOGIN_URL']}/sandbox/setup"
         httpx.post(url, json=change).raise_for_status()
+
+    def schema(self, changes: Iterable[object]) -> None:
+        """Make fields in Salesforce, as an admin does in the Object Manager."""
+        url = f"{self.shell.environment['SALESFORCE_LOGIN_URL']}/sandbox/schema"
+        httpx.post(url, json=list(changes)).raise_for_status()
 
     def salesforce_fault(self, rule: object) -> None:
         """Make the Salesforce org answer with an error."""
