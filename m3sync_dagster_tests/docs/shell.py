@@ -1,7 +1,9 @@
 """A shell that runs the blocks of a page, each where the last one has ended."""
 
+import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -27,12 +29,14 @@ class Shell:
         folder: the working directory.
         environment: all variables.
         files: a folder for this shell's own files.
+        patience: seconds that a block may take.
         output: what the last block has printed.
     """
 
     folder: Path
     environment: dict[str, str]
     files: Path
+    patience: float = PATIENCE
     output: str = field(default="", init=False)
 
     def run(self, block: Block) -> str:
@@ -54,14 +58,18 @@ class Shell:
                 for name in ("failed", "folder", "environment", "commands")
             }
         )
-        done = subprocess.run(
+        with subprocess.Popen(
             ["bash", "--noprofile", "--norc", "-c", script],  # noqa: S607 - the user's
             cwd=self.folder, env=self.environment, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
-            timeout=PATIENCE,
-        )  # fmt: skip
-        self.output = done.stdout
-        return done.returncode
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+        ) as bash:  # fmt: skip
+            try:
+                self.output = bash.communicate(timeout=self.patience)[0]
+            except subprocess.TimeoutExpired:
+                # Also what the block has left running, which would hold the output.
+                os.killpg(bash.pid, signal.SIGKILL)
+                self.output = f"{bash.communicate()[0]}\nIt had not ended after {self.patience} s."
+        return bash.returncode
 
     def _failed(self, block: Block) -> str:
         """The page, the line and the command that has failed."""

@@ -56,3 +56,11 @@ def test_a_block_begins_where_the_last_one_has_ended(shell: Shell) -> None:
 def test_a_block_that_is_written_wrongly_is_found(tmp_path: Path, text: str) -> None:
     with pytest.raises(AssertionError):
         blocks_of(page(tmp_path, text))
+
+
+def test_a_block_that_does_not_end_is_named(shell: Shell) -> None:
+    shell.patience = 0.5
+    (block,) = blocks_of(page(shell.folder, "```sh\nsleep 600 &\nsleep 600\n```"))
+    wrong = shell.run(block)
+    assert "page.md:1: sleep 600 &; sleep 600: exit code -9, not 0" in wrong
+    assert "It had not ended after 0.5 s." in wrong

@@ -1,7 +1,7 @@
 """A walk through a page: its terminal, and the systems that its commands work with."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import httpx
 
@@ -25,6 +25,11 @@ class Walk:
     sandbox: Sandbox
     database: str
     empty_org: str
+    org: str = field(init=False)
+    """The address of the org that the page is about."""
+
+    def __post_init__(self) -> None:
+        self.org = self.sandbox.salesforce_url
 
     def start(self, place: str) -> None:
         """Go to the place at which a page starts.
@@ -34,12 +39,29 @@ class Walk:
                 ``new project``; ``synced project``.
         """
         if place == "empty org":
-            self.shell.environment["SALESFORCE_LOGIN_URL"] = self.empty_org
+            self.org = self.empty_org
         if place != "empty folder":
             self.type("m3sync init acme")
             self.shell.folder /= "acme"
+            self.write_credentials()
         if place == "synced project":
             self.type("m3sync run acme")
+
+    def write_credentials(self, **other: str) -> None:
+        """Write the values of all credentials into ``.env``.
+
+        Args:
+            other: values that are not the right ones.
+        """
+        given = self.sandbox.environment
+        values = given | {
+            "SALESFORCE_LOGIN_URL": self.org,
+            # The admin's app; the sandbox has one app for both.
+            "SALESFORCE_ADMIN_CLIENT_ID": given["SALESFORCE_CLIENT_ID"],
+            "SALESFORCE_ADMIN_CLIENT_SECRET": given["SALESFORCE_CLIENT_SECRET"],
+        }
+        lines = [f"{name}={value}\n" for name, value in (values | other).items()]
+        (self.shell.folder / ".env").write_text("".join(lines))
 
     def type(self, command: str, code: int = 0) -> str:
         """Run a command of the test; gives what it prints."""
@@ -49,17 +71,17 @@ class Walk:
 
     def setup(self, change: object) -> None:
         """Change the Salesforce org, as an admin does in Setup."""
-        url = f"{self.shell.environment['SALESFORCE_LOGIN_URL']}/sandbox/setup"
+        url = f"{self.org}/sandbox/setup"
         httpx.post(url, json=change).raise_for_status()
 
     def schema(self, changes: Iterable[object]) -> None:
         """Make fields in Salesforce, as an admin does in the Object Manager."""
-        url = f"{self.shell.environment['SALESFORCE_LOGIN_URL']}/sandbox/schema"
+        url = f"{self.org}/sandbox/schema"
         httpx.post(url, json=list(changes)).raise_for_status()
 
     def salesforce_fault(self, rule: object) -> None:
         """Make the Salesforce org answer with an error."""
-        url = f"{self.shell.environment['SALESFORCE_LOGIN_URL']}/sandbox/faults"
+        url = f"{self.org}/sandbox/faults"
         httpx.post(url, json=rule).raise_for_status()
 
     def m3ter_fault(self, rule: object) -> None:
@@ -68,12 +90,12 @@ class Walk:
 
     def no_faults(self) -> None:
         """Let both systems answer as usual again."""
-        for url in (self.sandbox.m3ter_url, self.shell.environment["SALESFORCE_LOGIN_URL"]):
+        for url in (self.sandbox.m3ter_url, self.org):
             httpx.delete(f"{url}/sandbox/faults").raise_for_status()
 
     def records(self, name: str) -> list[dict[str, str]]:
         """All records of an object in Salesforce."""
-        url = f"{self.shell.environment['SALESFORCE_LOGIN_URL']}/sandbox/records/{name}"
+        url = f"{self.org}/sandbox/records/{name}"
         found: list[dict[str, str]] = httpx.get(url).json()
         return found
 
