@@ -52,6 +52,11 @@ def integrations_hosted_in_m3ter(walk: Walk) -> None:
 def balance_changed_by_hand(walk: Walk) -> None:
     (first, *_) = walk.records("m3ter_Balance__c")
     walk.edit("m3ter_Balance__c", first["Id"], {"Amount__c": 1.0})
+    walk.shell.environment["M3TER_ID"] = first["m3ter_Id__c"]
+
+
+def id_of_an_account_known(walk: Walk) -> None:
+    walk.shell.environment["M3TER_ID"] = walk.sandbox.organization.ids("accounts")[0]
 
 
 def wrong_secret(walk: Walk) -> None:
@@ -142,6 +147,7 @@ STEPS: dict[str, Callable[[Walk], None]] = {
         permission_set_assigned,
         integrations_hosted_in_m3ter,
         balance_changed_by_hand,
+        id_of_an_account_known,
         wrong_secret,
         right_secret,
         names_rejected,
