@@ -12,7 +12,7 @@ import threading
 
 from m3sync_dagster.cli import app
 
-_NEEDED = (
+NEEDED = (
     "dagster_postgres",
     "m3ter",
     "simple_salesforce",
@@ -25,7 +25,7 @@ _NEEDED = (
 
 def main() -> None:
     """Serve until standard input ends."""
-    for name in _NEEDED:
+    for name in NEEDED:
         importlib.import_module(name)
     # A thread does not exist in the child, where its locks would never be released.
     assert threading.active_count() == 1

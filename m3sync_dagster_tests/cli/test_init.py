@@ -109,6 +109,15 @@ def test_a_file_in_the_way_of_the_folder_is_named(tmp_path: Path) -> None:
     assert str(tmp_path / "acme") in answer.stderr
 
 
+def test_git_ignores_secrets_and_keeps_the_rest(project: Path) -> None:
+    init(str(project))
+    secret = [".env", "m3sync.key", "defs/acme/m3sync.key", ".m3sync/postgres/PG_VERSION"]
+    subprocess.run(["git", "init", "--quiet", project], check=True)  # noqa: S607 - the user's
+    asked = ["git", "-C", str(project), "check-ignore", *secret, *FILES]
+    ignored = subprocess.run(asked, check=True, capture_output=True, text=True).stdout
+    assert ignored.split() == secret
+
+
 @pytest.mark.parametrize("name", ["dagster.yaml", "workspace.yaml"])
 def test_the_settings_are_those_of_the_clone(name: str) -> None:
     assert (TEMPLATES / name).read_text() == (ROOT / name).read_text()

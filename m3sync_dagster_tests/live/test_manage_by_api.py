@@ -67,6 +67,14 @@ def test_the_page_has_what_people_need() -> None:
     assert PAGE.count("```graphql") == len(DOCUMENTS)
 
 
+def test_the_command_of_the_page_gets_an_answer(live: Live) -> None:
+    (command,) = re.findall(r"```sh\n(curl .*?)\n```", PAGE, re.DOTALL)
+    here = command.replace("http://127.0.0.1:3000", live.url)
+    assert here != command
+    done = subprocess.run(here, shell=True, check=True, capture_output=True, timeout=60)  # noqa: S602 - the page's own
+    assert json.loads(done.stdout)["data"]["version"]
+
+
 def test_enable_and_disable(live: Live) -> None:
     started = ask(live, "Enable")
     assert started["__typename"] == "ScheduleStateResult", started
