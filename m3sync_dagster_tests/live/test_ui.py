@@ -216,7 +216,7 @@ def test_a_broken_file_is_shown_with_its_line(page: Page, live: Live) -> None:
     page.goto(f"{live.url}/assets/{BROKEN}/configuration_error")
     expect(page.get_by_text(f"{BROKEN} is not loaded.").first).to_be_visible()
     shown = page.locator("code").filter(has_text="attributes.namespace").first
-    expect(shown).to_contain_text(re.compile(rf"{BROKEN}/defs\.yaml:6, "))
+    expect(shown).to_contain_text(re.compile(rf"{BROKEN}/defs\.yaml:6,\s"))
 
 
 def test_a_person_materializes_an_asset(page: Page, live: Live) -> None:

@@ -60,7 +60,7 @@ def test_dagsters_storage_speaks_utc_too(
 
 def test_a_lock_survives_the_servers_timeout_of_idle_sessions(server: OwnServer) -> None:
     with connect(server.url) as admin:
-        admin.execute("ALTER SYSTEM SET idle_session_timeout = '50ms'")
+        admin.execute("ALTER SYSTEM SET idle_session_timeout = '1s'")
         admin.execute("SELECT pg_reload_conf()")
         try:
             with connect(server.url) as holder, IntegrationLock(holder, "acme"):
