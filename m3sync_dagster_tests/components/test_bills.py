@@ -97,6 +97,7 @@ def test_a_bill_that_is_opened_again_is_followed(run: Run, environment: Sandbox)
         "updated": 1,
         "unchanged": len(settled(organization)),
         "salesforce_api_calls": 2,  # a describe and an upsert; the login counts for accounts
+        "dagster/row_count": len(settled(organization)) + 1,
     }
     shown = environment.records("m3ter_Bill__c")[bill]
     assert (shown["Status__c"], shown["Bill_Total__c"]) == ("PENDING", Decimal("0.10"))
