@@ -28,6 +28,7 @@ from m3sync_dagster.guard.schedules import start
 from m3sync_dagster.guard.sensor import tick
 from m3sync_dagster.runs.failure_tags import STATUS_TAG
 from m3sync_dagster.runs.run_status import INTEGRATION_TAG
+from m3sync_dagster.state import connect, postgres_url, record_entity_sync
 from m3sync_dagster.state import embedded_postgres as embedded
 from m3sync_dagster.sync.errors import RemoteError
 
@@ -60,6 +61,9 @@ def _measure(instance: dg.DagsterInstance, integrations: int, failing: int) -> N
         state = start(instance, location, one.schedule, "3 * * * *").state
         instance.update_instigator_state(state.with_data(begun))
     _write_runs(instance, list(watched), failing)
+    with connect(postgres_url()) as connection:
+        for name in list(watched)[failing:]:
+            record_entity_sync(connection, name, "account", "the newest", (1, 0))
     print(f"{integrations} integrations, {failing} of them failing, {HOURS} runs of each")
     for name in ("the first, which disables", "the second", "the third"):
         with _counted() as queries:
