@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from dagster_postgres.storage import DagsterPostgresStorage
+from sqlalchemy import create_engine
 
 from m3sync_dagster.postgres import POSTGRES_URL, parse
 from m3sync_dagster.state.postgres_from_environment import postgres_url
@@ -19,7 +20,25 @@ class PostgresStorage(DagsterPostgresStorage):
     If neither that nor ``DAGSTER_HOME`` is set, Dagster's own commands, such as ``dg list defs``,
     run in the project's folder: they use the embedded server in it, as ``m3sync`` does. If
     ``DAGSTER_HOME`` is set, no embedded server is started.
+
+    It keeps one connection open and closes it with the instance. Dagster itself makes a new one for
+    each statement, and a new connection takes PostgreSQL longer than most of these statements do.
     """
+
+    def __init__(self, postgres_url: str, inst_data: Any) -> None:  # noqa: ANN401 - Dagster's own
+        super().__init__(postgres_url, inst_data=inst_data)
+        pool = create_engine(
+            postgres_url,
+            isolation_level="AUTOCOMMIT",
+            pool_size=1,
+            max_overflow=-1,  # A second thread does not wait: it gets a connection for one use.
+            pool_pre_ping=True,  # The server may have been restarted.
+        )
+        # There is no public way to give Dagster's storages an engine.
+        for storage in (self._run_storage, self._event_log_storage, self._schedule_storage):
+            storage._engine = pool  # noqa: SLF001 - as said above
+        # The instance closes each storage; Dagster's storage of runs has nothing else to close.
+        self._run_storage.dispose = pool.dispose  # type: ignore[method-assign]
 
     @classmethod
     def config_type(cls) -> dict[str, Any]:

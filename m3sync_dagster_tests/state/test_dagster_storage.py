@@ -1,15 +1,19 @@
-"""Dagster's own commands in the project's folder, with nothing set and with a home."""
+"""Dagster's storage: where it is, with nothing set and with a home, and its connections."""
 
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import dagster as dg
+import psycopg
 import pytest
+from dagster_postgres.run_storage import PostgresRunStorage
 
 from m3sync_dagster.sync.errors import ConfigurationError
 from m3sync_dagster_tests.conftest import ROOT
@@ -48,3 +52,70 @@ def test_an_installation_says_where_its_storage_is(
     with pytest.raises(ConfigurationError, match="M3SYNC_POSTGRES_URL is not set"):
         dg.DagsterInstance.get()
     assert not (project / ".m3sync").exists()
+
+
+def backends(url: str) -> list[int]:
+    """The process ids of the server's connections to a database, but for this function's own."""
+    with psycopg.connect(url) as connection:
+        rows = connection.execute(
+            "SELECT pid FROM pg_stat_activity WHERE datname = current_database()"
+            " AND backend_type = 'client backend' AND pid <> pg_backend_pid()"
+        ).fetchall()
+    return [pid for (pid,) in rows]
+
+
+def connections_left(url: str, number: int) -> int:
+    """How many connections there are, once there are so many: closed ones take a moment to end."""
+    end = time.monotonic() + 60
+    while (found := len(backends(url))) != number and time.monotonic() < end:
+        time.sleep(0.05)
+    return found
+
+
+def read_all(instance: dg.DagsterInstance) -> None:
+    """Use each of the three storages."""
+    instance.get_runs(limit=1)
+    instance.all_asset_keys()
+    instance.all_instigator_state()
+
+
+def test_one_connection_serves_all_storages(instance: dg.DagsterInstance) -> None:
+    url = os.environ["M3SYNC_POSTGRES_URL"]
+    read_all(instance)
+    first = backends(url)
+    read_all(instance)
+    assert len(first) == 1
+    assert backends(url) == first
+
+
+def test_no_connection_is_left_of_a_closed_instance(
+    instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    url = os.environ["M3SYNC_POSTGRES_URL"]
+    read_all(instance)
+    before = backends(url)
+    with dg.DagsterInstance.from_config(str(tmp_path)) as another:
+        read_all(another)
+        assert len(backends(url)) == len(before) + 1
+    assert connections_left(url, len(before)) == len(before)
+
+
+def test_a_connection_that_was_lost_is_made_anew(instance: dg.DagsterInstance) -> None:
+    url = os.environ["M3SYNC_POSTGRES_URL"]
+    read_all(instance)
+    (lost,) = backends(url)
+    with psycopg.connect(url) as connection:
+        connection.execute("SELECT pg_terminate_backend(%s, 10000)", [lost])
+    read_all(instance)
+    assert backends(url) not in ([], [lost])
+
+
+def test_threads_do_not_wait_for_the_connection(instance: dg.DagsterInstance) -> None:
+    url = os.environ["M3SYNC_POSTGRES_URL"]
+    storage = instance.run_storage
+    assert isinstance(storage, PostgresRunStorage)
+    with ExitStack() as held:
+        for _ in range(5):
+            held.enter_context(storage.connect())
+        assert len(backends(url)) == 5
+    assert connections_left(url, 1) == 1
