@@ -7,32 +7,21 @@ about it; so a tick may be killed anywhere, and the next one goes on.
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+from typing import TypeVar
 
 import dagster as dg
 import psycopg
 
-from m3sync_dagster.dagster_internals import get_current_timestamp
-from m3sync_dagster.guard.disable_policy import (
-    WARNINGS,
-    Change,
-    ChangeKind,
-    Decision,
-    History,
-    decide,
-)
-from m3sync_dagster.guard.failure_history import (
-    Failures,
-    FinishedRun,
-    in_a_row,
-    read_failures,
-    read_successes,
-    read_untagged_runs,
-)
+from m3sync_dagster.guard.disable_policy import Change, ChangeKind
+from m3sync_dagster.guard.evaluation import Evaluation, evaluate, read_histories
+from m3sync_dagster.guard.failure_history import read_failures, read_untagged_runs
 from m3sync_dagster.guard.guarded_integration import GuardedIntegration
-from m3sync_dagster.guard.health_policy import Health, HealthChange, watch
-from m3sync_dagster.guard.schedules import Schedules, read_schedules, stop
+from m3sync_dagster.guard.health_policy import HealthChange
+from m3sync_dagster.guard.schedules import read_schedules, stop
 from m3sync_dagster.guard.shown_states import shown_states
 from m3sync_dagster.notifications.delivery import deliver
 from m3sync_dagster.notifications.message_text import content_of, content_of_health
@@ -41,9 +30,9 @@ from m3sync_dagster.runs.failure_tags import record_failure
 from m3sync_dagster.runs.run_status import (
     COMPLETE,
     INTEGRATION_TAG,
-    entity_of,
+    RunSummary,
     failure,
-    last_run,
+    newest_runs,
 )
 from m3sync_dagster.salesforce import OrgLinks
 from m3sync_dagster.state import (
@@ -71,7 +60,14 @@ GUARD = "integration_guard"
 """The sensor's name."""
 INTERVAL = 30
 """Seconds between two ticks."""
+BUDGET = 20.0
+"""Seconds after its begin at which a tick leaves further changes to the next one.
+
+Dagster ends a tick after 60 seconds. Source: Dagster documentation, "Sensors", on timeouts.
+"""
 _NO_FAILURE = {COMPLETE, "STARTED", "WAITING"}
+
+_Given = TypeVar("_Given")
 
 
 class DisabledError(SyncError):
@@ -126,7 +122,7 @@ def tick(
     with connect(postgres_url()) as connection:
         with guard_lock(connection):
             syncs = read_entity_syncs(connection)
-            lines = _Tick(instance, connection, integrations, location, syncs).run()
+            lines = _Tick(instance, connection, integrations, location, syncs, begun).run()
         states = read_guard_states(connection)
         lines += shown_states(states[name] for name in integrations if name in states)
         lines += deliver(instance, connection, integrations, begun)
@@ -147,8 +143,23 @@ class _Tick:
     integrations: Mapping[str, GuardedIntegration]
     location: str | None
     syncs: Mapping[str, EntitySyncs]
+    begun: float
 
     def run(self) -> list[str]:
+        lines: list[str] = []
+        work = [one for one in self._evaluate_all(lines) if one.has_work]
+        # Whatever keeps one of them from being done keeps no other one waiting.
+        work.sort(key=lambda one: one.before.guard_error is not None)
+        newest = self._newest_runs_of_late(work)
+        for done, one in enumerate(work, start=1):
+            lines += self._alone(one.name, partial(self._act, one, newest.get(one.name)), lines)
+            if done < len(work) and time.monotonic() > self.begun + BUDGET:
+                left = len(work) - done
+                return [*lines, f"The next tick does what is left for {left} integrations."]
+        return lines
+
+    def _evaluate_all(self, lines: list[str]) -> list[Evaluation]:
+        """What has to be done about each integration."""
         known = read_guard_states(self.connection)
         schedules = read_schedules(self.instance, self.location)
         assets = {name: one.assets for name, one in self.integrations.items()}
@@ -156,66 +167,51 @@ class _Tick:
         for run_id, name in read_untagged_runs(self.instance, self.integrations).items():
             self.instance.add_run_tags(run_id, {INTEGRATION_TAG: name})
         states = {name: known.get(name, GuardState(name)) for name in self.integrations}
-        histories = self._histories(states, failures)
-        return [
-            line
-            for name, state in states.items()
-            for line in self._one(state, schedules, histories[name], failures)
-        ]
+        histories = read_histories(self.instance, self.integrations, states, failures)
 
-    def _histories(
-        self, states: Mapping[str, GuardState], failures: Failures
-    ) -> dict[str, History]:
-        """What the runs of each integration say; successes only where they matter."""
-        chosen = {
-            name: self.integrations[name].assets
-            for name, state in states.items()
-            if _needs_successes(state, failures.runs.get(name, []))
-        }
-        successes = read_successes(self.instance, chosen, failures.since)
-        return {
-            name: History(
-                {entity_of(key) for key in self.integrations[name].assets},
-                failures.runs.get(name, []),
-                successes.get(name, {}),
-            )
-            for name in states
-        }
+        def one(name: str) -> Iterator[Evaluation]:
+            integration, syncs = self.integrations[name], self.syncs.get(name, {})
+            schedule = schedules.get(integration.schedule)
+            found = evaluate(integration, states[name], schedule, histories[name], syncs)
+            yield replace(found, unrecorded=failures.unrecorded.get(name, ()))
 
-    def _one(
-        self, state: GuardState, schedules: Schedules, history: History, failures: Failures
-    ) -> Sequence[str]:
-        """Do all there is to do for one integration."""
-        name = state.integration
+        return [found for name in states for found in self._alone(name, partial(one, name), lines)]
+
+    def _newest_runs_of_late(self, work: Sequence[Evaluation]) -> Mapping[str, RunSummary]:
+        """The newest run of each integration that is newly late: one query for all of them."""
+        late = {one.name: one.late_since for one in work if one.late_since is not None}
+        if not late:
+            return {}
+        return newest_runs(self.instance, late, datetime.fromtimestamp(min(late.values()), UTC))
+
+    def _alone(
+        self, name: str, work: Callable[[], Iterable[_Given]], lines: list[str]
+    ) -> list[_Given]:
+        """What the work for one integration gives; its error concerns this integration alone."""
         try:
-            for run_id in failures.unrecorded.get(name, ()):
-                self._record_unrecorded(name, run_id)
-            schedule = schedules.get(self.integrations[name].schedule)
-            decision = decide(replace(state, guard_error=None), schedule, history)
-            health = Health(
-                frozenset(history.entities),
-                self.syncs.get(name, {}),
-                self.integrations[name].reject_limit,
-            )
-            after, changes = watch(decision.state, schedule, health, get_current_timestamp())
-            if decision.change and decision.change.kind is ChangeKind.RECOVERED:
-                changes = [one for one in changes if one.kind is not ChangeKind.RECOVERED]
-            decision = replace(decision, state=after)
-            if decision.change or changes or after != state:
-                with self.connection.transaction():
-                    self._write(state, decision)
-                    for change in changes:
-                        self._write_health(self.integrations[name], change)
-            return [
-                *self._act(decision, schedules),
-                *(f"{name}: {change.kind}" for change in changes),
-            ]
+            return list(work())
         except Exception as error:
             if self.connection.broken:
                 raise
             cause = str(error) if isinstance(error, SyncError) else repr(error)
             write_guard_error(self.connection, name, cause)
-            return [f"{name}: the guard could not evaluate it: {cause}"]
+            lines.append(f"{name}: the guard could not evaluate it: {cause}")
+            return []
+
+    def _act(self, found: Evaluation, newest_run: RunSummary | None) -> Iterator[str]:
+        """Do all there is to do for one integration, and give a line for each thing done."""
+        name, decision = found.name, found.decision
+        for run_id in found.unrecorded:
+            self._record_unrecorded(name, run_id)
+        if found.changed:
+            with self.connection.transaction():
+                self._write(found, newest_run)
+        if change := decision.change:
+            yield f"{name}: {change.kind} ({change.failures} in a row)"
+        if decision.stop and found.schedule:
+            stop(self.instance, found.schedule)
+            yield f"{name}: its schedule is stopped"
+        yield from (f"{name}: {change.kind}" for change in found.changes)
 
     def _record_unrecorded(self, name: str, run_id: str) -> None:
         """Record a run that failed where our own code could not: it has no tag and no event."""
@@ -224,18 +220,20 @@ class _Tick:
         self.instance.add_run_tags(run_id, {INTEGRATION_TAG: name})
         record_failure(self.instance, run_id, error)
 
-    def _write(self, before: GuardState, decision: Decision) -> None:
+    def _write(self, found: Evaluation, newest_run: RunSummary | None) -> None:
         """Write what has changed at once: the state, the event, and the notices."""
-        name, change, state = before.integration, decision.change, decision.state
+        name, change, state = found.name, found.decision.change, found.decision.state
         if change:
             error = failure(self.instance, change.run.run_id)
             state = _with_reason(state, change, error)
             self._write_change(self.integrations[name], change, error)
-        elif before.reported and not state.reported:
+        elif found.before.reported and not state.reported:
             withdraw_overtaken(self.connection, name)
-        if before.disabled and not state.disabled:
+        if found.before.disabled and not state.disabled:
             close_disabled(self.connection, name)
         write_guard_states(self.connection, [state])
+        for one in found.changes:
+            self._write_health(self.integrations[name], one, newest_run)
 
     def _write_change(
         self, integration: GuardedIntegration, change: Change, error: SyncError
@@ -249,44 +247,31 @@ class _Tick:
         content = content_of(integration, change, error) | {"location": self.location}
         enqueue(self.connection, name, change.name(name), targets_of(integration), content)
 
-    def _write_health(self, integration: GuardedIntegration, change: HealthChange) -> None:
+    def _write_health(
+        self, integration: GuardedIntegration, change: HealthChange, newest_run: RunSummary | None
+    ) -> None:
         name = integration.name
         rejects = change.kind in {ChangeKind.REJECTS, ChangeKind.REJECTS_OVER}
         targets = reject_targets_of(integration) if rejects else targets_of(integration)
         withdraw_overtaken(self.connection, name, about_rejects=rejects)
-        content = content_of_health(integration, change, self._explain(name, change))
+        content = content_of_health(integration, change, self._explain(name, change, newest_run))
         content["location"] = self.location
         if change.kind is ChangeKind.REJECTS:
             found = objects_with_rejects(self.connection, name)
             content["list_views"] = {o: OrgLinks(url).list_view(o) for o, url in found.items()}
         enqueue(self.connection, name, change.name(name), targets, content)
 
-    def _explain(self, name: str, change: HealthChange) -> SyncError:
+    def _explain(self, name: str, change: HealthChange, newest_run: RunSummary | None) -> SyncError:
         """What is the matter, and what to do about it."""
         if change.kind is not ChangeKind.LATE:
             return SyncError(change.text, f"See: m3sync rejects {name}")
         remedy = f"See: m3sync status {name}; m3sync runs {name}"
-        newest = last_run(self.instance, name)
-        if newest is None:
-            return SyncError(f"{change.text}, and no run of it was started", remedy)
-        if newest.status in _NO_FAILURE:
-            return SyncError(f"{change.text}, and its newest run is {newest.status}", remedy)
-        error = failure(self.instance, newest.run_id)
+        if newest_run is None:
+            return SyncError(f"{change.text}, and no run of it was started since then", remedy)
+        if newest_run.status in _NO_FAILURE:
+            return SyncError(f"{change.text}, and its newest run is {newest_run.status}", remedy)
+        error = failure(self.instance, newest_run.run_id)
         return SyncError(f"{change.text}; the last error: {error.cause}", error.remedy)
-
-    def _act(self, decision: Decision, schedules: Schedules) -> Iterator[str]:
-        name, change = decision.state.integration, decision.change
-        if change:
-            yield f"{name}: {change.kind} ({change.failures} in a row)"
-        if decision.stop:
-            stop(self.instance, schedules[self.integrations[name].schedule])
-            yield f"{name}: its schedule is stopped"
-
-
-def _needs_successes(state: GuardState, failures: Sequence[FinishedRun]) -> bool:
-    """Whether it matters when this integration succeeded last."""
-    often = len(in_a_row(failures, state, {})) >= min(WARNINGS)
-    return often or state.notified_at is not None
 
 
 def _with_reason(state: GuardState, change: Change, error: SyncError) -> GuardState:

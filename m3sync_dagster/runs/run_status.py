@@ -1,6 +1,6 @@
 """Runs, read from Dagster's storage, with m3ter's status words."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -100,6 +100,17 @@ def last_run(instance: dg.DagsterInstance, integration: str) -> RunSummary | Non
     """The newest run of an integration, whatever its status."""
     records = instance.get_run_records(_runs_of(integration), limit=1)
     return summary(records[0]) if records else None
+
+
+def newest_runs(
+    instance: dg.DagsterInstance, integrations: Collection[str], since: datetime
+) -> dict[str, RunSummary]:
+    """The newest run of each integration that was created since then: one query for all."""
+    created = dg.RunsFilter(tags={INTEGRATION_TAG: sorted(integrations)}, created_after=since)
+    newest: dict[str, dg.RunRecord] = {}
+    for record in instance.get_run_records(created):  # the newest first
+        newest.setdefault(record.dagster_run.tags[INTEGRATION_TAG], record)
+    return {name: summary(record) for name, record in newest.items()}
 
 
 def summary(record: dg.RunRecord) -> RunSummary:

@@ -12,10 +12,13 @@ from dagster._core.scheduler.instigation import InstigatorStatus
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
+from m3sync_dagster.dagster_internals import ScheduleInstigatorData
 from m3sync_dagster.definitions import defs
 from m3sync_dagster.guard import sensor as guard
 from m3sync_dagster.guard.enable_disable import Switch
+from m3sync_dagster.guard.health_policy import LATE_AFTER
 from m3sync_dagster.guard.schedule_tick_check import disabled_reason
+from m3sync_dagster.guard.schedules import read_schedules
 from m3sync_dagster.state import (
     connect,
     list_events,
@@ -256,6 +259,62 @@ def test_the_number_of_queries_is_the_same_for_one_and_for_many(fleet: Fleet, fa
             guard.tick(fleet.instance, watched, "m3sync")
         counts.append(len(asked))
     assert counts[0] == counts[1]
+
+
+def let_be_late(fleet: Fleet) -> None:
+    """Let every schedule have been started so long ago that its integration is late."""
+    for schedule in read_schedules(fleet.instance, None).values():
+        data = schedule.state.instigator_data
+        assert isinstance(data, ScheduleInstigatorData)
+        assert data.start_timestamp
+        earlier = data.start_timestamp - LATE_AFTER - 1
+        begun = ScheduleInstigatorData(data.cron_schedule, earlier)
+        fleet.instance.update_instigator_state(schedule.state.with_data(begun))
+
+
+def test_the_runs_of_many_late_integrations_are_found_by_one_query(fleet: Fleet) -> None:
+    asked_for_runs = []
+    for names in (["a"], ["b", "c", "d", "e"]):
+        fleet.watched.clear()
+        for name in names:
+            fleet.add(name)
+            fleet.fail(name)
+        tick(fleet)  # which records the failures
+        let_be_late(fleet)
+        with queries() as asked:
+            lines = tick(fleet)
+        assert all(f"{name}: late" in lines for name in names)
+        asked_for_runs.append(sum("FROM runs" in query for query in asked))
+    assert asked_for_runs[0] == asked_for_runs[1]
+
+
+def test_a_tick_leaves_to_the_next_one_what_takes_too_long(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ["acme", "globex", "initech"]
+    for name in names:
+        fleet.add(name)
+        fleet.fail(name, 10)
+    monkeypatch.setattr(guard, "BUDGET", 0.0)
+    for left in (2, 1, 0):
+        said = f"The next tick does what is left for {left} integrations."
+        assert (said in tick(fleet)) == (left > 0)
+        assert sum(fleet.schedule(name).running for name in names) == left
+    assert changes() == [f"{name}:disabled-10" for name in names]
+
+
+def test_an_integration_with_an_error_keeps_no_other_one_waiting(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("acme", "globex"):
+        fleet.add(name)
+        fleet.fail(name, 10)
+    fleet.watched["acme"] = replace(fleet.watched["acme"], notify=("a\0b",))
+    monkeypatch.setattr(guard, "BUDGET", 0.0)
+    tick(fleet)
+    assert fleet.schedule("globex").running
+    tick(fleet)
+    assert not fleet.schedule("globex").running
 
 
 def test_the_guard_is_on_by_default_and_one_for_all(instance: dg.DagsterInstance) -> None:
