@@ -34,10 +34,8 @@ LIVE = "m3sync_dagster_tests/live/"
 """The tests of one webserver and one daemon."""
 HOUR = "2026-11-24-10:00"
 """The partition that runs in this process sync."""
-
-
-PATIENCE = 120.0
-"""Seconds that a test's own requests may take, as on a busy machine with many records."""
+PATIENCE = 300.0
+"""Seconds to wait for what must happen before a test fails, as on a busy machine."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

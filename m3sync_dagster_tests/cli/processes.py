@@ -11,9 +11,9 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from m3sync_dagster_tests.cli.conftest import child_environment
+from m3sync_dagster_tests.conftest import PATIENCE
 
 PROGRAM = Path(sys.executable).parent / "m3sync"
-PATIENCE = 120.0
 
 
 class Program:

@@ -15,7 +15,8 @@ import pytest
 
 from m3sync_dagster.cli.prepare_environment import project_root
 from m3sync_dagster_tests.cli.conftest import child_environment
-from m3sync_dagster_tests.cli.processes import PATIENCE, PROGRAM, Program, is_free, program
+from m3sync_dagster_tests.cli.processes import PROGRAM, Program, is_free, program
+from m3sync_dagster_tests.conftest import PATIENCE
 from m3sync_dagster_tests.proxy_servers import http_proxy
 
 NOWHERE = ("127.0.0.1", 9)
@@ -102,7 +103,8 @@ def test_demo_once_syncs_everything_and_leaves_nothing_running_whatever_proxy_is
 def test_the_demo_is_there_to_be_clicked_on_and_ends_with_all_it_started() -> None:
     with program("demo", "--port", "0") as running:
         url = running.wait_for("The demo is at").split()[-1]
-        answer = httpx.post(f"{url}/graphql", json={"query": DAEMONS}, timeout=60).json()["data"]
+        asked = httpx.post(f"{url}/graphql", json={"query": DAEMONS}, timeout=PATIENCE)
+        answer = asked.json()["data"]
         (run,) = answer["runsOrError"]["results"]
         assert run["status"] == "SUCCESS"
         assert run["repositoryOrigin"]["repositoryLocationName"] == "m3sync"
@@ -138,7 +140,7 @@ def test_dev_serves_the_project_over_a_server_of_its_own_or_a_given_one(
         proxy = {"HTTP_PROXY": seen.url, "NO_PROXY": "", "no_proxy": ""} if behind_a_proxy else {}
         with program("dev", "--port", "0", **given, **proxy) as running:
             url = running.wait_for("Dagster is at").split()[3].rstrip(".")
-            assert httpx.get(f"{url}/server_info", timeout=60).is_success
+            assert httpx.get(f"{url}/server_info", timeout=PATIENCE).is_success
             stop_with_all_it_started(running)
     assert seen == []
 

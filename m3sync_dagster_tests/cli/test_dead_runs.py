@@ -13,7 +13,8 @@ import pytest
 
 from m3sync_dagster.state import postgres_url
 from m3sync_dagster_tests.cli.conftest import Stage
-from m3sync_dagster_tests.cli.processes import PATIENCE, PROGRAM
+from m3sync_dagster_tests.cli.processes import PROGRAM
+from m3sync_dagster_tests.conftest import PATIENCE
 
 pytestmark = pytest.mark.slow
 

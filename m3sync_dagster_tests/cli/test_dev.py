@@ -10,6 +10,7 @@ from m3sync_dagster.cli.write_project import project_files, write_new
 from m3sync_dagster.components.integration import current_hour
 from m3sync_dagster_tests.cli.conftest import child_environment
 from m3sync_dagster_tests.cli.processes import PROGRAM, program_in
+from m3sync_dagster_tests.conftest import PATIENCE
 
 pytestmark = pytest.mark.slow
 
@@ -21,7 +22,8 @@ SCHEDULES = """{
 
 
 def schedules(url: str) -> set[str]:
-    answer = httpx.post(f"{url}/graphql", json={"query": SCHEDULES}, timeout=60).json()["data"]
+    asked = httpx.post(f"{url}/graphql", json={"query": SCHEDULES}, timeout=PATIENCE)
+    answer = asked.json()["data"]
     return {schedule["name"] for schedule in answer["schedulesOrError"]["results"]}
 
 

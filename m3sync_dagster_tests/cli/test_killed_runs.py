@@ -20,11 +20,11 @@ from m3sync_dagster.sandbox.server import running
 from m3sync_dagster.state import connect, is_locked
 from m3sync_dagster_tests.cli.conftest import write
 from m3sync_dagster_tests.cli.kill_points import Killer, Runner, Step, is_waiting, waiting_at
-from m3sync_dagster_tests.conftest import CREDENTIALS, new_database
+from m3sync_dagster_tests.conftest import CREDENTIALS, PATIENCE, new_database
 
 pytestmark = pytest.mark.slow
 
-ROWS = 25_000
+ROWS = 12_000
 CHANGED = 1_500
 INTEGRATION = """\
 type: m3sync_dagster.SalesforceSync
@@ -37,12 +37,11 @@ attributes:
 """
 ACCOUNTS = "m3ter_Account__c"
 JOB = "/jobs/ingest/750[^/]+$"
-PATIENCE = 60.0
 
 
 @dataclass
 class Load:
-    """A load of 25,000 accounts, on which three levels of parents go one after the other."""
+    """A load of 12,000 accounts, on which three levels of parents go one after the other."""
 
     runner: Runner
     killer: Killer
@@ -205,14 +204,14 @@ RECORDS = {
     "mid-recording": (
         "INSERT",
         "synced_record",
-        "(SELECT count(*) FROM m3sync.synced_record) >= 6000",
-        6_000,
+        "(SELECT count(*) FROM m3sync.synced_record) >= 2000",
+        2_000,
     ),
     "after recording": (
         "UPDATE",
         "ingest_job",
         "EXISTS (SELECT 1 FROM m3sync.synced_record)",
-        12_500,
+        ROWS // 2,
     ),
 }
 """Statements at which a run is killed: kind, table, from when on, and the rows stored then."""

@@ -9,10 +9,10 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from m3sync_dagster_tests.conftest import PATIENCE
 from m3sync_dagster_tests.docs import command_client
 from m3sync_dagster_tests.docs.blocks import Block
 
-PATIENCE = 180.0
 _START = """\
 set -Eeuo pipefail
 trap 'echo "$?:$LINENO:$BASH_COMMAND" > {failed}' ERR

@@ -16,10 +16,11 @@ import pytest
 
 from m3sync_dagster.sandbox.organization import Organization
 from m3sync_dagster.state import connect, undelivered
-from m3sync_dagster_tests.cli.processes import PATIENCE, PROGRAM
+from m3sync_dagster_tests.cli.processes import PROGRAM
 from m3sync_dagster_tests.conftest import (
     CREDENTIALS,
     INTEGRATION,
+    PATIENCE,
     ROOT,
     DefsFolder,
     new_database,

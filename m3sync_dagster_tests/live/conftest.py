@@ -23,6 +23,7 @@ from m3sync_dagster.sandbox.organization import Organization
 from m3sync_dagster_tests.conftest import (
     CREDENTIALS,
     INTEGRATION,
+    PATIENCE,
     ROOT,
     DefsFolder,
     Sandbox,
@@ -30,8 +31,6 @@ from m3sync_dagster_tests.conftest import (
     sandbox_of,
 )
 
-DEADLINE = 180.0
-"""Seconds to wait for something before the test fails."""
 DAEMON = ("dagster._daemon", "run")
 PASSWORD = "the-password-of-the-database"
 REPOSITORY = {"repositoryName": "__repository__", "repositoryLocationName": "m3sync"}
@@ -60,12 +59,12 @@ def until(look: Callable[[], _Found | None], what: str) -> _Found:
     Raises:
         AssertionError: there is nothing by the deadline.
     """
-    end = time.monotonic() + DEADLINE
+    end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
         if found := look():
             return found
         time.sleep(0.2)
-    raise AssertionError(f"{what}: nothing after {DEADLINE:.0f} s")
+    raise AssertionError(f"{what}: nothing after {PATIENCE:.0f} s")
 
 
 @dataclass
@@ -93,7 +92,7 @@ class Live:
     def ask(self, query: str, **variables: object) -> Any:  # noqa: ANN401 - JSON
         """The data of a GraphQL answer; an error is a failed test."""
         answer = httpx.post(
-            f"{self.url}/graphql", json={"query": query, "variables": variables}, timeout=60
+            f"{self.url}/graphql", json={"query": query, "variables": variables}, timeout=PATIENCE
         )
         self.answers.append(answer.text)
         answered = answer.json()

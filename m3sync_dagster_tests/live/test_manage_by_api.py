@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from m3sync_dagster.cli.reload_code_location import reload_location
-from m3sync_dagster_tests.conftest import ROOT
+from m3sync_dagster_tests.conftest import PATIENCE, ROOT
 from m3sync_dagster_tests.live.conftest import REFUSED, REPOSITORY, Live, until
 
 pytestmark = pytest.mark.slow
@@ -71,7 +71,7 @@ def test_the_command_of_the_page_gets_an_answer(live: Live) -> None:
     (command,) = re.findall(r"```sh\n(curl .*?)\n```", PAGE, re.DOTALL)
     here = command.replace("http://127.0.0.1:3000", live.url)
     assert here != command
-    done = subprocess.run(here, shell=True, check=True, capture_output=True, timeout=60)  # noqa: S602 - the page's own
+    done = subprocess.run(here, shell=True, check=True, capture_output=True, timeout=PATIENCE)  # noqa: S602 - the page's own
     assert json.loads(done.stdout)["data"]["version"]
 
 
@@ -140,7 +140,7 @@ def test_the_example_client_follows_a_run_to_its_end(live: Live) -> None:
     hour = re.findall(r"acme (\S+)\n", PAGE)[0]
     done = subprocess.run(
         [sys.executable, str(script), server, "acme", hour],
-        check=False, capture_output=True, text=True, timeout=120,
+        check=False, capture_output=True, text=True, timeout=PATIENCE,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     assert "has ended: SUCCESS" in done.stdout

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from m3sync_dagster_tests.cli.processes import PATIENCE, PROGRAM
+from m3sync_dagster_tests.cli.processes import PROGRAM
+from m3sync_dagster_tests.conftest import PATIENCE
 from m3sync_dagster_tests.live.conftest import Live
 
 pytestmark = pytest.mark.slow

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from m3sync_dagster_tests.conftest import ROOT, new_database
+from m3sync_dagster_tests.conftest import PATIENCE, ROOT, new_database
 from m3sync_dagster_tests.live.conftest import Live, until
 from m3sync_dagster_tests.live.five_integrations import (
     BROKEN,
@@ -236,7 +236,7 @@ def test_a_person_materializes_an_asset(page: Page, live: Live) -> None:
 
     run_id = until(launched, "the run of the click")
     page.goto(f"{live.url}/runs/{run_id}")
-    expect(page.get_by_text("RUN_SUCCESS", exact=True)).to_be_visible(timeout=3 * 60_000)
+    expect(page.get_by_text("RUN_SUCCESS", exact=True)).to_be_visible(timeout=PATIENCE * 1000)
     held = live.sandbox.records("m3ter_Account__c")[changed]
     assert held["Account_Name__c"] == "Changed before the click"
     assert newest(live, HEALTHY)["updated"] == 1

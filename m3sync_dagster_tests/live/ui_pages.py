@@ -8,6 +8,8 @@ from contextlib import contextmanager
 import pytest
 from playwright.sync_api import Locator, Page, expect, sync_playwright
 
+from m3sync_dagster_tests.conftest import PATIENCE
+
 ENTITIES = ("account", "contract", "commitment", "balance")
 # A browser that sends requests only to the page that it shows.
 FLAGS = (
@@ -19,8 +21,6 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
-PATIENCE = 30_000
-"""Milliseconds to wait for something on a page."""
 _LABEL = re.compile(r"[a-z_/]+")
 _NAMES = re.compile(r"\b(?:m3ter|salesforce)_[a-z_]+[a-z]\b")
 
@@ -34,8 +34,8 @@ def browser_page() -> Iterator[Page]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=list(FLAGS))
         page = browser.new_page(viewport={"width": 1600, "height": 900}, color_scheme="light")
-        page.set_default_timeout(PATIENCE)
-        expect.set_options(timeout=PATIENCE)
+        page.set_default_timeout(PATIENCE * 1000)
+        expect.set_options(timeout=PATIENCE * 1000)
         yield page
         browser.close()
 

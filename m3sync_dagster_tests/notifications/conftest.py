@@ -10,10 +10,8 @@ import pytest
 from m3sync_dagster.guard.guarded_integration import GuardedIntegration, UserDirectory
 from m3sync_dagster.m3ter import M3terAccessKey, M3terSource
 from m3sync_dagster.notifications import threads_with_deadline as background_tasks
-from m3sync_dagster_tests.conftest import Sandbox
+from m3sync_dagster_tests.conftest import PATIENCE, Sandbox
 from m3sync_dagster_tests.guard.fixtures import Fleet
-
-PATIENCE = 60.0
 
 
 def directory_at(sandbox: Sandbox, base_url: str, credential: str = "m3ter") -> UserDirectory:

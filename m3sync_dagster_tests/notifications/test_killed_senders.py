@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from m3sync_dagster.state import connect, postgres_url, undelivered
-from m3sync_dagster_tests.conftest import Sandbox
+from m3sync_dagster_tests.conftest import PATIENCE, Sandbox
 from m3sync_dagster_tests.guard.fixtures import Fleet, PostOffice, tick
 from m3sync_dagster_tests.guard.killed_sensor_daemon import INSTANTS
 from m3sync_dagster_tests.guard.killed_ticks import (
@@ -22,7 +22,7 @@ from m3sync_dagster_tests.guard.killed_ticks import (
     processes,
     start_tick,
 )
-from m3sync_dagster_tests.notifications.conftest import PATIENCE, email
+from m3sync_dagster_tests.notifications.conftest import email
 from m3sync_dagster_tests.notifications.test_delivery import Hook
 
 pytestmark = pytest.mark.slow

@@ -8,6 +8,7 @@ import pytest
 
 from m3sync_dagster.sandbox.salesforce import Credentials, create_app
 from m3sync_dagster.sandbox.server import running
+from m3sync_dagster_tests.conftest import PATIENCE
 from m3sync_dagster_tests.independent_org.org import Org
 from m3sync_dagster_tests.salesforce import destination_contract as contract
 from m3sync_dagster_tests.salesforce import destination_contract_jobs as jobs_contract
@@ -52,7 +53,7 @@ def sandbox() -> Iterator[Server]:
     def fault(rule: dict[str, object]) -> None:
         assert http.post("/sandbox/faults", json=rule).status_code == 204
 
-    with running(create_app()) as url, httpx.Client(base_url=url, timeout=30) as http:
+    with running(create_app()) as url, httpx.Client(base_url=url, timeout=PATIENCE) as http:
         yield Server(
             http,
             (fakes.client_id, fakes.client_secret),
@@ -66,7 +67,7 @@ def independent_org() -> Iterator[Server]:
     org = Org()
     org.limit_info = True
     org.install(OBJECTS)
-    with running(org.app()) as url, httpx.Client(base_url=url, timeout=30) as http:
+    with running(org.app()) as url, httpx.Client(base_url=url, timeout=PATIENCE) as http:
         yield Server(http, ("client-id", "client-secret"))
 
 

@@ -20,7 +20,7 @@ from m3sync_dagster.guard.failure_history import count_in_a_row
 from m3sync_dagster.guard.schedules import read_schedules, start, stop
 from m3sync_dagster.runs.run_status import INTEGRATION_TAG, TICK_TAG
 from m3sync_dagster.state import GuardState, connect, postgres_url, read_guard_states
-from m3sync_dagster_tests.conftest import Sandbox
+from m3sync_dagster_tests.conftest import PATIENCE, Sandbox
 from m3sync_dagster_tests.guard.fixtures import LOCATION, PostOffice
 from m3sync_dagster_tests.guard.killed_sensor_daemon import INSTANTS
 from m3sync_dagster_tests.guard.killed_ticks import (
@@ -37,7 +37,6 @@ from m3sync_dagster_tests.guard.model.runs import End, Kind, Launcher, Outcome, 
 BEGIN = datetime(2026, 11, 2, tzinfo=UTC).timestamp()
 STEP = 61.0
 """Seconds between two things that happen."""
-PATIENCE = 60.0
 CRON = "3 * * * *"
 NAMES = ("acme", "globex")
 NOT_RECORDED, NOT_STOPPED, NOT_DELIVERED, NOT_SENT, _, NOT_CONFIRMED, ONE_SENT = INSTANTS

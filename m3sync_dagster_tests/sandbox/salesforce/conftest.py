@@ -7,6 +7,7 @@ import pytest
 
 from m3sync_dagster.sandbox.salesforce import Org, create_app
 from m3sync_dagster.sandbox.server import running
+from m3sync_dagster_tests.conftest import PATIENCE
 from m3sync_dagster_tests.sandbox.salesforce.plain_client import Client
 
 
@@ -21,7 +22,7 @@ def served() -> Iterator[tuple[str, Org]]:
 def client(served: tuple[str, Org]) -> Iterator[Client]:
     """A client of the shared org, without records, fault rules and logged calls."""
     url, _ = served
-    with httpx.Client(base_url=url, timeout=30) as http:
+    with httpx.Client(base_url=url, timeout=PATIENCE) as http:
         for path in ("faults", "records", "calls"):
             assert http.delete(f"/sandbox/{path}").status_code == 204
         yield Client(http)
@@ -30,5 +31,5 @@ def client(served: tuple[str, Org]) -> Iterator[Client]:
 @pytest.fixture
 def own_client() -> Iterator[Client]:
     """A client of an org that only this test uses, so it can change the schema."""
-    with running(create_app()) as url, httpx.Client(base_url=url, timeout=30) as http:
+    with running(create_app()) as url, httpx.Client(base_url=url, timeout=PATIENCE) as http:
         yield Client(http)

@@ -6,13 +6,14 @@ import httpx
 
 from m3sync_dagster.sandbox.demo_servers import serving
 from m3sync_dagster.sandbox.organization import Organization
+from m3sync_dagster_tests.conftest import PATIENCE
 from m3sync_dagster_tests.sandbox.salesforce.plain_client import Client
 
 
 def test_account_and_a_package() -> None:
     with (
         serving(Organization.generate(1)) as sandbox,
-        httpx.Client(base_url=sandbox.salesforce_url, timeout=30) as http,
+        httpx.Client(base_url=sandbox.salesforce_url, timeout=PATIENCE) as http,
     ):
         client = Client(http)
         described = client.get("/sobjects/Account/describe").json()
