@@ -47,9 +47,9 @@ def home(tmp_path: Path) -> Path:
 
 def test_dagster_reads_the_settings_of_the_chart(home: Path) -> None:
     reference = InstanceRef.from_dir(str(home))
-    assert reference.run_launcher_data.class_name == "K8sRunLauncher"
-    assert reference.run_coordinator_data.class_name == "QueuedRunCoordinator"
-    assert "PostgresRunStorage" in str(reference.storage_data.config_yaml)
+    assert "K8sRunLauncher" in str(reference.run_launcher_data)
+    assert "QueuedRunCoordinator" in str(reference.run_coordinator_data)
+    assert "PostgresRunStorage" in str(reference.storage_data)
 
 
 def test_m3sync_takes_the_storage_of_the_chart(home: Path) -> None:
