@@ -53,6 +53,20 @@ def test_all_that_is_referred_to_exists() -> None:
     assert broken_references(objects()) == []
 
 
+def test_the_migration_needs_only_what_is_applied_before_the_rest() -> None:
+    """The two components that the first command of docs/deploying.md applies."""
+    before = {"settings", "migration"}
+    applied = [
+        one
+        for one in objects()
+        if one["metadata"]["labels"]["app.kubernetes.io/component"] in before
+    ]
+    kinds = {one["kind"] for one in applied}
+    assert {"Namespace", "Secret", "Job"} <= kinds
+    assert "Deployment" not in kinds
+    assert [one for one in broken_references(applied) if one.startswith("Job")] == []
+
+
 def container(name: str, all_objects: dict[str, Object]) -> Object:
     (found,) = all_objects[name]["spec"]["template"]["spec"]["containers"]
     assert isinstance(found, dict)
