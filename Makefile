@@ -6,7 +6,7 @@ PORT ?= 3000
 MINUTES ?= 60
 BIN := .venv/bin
 
-.PHONY: install demo test check model pictures lint types debian-packages constraints clean
+.PHONY: install demo test check model pictures image lint types debian-packages constraints clean
 
 install: .venv/installed
 
@@ -39,6 +39,11 @@ model: install
 pictures: install debian-packages
 	M3SYNC_PICTURES=$(CURDIR)/docs/pictures $(BIN)/python -m pytest -q -k pictures \
 	  m3sync_dagster_tests/live/test_ui.py
+
+# Builds the image of deploy/Dockerfile without Docker, and runs a sync in it. As root, with Debian's
+# packages buildah and mmdebstrap.
+image:
+	deploy/check_image.sh
 
 lint: install
 	$(BIN)/ruff check

@@ -2,6 +2,7 @@
 
 import logging
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -13,6 +14,8 @@ from m3sync_dagster.sync.errors import ConfigurationError
 POSTGRES_URL = "M3SYNC_POSTGRES_URL"
 STORAGE = "m3sync_dagster.state.dagster_storage"
 """The storage module in the ``dagster.yaml`` of a project."""
+_POSTGRES = (STORAGE, "dagster_postgres", "dagster_postgres.run_storage")
+"""The modules that keep runs in PostgreSQL; Dagster's Helm chart names the last one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,9 +192,15 @@ def _keeps_runs_in_postgres(dagster_yaml: Path) -> bool:
             f"{dagster_yaml} cannot be read ({' '.join(str(error).split())})",
             "Correct the file.",
         ) from None
-    storage = config.get("storage") if isinstance(config, dict) else None
-    if not isinstance(storage, dict):
-        return False
-    custom = storage.get("custom")
-    module = custom.get("module") if isinstance(custom, dict) else None
-    return "postgres" in storage or module in {STORAGE, "dagster_postgres"}
+    storage = _mapping(config, "storage")
+    modules = (
+        _mapping(storage, "custom").get("module"),
+        _mapping(config, "run_storage").get("module"),
+    )
+    return "postgres" in storage or any(module in _POSTGRES for module in modules)
+
+
+def _mapping(config: object, key: str) -> Mapping[object, object]:
+    """What a file has under a key; empty if it is missing, or is not a mapping."""
+    found = config.get(key) if isinstance(config, Mapping) else None
+    return found if isinstance(found, Mapping) else {}

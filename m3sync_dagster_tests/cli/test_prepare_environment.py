@@ -83,6 +83,7 @@ HOMES = {
     "an empty dagster.yaml": "",
     "no storage": "telemetry: {enabled: false}\n",
     "SQLite": "storage: {sqlite: {base_dir: /tmp}}\n",
+    "SQLite for runs": "run_storage: {module: dagster.core.storage.runs, class: X, config: {}}\n",
     "no YAML": "storage: [",
     "no mapping": "storage",
 }
@@ -104,14 +105,18 @@ def test_a_home_that_keeps_its_runs_elsewhere_is_refused(
 
 @pytest.mark.parametrize(
     "storage",
-    ["postgres: {postgres_url: x}", "custom: {module: dagster_postgres, class: X, config: {}}"],
+    [
+        "storage: {postgres: {postgres_url: x}}",
+        "storage: {custom: {module: dagster_postgres, class: X, config: {}}}",
+        "run_storage: {module: dagster_postgres.run_storage, class: X, config: {}}",
+    ],
 )
 def test_a_home_with_a_postgresql_of_its_own_is_taken(
     root: Path, monkeypatch: pytest.MonkeyPatch, storage: str
 ) -> None:
     home = root / "home"
     home.mkdir()
-    (home / "dagster.yaml").write_text(f"storage:\n  {storage}\n")
+    (home / "dagster.yaml").write_text(f"{storage}\n")
     monkeypatch.setenv("DAGSTER_HOME", str(home))
     monkeypatch.setenv("M3SYNC_POSTGRES_URL", GIVEN)
     assert not environment.prepare().embedded

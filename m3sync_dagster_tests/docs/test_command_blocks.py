@@ -20,7 +20,13 @@ STARTS = {
 """Where a page starts, if not in a project whose integration has run."""
 
 NOT_RUN = {
+    "cd deploy/compose",  # Docker
+    "cd deploy/kubernetes",  # a cluster
     "cd salesforce",  # Salesforce's command line needs a browser and an org
+    "docker build --file deploy/Dockerfile --tag m3sync:0.1.0 .",
+    "docker compose down",
+    "kubectl rollout restart deployment",
+    "kubectl scale deployment --all --replicas=0",
     "make test",
     "pip install --upgrade m3sync-dagster",
     "pip install m3sync-dagster",
