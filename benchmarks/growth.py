@@ -177,8 +177,9 @@ def _simulate(
             connection.execute("VACUUM ANALYZE")  # As autovacuum does, but at once.
         if day % DEFAULT_DAYS == 0 or day == days:
             _show_sizes(connection, day, empty)
-    each = 1_000 * seconds / max(deleted, 1)
-    print(f"{deleted} runs deleted, {each:.1f} ms CPU each in this process")
+    if deleted:
+        each = 1_000 * seconds / deleted
+        print(f"{deleted} runs deleted, {each:.1f} ms CPU each in this process")
 
 
 def _purge(instance: dg.DagsterInstance, connection: psycopg.Connection, ago: int) -> int:
@@ -187,7 +188,7 @@ def _purge(instance: dg.DagsterInstance, connection: psycopg.Connection, ago: in
     old = OldRuns({JOB, PURGE_JOB}, before, oldest_failure_read(instance))
     deleted = delete_old_runs(instance, old, float("inf"))
     delete_old_check_executions(connection, ago + DEFAULT_DAYS, float("inf"))
-    connection.execute("DELETE FROM job_ticks WHERE timestamp < %s - interval '60 days'", (before,))
+    connection.execute("DELETE FROM job_ticks WHERE timestamp < %s", (before,))
     return deleted.runs
 
 

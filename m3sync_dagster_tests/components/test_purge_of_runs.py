@@ -6,9 +6,16 @@ import dagster as dg
 import pytest
 from dagster._core.storage.partition_status_cache import get_and_update_asset_status_cache_value
 
+from m3sync_dagster.components import purge_job
 from m3sync_dagster.components.integration_status import read_status
 from m3sync_dagster.components.load_project import DefinedNames, load_project
-from m3sync_dagster.components.purge_job import SECONDS, PurgeReport, purge
+from m3sync_dagster.components.purge_job import (
+    NOT_FINISHED,
+    PURGE_JOB,
+    SECONDS,
+    PurgeReport,
+    purge,
+)
 from m3sync_dagster.definitions import defs
 from m3sync_dagster.guard.failure_history import count_in_a_row
 from m3sync_dagster.runs.old_runs import DAYS
@@ -188,6 +195,25 @@ def test_a_number_of_days_that_is_not_valid_deletes_nothing(
     assert fleet.instance.get_runs_count() == 2
     monkeypatch.setenv(DAYS, "61")
     assert rows(purge_now(fleet.instance))[RUNS] == 0
+
+
+def test_a_purge_that_is_not_finished_says_so(
+    fleet: Fleet, defs_folder: DefsFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for days in (60, 50):
+        age(fleet.run("acme", SUCCESS), days)
+    with monkeypatch.context() as patch:
+        patch.setattr(purge_job, "SECONDS", 0.0)
+        assert NOT_FINISHED in purge_log(fleet.instance)
+    assert fleet.instance.get_runs_count() == 3
+    assert NOT_FINISHED not in purge_log(fleet.instance)
+    assert fleet.instance.get_runs_count() == 3
+
+
+def purge_log(instance: dg.DagsterInstance) -> list[str]:
+    """What a run of the job has logged."""
+    result = defs().resolve_job_def(PURGE_JOB).execute_in_process(instance=instance)
+    return [one.user_message for one in instance.all_logs(result.run_id)]
 
 
 def test_a_purge_ends_before_run_monitoring_would_end_it(instance: dg.DagsterInstance) -> None:
