@@ -30,7 +30,8 @@ from m3sync_dagster.sync.errors import SyncError
 
 PURGE_JOB = "m3sync_purge"
 DAILY = "m3sync_purge_daily"
-SECONDS = 1_000.0
+RUN_SECONDS = 1_800.0
+CHECK_SECONDS = 600.0
 """How long a purge deletes runs, and then check executions; the next one deletes what is left.
 
 Run monitoring ends a run after 3,000 seconds.
@@ -88,8 +89,8 @@ def purge(
     aged = purge_old_rows(connection, dry_run=dry_run)
     absent, note = _purge_absent(instance, connection, defined, dry_run=dry_run)
     old = OldRuns({JOB, PURGE_JOB}, age_limit(days), oldest_failure_read(instance))
-    runs = delete_old_runs(instance, old, time.monotonic() + SECONDS, dry_run=dry_run)
-    until = time.monotonic() + SECONDS
+    runs = delete_old_runs(instance, old, time.monotonic() + RUN_SECONDS, dry_run=dry_run)
+    until = time.monotonic() + CHECK_SECONDS
     checks = delete_old_check_executions(connection, days, until, dry_run=dry_run)
     aged.append(AgedRows("runs, with their events in Dagster", days, runs.runs))
     aged.append(AgedRows("executions of asset checks", days, checks.rows))

@@ -119,13 +119,13 @@ def age_limit(days: int) -> datetime:
 
 
 def _delete(instance: dg.DagsterInstance, run_id: str) -> None:
-    """Delete a run and its events.
+    """Delete a run and its events, the events first.
 
-    Dagster deletes the run first. If that breaks off, nothing finds the events any more; so they
-    are deleted before.
+    ``DagsterInstance.delete_run`` does the same two things in the other order. If it broke off in
+    between, nothing would find the events any more.
     """
     instance.event_log_storage.delete_events(run_id)
-    instance.delete_run(run_id)
+    instance.run_storage.delete_run(run_id)
 
 
 def _last_writers(instance: dg.DagsterInstance) -> set[str]:
