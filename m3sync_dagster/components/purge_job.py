@@ -49,7 +49,7 @@ class PurgeReport:
         aged: rows that were too old, by kind.
         absent: integrations that were deleted long enough ago.
         note: why no integration was regarded as deleted, if so.
-        finished: whether all runs and executions of checks that are too old were deleted.
+        finished: whether all runs and check executions that are too old were deleted.
     """
 
     aged: list[AgedRows]
@@ -93,7 +93,7 @@ def purge(
     until = time.monotonic() + CHECK_SECONDS
     checks = delete_old_check_executions(connection, days, until, dry_run=dry_run)
     aged.append(AgedRows("runs, with their events in Dagster", days, runs.runs))
-    aged.append(AgedRows("executions of asset checks", days, checks.rows))
+    aged.append(AgedRows("check executions", days, checks.rows))
     return PurgeReport(aged, absent, note, finished=runs.finished and checks.finished)
 
 

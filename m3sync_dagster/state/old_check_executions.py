@@ -1,4 +1,4 @@
-"""Deleting executions of asset checks that are too old from Dagster's storage.
+"""Deleting check executions that are too old from Dagster's storage.
 
 Dagster has no way to delete them: they stay when their run is deleted. So this is the one place
 that writes to a table of Dagster's by itself.
@@ -44,7 +44,7 @@ class DeletedExecutions:
 def delete_old_check_executions(
     connection: psycopg.Connection, days: int, until: float, *, dry_run: bool = False
 ) -> DeletedExecutions:
-    """Delete the executions of checks that are older, the oldest first.
+    """Delete the check executions that are older, the oldest first.
 
     The newest of each check and each status is kept.
 

@@ -1,5 +1,6 @@
 """A purge of old runs changes nothing that the guard, the schedule and the commands read."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import dagster as dg
@@ -7,7 +8,7 @@ import pytest
 from dagster._core.storage.partition_status_cache import get_and_update_asset_status_cache_value
 
 from m3sync_dagster.components import purge_job
-from m3sync_dagster.components.integration_status import read_status
+from m3sync_dagster.components.integration_status import IntegrationStatus, read_status
 from m3sync_dagster.components.load_project import DefinedNames, load_project
 from m3sync_dagster.components.purge_job import (
     CHECK_SECONDS,
@@ -153,6 +154,12 @@ def cached_hours(instance: dg.DagsterInstance) -> set[str]:
     return set(found.get_partition_keys())
 
 
+def shown_status(instance: dg.DagsterInstance) -> list[IntegrationStatus]:
+    """The status without the next tick, which depends on the time of day."""
+    found = read_status(instance, load_project()).integrations
+    return [replace(one, next_tick=None) for one in found]
+
+
 def test_real_runs_are_shown_as_before(
     instance: dg.DagsterInstance,
     sandbox: Sandbox,
@@ -167,7 +174,7 @@ def test_real_runs_are_shown_as_before(
     assert cached_hours(instance) == set(hours)
     for run_id, days in zip(ids, (40, 31, 29, 1), strict=True):
         age(run_id, days)
-    status = read_status(instance, load_project())
+    status = shown_status(instance)
     listed = list_runs(instance, ["acme"])
     key = dg.AssetCheckKey(asset("acme"), "no_rejected_records")
     history = instance.event_log_storage.get_asset_check_execution_history
@@ -176,13 +183,13 @@ def test_real_runs_are_shown_as_before(
     assert report.finished
     assert rows(report)[RUNS] == 1
     assert [run.run_id for run in instance.get_runs()] == ids[:0:-1]
-    assert read_status(instance, load_project()).integrations == status.integrations
+    assert shown_status(instance) == status
     assert list_runs(instance, ["acme"]) == listed[:3]
     assert instance.get_materialized_partitions(asset("acme")) == set(hours[1:])
     assert cached_hours(instance) >= set(hours[1:])
     recent = [one for one in checks if one.run_id in ids[2:]]
     assert history(key, limit=100) == recent
-    assert rows(report)["executions of asset checks"] == len(checks) - len(recent) > 0
+    assert rows(report)["check executions"] == len(checks) - len(recent) > 0
 
 
 def test_a_number_of_days_that_is_not_valid_deletes_nothing(

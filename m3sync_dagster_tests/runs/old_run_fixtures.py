@@ -14,7 +14,7 @@ _TIMES = (
 
 
 def age(run: dg.DagsterRun | str, days: float) -> None:
-    """Let a run, its events and its executions of checks be so many days older."""
+    """Let a run, its events and its check executions be so many days older."""
     run_id = run if isinstance(run, str) else run.run_id
     with connect(postgres_url()) as connection:
         for table, column in _TIMES:

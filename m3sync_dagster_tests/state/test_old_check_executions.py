@@ -1,4 +1,4 @@
-"""Which executions of asset checks a purge deletes, in Dagster's real storage."""
+"""Which check executions a purge deletes, in Dagster's real storage."""
 
 import time
 from collections.abc import Iterator
