@@ -1,4 +1,4 @@
-"""``m3sync purge``: deletes state that is no longer needed, as Dagster does once a day."""
+"""``m3sync purge``: deletes runs and state that are no longer needed, as a job does daily."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,9 +25,10 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the counts, and de
 
 
 def purge(*, integration: Integration = None, dry_run: DryRun = False, json: Json = False) -> None:
-    """Delete state that is too old, or whose integration was deleted."""
+    """Delete runs and state that are too old, and the state of deleted integrations."""
     ready()
     from m3sync_dagster.components.load_project import defined_names, load_project
+    from m3sync_dagster.components.purge_job import NOT_FINISHED
 
     defined = defined_names(load_project())
     if integration is None:
@@ -40,6 +41,8 @@ def purge(*, integration: Integration = None, dry_run: DryRun = False, json: Jso
         _show(report)
     if report.note:
         print_error(report.note)
+    if not report.finished:
+        print_message(NOT_FINISHED)
     if dry_run:
         print_message("Nothing was deleted.")
 

@@ -22,7 +22,7 @@ from m3sync_dagster.components.resources import (
     StateResource,
 )
 from m3sync_dagster.components.step_failure import SyncFailure
-from m3sync_dagster.components.sync_metadata import Metadata, sync_metadata
+from m3sync_dagster.components.sync_metadata import sync_metadata
 from m3sync_dagster.components.sync_report import counts_line, observe_source, source_key
 from m3sync_dagster.components.to_sync_error import as_sync_error, traceback_of
 from m3sync_dagster.entities import EntityType
@@ -103,7 +103,10 @@ def materialize_entity(
     context.log.info(counts_line(f"{integration.name}, {entity.name}", measures))
     source = source_key(integration.m3ter_credential, entity)
     observe_source(context, source, integration.name, sync.counts.read)
-    return _result(integration, entity, sync, {**measures, **metadata})
+    key = _key(integration.name, entity)
+    # In the result, it would be recorded a second time, with the step's output.
+    context.add_asset_metadata({**measures, **metadata}, key)
+    return _result(key, sync)
 
 
 def _tag_run(context: dg.AssetExecutionContext, integration: Integration) -> None:
@@ -268,12 +271,9 @@ def _key(integration: str, entity: EntityType) -> dg.AssetKey:
     return dg.AssetKey([integration, f"salesforce_{entity.name}"])
 
 
-def _result(
-    integration: Integration, entity: EntityType, sync: EntitySync, metadata: Metadata
-) -> dg.MaterializeResult[None]:
+def _result(key: dg.AssetKey, sync: EntitySync) -> dg.MaterializeResult[None]:
     return dg.MaterializeResult(
-        asset_key=_key(integration.name, entity),
-        metadata=metadata,
+        asset_key=key,
         check_results=[
             dg.AssetCheckResult(
                 check_name=NO_REJECTED_RECORDS,

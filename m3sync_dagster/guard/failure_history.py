@@ -30,6 +30,7 @@ _NOT_BEGUN = [
     dg.DagsterRunStatus.STARTING,
     dg.DagsterRunStatus.CANCELED,
 ]
+_FAILED = [dg.DagsterRunStatus.FAILURE]
 _WILL_RETRY = "dagster/will_retry"
 _SCHEDULE = "dagster/schedule_name"
 _RANGE = "dagster/asset_partition_range_start"
@@ -78,16 +79,11 @@ class Failures:
 
 def read_failures(instance: dg.DagsterInstance, assets: Assets) -> Failures:
     """Read which runs of integrations have failed lately, without backfills."""
-    failed = [dg.DagsterRunStatus.FAILURE]
-    newest = instance.get_run_records(dg.RunsFilter(statuses=failed, exclude_subruns=True), limit=1)
-    if not newest:
+    oldest = oldest_failure_read(instance)
+    if oldest is None:
         return Failures({}, {}, None)
     records = instance.get_run_records(
-        dg.RunsFilter(
-            statuses=failed,
-            exclude_subruns=True,
-            updated_after=datetime.fromtimestamp(_ended(newest[0]), UTC) - LOOK_BACK,
-        )
+        dg.RunsFilter(statuses=_FAILED, exclude_subruns=True, updated_after=oldest)
     )
     # The run that was created last need not be the one that ended last, and a run whose tags are
     # written is updated after its end.
@@ -104,6 +100,13 @@ def read_failures(instance: dg.DagsterInstance, assets: Assets) -> Failures:
     # An earlier success repairs none of them.
     first = min((run.ended for failed_runs in runs.values() for run in failed_runs), default=since)
     return Failures(runs, unrecorded, datetime.fromtimestamp(first, UTC))
+
+
+def oldest_failure_read(instance: dg.DagsterInstance) -> datetime | None:
+    """The time before which no failed run is read; ``None`` if none has failed."""
+    failed = dg.RunsFilter(statuses=_FAILED, exclude_subruns=True)
+    newest = instance.get_run_records(failed, limit=1)
+    return datetime.fromtimestamp(_ended(newest[0]), UTC) - LOOK_BACK if newest else None
 
 
 def read_untagged_runs(

@@ -34,6 +34,10 @@ from m3sync_dagster.state.ledger import PostgresLedger
 from m3sync_dagster.state.locked_integration import RunState
 from m3sync_dagster.state.logins import Login, PostgresLoginLog, read_logins
 from m3sync_dagster.state.migrate import migrate, require_current_schema, wrong_schema
+from m3sync_dagster.state.old_check_executions import (
+    DeletedExecutions,
+    delete_old_check_executions,
+)
 from m3sync_dagster.state.outbox import (
     Content,
     Notice,
@@ -80,6 +84,7 @@ __all__ = [
     "AbsentIntegration",
     "AgedRows",
     "Content",
+    "DeletedExecutions",
     "EntitySyncs",
     "Event",
     "EventFilter",
@@ -103,6 +108,7 @@ __all__ = [
     "close_disabled",
     "connect",
     "count_rejects",
+    "delete_old_check_executions",
     "enqueue",
     "explain",
     "guard_lock",

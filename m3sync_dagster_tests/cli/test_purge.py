@@ -54,7 +54,7 @@ def test_old_rows_are_counted_first_and_deleted_then(
     add_event(synced, "acme", 401)
     add_event(synced, "acme", 399)
     dry = stage.run("purge", "--dry-run", "--json")
-    assert (events_purged(dry), dry.json["dry_run"]) == (1, True)
+    assert (events_purged(dry), dry.json["dry_run"], dry.json["finished"]) == (1, True, True)
     assert count(synced, "integration_event") == 2
     table = stage.run("purge", "--dry-run")
     assert "all other events" in table.out

@@ -1,0 +1,42 @@
+"""What an hour without a change writes to Dagster's storage: so many rows and bytes at most.
+
+The purge limits for how long they are kept; ``benchmarks/growth.py`` measures the disk.
+"""
+
+import dagster as dg
+import pytest
+
+from m3sync_dagster.state import connect, postgres_url
+from m3sync_dagster_tests.conftest import DefsFolder, Sandbox, sync
+from m3sync_dagster_tests.runs.old_run_fixtures import count
+
+ENTITIES = ("account", "contract", "commitment", "balance")
+EVENTS = 47
+"""10 for each entity and 7 for the run; 2 of each entity are ours: log line and observation."""
+EVENT_BYTES = 96_000
+"""It is 93 KB, and 38 KB of it are the materializations, with their columns."""
+CHECK_EXECUTIONS = 8
+TAGS = 6
+
+
+def test_an_hour_without_a_change(
+    instance: dg.DagsterInstance,
+    sandbox: Sandbox,
+    defs_folder: DefsFolder,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in sandbox.environment.items():
+        monkeypatch.setenv(name, value)
+    assert sync(instance, *ENTITIES, partition_key="2026-11-24-10:00").success
+    run_id = sync(instance, *ENTITIES, partition_key="2026-11-24-11:00").run_id
+    assert count("event_logs", run_id) <= EVENTS
+    assert event_bytes(run_id) <= EVENT_BYTES
+    assert count("asset_check_executions", run_id) <= CHECK_EXECUTIONS
+    assert count("run_tags", run_id) <= TAGS
+
+
+def event_bytes(run_id: str) -> int:
+    with connect(postgres_url()) as connection:
+        query = "SELECT sum(octet_length(event)) FROM event_logs WHERE run_id = %s"
+        (number,) = connection.execute(query, (run_id,)).fetchone() or (0,)
+        return int(number)
