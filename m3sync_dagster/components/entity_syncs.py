@@ -1,6 +1,6 @@
 """Builds the syncs of one run's entities from the run's resources."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
 import dagster as dg
@@ -67,7 +67,8 @@ class EntitySyncBuilder:
         self._salesforce = resource_of(context, self._credential, SalesforceResource)
         self.org = self._salesforce.org
         m3ter = resource_of(context, integration.m3ter_credential, M3terResource)
-        self._source = m3ter.organization
+        self._source = m3ter.read_ahead
+        self._source.expect(self._lists())
         self.full = context.run.tags.get(FULL_TAG) == "true"
         if self.full:
             self.state.withdraw_all(self._selected(), context.run.run_id)
@@ -124,6 +125,14 @@ class EntitySyncBuilder:
         preflight = self._salesforce.preflight(self._integration.name, self._selected)
         for warning in preflight.require(entity.name):
             self._context.log.warning("%s: %s", warning.entity, warning)
+
+    def _lists(self) -> Iterator[tuple[EntityType, list[str] | None]]:
+        """The lists that this run reads; a run that repeats a failed one has only some steps."""
+        steps = self._context.run.step_keys_to_execute
+        for name, mapping in self._selected().items():
+            key = dg.AssetKey([self._integration.name, f"salesforce_{name}"])
+            if not steps or key.to_python_identifier() in steps:
+                yield mapping.entity, mapping.scope.fetchable()
 
     def _selected(self) -> dict[str, FieldMapping]:
         """The mappings of the entities that the run selects."""

@@ -15,7 +15,7 @@ import dagster as dg
 from pydantic import PrivateAttr
 
 from m3sync_dagster.components.step_failure import without_stack_traces
-from m3sync_dagster.m3ter import M3terAccessKey, M3terSource
+from m3sync_dagster.m3ter import M3terAccessKey, M3terSource, ReadAhead
 from m3sync_dagster.runs.dead_runs import PROCESS_TAG, RELEASED
 from m3sync_dagster.salesforce import ConnectedApp, SalesforceClient
 from m3sync_dagster.state import (
@@ -131,6 +131,15 @@ class M3terResource(LazyResource):
         credential = self.read()
         logins = PostgresLoginLog(postgres_url(), self.credential, credential.identity)
         return self._opened.enter_context(M3terSource(credential, postgres_url(), logins=logins))
+
+    @cached_property
+    def read_ahead(self) -> ReadAhead:
+        """The same organization, whose lists a run reads at the same time.
+
+        Raises:
+            ConfigurationError: as for ``read``.
+        """
+        return self._opened.enter_context(closing(ReadAhead(self.organization)))
 
     def _base_url_given(self) -> bool:
         return bool(os.environ.get(self.base_url_env))

@@ -7,7 +7,8 @@ import base64
 import math
 import threading
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -144,7 +145,7 @@ class TokenAuth(httpx.Auth):
 
 
 class Client:
-    """One organization's API, through the m3ter SDK.
+    """One organization's API, through the m3ter SDK. Safe for use by several threads.
 
     Args:
         credential: the access key.
@@ -166,6 +167,9 @@ class Client:
         self._retries = retries
         self._auth = TokenAuth(credential, clock)
         self._root = f"/organizations/{quote(credential.organization_id, safe='')}/"
+        self._lock = threading.Lock()
+        self._waiting = 0
+        self._closed = False
         self.requests = 0
         """HTTP requests sent so far, including token requests and retries."""
 
@@ -216,9 +220,14 @@ class Client:
         return _body(path, response, self._auth.redacted)
 
     def close(self) -> None:
-        """Close the connections to m3ter."""
-        if "_sdk" in self.__dict__:
-            self._sdk.close()
+        """Close the connections to m3ter, at the end of the requests that other threads wait for.
+
+        A connection that another thread reads from must not be closed: the system may give its
+        number to another file or connection at once.
+        """
+        with self._lock:
+            self._closed = True
+            self._close_unused()
 
     @cached_property
     def _sdk(self) -> "M3ter":
@@ -245,9 +254,10 @@ class Client:
         from m3ter import APIConnectionError, APIStatusError  # noqa: PLC0415 - slow to import
 
         try:
-            response = self._sdk.get(
-                self._root + path, cast_to=httpx.Response, options={"params": dict(query)}
-            )
+            with self._open():
+                response = self._sdk.get(
+                    self._root + path, cast_to=httpx.Response, options={"params": dict(query)}
+                )
         except APIStatusError as error:
             response = error.response
         except APIConnectionError as error:
@@ -261,7 +271,24 @@ class Client:
 
     def _before_request(self, _request: httpx.Request) -> None:
         self._take_permit()
-        self.requests += 1
+        with self._lock:
+            self.requests += 1
+
+    @contextmanager
+    def _open(self) -> Iterator[None]:
+        """Keep the connections open during the block."""
+        with self._lock:
+            self._waiting += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._waiting -= 1
+                self._close_unused()
+
+    def _close_unused(self) -> None:
+        if self._closed and not self._waiting and "_sdk" in self.__dict__:
+            self._sdk.close()
 
 
 class _HttpClient(httpx.Client):

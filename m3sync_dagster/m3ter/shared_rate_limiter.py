@@ -10,6 +10,7 @@ import hashlib
 import random
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import cast
 
@@ -19,6 +20,7 @@ from pyrate_limiter import AbstractBucket, InMemoryBucket, PostgresBucket, Rate,
 
 from m3sync_dagster.m3ter.credential import M3terAccessKey
 from m3sync_dagster.postgres import explain, open_connection, parse
+from m3sync_dagster.sync.errors import SyncError
 
 WINDOW_MS = 1000
 """m3ter limits requests per second."""
@@ -46,11 +48,11 @@ class Permits:
         self, requests_per_second: int, open_bucket: Callable[[Rate], AbstractBucket]
     ) -> None:
         self._rate = Rate(requests_per_second, WINDOW_MS + PERMIT_MS)
-        self._most = max(1, requests_per_second // 4)
         self._open_bucket = open_bucket
         self._bucket: AbstractBucket | None = None
         self._lock = threading.Lock()
-        self._taken = 1
+        self._closed = False
+        self._used_at: deque[float] = deque(maxlen=max(1, requests_per_second // 4))
         self._left = 0
         self._valid_until = 0.0
         self._next_cleanup = 0.0
@@ -61,20 +63,24 @@ class Permits:
         Raises:
             RemoteError: PostgreSQL cannot be reached.
             ConfigurationError: PostgreSQL lacks our schema, or cannot be used.
+            SyncError: the permits are closed.
         """
         with self._lock:
             if not self._left or time.monotonic() >= self._valid_until:
                 self._refill()
             self._left -= 1
+            self._used_at.append(time.monotonic())
 
     def close(self) -> None:
-        """Close the bucket's connection."""
+        """Close the bucket's connection; a thread that waits for a permit gets an error."""
+        self._closed = True
         with self._lock:
             if self._bucket is not None:
                 self._bucket.close()
                 self._bucket = None
 
     def _refill(self) -> None:
+        self._require_open()
         try:
             if self._bucket is None:
                 self._bucket = self._open_bucket(self._rate)
@@ -84,7 +90,7 @@ class Permits:
             raise explain(error) or error from None
 
     def _take_from(self, bucket: AbstractBucket) -> None:
-        """Take as many permits as were used in the last period; fewer while others wait too."""
+        """Take as many permits as are wanted; fewer while others wait too."""
         weight = self._wanted()
         while True:
             started = time.monotonic()
@@ -92,14 +98,23 @@ class Permits:
             if bucket.put(item):
                 break
             time.sleep(self._wait_seconds(bucket, item))
+            self._require_open()
             weight = max(1, weight // 2)
-        self._taken = self._left = weight
+        self._left = weight
         self._valid_until = started + PERMIT_MS / 1000
 
+    def _require_open(self) -> None:
+        if self._closed:
+            raise SyncError("reading from m3ter was stopped", "Run it again.")
+
     def _wanted(self) -> int:
-        used = self._taken - self._left
-        in_time = time.monotonic() < self._valid_until
-        return min(self._most, 2 * used if in_time else max(1, used))
+        """Half as many as were used in the time that a permit is valid.
+
+        Permits that are not used in time are lost. If several threads send a request at the same
+        moment, and then wait for the responses, twice as many as they need would be taken.
+        """
+        since = time.monotonic() - PERMIT_MS / 1000
+        return max(1, sum(used > since for used in self._used_at) // 2)
 
     def _wait_seconds(self, bucket: AbstractBucket, item: RateItem) -> float:
         """Seconds until the next attempt.

@@ -16,7 +16,7 @@ from pyrate_limiter import InMemoryBucket, Rate
 from m3sync_dagster.m3ter import M3terAccessKey
 from m3sync_dagster.m3ter import shared_rate_limiter as limiter
 from m3sync_dagster.m3ter.shared_rate_limiter import Permits, open_permits
-from m3sync_dagster.sync.errors import ConfigurationError, RemoteError
+from m3sync_dagster.sync.errors import ConfigurationError, RemoteError, SyncError
 from m3sync_dagster_tests.m3ter.scripted_server import Script, page, serving
 
 pytestmark = pytest.mark.slow
@@ -148,7 +148,23 @@ def test_one_process_at_leisure_takes_one_permit_at_a_time() -> None:
     for taken in range(1, 6):
         permits.take()
         permits._valid_until = time.monotonic()
+        permits._used_at.clear()
         assert bucket.count() == taken
+
+
+def test_a_few_requests_at_the_same_moment_take_no_permit_too_many() -> None:
+    permits, bucket = counted()
+    for taken in range(1, 5):
+        permits.take()
+        assert bucket.count() == taken
+
+
+def test_closed_permits_open_nothing_again() -> None:
+    permits, bucket = counted()
+    permits.close()
+    with pytest.raises(SyncError, match="reading from m3ter was stopped"):
+        permits.take()
+    assert bucket.count() == 0
 
 
 def test_permits_of_the_past_are_removed(postgres_url: str, connection: psycopg.Connection) -> None:

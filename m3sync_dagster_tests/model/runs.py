@@ -98,7 +98,11 @@ def _context(
     }
     chosen = {asset_key(integration.name, only)} if only else None
     run = SimpleNamespace(
-        run_id=str(uuid.uuid4()), tags={}, asset_selection=chosen, root_run_id=None
+        run_id=str(uuid.uuid4()),
+        tags={},
+        asset_selection=chosen,
+        step_keys_to_execute=None,
+        root_run_id=None,
     )
     if full:
         run.tags[FULL_TAG] = "true"
