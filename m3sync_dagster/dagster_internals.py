@@ -16,6 +16,12 @@ from dagster._core.definitions.assets.job.asset_job import (
     get_asset_graph_for_job,
 )
 
+# A run's process builds the definitions once; a code server builds them anew each time.
+from dagster._core.definitions.definitions_load_context import (
+    DefinitionsLoadContext,
+    DefinitionsLoadType,
+)
+
 # The hours that are complete at a schedule's tick, and not at the wall clock's time.
 from dagster._core.definitions.partitions.context import partition_loading_context
 from dagster._core.definitions.reconstruct import ReconstructableJob, ReconstructableRepository
@@ -74,6 +80,8 @@ __all__ = [
     "ComponentTree",
     "CompositeYamlComponent",
     "DagsterYamlLoader",
+    "DefinitionsLoadContext",
+    "DefinitionsLoadType",
     "InstigatorSelector",
     "InstigatorState",
     "InstigatorStatus",

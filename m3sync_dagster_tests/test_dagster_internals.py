@@ -18,6 +18,10 @@ USED = {
         "build_asset_job",
         "get_asset_graph_for_job",
     },
+    "dagster._core.definitions.definitions_load_context": {
+        "DefinitionsLoadContext",
+        "DefinitionsLoadType",
+    },
     "dagster._core.definitions.partitions.context": {"partition_loading_context"},
     "dagster._core.definitions.reconstruct": {"ReconstructableJob", "ReconstructableRepository"},
     "dagster._core.definitions.run_request": {"InstigatorType"},
