@@ -1,5 +1,8 @@
 """A run in this process that Dagster's storage and UI cannot tell from one of the daemon's."""
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,6 +15,7 @@ from m3sync_dagster.cli.prepare_environment import Environment
 from m3sync_dagster.components.entity_syncs import FULL_TAG
 from m3sync_dagster.components.integration import PARTITION_FORMAT, Integration
 from m3sync_dagster.components.integration_definitions import asset_key
+from m3sync_dagster.components.load_one_integration import ONLY_INTEGRATION
 from m3sync_dagster.components.loaded_integration import LoadedIntegration, with_file_position
 from m3sync_dagster.components.materialize import run_tags, sync_checks
 from m3sync_dagster.components.schedule import JOB, PARTITION
@@ -124,6 +128,7 @@ def sync(
     run_id = make_new_run_id()
     tags[PROCESS_TAG] = run_id
     with (
+        _only(integration.name),
         dg.DagsterInstance.get() as instance,
         connect(postgres_url()) as connection,
         hold_run_lock(connection, run_id),
@@ -134,6 +139,20 @@ def sync(
         with partition_loading_context(effective_dt=max(get_current_datetime(), _end(hour))):
             execute_run(job, run, instance)
         return _report(instance, integration.name, run_id)
+
+
+@contextmanager
+def _only(integration: str) -> Iterator[None]:
+    """Let Dagster load one integration while the block lasts."""
+    before = os.environ.get(ONLY_INTEGRATION)
+    os.environ[ONLY_INTEGRATION] = integration
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[ONLY_INTEGRATION]
+        else:
+            os.environ[ONLY_INTEGRATION] = before
 
 
 def _create_run(
