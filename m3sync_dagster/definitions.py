@@ -14,7 +14,7 @@ from m3sync_dagster.components.gc_settings import exempt_from_collection
 from m3sync_dagster.components.jobs import build_jobs
 from m3sync_dagster.components.load_error_assets import load_error_assets
 from m3sync_dagster.components.load_errors import messages_of
-from m3sync_dagster.components.load_one_integration import ONLY_INTEGRATION, load_integration
+from m3sync_dagster.components.load_one_integration import load_integration
 from m3sync_dagster.components.load_project import (
     Project,
     defined_names,
@@ -34,6 +34,7 @@ from m3sync_dagster.dagster_internals import (
     get_library_json_enriched_defs,
 )
 from m3sync_dagster.guard.sensor import build_guard
+from m3sync_dagster.project_folder import ONLY_INTEGRATION
 
 VALIDATING = "DAGSTER_IS_DEFS_VALIDATION_CLI"
 """Set by ``dg check defs`` and ``dagster definitions validate``. Source: Dagster's docs."""

@@ -3,13 +3,13 @@
 import dagster as dg
 import pytest
 
-from m3sync_dagster.components.load_one_integration import ONLY_INTEGRATION
 from m3sync_dagster.dagster_internals import (
     CodePointer,
     DefinitionsLoadContext,
     ReconstructableRepository,
 )
 from m3sync_dagster.definitions import defs
+from m3sync_dagster.project_folder import ONLY_INTEGRATION
 from m3sync_dagster.sync.errors import ConfigurationError
 from m3sync_dagster_tests.conftest import DefsFolder, Sandbox, edited, sync
 

@@ -15,7 +15,6 @@ from m3sync_dagster.cli.prepare_environment import Environment
 from m3sync_dagster.components.entity_syncs import FULL_TAG
 from m3sync_dagster.components.integration import PARTITION_FORMAT, Integration
 from m3sync_dagster.components.integration_definitions import asset_key
-from m3sync_dagster.components.load_one_integration import ONLY_INTEGRATION
 from m3sync_dagster.components.loaded_integration import LoadedIntegration, with_file_position
 from m3sync_dagster.components.materialize import run_tags, sync_checks
 from m3sync_dagster.components.schedule import JOB, PARTITION
@@ -32,6 +31,7 @@ from m3sync_dagster.dagster_internals import (
     partition_loading_context,
     snapshot_from_execution_plan,
 )
+from m3sync_dagster.project_folder import ONLY_INTEGRATION
 from m3sync_dagster.runs.dead_runs import PROCESS_TAG
 from m3sync_dagster.runs.run_status import (
     COMPLETE,

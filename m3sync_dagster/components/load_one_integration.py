@@ -21,9 +21,6 @@ from m3sync_dagster.components.salesforce_sync import SalesforceSync
 from m3sync_dagster.components.yaml_text_checks import FAST_LOADER, read_defs_yaml
 from m3sync_dagster.sync.errors import ConfigurationError
 
-ONLY_INTEGRATION = "M3SYNC_ONLY_INTEGRATION"
-"""Environment variable of a run's process: the one integration that it loads."""
-
 _HIDES_A_NAME = re.compile(r"\{[{%]|\\")
 """A template, or an escape sequence of YAML: a name may be written in another way."""
 
