@@ -86,7 +86,7 @@ def main() -> None:
 
 def _in_a_process(number: int, credentials: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory(prefix="m3s") as folder:
-        _write(Path(folder), number, credentials)
+        write_defs(Path(folder), number, credentials)
         environment = {
             "M3SYNC_DEFS": folder,
             "M3SYNC_POSTGRES_URL": "postgresql://unused@127.0.0.1:1/none",
@@ -99,7 +99,7 @@ def _in_a_process(number: int, credentials: int) -> dict[str, float]:
     return answer
 
 
-def _write(folder: Path, number: int, credentials: int) -> None:
+def write_defs(folder: Path, number: int, credentials: int) -> None:
     """Write a ``defs.yaml`` for each integration; they start on different days."""
     texts = {"credentials": CREDENTIALS + "".join(map(SALESFORCE.format, range(credentials)))}
     for one in range(number):

@@ -16,6 +16,12 @@ from dagster._core.definitions.assets.job.asset_job import (
     get_asset_graph_for_job,
 )
 
+# A run's process builds the definitions once; a code server builds them anew each time.
+from dagster._core.definitions.definitions_load_context import (
+    DefinitionsLoadContext,
+    DefinitionsLoadType,
+)
+
 # The hours that are complete at a schedule's tick, and not at the wall clock's time.
 from dagster._core.definitions.partitions.context import partition_loading_context
 from dagster._core.definitions.reconstruct import ReconstructableJob, ReconstructableRepository
@@ -29,6 +35,9 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 # Why a run failed is told by its last events, whose data has no public type.
 from dagster._core.events import JobFailureData
 from dagster._core.execution.api import create_execution_plan, execute_run
+
+# A run launcher's interface, which the public ``DefaultRunLauncher`` has in its signatures.
+from dagster._core.launcher import CheckRunHealthResult, LaunchRunContext, WorkerStatus
 from dagster._core.remote_origin import (
     CodeLocationOrigin,
     ManagedGrpcPythonEnvCodeLocationOrigin,
@@ -47,6 +56,9 @@ from dagster._core.utils import make_new_run_id
 
 # Which of the workspace's code locations is ours: a schedule's stored state is found by it.
 from dagster._core.workspace.load_target import ModuleTarget, WorkspaceFileTarget
+
+# The command that executes a run in a process of its own, as Dagster's launchers for containers do.
+from dagster._grpc.types import ExecuteRunArgs
 
 # Dagster's clock, which its own ``freeze_time`` sets in tests.
 from dagster._time import get_current_datetime, get_current_timestamp
@@ -69,16 +81,21 @@ from dagster_shared.yaml_utils.source_position import ValueAndSourcePositionTree
 __all__ = [
     "IMPLICIT_ASSET_JOB_NAME",
     "AssetGraph",
+    "CheckRunHealthResult",
     "CodeLocationOrigin",
     "CodePointer",
     "ComponentTree",
     "CompositeYamlComponent",
     "DagsterYamlLoader",
+    "DefinitionsLoadContext",
+    "DefinitionsLoadType",
+    "ExecuteRunArgs",
     "InstigatorSelector",
     "InstigatorState",
     "InstigatorStatus",
     "InstigatorType",
     "JobFailureData",
+    "LaunchRunContext",
     "ManagedGrpcPythonEnvCodeLocationOrigin",
     "ModuleTarget",
     "ReconstructableJob",
@@ -89,6 +106,7 @@ __all__ = [
     "SerializableErrorInfo",
     "UnresolvedAssetJobDefinition",
     "ValueAndSourcePositionTree",
+    "WorkerStatus",
     "WorkspaceFileTarget",
     "build_asset_job",
     "create_execution_plan",

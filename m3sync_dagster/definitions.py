@@ -1,8 +1,11 @@
-"""The code location ``m3sync``: the definitions of all ``defs.yaml`` files."""
+"""The code location ``m3sync``: the definitions of all ``defs.yaml`` files.
+
+A run's process needs one integration alone, and names it in ``M3SYNC_ONLY_INTEGRATION``.
+"""
 
 import os
 import warnings
-from functools import cache
+from functools import cache, lru_cache
 
 import dagster as dg
 
@@ -11,7 +14,13 @@ from m3sync_dagster.components.gc_settings import exempt_from_collection
 from m3sync_dagster.components.jobs import build_jobs
 from m3sync_dagster.components.load_error_assets import load_error_assets
 from m3sync_dagster.components.load_errors import messages_of
-from m3sync_dagster.components.load_project import Project, defined_names, load_project
+from m3sync_dagster.components.load_one_integration import load_integration
+from m3sync_dagster.components.load_project import (
+    Project,
+    defined_names,
+    files_state,
+    load_project,
+)
 from m3sync_dagster.components.purge_job import build_purge
 from m3sync_dagster.components.resources import StateResource
 from m3sync_dagster.components.verify_check import build_verify_schedule
@@ -19,8 +28,13 @@ from m3sync_dagster.components.watched_integrations import (
     guarded_integrations,
     integrations_to_verify,
 )
-from m3sync_dagster.dagster_internals import get_library_json_enriched_defs
+from m3sync_dagster.dagster_internals import (
+    DefinitionsLoadContext,
+    DefinitionsLoadType,
+    get_library_json_enriched_defs,
+)
 from m3sync_dagster.guard.sensor import build_guard
+from m3sync_dagster.project_folder import ONLY_INTEGRATION
 
 VALIDATING = "DAGSTER_IS_DEFS_VALIDATION_CLI"
 """Set by ``dg check defs`` and ``dagster definitions validate``. Source: Dagster's docs."""
@@ -30,17 +44,42 @@ VALIDATING = "DAGSTER_IS_DEFS_VALIDATION_CLI"
 def defs() -> dg.Definitions:
     """Build the code location. Each invalid file becomes an asset that shows its error.
 
+    With ``M3SYNC_ONLY_INTEGRATION`` it has what a run of this integration needs, and no more.
+
     Raises:
         DagsterInvalidDefinitionError: a file is invalid, and a command of Dagster validates the
             definitions.
+        ConfigurationError: there is no valid integration of the one name.
     """
+    if DefinitionsLoadContext.get().load_type == DefinitionsLoadType.INITIALIZATION:
+        return _build()
+    return _built_for_runs(frozenset(os.environ.items()), frozenset(files_state().items()))
+
+
+@lru_cache(maxsize=1)
+def _built_for_runs(environment: object, files: object) -> dg.Definitions:  # noqa: ARG001 - see below
+    """Build the definitions once for a run, which asks Dagster for them two or three times.
+
+    They depend on the environment, which templates read, and on the files.
+    """
+    return _build()
+
+
+def _build() -> dg.Definitions:
     # Dagster itself uses a beta parameter when it reads asset checks.
     warnings.filterwarnings("ignore", "Parameter `execution_type`", dg.BetaWarning)
     with exempt_from_collection():
-        return _build(load_project())
+        if only := os.environ.get(ONLY_INTEGRATION):
+            return _for_runs(load_integration(only))
+        return _code_location(load_project())
 
 
-def _build(project: Project) -> dg.Definitions:
+def _for_runs(project: Project) -> dg.Definitions:
+    """What a run needs: no guard and no schedule of the whole project, which would be wrong."""
+    return _merged(project, dg.Definitions(jobs=build_jobs(integrations_to_verify(project))))
+
+
+def _code_location(project: Project) -> dg.Definitions:
     if project.problems and os.environ.get(VALIDATING):
         raise dg.DagsterInvalidDefinitionError(messages_of(project.problems))
     checked = integrations_to_verify(project)
@@ -49,18 +88,19 @@ def _build(project: Project) -> dg.Definitions:
         jobs=build_jobs(checked),
         schedules=[build_verify_schedule(checked), build_purge(defined_names(project))],
         sensors=[build_guard(guarded_integrations(project))],
+    )
+    return _merged(project, _component_docs(), shared)
+
+
+def _merged(project: Project, *more: dg.Definitions) -> dg.Definitions:
+    of_all = dg.Definitions(
         executor=dg.in_process_executor,
         resources={STATE: StateResource()},
     )
-    return dg.Definitions.merge(
-        _component_docs(), shared, *(unit.definitions for unit in project.units)
-    )
+    return dg.Definitions.merge(*more, of_all, *(unit.definitions for unit in project.units))
 
 
 @cache
 def _component_docs() -> dg.Definitions:
-    """What the UI's page of component docs shows; it depends on the installed packages alone.
-
-    For one run Dagster builds the definitions three times, and this is most of it.
-    """
+    """What the UI's page of component docs shows; it depends on the installed packages alone."""
     return get_library_json_enriched_defs(None)

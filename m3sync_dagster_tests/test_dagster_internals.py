@@ -18,6 +18,10 @@ USED = {
         "build_asset_job",
         "get_asset_graph_for_job",
     },
+    "dagster._core.definitions.definitions_load_context": {
+        "DefinitionsLoadContext",
+        "DefinitionsLoadType",
+    },
     "dagster._core.definitions.partitions.context": {"partition_loading_context"},
     "dagster._core.definitions.reconstruct": {"ReconstructableJob", "ReconstructableRepository"},
     "dagster._core.definitions.run_request": {"InstigatorType"},
@@ -25,6 +29,7 @@ USED = {
     "dagster._core.definitions.unresolved_asset_job_definition": {"UnresolvedAssetJobDefinition"},
     "dagster._core.events": {"JobFailureData"},
     "dagster._core.execution.api": {"create_execution_plan", "execute_run"},
+    "dagster._core.launcher": {"CheckRunHealthResult", "LaunchRunContext", "WorkerStatus"},
     "dagster._core.remote_origin": {
         "CodeLocationOrigin",
         "ManagedGrpcPythonEnvCodeLocationOrigin",
@@ -39,6 +44,7 @@ USED = {
     "dagster._core.snap": {"snapshot_from_execution_plan"},
     "dagster._core.utils": {"make_new_run_id"},
     "dagster._core.workspace.load_target": {"ModuleTarget", "WorkspaceFileTarget"},
+    "dagster._grpc.types": {"ExecuteRunArgs"},
     "dagster._time": {"get_current_datetime", "get_current_timestamp"},
     "dagster.components.core.component_tree": {"ComponentTree"},
     "dagster.components.core.defs_module": {"CompositeYamlComponent"},

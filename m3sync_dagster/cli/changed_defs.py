@@ -1,13 +1,17 @@
 """Notices edited ``defs.yaml`` files, and describes what has changed in them."""
 
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import dagster as dg
 
 from m3sync_dagster.components.credential_components import M3terCredential, SalesforceCredential
-from m3sync_dagster.components.load_project import Project, defs_files, load_project
+from m3sync_dagster.components.load_project import (
+    FilesState,
+    Project,
+    files_state,
+    load_project,
+)
 from m3sync_dagster.components.salesforce_sync import SalesforceSync
 
 _KINDS: Mapping[str, type[dg.Component]] = {
@@ -15,9 +19,6 @@ _KINDS: Mapping[str, type[dg.Component]] = {
     "m3ter credential": M3terCredential,
     "Salesforce credential": SalesforceCredential,
 }
-
-Stamps = Mapping[str, tuple[int, int, int]]
-"""By path of each file: when it was written, its size and its inode; zeros if it is unreadable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +38,13 @@ class DefsChange:
 class DefsWatch:
     """The ``defs.yaml`` files, as they were when they were last read."""
 
-    _read: Stamps = field(init=False)
-    _last_seen: Stamps = field(init=False)
+    _read: FilesState = field(init=False)
+    _last_seen: FilesState = field(init=False)
     _project: Project = field(init=False)
 
     def __post_init__(self) -> None:
         # Before the files are read, so that an edit in between is noticed.
-        self._read = self._last_seen = _stamps()
+        self._read = self._last_seen = files_state()
         self._project = load_project()
 
     def change(self) -> DefsChange | None:
@@ -51,7 +52,7 @@ class DefsWatch:
 
         An editor may write a file in several steps.
         """
-        stamps, before = _stamps(), self._last_seen
+        stamps, before = files_state(), self._last_seen
         self._last_seen = stamps
         if stamps == self._read or stamps != before:
             return None
@@ -74,15 +75,3 @@ def _differences(old: Project, new: Project) -> Iterator[str]:
 
 def _is_invalid(project: Project, name: str) -> bool:
     return any(problem.name == name for problem in project.problems)
-
-
-def _stamps() -> Stamps:
-    return {str(path): _stamp(str(path)) for path in defs_files()}
-
-
-def _stamp(path: str) -> tuple[int, int, int]:
-    try:
-        found = os.stat(path)  # noqa: PTH116 - called for each file each second
-    except OSError:
-        return (0, 0, 0)
-    return (found.st_mtime_ns, found.st_size, found.st_ino)

@@ -1,9 +1,13 @@
 """Finds the integration or the m3ter credential that a command names."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from m3sync_dagster.components.credential_components import M3terCredential
+from m3sync_dagster.components.load_one_integration import (
+    invalid_files,
+    load_integration,
+    not_found,
+)
 from m3sync_dagster.components.load_project import Project, load_project
 from m3sync_dagster.components.loaded_integration import (
     LoadedIntegration,
@@ -21,10 +25,8 @@ def find(name: str, entity: str | None = None) -> LoadedIntegration:
         ConfigurationError: there is none of this name, its file is invalid, or it does not
             carry the entity.
     """
-    project = load_project()
-    loaded = next((o for o in loaded_integrations(project) if o.integration.name == name), None)
-    if loaded is None:
-        raise _not_found(project, name)
+    project = load_integration(name)
+    loaded = next(one for one in loaded_integrations(project) if one.integration.name == name)
     carried = list(loaded.integration.entities)
     if entity is not None and entity not in carried:
         raise ConfigurationError(
@@ -66,7 +68,7 @@ def find_m3ter_credential(project: Project, name: str | None) -> tuple[str, M3te
 def _no_m3ter_credential(
     project: Project, name: str | None, known: Sequence[str]
 ) -> ConfigurationError:
-    invalid = _invalid_files([problem.path for problem in project.problems])
+    invalid = invalid_files([problem.path for problem in project.problems])
     return ConfigurationError(
         f"there is no M3terCredential{f' of the name {name}' if name else ''}{invalid}",
         f"Use one of {', '.join(known)}." if known else "Define one in a defs.yaml.",
@@ -81,7 +83,7 @@ def require_known(name: str) -> None:
     """
     project = load_project()
     if name not in names_in(project):
-        raise _not_found(project, name)
+        raise not_found(project, name)
 
 
 def names_in(project: Project) -> list[str]:
@@ -91,21 +93,3 @@ def names_in(project: Project) -> list[str]:
 
 def _valid_names(project: Project) -> list[str]:
     return [loaded.integration.name for loaded in loaded_integrations(project)]
-
-
-def _not_found(project: Project, name: str) -> ConfigurationError:
-    for problem in project.problems:
-        if problem.name == name:
-            return ConfigurationError(problem.message, "Correct the file.")
-    names = _valid_names(project)
-    invalid = _invalid_files([problem.path for problem in project.problems])
-    return ConfigurationError(
-        f"there is no integration of the name {name}{invalid}",
-        f"There are: {', '.join(names)}." if names else "Make one: see the README.",
-    )
-
-
-def _invalid_files(paths: Sequence[Path]) -> str:
-    if not paths:
-        return ""
-    return f" (files that cannot be used: {', '.join(map(str, sorted(set(paths))))})"

@@ -1,5 +1,8 @@
 """A run in this process that Dagster's storage and UI cannot tell from one of the daemon's."""
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -28,6 +31,7 @@ from m3sync_dagster.dagster_internals import (
     partition_loading_context,
     snapshot_from_execution_plan,
 )
+from m3sync_dagster.project_folder import ONLY_INTEGRATION
 from m3sync_dagster.runs.dead_runs import PROCESS_TAG
 from m3sync_dagster.runs.run_status import (
     COMPLETE,
@@ -124,6 +128,7 @@ def sync(
     run_id = make_new_run_id()
     tags[PROCESS_TAG] = run_id
     with (
+        _only(integration.name),
         dg.DagsterInstance.get() as instance,
         connect(postgres_url()) as connection,
         hold_run_lock(connection, run_id),
@@ -134,6 +139,20 @@ def sync(
         with partition_loading_context(effective_dt=max(get_current_datetime(), _end(hour))):
             execute_run(job, run, instance)
         return _report(instance, integration.name, run_id)
+
+
+@contextmanager
+def _only(integration: str) -> Iterator[None]:
+    """Let Dagster load one integration while the block lasts."""
+    before = os.environ.get(ONLY_INTEGRATION)
+    os.environ[ONLY_INTEGRATION] = integration
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[ONLY_INTEGRATION]
+        else:
+            os.environ[ONLY_INTEGRATION] = before
 
 
 def _create_run(

@@ -35,6 +35,9 @@ _FILES = ("defs.yaml", "defs.yml", "component.yaml")  # the names that Dagster a
 
 AnyComponent = SalesforceSync | M3terCredential | SalesforceCredential
 
+FilesState = Mapping[str, tuple[int, int, int]]
+"""By path of each file: when it was written, its size and its inode; zeros if it is unreadable."""
+
 
 @dataclass(frozen=True, slots=True)
 class Unit:
@@ -92,8 +95,9 @@ def defined_names(project: Project) -> DefinedNames:
 
 def load_project() -> Project:
     """Read every ``defs.yaml``, of the project and of ``M3SYNC_DEFS``."""
-    with _without_beta_warnings():
-        return _load_project()
+    project = Project()
+    load_files(defs_files(), project)
+    return without_conflicts(project)
 
 
 def load_file(path: Path) -> Unit:
@@ -114,17 +118,16 @@ def _without_beta_warnings() -> Iterator[None]:
         yield
 
 
-def _load_project() -> Project:
-    project = Project()
-    for path in defs_files():
+def load_files(paths: Iterable[Path], project: Project) -> None:
+    """Add files to a project, and the errors of those that are invalid."""
+    for path in paths:
         try:
-            project.units.append(_load(path))
+            project.units.append(load_file(path))
         except Exception as error:  # noqa: BLE001 - an error of one file must not stop the others
             names = declared_names(path)
             # If a file defines several components, Dagster does not say which one the error is in.
             name = names[0] if len(names) == 1 else ""
             project.problems.extend(explain(path, [(name, error)], names))
-    return _without_conflicts(project)
 
 
 def defs_files() -> Iterator[Path]:
@@ -137,6 +140,19 @@ def defs_files() -> Iterator[Path]:
         for folder, entries in _folders(top, seen):
             if file := next((name for name in _FILES if name in entries), None):
                 yield Path(folder, file)
+
+
+def files_state() -> FilesState:
+    """Every ``defs.yaml`` as it is now; it differs after an edit."""
+    return {str(path): _stamp(str(path)) for path in defs_files()}
+
+
+def _stamp(path: str) -> tuple[int, int, int]:
+    try:
+        found = os.stat(path)  # noqa: PTH116 - called for each file each second
+    except OSError:
+        return (0, 0, 0)
+    return (found.st_mtime_ns, found.st_size, found.st_ino)
 
 
 def defs_folders() -> list[Path | str]:
@@ -178,7 +194,7 @@ def _load(path: Path) -> Unit:
     )
 
 
-def _without_conflicts(project: Project) -> Project:
+def without_conflicts(project: Project) -> Project:
     """Leave out files that contradict another one, so that the others can be merged."""
     names = Counter(_name_space(c) for unit in project.units for c in unit.components)
     valid = _without(project, lambda component: _name_conflicts(component, names))

@@ -27,6 +27,7 @@ from m3sync_dagster.components.verify_entity import (
 )
 from m3sync_dagster.entities import ENTITIES, EntityType
 from m3sync_dagster.guard.schedules import read_schedules
+from m3sync_dagster.runs.run_status import VERIFIED_TAG
 from m3sync_dagster.state import postgres_url, require_current_schema
 from m3sync_dagster.sync.reconcile import Example
 
@@ -35,8 +36,6 @@ CHECK = "salesforce_matches_m3ter"
 VERIFY_JOB = "salesforce_verify"
 DAILY = "salesforce_verify_daily"
 """The one schedule of all checks."""
-VERIFIED_TAG = "m3sync/verified_integration"
-"""Run tag with the integration that a run verifies; those of ``INTEGRATION_TAG`` are syncs."""
 EVALUATED_IN = "evaluated_in"
 """The metadata of a repeated result that names the run that evaluated the check."""
 RESULTS_LOOKED_AT = 20

@@ -32,8 +32,9 @@ _NOT_TEXT = frozenset(f"{_TAG}{kind}" for kind in ("bool", "int", "float"))
 _NO_NAME = _NOT_TEXT | {f"{_TAG}null"}
 _PLAIN_INT = re.compile(r"0|-?[1-9][0-9]*", re.ASCII)
 _PLAIN_FLOAT = re.compile(r"-?(0|[1-9][0-9]*)\.(0|[0-9]*[1-9])", re.ASCII)
-# libyaml is ten times as fast; not every build of PyYAML has it.
-_LOADERS = (getattr(yaml, "CSafeLoader", yaml.SafeLoader), yaml.SafeLoader)
+FAST_LOADER: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""libyaml, which is ten times as fast; not every build of PyYAML has it."""
+_LOADERS = (FAST_LOADER, yaml.SafeLoader)
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 Where = tuple[str, ...]

@@ -15,6 +15,8 @@ from m3sync_dagster.sync.errors import SyncError
 
 INTEGRATION_TAG = "m3sync/integration"
 """Run tag with the name of the integration that a run syncs."""
+VERIFIED_TAG = "m3sync/verified_integration"
+"""Run tag with the integration that a run verifies; those of ``INTEGRATION_TAG`` are syncs."""
 TICK_TAG = "m3sync/scheduled_for"
 """Run tag with the tick of the schedule that requested a run: its runs count as one."""
 REFUSED = "refused_before_sending"

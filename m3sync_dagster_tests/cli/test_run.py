@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from m3sync_dagster.cli.prepare_environment import project_root
+from m3sync_dagster.project_folder import ONLY_INTEGRATION
 from m3sync_dagster.sandbox.demo_servers import DEFS
 from m3sync_dagster_tests.cli.conftest import Stage, write
 from m3sync_dagster_tests.cli.processes import program
@@ -173,6 +174,22 @@ def test_a_broken_neighbour_does_not_stop_a_run(stage: Stage, defs: Path) -> Non
     write(defs, "acme", (DEFS / "acme" / "defs.yaml").read_text())
     write(defs, "other", "type: [")
     assert stage.run("run", "acme", "--json").json["status"] == "COMPLETE"
+
+
+def test_a_run_loads_its_integration_alone(stage: Stage, defs: Path) -> None:
+    text = (DEFS / "acme" / "defs.yaml").read_text()
+    write(defs, "acme", text)
+    write(defs, "globex", text.replace("name: acme", "name: globex"))
+    assert stage.run("run", "acme").code == 0
+    assert ONLY_INTEGRATION not in os.environ
+    with dg.DagsterInstance.get() as instance:
+        (run,) = instance.get_runs()
+        assert run.job_snapshot_id
+        lineage = instance.get_job_snapshot(run.job_snapshot_id).lineage_snapshot
+        assert lineage
+        whole = instance.get_job_snapshot(lineage.parent_snapshot_id)
+    nodes = {node.node_name for node in whole.dep_structure_snapshot.node_invocation_snaps}
+    assert nodes == {f"acme__salesforce_{entity}" for entity in SIZES}
 
 
 def test_the_installed_program_keeps_standard_output_clean(stage: Stage) -> None:

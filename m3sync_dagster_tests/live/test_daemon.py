@@ -5,8 +5,7 @@ in processes of their own.
 """
 
 import os
-import re
-import signal
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -15,12 +14,14 @@ from pathlib import Path
 import dagster as dg
 
 import dagster._daemon.daemon  # isort: skip
+import psutil
 import pytest
 from dagster._core.test_utils import freeze_time
 from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import WorkspaceFileTarget
 from dagster._daemon import get_default_daemon_logger
 from dagster._daemon.controller import create_daemon_grpc_server_registry
+from dagster._daemon.monitoring.run_monitoring import execute_run_monitoring_iteration
 from dagster._daemon.run_coordinator.queued_run_coordinator_daemon import (
     QueuedRunCoordinatorDaemon,
 )
@@ -29,6 +30,7 @@ from dagster_shared.error import SerializableErrorInfo
 
 from m3sync_dagster.runs import dead_runs
 from m3sync_dagster.runs.dead_runs import PROCESS_TAG, report_if_dead
+from m3sync_dagster.runs.run_launcher import PROCESS_ID_TAG, OneIntegrationRunLauncher
 from m3sync_dagster.sandbox.organization import Organization
 from m3sync_dagster.state import connect, is_run_locked, postgres_url
 from m3sync_dagster_tests.conftest import (
@@ -193,40 +195,89 @@ def test_the_hours_of_two_integrations(daemon: Daemon, sandbox: Sandbox) -> None
             assert hours == {key(hour) for hour in range(11, 18)}
 
 
-def pids_of(daemon: Daemon, run: dg.DagsterRun) -> list[int]:
-    """The code server that has started a run's process, and that process."""
-    lines = [entry.user_message for entry in daemon.instance.all_logs(run.run_id)]
-    (pid,) = {int(found[1]) for line in lines if (found := re.search(r"\(pid: (\d+)\)", line))}
-    parent = re.search(r"^PPid:\s+(\d+)$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
-    assert parent
-    return [int(parent[1]), pid]
+def only_wait(_: object, process: "subprocess.Popen[bytes]", _run_id: str) -> None:
+    """Do what is left of a launcher once its daemon has ended."""
+    process.wait()
+
+
+def both_at_work(daemon: Daemon, sandbox: Sandbox) -> tuple[dg.RunRecord, dg.RunRecord]:
+    """A run of acme and one of globex that are in their first step, and wait for m3ter."""
+    fault = {"path": "*/accounts", "action": {"kind": "delay", "seconds": 600}, "times": None}
+    sandbox.m3ter.post("/sandbox/faults", json=fault).raise_for_status()
+    daemon.start_schedules(at(11, 30))
+    daemon.schedule(at(12, 6))
+    with QueuedRunCoordinatorDaemon(interval_seconds=1) as queue:
+        list(queue.run_iteration(daemon.workspace))
+
+    def in_first_steps() -> dict[str, dg.RunRecord] | None:
+        runs = [(record, record.dagster_run) for record in daemon.instance.get_run_records()]
+        begun = [record for record, run in runs if run.tags.get(PROCESS_TAG) == run.run_id]
+        names = {record.dagster_run.tags["m3sync/integration"]: record for record in begun}
+        return names if len(names) == len(MINUTES) else None
+
+    found = until(in_first_steps, "the first steps of both runs")
+    return found["acme"], found["globex"]
+
+
+def process_of(run: dg.DagsterRun) -> psutil.Process:
+    return psutil.Process(int(run.tags[PROCESS_ID_TAG].split(" ")[1]))
+
+
+def ended(daemon: Daemon, run: dg.DagsterRun) -> dg.DagsterRunStatus:
+    """The status of a run, once it is over."""
+
+    def status() -> dg.DagsterRunStatus | None:
+        (now,) = daemon.instance.get_runs(dg.RunsFilter(run_ids=[run.run_id]))
+        return now.status if now.is_finished else None
+
+    return until(status, "the end of the run")
 
 
 def test_a_killed_worker_is_dead_at_once_and_a_slow_one_is_not(
     daemon: Daemon, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its host fails, so nothing of Dagster's notices either."""
-    slow = {"path": "*/accounts", "action": {"kind": "delay", "seconds": 600}, "times": None}
-    sandbox.m3ter.post("/sandbox/faults", json=slow).raise_for_status()
-    daemon.start_schedules(at(11, 30))
-    daemon.schedule(at(12, 4))
-    with QueuedRunCoordinatorDaemon(interval_seconds=1) as queue:
-        list(queue.run_iteration(daemon.workspace))
+    """The daemon was restarted after it had launched them, so it does not wait for their end."""
+    monkeypatch.setattr(OneIntegrationRunLauncher, "_watch", only_wait)
+    acme, globex = both_at_work(daemon, sandbox)
+    logger = get_default_daemon_logger("MonitoringDaemon")
 
-    def at_work() -> dg.RunRecord | None:
-        (record,) = daemon.instance.get_run_records()
-        tags, run_id = record.dagster_run.tags, record.dagster_run.run_id
-        return record if tags.get(PROCESS_TAG) == run_id else None
+    def monitor() -> bool:
+        """Let the daemon look at all processes, and say whether every run is over."""
+        assert not any(execute_run_monitoring_iteration(daemon.workspace, logger))
+        return all(run.is_finished for run in daemon.instance.get_runs())
 
-    record = until(at_work, "the first step of the run")
+    assert not monitor()
+    assert len(daemon.instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED]))) == 2
     with connect(postgres_url()) as connection:
         with monkeypatch.context() as patch:
             patch.setattr(dead_runs, "SILENCE", timedelta(0))
-            assert not report_if_dead(daemon.instance, connection, record)
-        for pid in pids_of(daemon, record.dagster_run):
-            os.kill(pid, signal.SIGKILL)
-        until(
-            lambda: not is_run_locked(connection, record.dagster_run.run_id), "PostgreSQL's notice"
-        )
-        assert report_if_dead(daemon.instance, connection, record)
-    assert daemon.instance.get_runs()[0].status is dg.DagsterRunStatus.FAILURE
+            assert not report_if_dead(daemon.instance, connection, acme)
+        for record in (acme, globex):
+            process_of(record.dagster_run).kill()
+        until(lambda: not is_run_locked(connection, acme.dagster_run.run_id), "PostgreSQL's notice")
+        assert report_if_dead(daemon.instance, connection, acme)
+    assert ended(daemon, acme.dagster_run) is dg.DagsterRunStatus.FAILURE
+    until(monitor, "the end of both runs")
+    assert ended(daemon, globex.dagster_run) is dg.DagsterRunStatus.FAILURE
+    messages = [entry.message for entry in daemon.instance.all_logs(globex.dagster_run.run_id)]
+    assert any("there is no process" in message for message in messages)
+
+
+def test_a_run_of_one_integration_has_a_process_that_can_be_ended_from_elsewhere(
+    daemon: Daemon, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    acme, globex = (record.dagster_run for record in both_at_work(daemon, sandbox))
+    process = process_of(acme)
+    assert process.environ()["M3SYNC_ONLY_INTEGRATION"] == "acme"
+    secrets = [*sandbox.secrets, os.environ["M3SYNC_POSTGRES_URL"]]
+    assert not [secret for secret in secrets if secret in " ".join(process.cmdline())]
+    # The webserver has an instance of its own.
+    with dg.DagsterInstance.from_config(str(tmp_path)) as webserver:
+        assert webserver.run_launcher.terminate(acme.run_id)
+        assert ended(daemon, acme) is dg.DagsterRunStatus.CANCELED
+        assert not webserver.run_launcher.terminate(acme.run_id)
+    # The daemon that has launched a run reports its end at once.
+    process_of(globex).kill()
+    assert ended(daemon, globex) is dg.DagsterRunStatus.FAILURE
+    messages = [entry.message for entry in daemon.instance.all_logs(globex.run_id)]
+    assert any("exit code -9" in message for message in messages)

@@ -1,4 +1,4 @@
-"""A daemon and a webserver whose database is restarted."""
+"""A daemon and a webserver whose database is restarted, and a run whose daemon is killed."""
 
 import shutil
 import time
@@ -16,6 +16,7 @@ from m3sync_dagster_tests.conftest import (
     INTEGRATION,
     ROOT,
     DefsFolder,
+    Sandbox,
     dagster_instance,
     sandbox_of,
 )
@@ -61,7 +62,7 @@ def guard_ticked(live: Live, since: float) -> bool:
     )
 
 
-def test_a_daemon_works_on_after_a_restart_of_the_database(
+def test_a_daemon_works_on_after_a_restart_of_the_database_and_a_run_after_the_daemon_s_end(
     server: OwnServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copy(ROOT / "dagster.yaml", tmp_path)
@@ -92,3 +93,18 @@ def test_a_daemon_works_on_after_a_restart_of_the_database(
         until(beaten, "a sign of life of every daemon")
         until(lambda: guard_ticked(live, restarted), "a tick of the guard")
         assert live.daemon.poll() is None
+        _kill_the_daemon_of_a_run(live, sandbox)
+
+
+def _kill_the_daemon_of_a_run(live: Live, sandbox: Sandbox) -> None:
+    """A run that a daemon has launched ends well without it."""
+    slow = {"path": "*/accounts", "action": {"kind": "delay", "seconds": 20}, "times": 1}
+    sandbox.m3ter.post("/sandbox/faults", json=slow).raise_for_status()
+    tags = {"dagster/partition": "2026-11-22-12:00", "m3sync/integration": "acme"}
+    run_id = launch(live, **tags)
+    started = "query($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
+    until(lambda: live.ask(started, id=run_id)["runOrError"]["status"] == "STARTED", "the run")
+    live.daemon.kill()
+    live.daemon.wait()
+    run = ended(live, run_id)
+    assert "m3sync/process_id" in run["tags"]

@@ -1,0 +1,158 @@
+"""The run launcher for one machine: a process for each run, which loads one integration alone.
+
+Named in ``dagster.yaml``. The daemon starts the process with Dagster's own command for a run, as
+Dagster's launchers for containers do. It inherits no connection and no definition; it reads its
+``defs.yaml`` files itself, so a reload of the code location does not concern it. It lives on when
+the daemon ends, and any process of the same user on this machine can find it by its id.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import threading
+
+import dagster as dg
+import psutil
+
+from m3sync_dagster.dagster_internals import (
+    CheckRunHealthResult,
+    ExecuteRunArgs,
+    LaunchRunContext,
+    ManagedGrpcPythonEnvCodeLocationOrigin,
+    WorkerStatus,
+)
+from m3sync_dagster.project_folder import ONLY_INTEGRATION
+from m3sync_dagster.runs.run_status import INTEGRATION_TAG, VERIFIED_TAG
+
+PROCESS_ID_TAG = "m3sync/process_id"
+"""Run tag with host and id of the run's process."""
+_ARGUMENTS = "DAGSTER_EXECUTE_RUN_ARGS"
+"""Where Dagster's command takes its arguments from. They may have the password of a database, and
+other users of the machine can read a command line, but not the environment."""
+
+
+class OneIntegrationRunLauncher(dg.DefaultRunLauncher):
+    """Launches runs of one integration in a process of their own, others as Dagster does.
+
+    Others are runs of several integrations, those launched by hand without our tags, the daily
+    purge, and all runs of a code server that the daemon has not started.
+    """
+
+    def launch_run(self, context: LaunchRunContext) -> None:
+        """Start the process of a run."""
+        run = context.dagster_run
+        integration = only_integration(run)
+        if integration is None or not _has_own_code_server(run):
+            super().launch_run(context)
+            return
+        process = self._start(run, integration)
+        try:
+            process_id = {PROCESS_ID_TAG: f"{socket.gethostname()} {process.pid}"}
+            self._instance.add_run_tags(run.run_id, process_id)
+        except BaseException:
+            process.kill()  # Dagster records the launch as failed.
+            raise
+        finally:
+            threading.Thread(target=self._watch, args=(process, run.run_id), daemon=True).start()
+
+    def terminate(self, run_id: str) -> bool:
+        """Interrupt a run's process, and say whether there was one."""
+        run = self._instance.get_run_by_id(run_id)
+        if run is None or PROCESS_ID_TAG not in run.tags:
+            return bool(super().terminate(run_id))  # type: ignore[no-untyped-call] # Dagster's own
+        if run.is_finished:
+            return False
+        self._instance.report_run_canceling(run)
+        try:
+            process = _process_of(run)
+            if process:
+                process.send_signal(signal.SIGINT)
+                return True
+            reason = "it has ended, or runs on another machine"
+        except psutil.Error as error:
+            reason = str(error)
+        message = f"The run's process ({run.tags[PROCESS_ID_TAG]}) was not interrupted: {reason}."
+        self._instance.report_engine_event(message, run, cls=type(self))
+        return False
+
+    @property
+    def supports_check_run_worker_health(self) -> bool:
+        """Dagster's monitoring asks whether a run's process is alive."""
+        return True
+
+    def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
+        """Whether a run's process is alive; what cannot be known counts as alive.
+
+        A code server watches the processes that it has started, and the guard the locks of runs.
+        """
+        if not _is_on_this_machine(run):
+            return CheckRunHealthResult(WorkerStatus.RUNNING)
+        try:
+            if _process_of(run):
+                return CheckRunHealthResult(WorkerStatus.RUNNING)
+        except psutil.AccessDenied:
+            return CheckRunHealthResult(WorkerStatus.RUNNING)
+        return CheckRunHealthResult(
+            WorkerStatus.NOT_FOUND, f"there is no process {run.tags[PROCESS_ID_TAG]} of this run"
+        )
+
+    def _start(self, run: dg.DagsterRun, integration: str) -> "subprocess.Popen[bytes]":
+        origin = run.job_code_origin
+        assert origin is not None  # noqa: S101 - a run that was launched has it
+        *_, values = ExecuteRunArgs(origin, run.run_id, self._instance.get_ref()).get_command_args()
+        return subprocess.Popen(  # noqa: S603 - the code server's interpreter
+            [origin.executable_path, "-m", "dagster", "api", "execute_run"],
+            env={**os.environ, ONLY_INTEGRATION: integration, _ARGUMENTS: values},
+            stdin=subprocess.DEVNULL,
+        )
+
+    def _watch(self, process: "subprocess.Popen[bytes]", run_id: str) -> None:
+        """Wait for the end of a process, and report its run if that has no end on record."""
+        code = process.wait()
+        run = self._instance.get_run_by_id(run_id)
+        if run is None or run.is_finished:
+            return
+        message = f"The run's process has ended with the exit code {code}, and without a result."
+        if run.status is dg.DagsterRunStatus.CANCELING:
+            self._instance.report_run_canceled(run, message)
+        else:
+            self._instance.report_run_failed(run, message)
+
+
+def only_integration(run: dg.DagsterRun) -> str | None:
+    """The one integration that a run syncs or verifies, if its tags and its assets agree."""
+    checks = run.asset_check_selection or ()
+    names = {key.path[0] for key in run.asset_selection or ()}
+    names |= {key.asset_key.path[0] for key in checks}
+    tagged = run.tags.get(INTEGRATION_TAG) or run.tags.get(VERIFIED_TAG)
+    return tagged if tagged and names == {tagged} else None
+
+
+def _has_own_code_server(run: dg.DagsterRun) -> bool:
+    """Whether daemon and webserver start the code server themselves, on their machine."""
+    origin = run.remote_job_origin
+    return origin is not None and isinstance(
+        origin.repository_origin.code_location_origin, ManagedGrpcPythonEnvCodeLocationOrigin
+    )
+
+
+def _is_on_this_machine(run: dg.DagsterRun) -> bool:
+    return run.tags.get(PROCESS_ID_TAG, "").split(" ")[0] == socket.gethostname()
+
+
+def _process_of(run: dg.DagsterRun) -> psutil.Process | None:
+    """The process of a run, if it is alive on this machine.
+
+    Raises:
+        psutil.AccessDenied: it is another user's.
+    """
+    if not _is_on_this_machine(run):
+        return None
+    try:
+        process = psutil.Process(int(run.tags[PROCESS_ID_TAG].split(" ")[1]))
+        # The system gives the id of a process that has ended to another one.
+        is_ours = run.run_id in process.environ().get(_ARGUMENTS, "")
+    except psutil.NoSuchProcess:
+        return None
+    return process if is_ours else None
