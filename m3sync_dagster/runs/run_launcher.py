@@ -36,7 +36,7 @@ class OneIntegrationRunLauncher(dg.DefaultRunLauncher):
     """Launches runs of one integration in a process of their own, others as Dagster does.
 
     Others are runs of several integrations, those launched by hand without our tags, the daily
-    purge, and all runs of a code server that the daemon has not started.
+    purge, and all runs of a code server that the daemon has not started, as under ``dagster dev``.
     """
 
     def launch_run(self, context: LaunchRunContext) -> None:
