@@ -256,14 +256,23 @@ def defs_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Def
 
 
 @pytest.fixture
-def environment(
-    sandbox: Sandbox, postgres_url: str, defs_folder: DefsFolder, monkeypatch: pytest.MonkeyPatch
-) -> Sandbox:
-    """Everything that a run needs, set up in this process's environment."""
+def sandbox_in_environment(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
+    """The sandbox, with its addresses and keys in this process's environment."""
     for name, value in sandbox.environment.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setenv("M3SYNC_POSTGRES_URL", postgres_url)
     return sandbox
+
+
+@pytest.fixture
+def environment(
+    sandbox_in_environment: Sandbox,
+    postgres_url: str,
+    defs_folder: DefsFolder,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Sandbox:
+    """Everything that a run needs, set up in this process's environment."""
+    monkeypatch.setenv("M3SYNC_POSTGRES_URL", postgres_url)
+    return sandbox_in_environment
 
 
 def sync(

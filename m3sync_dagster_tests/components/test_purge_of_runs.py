@@ -162,13 +162,10 @@ def shown_status(instance: dg.DagsterInstance) -> list[IntegrationStatus]:
 
 def test_real_runs_are_shown_as_before(
     instance: dg.DagsterInstance,
-    sandbox: Sandbox,
+    sandbox_in_environment: Sandbox,
     defs_folder: DefsFolder,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Four hours, the first two of them long ago; of these, only the first run is deleted."""
-    for name, value in sandbox.environment.items():
-        monkeypatch.setenv(name, value)
     hours = [f"2026-11-24-{number}:00" for number in (10, 11, 12, 13)]
     ids = [sync(instance, "account", partition_key=hour).run_id for hour in hours]
     assert cached_hours(instance) == set(hours)

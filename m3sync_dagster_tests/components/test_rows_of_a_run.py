@@ -4,7 +4,6 @@ The purge limits for how long they are kept; ``benchmarks/growth.py`` measures t
 """
 
 import dagster as dg
-import pytest
 
 from m3sync_dagster.state import connect, postgres_url
 from m3sync_dagster_tests.conftest import DefsFolder, Sandbox, sync
@@ -21,12 +20,9 @@ TAGS = 6
 
 def test_an_hour_without_a_change(
     instance: dg.DagsterInstance,
-    sandbox: Sandbox,
+    sandbox_in_environment: Sandbox,
     defs_folder: DefsFolder,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for name, value in sandbox.environment.items():
-        monkeypatch.setenv(name, value)
     assert sync(instance, *ENTITIES, partition_key="2026-11-24-10:00").success
     run_id = sync(instance, *ENTITIES, partition_key="2026-11-24-11:00").run_id
     assert count("event_logs", run_id) <= EVENTS

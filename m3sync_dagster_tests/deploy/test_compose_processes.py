@@ -2,11 +2,9 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -21,17 +19,17 @@ from m3sync_dagster_tests.cli.conftest import child_environment
 from m3sync_dagster_tests.conftest import (
     CREDENTIALS,
     INTEGRATION,
+    PATIENCE,
     ROOT,
     DefsFolder,
     Sandbox,
     sandbox_of,
 )
 from m3sync_dagster_tests.deploy.compose_file import FOLDER, service
+from m3sync_dagster_tests.live.conftest import free_port, until
 
 pytestmark = pytest.mark.slow
 
-DEADLINE = 300.0
-"""Seconds to wait for something before the test fails."""
 PROGRAMS = Path(sys.executable).parent
 
 
@@ -97,18 +95,6 @@ class Services:
             process.wait()
 
 
-def until(look: Callable[[], bool], what: str) -> None:
-    end = time.monotonic() + DEADLINE
-    while not look():
-        assert time.monotonic() < end, f"{what}: not by the deadline"
-        time.sleep(2)  # Each look is a process that imports Dagster.
-
-
-def free_port() -> str:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return str(listener.getsockname()[1])
-
-
 @pytest.fixture
 def services(tmp_path: Path, empty_postgres_url: str) -> Iterator[tuple[Services, Sandbox]]:
     """The files of the containers, an empty database, and the sandbox."""
@@ -117,7 +103,7 @@ def services(tmp_path: Path, empty_postgres_url: str) -> Iterator[tuple[Services
     defs.write("credentials", CREDENTIALS)
     defs.write("acme", INTEGRATION)
     (home / "dagster.yaml").write_text((ROOT / "dagster.yaml").read_text())
-    ports = {"4000": free_port(), "3000": free_port()}
+    ports = {"4000": str(free_port()), "3000": str(free_port())}
     with sandbox_of(Organization.sample()) as sandbox:
         environment = child_environment(
             **sandbox.environment,
@@ -171,7 +157,7 @@ def test_the_services_are_healthy_and_a_run_syncs(services: tuple[Services, Sand
 
 
 def ask(url: str, query: str, **variables: object) -> dict[str, dict[str, Any]]:
-    answer = httpx.post(url, json={"query": query, "variables": variables}, timeout=DEADLINE)
+    answer = httpx.post(url, json={"query": query, "variables": variables}, timeout=PATIENCE)
     answered: dict[str, dict[str, Any]] = answer.json()["data"]
     return answered
 

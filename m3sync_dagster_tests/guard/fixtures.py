@@ -18,8 +18,10 @@ from dagster._core.remote_origin import RemoteRepositoryOrigin
 from dagster._core.test_utils import create_run_for_test
 from dagster._core.workspace.load_target import WorkspaceFileTarget
 
+from m3sync_dagster.dagster_internals import ScheduleInstigatorData
 from m3sync_dagster.guard import sensor as guard
 from m3sync_dagster.guard.guarded_integration import GuardedIntegration, Person, UserDirectory
+from m3sync_dagster.guard.health_policy import LATE_AFTER
 from m3sync_dagster.guard.schedules import Schedule, read_schedules, start
 from m3sync_dagster.runs.run_status import INTEGRATION_TAG
 from m3sync_dagster.state import (
@@ -83,6 +85,16 @@ class Fleet:
 
     def start(self, name: str) -> None:
         start(self.instance, LOCATION, f"{name}_hourly", "3 * * * *")
+
+    def let_be_late(self) -> None:
+        """Let each schedule have been started so long ago that its integration is late."""
+        for schedule in read_schedules(self.instance, None).values():
+            data = schedule.state.instigator_data
+            assert isinstance(data, ScheduleInstigatorData)
+            assert data.start_timestamp
+            earlier = data.start_timestamp - LATE_AFTER - 1
+            begun = ScheduleInstigatorData(data.cron_schedule, earlier)
+            self.instance.update_instigator_state(schedule.state.with_data(begun))
 
     def schedule(self, name: str) -> Schedule:
         return read_schedules(self.instance, "m3sync")[f"{name}_hourly"]

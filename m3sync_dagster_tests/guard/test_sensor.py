@@ -12,13 +12,10 @@ from dagster._core.scheduler.instigation import InstigatorStatus
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
-from m3sync_dagster.dagster_internals import ScheduleInstigatorData
 from m3sync_dagster.definitions import defs
 from m3sync_dagster.guard import sensor as guard
 from m3sync_dagster.guard.enable_disable import Switch
-from m3sync_dagster.guard.health_policy import LATE_AFTER
 from m3sync_dagster.guard.schedule_tick_check import disabled_reason
-from m3sync_dagster.guard.schedules import read_schedules
 from m3sync_dagster.state import (
     connect,
     list_events,
@@ -261,17 +258,6 @@ def test_the_number_of_queries_is_the_same_for_one_and_for_many(fleet: Fleet, fa
     assert counts[0] == counts[1]
 
 
-def let_be_late(fleet: Fleet) -> None:
-    """Let every schedule have been started so long ago that its integration is late."""
-    for schedule in read_schedules(fleet.instance, None).values():
-        data = schedule.state.instigator_data
-        assert isinstance(data, ScheduleInstigatorData)
-        assert data.start_timestamp
-        earlier = data.start_timestamp - LATE_AFTER - 1
-        begun = ScheduleInstigatorData(data.cron_schedule, earlier)
-        fleet.instance.update_instigator_state(schedule.state.with_data(begun))
-
-
 def test_the_runs_of_many_late_integrations_are_found_by_one_query(fleet: Fleet) -> None:
     asked_for_runs = []
     for names in (["a"], ["b", "c", "d", "e"]):
@@ -280,7 +266,7 @@ def test_the_runs_of_many_late_integrations_are_found_by_one_query(fleet: Fleet)
             fleet.add(name)
             fleet.fail(name)
         tick(fleet)  # which records the failures
-        let_be_late(fleet)
+        fleet.let_be_late()
         with queries() as asked:
             lines = tick(fleet)
         assert all(f"{name}: late" in lines for name in names)

@@ -149,7 +149,7 @@ def serving(home: Path, database: str, sandbox: Sandbox, **more: str) -> Iterato
         M3SYNC_DEFS=str(home / "defs"),
         **more,
     )
-    port = _free_port()
+    port = free_port()
     webserver = ("dagster_webserver", "-h", "127.0.0.1", "-p", str(port))
     with (
         process(webserver, environment, home / "webserver.log"),
@@ -168,7 +168,8 @@ def _environment(**ours: str) -> dict[str, str]:
     return kept | ours
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of this machine that nothing listens at."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])
 

@@ -8,9 +8,7 @@ from http.server import HTTPServer
 
 import pytest
 
-from m3sync_dagster.dagster_internals import ScheduleInstigatorData
-from m3sync_dagster.guard.health_policy import LATE_AFTER, RejectLimit
-from m3sync_dagster.guard.schedules import read_schedules
+from m3sync_dagster.guard.health_policy import RejectLimit
 from m3sync_dagster.state import connect, postgres_url, record_entity_sync
 from m3sync_dagster_tests.conftest import Sandbox
 from m3sync_dagster_tests.guard.fixtures import Fleet, PostOffice, Status, tick
@@ -18,16 +16,6 @@ from m3sync_dagster_tests.notifications.conftest import email, notify
 from m3sync_dagster_tests.notifications.test_delivery import Hook
 
 pytestmark = pytest.mark.slow
-
-
-def start_long_ago(fleet: Fleet) -> None:
-    """Let the schedule of acme have been started so long ago that it is late."""
-    state = read_schedules(fleet.instance, None)["acme_hourly"].state
-    data = state.instigator_data
-    assert isinstance(data, ScheduleInstigatorData)
-    assert data.start_timestamp
-    earlier = ScheduleInstigatorData(data.cron_schedule, data.start_timestamp - LATE_AFTER - 1)
-    fleet.instance.update_instigator_state(state.with_data(earlier))
 
 
 def synced(read: int = 100, rejected: int = 0) -> None:
@@ -45,7 +33,7 @@ def test_the_users_are_told_once_that_it_is_late_and_when_it_is_over(
     fleet: Fleet, sandbox: Sandbox, users: list[str], post_office: PostOffice
 ) -> None:
     notify(fleet, sandbox, users[0])
-    start_long_ago(fleet)
+    fleet.let_be_late()
     assert "acme: late" in tick(fleet)
     tick(fleet)
     address = email(sandbox, users[0])
@@ -64,7 +52,7 @@ def test_the_error_of_its_newest_run_is_the_reason(
 ) -> None:
     notify(fleet, sandbox, users[0])
     fleet.instance.report_run_failed(fleet.run("acme", Status.STARTED), "The quota is used up")
-    start_long_ago(fleet)
+    fleet.let_be_late()
     tick(fleet)
     assert "the last error: The quota is used up" in body(post_office)
 
