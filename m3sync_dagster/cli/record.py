@@ -30,14 +30,14 @@ def record(name: Name, entity: EntityName, m3ter_id: Id, *, json: Json = False) 
     """Show one record in both systems, and what is stored of it."""
     environment = ready()
     from m3sync_dagster.cli.find_integration import find
-    from m3sync_dagster.cli.webserver_address import webserver_urls
+    from m3sync_dagster.cli.webserver_address import link_address
     from m3sync_dagster.components.record_explanation import explain
 
     loaded = find(name, entity)
     loaded.require_configured()
     found = _look_up(loaded, entity, m3ter_id)
     cause, remedy = explain(found, name)
-    webserver = webserver_urls(environment)[0]
+    webserver = link_address(environment)
     if json:
         about = {"integration": name, "entity": entity, "m3ter_id": m3ter_id}
         state = {"state": found.compared.state, "message": cause, "remedy": remedy}

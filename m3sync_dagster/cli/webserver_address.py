@@ -13,12 +13,12 @@ _FILE = "webserver_url"
 
 def webserver_urls(environment: Environment) -> list[str]:
     """Where a webserver of the project may answer, the most likely address first."""
-    given = os.environ.get(WEBSERVER_URL, "").strip() or DEFAULT_WEBSERVER_URL
-    try:
-        left = (environment.own_folder / _FILE).read_text("utf-8").strip()
-    except (OSError, ValueError):
-        left = ""
-    return list(dict.fromkeys(url.rstrip("/") for url in (left, given) if url))
+    return _without_repeats(_left(environment), _given() or DEFAULT_WEBSERVER_URL)
+
+
+def link_address(environment: Environment) -> str:
+    """The address for links: people may reach the webserver by another one than we do."""
+    return _without_repeats(_given(), _left(environment), DEFAULT_WEBSERVER_URL)[0]
 
 
 @contextmanager
@@ -36,3 +36,18 @@ def left_in_project(environment: Environment, url: str) -> Iterator[None]:
             # A second server of the same project has written another address.
             if file.read_text("utf-8") == url:
                 file.unlink()
+
+
+def _given() -> str:
+    return os.environ.get(WEBSERVER_URL, "").strip()
+
+
+def _left(environment: Environment) -> str:
+    try:
+        return (environment.own_folder / _FILE).read_text("utf-8").strip()
+    except (OSError, ValueError):
+        return ""
+
+
+def _without_repeats(*urls: str) -> list[str]:
+    return list(dict.fromkeys(url.rstrip("/") for url in urls if url))

@@ -1,3 +1,4 @@
+import contextlib
 import json
 import re
 import shlex
@@ -158,10 +159,19 @@ def test_dev_reports_that_dagster_has_ended(empty_postgres_url: str, tmp_path: P
         "dev", "--port", "0", M3SYNC_POSTGRES_URL=empty_postgres_url, M3SYNC_DEFS=str(tmp_path)
     ) as running:
         parent = psutil.Process(running.process.pid)
-        children = _eventually(parent.children)
-        children[0].kill()
+        dagster, *_ = _eventually(lambda: dagster_dev(parent))
+        dagster.kill()
         running.wait_for("Dagster's process has ended")
         assert running.process.wait(PATIENCE) == 1
+
+
+def dagster_dev(parent: psutil.Process) -> list[psutil.Process]:
+    """The child that runs ``dagster dev``: a program may have other children for a moment."""
+    found = []
+    for child in parent.children():
+        with contextlib.suppress(psutil.Error):  # It may have ended.
+            found += [child] * ("dagster" in child.cmdline())
+    return found
 
 
 DAEMONS = """{

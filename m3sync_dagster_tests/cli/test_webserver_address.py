@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from m3sync_dagster.cli.prepare_environment import Environment
-from m3sync_dagster.cli.webserver_address import left_in_project, webserver_urls
+from m3sync_dagster.cli.webserver_address import left_in_project, link_address, webserver_urls
 
 DEFAULT = "http://127.0.0.1:3000"
 
@@ -25,6 +25,16 @@ def test_a_server_of_the_project_comes_first(
         monkeypatch.setenv("M3SYNC_WEBSERVER_URL", "https://dagster.example.com/")
         assert webserver_urls(project) == ["http://127.0.0.1:4567", "https://dagster.example.com"]
     assert webserver_urls(project) == ["https://dagster.example.com"]
+
+
+def test_links_have_the_address_that_was_set_for_people(
+    project: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert link_address(project) == DEFAULT
+    with left_in_project(project, "http://127.0.0.1:4567"):
+        assert link_address(project) == "http://127.0.0.1:4567"
+        monkeypatch.setenv("M3SYNC_WEBSERVER_URL", "https://dagster.example.com/")
+        assert link_address(project) == "https://dagster.example.com"
 
 
 def test_the_address_of_a_second_server_stays_when_the_first_one_ends(
