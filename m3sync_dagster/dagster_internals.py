@@ -40,6 +40,7 @@ from dagster._core.execution.api import create_execution_plan, execute_run
 from dagster._core.launcher import CheckRunHealthResult, LaunchRunContext, WorkerStatus
 from dagster._core.remote_origin import (
     CodeLocationOrigin,
+    GrpcServerCodeLocationOrigin,
     ManagedGrpcPythonEnvCodeLocationOrigin,
     RemoteJobOrigin,
     RemoteRepositoryOrigin,
@@ -90,6 +91,7 @@ __all__ = [
     "DefinitionsLoadContext",
     "DefinitionsLoadType",
     "ExecuteRunArgs",
+    "GrpcServerCodeLocationOrigin",
     "InstigatorSelector",
     "InstigatorState",
     "InstigatorStatus",

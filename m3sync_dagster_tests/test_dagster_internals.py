@@ -32,6 +32,7 @@ USED = {
     "dagster._core.launcher": {"CheckRunHealthResult", "LaunchRunContext", "WorkerStatus"},
     "dagster._core.remote_origin": {
         "CodeLocationOrigin",
+        "GrpcServerCodeLocationOrigin",
         "ManagedGrpcPythonEnvCodeLocationOrigin",
         "RemoteJobOrigin",
         "RemoteRepositoryOrigin",

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -100,14 +101,27 @@ class DagsterServers:
                 meanwhile()
 
     def stop(self) -> None:
-        """Ask it to end, and kill what is left of its process group."""
+        """Ask it to end, then the runs that go on without it, and kill what does not end."""
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGINT)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(_GRACE_SECONDS)
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        # A run that is interrupted reports this; one that is killed cannot.
+        deadline = time.monotonic() + _GRACE_SECONDS
+        left = self._signal_all(signal.SIGINT)
+        while left and time.monotonic() < deadline:
+            time.sleep(_POLL_SECONDS)
+            left = self._signal_all(0)
+        self._signal_all(signal.SIGKILL)
         self._process.wait()
+
+    def _signal_all(self, number: int) -> bool:
+        """Send a signal to all processes of the group that are left; 0 only asks for them."""
+        try:
+            os.killpg(self._process.pid, number)
+        except ProcessLookupError:
+            return False
+        return True
 
     def _answers(self) -> bool:
         try:

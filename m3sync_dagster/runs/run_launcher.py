@@ -18,10 +18,12 @@ import psutil
 from m3sync_dagster.dagster_internals import (
     CheckRunHealthResult,
     ExecuteRunArgs,
+    GrpcServerCodeLocationOrigin,
     LaunchRunContext,
     ManagedGrpcPythonEnvCodeLocationOrigin,
     WorkerStatus,
 )
+from m3sync_dagster.entities import ENTITIES
 from m3sync_dagster.project_folder import ONLY_INTEGRATION
 from m3sync_dagster.runs.run_status import INTEGRATION_TAG, VERIFIED_TAG
 
@@ -30,20 +32,22 @@ PROCESS_ID_TAG = "m3sync/process_id"
 _ARGUMENTS = "DAGSTER_EXECUTE_RUN_ARGS"
 """Where Dagster's command takes its arguments from. They may have the password of a database, and
 other users of the machine can read a command line, but not the environment."""
+_ENTITY_ASSETS = {f"salesforce_{entity}" for entity in ENTITIES}
+"""The second part of the asset key of each entity."""
 
 
 class OneIntegrationRunLauncher(dg.DefaultRunLauncher):
     """Launches runs of one integration in a process of their own, others as Dagster does.
 
-    Others are runs of several integrations, those launched by hand without our tags, the daily
-    purge, and all runs of a code server that the daemon has not started, as under ``dagster dev``.
+    Others are runs of several integrations or of other assets, the daily purge, and all runs of a
+    code server that the workspace names by host and port: it may be on another machine.
     """
 
     def launch_run(self, context: LaunchRunContext) -> None:
         """Start the process of a run."""
         run = context.dagster_run
         integration = only_integration(run)
-        if integration is None or not _has_own_code_server(run):
+        if integration is None or not _has_local_code_server(run):
             super().launch_run(context)
             return
         process = self._start(run, integration)
@@ -121,20 +125,33 @@ class OneIntegrationRunLauncher(dg.DefaultRunLauncher):
 
 
 def only_integration(run: dg.DagsterRun) -> str | None:
-    """The one integration that a run syncs or verifies, if its tags and its assets agree."""
-    checks = run.asset_check_selection or ()
-    names = {key.path[0] for key in run.asset_selection or ()}
-    names |= {key.asset_key.path[0] for key in checks}
+    """The one integration that a run syncs or verifies.
+
+    ``None`` if there are several, if the run has other assets too, or if its tags name another one.
+    """
+    checked = {check.asset_key for check in run.asset_check_selection or ()}
+    keys = {*(run.asset_selection or ()), *checked}
+    if not all(_is_entity(key) for key in keys):
+        return None
+    names = {key.path[0] for key in keys}
     tagged = run.tags.get(INTEGRATION_TAG) or run.tags.get(VERIFIED_TAG)
-    return tagged if tagged and names == {tagged} else None
+    return names.pop() if len(names) == 1 and {tagged} <= {None, *names} else None
 
 
-def _has_own_code_server(run: dg.DagsterRun) -> bool:
-    """Whether daemon and webserver start the code server themselves, on their machine."""
-    origin = run.remote_job_origin
-    return origin is not None and isinstance(
-        origin.repository_origin.code_location_origin, ManagedGrpcPythonEnvCodeLocationOrigin
-    )
+def _is_entity(key: dg.AssetKey) -> bool:
+    return len(key.path) == 2 and key.path[1] in _ENTITY_ASSETS
+
+
+def _has_local_code_server(run: dg.DagsterRun) -> bool:
+    """Whether the code server is on the machine of daemon and webserver.
+
+    They have started it themselves, or reach it by a socket, as ``dagster dev`` lets them.
+    """
+    job = run.remote_job_origin
+    origin = job.repository_origin.code_location_origin if job else None
+    if isinstance(origin, GrpcServerCodeLocationOrigin):
+        return origin.socket is not None
+    return isinstance(origin, ManagedGrpcPythonEnvCodeLocationOrigin)
 
 
 def _is_on_this_machine(run: dg.DagsterRun) -> bool:

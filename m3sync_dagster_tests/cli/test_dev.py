@@ -1,13 +1,22 @@
 """``m3sync dev`` while people edit files, and the commands that reach it."""
 
+import signal
 import subprocess
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import httpx
+import psutil
+import psycopg
 import pytest
 
 from m3sync_dagster.cli.write_project import project_files, write_new
 from m3sync_dagster.components.integration import current_hour
+from m3sync_dagster.runs.dead_runs import PROCESS_TAG
+from m3sync_dagster.sandbox.demo_servers import serving
+from m3sync_dagster.sandbox.organization import Organization
 from m3sync_dagster_tests.cli.conftest import child_environment
 from m3sync_dagster_tests.cli.processes import PROGRAM, program_in
 from m3sync_dagster_tests.conftest import PATIENCE
@@ -61,3 +70,56 @@ def test_edits_are_loaded_and_other_commands_find_the_server(
         assert "Dagster's webserver has loaded it" in done.stderr
         running.wait_for("changed: integration acme")
     assert not (tmp_path / ".m3sync" / "webserver_url").exists()
+
+
+LAUNCH = """mutation($params: ExecutionParams!) {
+  launchRun(executionParams: $params) { ... on LaunchRunSuccess { run { runId } } }
+}"""
+MATERIALIZE = {
+    "selector": {
+        "repositoryLocationName": "m3sync",
+        "repositoryName": "__repository__",
+        "jobName": "__ASSET_JOB",
+        "assetSelection": [{"path": ["acme", "salesforce_account"]}],
+    },
+    "executionMetadata": {"tags": [{"key": "dagster/partition", "value": "2026-01-01-00:00"}]},
+}
+"""What the button *Materialize* sends: it knows nothing of our tags."""
+_Found = TypeVar("_Found")
+
+
+def until(look: Callable[[], _Found | None]) -> _Found:
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        if found := look():
+            return found
+        time.sleep(0.2)
+    raise AssertionError
+
+
+def test_ctrl_c_interrupts_a_run_which_has_loaded_its_integration_alone(
+    tmp_path: Path, empty_postgres_url: str
+) -> None:
+    write_new(tmp_path, project_files("acme", "2026-01-01-00:00"))
+    slow = {"path": "*/accounts", "action": {"kind": "delay", "seconds": 600}, "times": None}
+    with serving(Organization.generate(3)) as sandbox:
+        httpx.post(f"{sandbox.m3ter_url}/sandbox/faults", json=slow).raise_for_status()
+        given = {"M3SYNC_POSTGRES_URL": empty_postgres_url, **sandbox.environment}
+        with (
+            program_in(tmp_path, "dev", "--port", "0", **given) as running,
+            psycopg.connect(empty_postgres_url, autocommit=True) as database,
+        ):
+            url = running.wait_for("Dagster is at").split()[3].rstrip(".")
+            request = {"query": LAUNCH, "variables": {"params": MATERIALIZE}}
+            launched = httpx.post(f"{url}/graphql", json=request, timeout=PATIENCE).json()
+            run_id = launched["data"]["launchRun"]["run"]["runId"]
+            tags = "SELECT value FROM run_tags WHERE run_id = %s AND key = 'm3sync/process_id'"
+            (tag,) = until(lambda: database.execute(tags, (run_id,)).fetchone())
+            process = psutil.Process(int(tag.split(" ")[1]))
+            status = "SELECT status FROM runs WHERE run_id = %s"
+            first_step = "SELECT 1 FROM run_tags WHERE run_id = %s AND key = %s"
+            until(lambda: database.execute(first_step, (run_id, PROCESS_TAG)).fetchone())
+            assert process.environ()["M3SYNC_ONLY_INTEGRATION"] == "acme"
+            assert running.stop(signal.SIGINT) == 0
+            assert not process.is_running()
+            assert database.execute(status, (run_id,)).fetchone() == ("FAILURE",)

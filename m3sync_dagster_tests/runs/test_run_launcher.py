@@ -43,7 +43,12 @@ def checks(*integrations: str) -> frozenset[dg.AssetCheckKey]:
         (SYNCED, keys("globex"), None, None),
         (SYNCED, keys("acme"), checks("globex"), None),
         (SYNCED, None, None, None),
-        ({}, keys("acme"), None, None),
+        ({}, keys("acme"), checks("acme"), "acme"),
+        ({}, keys("acme", "globex"), None, None),
+        ({}, frozenset({dg.AssetKey(["acme", "report"])}), None, None),
+        (SYNCED, keys("acme") | {dg.AssetKey(["acme", "report"])}, None, None),
+        ({}, frozenset({dg.AssetKey("salesforce_account")}), None, None),
+        ({}, None, None, None),
     ],
 )
 def test_the_one_integration_of_a_run(
