@@ -155,7 +155,7 @@ class _Tick:
             lines += self._alone(one.name, partial(self._act, one, newest.get(one.name)), lines)
             if done < len(work) and time.monotonic() > self.begun + BUDGET:
                 left = len(work) - done
-                return [*lines, f"The next tick does what is left for {left} integrations."]
+                return [*lines, f"The next tick does {left} of {len(work)} integrations."]
         return lines
 
     def _evaluate_all(self, lines: list[str]) -> list[Evaluation]:

@@ -283,7 +283,7 @@ def test_a_tick_leaves_to_the_next_one_what_takes_too_long(
         fleet.fail(name, 10)
     monkeypatch.setattr(guard, "BUDGET", 0.0)
     for left in (2, 1, 0):
-        said = f"The next tick does what is left for {left} integrations."
+        said = f"The next tick does {left} of {left + 1} integrations."
         assert (said in tick(fleet)) == (left > 0)
         assert sum(fleet.schedule(name).running for name in names) == left
     assert changes() == [f"{name}:disabled-10" for name in names]
