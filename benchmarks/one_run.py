@@ -1,8 +1,9 @@
 """Measures the CPU time of one unchanged run, from the start of its process to its end.
 
 Run: ``python benchmarks/one_run.py [INTEGRATIONS ...] [--rounds N]``. The run is one of four entity
-types of a sample organization, and the process is the one that the run launcher starts: once with
-all integrations, once with ``M3SYNC_ONLY_INTEGRATION``, in turn. It needs only the project.
+types of a sample organization, in turn: a process of Dagster's command that loads all integrations;
+one that loads the run's integration alone, by ``M3SYNC_ONLY_INTEGRATION``; and one of the run
+launcher, which does so too and begins with all imports done. It needs only the project.
 """
 
 import argparse
@@ -14,8 +15,10 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from queue import SimpleQueue
 
 import dagster as dg
+import psutil
 from code_location import write_defs
 from dagster._grpc.types import ExecuteRunArgs
 from rich.console import Console
@@ -26,6 +29,8 @@ from m3sync_dagster.cli.migrate import migrate_tables
 from m3sync_dagster.components.integration_definitions import asset_key
 from m3sync_dagster.dagster_internals import make_new_run_id
 from m3sync_dagster.runs.dead_runs import PROCESS_TAG
+from m3sync_dagster.runs.fork_server import ARGUMENTS, Request
+from m3sync_dagster.runs.run_processes import RunProcesses
 from m3sync_dagster.sandbox.demo_servers import serving
 from m3sync_dagster.sandbox.organization import Organization
 from m3sync_dagster.state import embedded_postgres
@@ -35,6 +40,7 @@ NAME = "integration_0"
 ENTITIES = ("account", "contract", "commitment", "balance")
 HOUR = "2026-11-24-10:00"
 ONLY = "M3SYNC_ONLY_INTEGRATION"
+FORK_SERVER = "m3sync_dagster.runs.fork_server"
 
 
 def main() -> None:
@@ -43,14 +49,17 @@ def main() -> None:
     parser.add_argument("integrations", type=int, nargs="*", default=SIZES)
     parser.add_argument("--rounds", type=int, default=3, help="runs of each kind")
     arguments = parser.parse_args()
-    table = Table("integrations", "all loaded, CPU s", "one loaded, CPU s")
-    with _project() as defs:
+    table = Table("integrations", "all loaded, CPU s", "one loaded, CPU s", "launcher, CPU s")
+    with _project() as defs, _fork_server() as processes:
         for number in arguments.integrations:
             shutil.rmtree(defs, ignore_errors=True)
             defs.mkdir()
             write_defs(defs, number, 1)
             _run({ONLY: NAME})  # the first one sends the records
-            rounds = [(_run({}), _run({ONLY: NAME})) for _ in range(arguments.rounds)]
+            rounds = [
+                (_run({}), _run({ONLY: NAME}), _forked_run(processes))
+                for _ in range(arguments.rounds)
+            ]
             table.add_row(
                 f"{number:,}", *(f"{min(of_kind):.2f}" for of_kind in zip(*rounds, strict=True))
             )
@@ -74,24 +83,52 @@ def _project() -> Iterator[Path]:
         yield Path(folder) / "defs"
 
 
+@contextmanager
+def _fork_server() -> Iterator[RunProcesses]:
+    processes = RunProcesses(sys.executable)
+    yield processes
+    processes.close()
+
+
 def _run(environment: dict[str, str]) -> float:
     """The CPU time of the process of a new run, with its children."""
-    with dg.DagsterInstance.get() as instance:
-        run = _recorded(instance)
-        arguments = ExecuteRunArgs(_job().get_python_origin(), run.run_id, instance.get_ref())
-        values = {"DAGSTER_EXECUTE_RUN_ARGS": arguments.get_command_args()[-1]}
+    with _new_run() as (_, arguments):
         process = subprocess.Popen(
             [sys.executable, "-m", "dagster", "api", "execute_run"],
-            env={**os.environ, **environment, **values},
+            env={**os.environ, **environment, ARGUMENTS: arguments},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        _, code, used = os.wait4(process.pid, 0)
-        process.returncode = code
+        _, process.returncode, used = os.wait4(process.pid, 0)
+    return used.ru_utime + used.ru_stime
+
+
+def _forked_run(processes: RunProcesses) -> float:
+    """The same of a process of the run launcher, with what its fork server needs for it."""
+    before, ended = _used_by_fork_server(), SimpleQueue[int]()
+    with _new_run() as (run_id, arguments):
+        processes.start(Request(NAME, run_id, arguments), ended.put)
+        ended.get()
+    return _used_by_fork_server() - before
+
+
+def _used_by_fork_server() -> float:
+    (server,) = (
+        child for child in psutil.Process().children() if FORK_SERVER in " ".join(child.cmdline())
+    )
+    return sum(server.cpu_times()[:4])
+
+
+@contextmanager
+def _new_run() -> Iterator[tuple[str, str]]:
+    """The id of a run on record and the arguments of Dagster's command; it has to succeed."""
+    with dg.DagsterInstance.get() as instance:
+        run = _recorded(instance)
+        arguments = ExecuteRunArgs(_job().get_python_origin(), run.run_id, instance.get_ref())
+        yield run.run_id, arguments.get_command_args()[-1]
         (ended,) = instance.get_runs(dg.RunsFilter(run_ids=[run.run_id]))
         if not ended.is_success:
             sys.exit(f"The run {run.run_id} has ended as {ended.status.value}.")
-    return used.ru_utime + used.ru_stime
 
 
 def _recorded(instance: dg.DagsterInstance) -> dg.DagsterRun:

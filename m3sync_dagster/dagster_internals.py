@@ -61,6 +61,9 @@ from dagster._core.workspace.load_target import ModuleTarget, WorkspaceFileTarge
 # The command that executes a run in a process of its own, as Dagster's launchers for containers do.
 from dagster._grpc.types import ExecuteRunArgs
 
+# What the public ``DefaultRunLauncher`` is made with.
+from dagster._serdes import ConfigurableClassData
+
 # Dagster's clock, which its own ``freeze_time`` sets in tests.
 from dagster._time import get_current_datetime, get_current_timestamp
 
@@ -87,6 +90,7 @@ __all__ = [
     "CodePointer",
     "ComponentTree",
     "CompositeYamlComponent",
+    "ConfigurableClassData",
     "DagsterYamlLoader",
     "DefinitionsLoadContext",
     "DefinitionsLoadType",

@@ -46,6 +46,7 @@ USED = {
     "dagster._core.utils": {"make_new_run_id"},
     "dagster._core.workspace.load_target": {"ModuleTarget", "WorkspaceFileTarget"},
     "dagster._grpc.types": {"ExecuteRunArgs"},
+    "dagster._serdes": {"ConfigurableClassData"},
     "dagster._time": {"get_current_datetime", "get_current_timestamp"},
     "dagster.components.core.component_tree": {"ComponentTree"},
     "dagster.components.core.defs_module": {"CompositeYamlComponent"},

@@ -1,22 +1,23 @@
 """The run launcher for one machine: a process for each run, which loads one integration alone.
 
-Named in ``dagster.yaml``. The daemon starts the process with Dagster's own command for a run, as
-Dagster's launchers for containers do. It inherits no connection and no definition; it reads its
-``defs.yaml`` files itself, so a reload of the code location does not concern it. It lives on when
-the daemon ends, and any process of the same user on this machine can find it by its id.
+Named in ``dagster.yaml``. A process begins with all imports done, and inherits no connection and no
+definition; it reads its ``defs.yaml`` files itself, so a reload of the code location does not
+concern it. It lives on when the daemon ends, and any process of the same user on this machine can
+find it by its id.
 """
 
 import os
 import signal
 import socket
-import subprocess
 import threading
+from functools import partial
 
 import dagster as dg
 import psutil
 
 from m3sync_dagster.dagster_internals import (
     CheckRunHealthResult,
+    ConfigurableClassData,
     ExecuteRunArgs,
     GrpcServerCodeLocationOrigin,
     LaunchRunContext,
@@ -24,14 +25,12 @@ from m3sync_dagster.dagster_internals import (
     WorkerStatus,
 )
 from m3sync_dagster.entities import ENTITIES
-from m3sync_dagster.project_folder import ONLY_INTEGRATION
+from m3sync_dagster.runs.fork_server import Request
+from m3sync_dagster.runs.run_processes import RunProcesses
 from m3sync_dagster.runs.run_status import INTEGRATION_TAG, VERIFIED_TAG
 
 PROCESS_ID_TAG = "m3sync/process_id"
 """Run tag with host and id of the run's process."""
-_ARGUMENTS = "DAGSTER_EXECUTE_RUN_ARGS"
-"""Where Dagster's command takes its arguments from. They may have the password of a database, and
-other users of the machine can read a command line, but not the environment."""
 _ENTITY_ASSETS = {f"salesforce_{entity}" for entity in ENTITIES}
 """The second part of the asset key of each entity."""
 
@@ -43,6 +42,11 @@ class OneIntegrationRunLauncher(dg.DefaultRunLauncher):
     code server that the workspace names by host and port: it may be on another machine.
     """
 
+    def __init__(self, inst_data: ConfigurableClassData | None = None) -> None:
+        super().__init__(inst_data)
+        self._processes: dict[str, RunProcesses] = {}
+        self._lock = threading.Lock()
+
     def launch_run(self, context: LaunchRunContext) -> None:
         """Start the process of a run."""
         run = context.dagster_run
@@ -50,15 +54,20 @@ class OneIntegrationRunLauncher(dg.DefaultRunLauncher):
         if integration is None or not _has_local_code_server(run):
             super().launch_run(context)
             return
-        process = self._start(run, integration)
+        process_id = self._start(run, integration)
         try:
-            process_id = {PROCESS_ID_TAG: f"{socket.gethostname()} {process.pid}"}
-            self._instance.add_run_tags(run.run_id, process_id)
+            tag = {PROCESS_ID_TAG: f"{socket.gethostname()} {process_id}"}
+            self._instance.add_run_tags(run.run_id, tag)
         except BaseException:
-            process.kill()  # Dagster records the launch as failed.
+            os.kill(process_id, signal.SIGKILL)  # Dagster records the launch as failed.
             raise
-        finally:
-            threading.Thread(target=self._watch, args=(process, run.run_id), daemon=True).start()
+
+    def dispose(self) -> None:
+        """End what starts processes. The processes of runs go on."""
+        super().dispose()
+        for processes in self._processes.values():
+            processes.close()
+        self._processes.clear()
 
     def terminate(self, run_id: str) -> bool:
         """Interrupt a run's process, and say whether there was one."""
@@ -101,19 +110,27 @@ class OneIntegrationRunLauncher(dg.DefaultRunLauncher):
             WorkerStatus.NOT_FOUND, f"there is no process {run.tags[PROCESS_ID_TAG]} of this run"
         )
 
-    def _start(self, run: dg.DagsterRun, integration: str) -> "subprocess.Popen[bytes]":
+    def _start(self, run: dg.DagsterRun, integration: str) -> int:
         origin = run.job_code_origin
         assert origin is not None  # noqa: S101 - a run that was launched has it
-        *_, values = ExecuteRunArgs(origin, run.run_id, self._instance.get_ref()).get_command_args()
-        return subprocess.Popen(  # noqa: S603 - the code server's interpreter
-            [origin.executable_path, "-m", "dagster", "api", "execute_run"],
-            env={**os.environ, ONLY_INTEGRATION: integration, _ARGUMENTS: values},
-            stdin=subprocess.DEVNULL,
-        )
+        arguments = ExecuteRunArgs(origin, run.run_id, self._instance.get_ref())
+        request = Request(integration, run.run_id, arguments.get_command_args()[-1])
+        processes = self._processes_of(origin.executable_path)
+        return processes.start(request, partial(self._report_end, run.run_id))
 
-    def _watch(self, process: "subprocess.Popen[bytes]", run_id: str) -> None:
-        """Wait for the end of a process, and report its run if that has no end on record."""
-        code = process.wait()
+    def _processes_of(self, interpreter: str) -> RunProcesses:
+        """What starts processes with a code server's interpreter."""
+        with self._lock:
+            processes = self._processes.get(interpreter)
+            if processes and not processes.can_start:
+                processes.close()
+                processes = None
+            if processes is None:
+                processes = self._processes[interpreter] = RunProcesses(interpreter)
+            return processes
+
+    def _report_end(self, run_id: str, code: int) -> None:
+        """Report a run whose process has ended, if it has no end on record."""
         run = self._instance.get_run_by_id(run_id)
         if run is None or run.is_finished:
             return
@@ -169,7 +186,7 @@ def _process_of(run: dg.DagsterRun) -> psutil.Process | None:
     try:
         process = psutil.Process(int(run.tags[PROCESS_ID_TAG].split(" ")[1]))
         # The system gives the id of a process that has ended to another one.
-        is_ours = run.run_id in process.environ().get(_ARGUMENTS, "")
+        is_ours = run.run_id in " ".join(process.cmdline())
     except psutil.NoSuchProcess:
         return None
     return process if is_ours else None

@@ -15,6 +15,7 @@ import pytest
 from m3sync_dagster.cli.write_project import project_files, write_new
 from m3sync_dagster.components.integration import current_hour
 from m3sync_dagster.runs.dead_runs import PROCESS_TAG
+from m3sync_dagster.runs.fork_server import title
 from m3sync_dagster.sandbox.demo_servers import serving
 from m3sync_dagster.sandbox.organization import Organization
 from m3sync_dagster_tests.cli.conftest import child_environment
@@ -119,7 +120,7 @@ def test_ctrl_c_interrupts_a_run_which_has_loaded_its_integration_alone(
             status = "SELECT status FROM runs WHERE run_id = %s"
             first_step = "SELECT 1 FROM run_tags WHERE run_id = %s AND key = %s"
             until(lambda: database.execute(first_step, (run_id, PROCESS_TAG)).fetchone())
-            assert process.environ()["M3SYNC_ONLY_INTEGRATION"] == "acme"
+            assert " ".join(process.cmdline()).strip() == title("acme", run_id)
             assert running.stop(signal.SIGINT) == 0
             assert not process.is_running()
             assert database.execute(status, (run_id,)).fetchone() == ("FAILURE",)

@@ -11,6 +11,7 @@ import dagster as dg
 import pytest
 
 from m3sync_dagster.dagster_internals import WorkerStatus, make_new_run_id
+from m3sync_dagster.runs.fork_server import title
 from m3sync_dagster.runs.run_launcher import (
     PROCESS_ID_TAG,
     OneIntegrationRunLauncher,
@@ -65,10 +66,9 @@ def test_the_one_integration_of_a_run(
 
 @contextmanager
 def process_of(run_id: str) -> Iterator["subprocess.Popen[bytes]"]:
-    """A process with the environment of a run's process."""
+    """A process with the title of a run's process."""
     running = subprocess.Popen(
-        [sys.executable, "-c", "print(flush=True); input()"],
-        env={**os.environ, "DAGSTER_EXECUTE_RUN_ARGS": f'{{"run_id": "{run_id}"}}'},
+        [sys.executable, "-c", "print(flush=True); input()", title("acme", run_id)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )
