@@ -43,7 +43,10 @@ _HELP: dict[str, tuple[tuple[str, ...], str]] = {
         "PostgreSQL cannot be reached, or an integration is stale",
     ),
     "enable": (("m3sync enable acme",), "PostgreSQL cannot be reached"),
-    "disable": (("m3sync disable acme",), "PostgreSQL cannot be reached"),
+    "disable": (
+        ("m3sync disable acme", "m3sync disable acme --until 2026-12-24T08:00Z"),
+        "PostgreSQL cannot be reached",
+    ),
     "connect": (("m3sync connect acme salesforce_production",), ""),
     "disconnect": (("m3sync disconnect acme",), ""),
     "import": (

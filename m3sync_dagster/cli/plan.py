@@ -95,7 +95,7 @@ def _of_record(record: str, name: str, plans: "dict[str, EntityPlan]") -> "dict[
     if not found:
         raise ConfigurationError(
             f"m3ter has no record {record} that {name} carries",
-            "Check the id, --entity, and the account lists of the integration.",
+            "Check the id, --entity, and the account lists and account_filter of the integration.",
         )
     return found
 

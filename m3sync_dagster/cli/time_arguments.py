@@ -25,6 +25,25 @@ def parse_time(text: str) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
+def parse_future_instant(text: str) -> datetime:
+    """Read a time with its offset from UTC, such as ``2026-12-24T08:00Z``, that is to come.
+
+    Raises:
+        typer.BadParameter: it is no time, has no offset, or is over.
+    """
+    remedy = "Write it with its offset from UTC, as 2026-12-24T08:00Z or 2026-12-24T09:00+01:00."
+    try:
+        moment = datetime.fromisoformat(text)
+        instant = moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise typer.BadParameter(f"{text!r} is not a time. {remedy}") from None
+    if moment.utcoffset() is None:
+        raise typer.BadParameter(f"{text!r} has no offset from UTC. {remedy}")
+    if instant <= datetime.now(UTC):
+        raise typer.BadParameter(f"{text!r} is in the past. Give a time that is to come.")
+    return instant
+
+
 def parse_duration(text: str) -> timedelta:
     """Read a duration such as ``90m``, ``3h`` or ``2d``.
 

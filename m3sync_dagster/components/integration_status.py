@@ -8,6 +8,7 @@ from pathlib import Path
 import dagster as dg
 
 from m3sync_dagster.components.connection_state import Connection, ConnectionWord, connection_of
+from m3sync_dagster.components.integration import Integration
 from m3sync_dagster.components.integration_definitions import asset_key
 from m3sync_dagster.components.load_errors import LoadError
 from m3sync_dagster.components.load_project import Project
@@ -57,7 +58,8 @@ class IntegrationStatus:
         syncs: the last complete sync of each entity.
         entities: the entities that it carries; empty if its file is invalid.
         orgs: the Salesforce org that each entity is written to, the latest change first.
-        next_tick: the next tick of its schedule, whether or not that is started; ``None`` if its
+        next_tick: the next tick of its schedule, whether or not that is started; the first one
+            after ``disable --until``, if a person has disabled it so; ``None`` if its
             ticks start no run, because it has no Salesforce credential.
         undelivered: its messages that have not been delivered.
         restored: whether the state database was restored since its last run.
@@ -89,8 +91,8 @@ class IntegrationStatus:
         if self.connection.word is ConnectionWord.BROKEN:
             return self.connection.reason
         if self.guard.disabled:
-            since = f"{self.guard.disabled_since:%Y-%m-%d %H:%M} UTC"
-            return f"since {since}: {self.guard.disabled_reason}"
+            word = "disabled " if self.guard.disabled_until else ""
+            return f"{word}{self.guard.disabled_period}: {self.guard.disabled_reason}"
         if self.connection.word is ConnectionWord.NOT_CONNECTED and not self.enabled:
             return ConnectionWord.NOT_CONNECTED
         if self.schedule is None:
@@ -107,14 +109,16 @@ class IntegrationStatus:
     def is_stale(self, limit: timedelta, now: datetime) -> bool:
         """Whether it should run by itself, and has had no success for this long.
 
-        One that the guard has disabled should run; one that a person has disabled should not. The
-        time counts from the start of the schedule at the earliest.
+        One that the guard has disabled should run; one that a person has disabled should not
+        before the time of ``--until``. The time counts from the start of the schedule, or from
+        that of ``--until``, at the earliest.
         """
         by_guard = self.guard.disabled and self.guard.disabled_reason != BY_HAND
-        if not (self._started or by_guard):
+        until = self.guard.disabled_until
+        if not (self._started or by_guard or (until and until <= now)):
             return False
         started = self.schedule.started if self.schedule else None
-        known = [self.last_success, started and datetime.fromtimestamp(started, UTC)]
+        known = [self.last_success, until, started and datetime.fromtimestamp(started, UTC)]
         return max((at for at in known if at), default=now - limit) <= now - limit
 
     def as_dict(self, daemon: Daemon) -> dict[str, object]:
@@ -124,6 +128,7 @@ class IntegrationStatus:
             "connected": self.connection.word is ConnectionWord.CONNECTED,
             "enabled": self.enabled,
             "disabled_reason": self.disabled_reason,
+            "disabled_until": self.guard.disabled_until,
             "last_run": self.last_run,
             "failures_in_a_row": self.failures,
             "rejected": self.rejected,
@@ -140,7 +145,9 @@ class IntegrationStatus:
 
     def next_run(self, daemon: Daemon) -> datetime | None:
         """When the next run starts by itself; ``None`` if none will."""
-        return self.next_tick if self.enabled and daemon.alive else None
+        broken = self.connection.word is ConnectionWord.BROKEN
+        will_start = self.guard.disabled_until is not None and not broken
+        return self.next_tick if (self.enabled or will_start) and daemon.alive else None
 
     @property
     def _started(self) -> bool:
@@ -234,8 +241,14 @@ def _of_loaded(
         connection_of(loaded, stored.logins),
         stored,
         tuple(name for name in ENTITIES if name in integration.entities),
-        integration.next_tick(datetime.now(UTC)) if integration.connected else None,
+        integration.next_tick(_start(stored, integration)) if integration.connected else None,
     )
+
+
+def _start(stored: _Stored, integration: Integration) -> datetime:
+    """From when on the schedule may tick."""
+    now = datetime.now(UTC)
+    return max(now, stored.states[integration.name].disabled_until or now)
 
 
 def _of_broken(

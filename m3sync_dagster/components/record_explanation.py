@@ -14,8 +14,8 @@ _SETTLED: dict[State, tuple[str, str]] = {
         "Nothing to do: the first run after it is final sends it.",
     ),
     "out_of_scope": (
-        "m3ter has the record, and the integration's account lists leave it out",
-        "To carry it, change account_ids or restricted_account_ids.",
+        "m3ter has the record, and the integration's account lists or account_filter leave it out",
+        "To carry it, change account_ids, restricted_account_ids or account_filter.",
     ),
 }
 """States whose text depends on nothing else."""

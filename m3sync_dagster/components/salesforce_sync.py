@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field, create_model
 from m3sync_dagster.components.integration import Integration, Notify, current_hour
 from m3sync_dagster.components.integration_definitions import build_integration_definitions
 from m3sync_dagster.entities import ENTITIES, OTHER_NAMES
+from m3sync_dagster.sync.account_expression import AccountExpression
 from m3sync_dagster.sync.account_filter import AccountFilter
 from m3sync_dagster.sync.entity_options import EntityOptions, WhenGone
 from m3sync_dagster.sync.errors import ConfigurationError
@@ -205,6 +206,13 @@ class SalesforceSync(dg.Component, dg.Model, dg.Resolvable):
         Sequence[str],
         _attribute("m3ter account ids whose records are left out; wins over account_ids."),
     ] = []
+    account_filter: Annotated[
+        str | None,
+        _attribute(
+            "An expression over the fields of an account, such as address.country == US: records "
+            "of the accounts that satisfy it are carried, of those that the lists admit."
+        ),
+    ] = None
     notify_users_if_disabled: Annotated[
         Sequence[str],
         _attribute("m3ter user ids that get an e-mail when the integration is disabled."),
@@ -268,7 +276,9 @@ class SalesforceSync(dg.Component, dg.Model, dg.Resolvable):
         return [name for name in ENTITIES if self._written(name)]
 
     def _options(self) -> Mapping[str, EntityOptions]:
-        return {name: self._entity_options(self._config(name)) for name in self.carried}
+        expression = self.account_filter
+        filtered = None if expression is None else AccountExpression(expression)
+        return {name: self._entity_options(self._config(name), filtered) for name in self.carried}
 
     def _written(self, entity: str) -> list[str]:
         """The names of an entity that the YAML uses."""
@@ -285,7 +295,9 @@ class SalesforceSync(dg.Component, dg.Model, dg.Resolvable):
             )
         return getattr(self.entities, first) or EntityConfig()
 
-    def _entity_options(self, config: EntityConfig) -> EntityOptions:
+    def _entity_options(
+        self, config: EntityConfig, expression: AccountExpression | None
+    ) -> EntityOptions:
         allowed = self.account_ids if config.account_ids is None else config.account_ids
         restricted = {*self.restricted_account_ids, *config.restricted_account_ids}
         return EntityOptions(
@@ -296,7 +308,7 @@ class SalesforceSync(dg.Component, dg.Model, dg.Resolvable):
             constants=config.constants,
             truncate=frozenset(config.truncate),
             include_unsettled=config.include_unsettled,
-            scope=AccountFilter(frozenset(allowed), frozenset(restricted)),
+            scope=AccountFilter(frozenset(allowed), frozenset(restricted), expression),
             when_gone=WhenGone(config.when_gone),
             gone_field=config.gone_field,
         )

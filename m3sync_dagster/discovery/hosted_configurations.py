@@ -209,7 +209,9 @@ class _Data:
             return f"{DATA} is not a JSON object, so its account ids are not known"
         if self._value("account_filter") not in (None, "", [], {}):
             keys = self._keys("account_filter")
-            self._problems.append(f"{keys} selects accounts by an expression, which m3sync cannot")
+            self._problems.append(
+                f"{keys} selects accounts by an expression; write it by hand as account_filter"
+            )
         return "; ".join(self._problems)
 
     def _value(self, attribute: str) -> object:

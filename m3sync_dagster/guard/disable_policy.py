@@ -110,6 +110,18 @@ def decide(state: GuardState, schedule: Schedule | None, history: History) -> De
     return Decision(state)
 
 
+def is_pause_over(state: GuardState, schedule: Schedule | None, now: float) -> bool:
+    """Whether the time has come to which a person has disabled an integration.
+
+    Args:
+        state: the state as it was written last.
+        schedule: its schedule. One that Dagster does not know cannot be started again.
+        now: Unix time.
+    """
+    until = _after_start(state, schedule).disabled_until
+    return schedule is not None and until is not None and until.timestamp() <= now
+
+
 def _after_start(state: GuardState, schedule: Schedule | None) -> GuardState:
     """A new start of the schedule, also the first, is a person's decision and clears the count."""
     started = schedule.started if schedule and schedule.running else None
@@ -123,6 +135,7 @@ def _after_start(state: GuardState, schedule: Schedule | None) -> GuardState:
         notified_level=0,
         disabled_since=None,
         disabled_reason=None,
+        disabled_until=None,
     )
 
 

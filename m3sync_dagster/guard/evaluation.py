@@ -6,7 +6,14 @@ from dataclasses import dataclass, replace
 import dagster as dg
 
 from m3sync_dagster.dagster_internals import get_current_timestamp
-from m3sync_dagster.guard.disable_policy import WARNINGS, ChangeKind, Decision, History, decide
+from m3sync_dagster.guard.disable_policy import (
+    WARNINGS,
+    ChangeKind,
+    Decision,
+    History,
+    decide,
+    is_pause_over,
+)
 from m3sync_dagster.guard.failure_history import Failures, FinishedRun, in_a_row, read_successes
 from m3sync_dagster.guard.guarded_integration import GuardedIntegration
 from m3sync_dagster.guard.health_policy import Health, HealthChange, watch
@@ -25,6 +32,7 @@ class Evaluation:
         changes: what its complete syncs change.
         schedule: its schedule; ``None`` when nobody has ever started or stopped it.
         unrecorded: its failed runs that have recorded nothing about their failure.
+        pause_is_over: whether its schedule has to be started, and nothing else is decided.
     """
 
     before: GuardState
@@ -32,6 +40,7 @@ class Evaluation:
     changes: Sequence[HealthChange]
     schedule: Schedule | None
     unrecorded: Sequence[str] = ()
+    pause_is_over: bool = False
 
     @property
     def name(self) -> str:
@@ -46,7 +55,7 @@ class Evaluation:
     @property
     def has_work(self) -> bool:
         """Whether anything has to be done."""
-        return bool(self.changed or self.decision.stop or self.unrecorded)
+        return bool(self.changed or self.decision.stop or self.unrecorded or self.pause_is_over)
 
     @property
     def late_since(self) -> float | None:
@@ -71,9 +80,12 @@ def evaluate(
         history: its runs.
         syncs: the last complete sync of each of its entities.
     """
+    now = get_current_timestamp()
+    if is_pause_over(state, schedule, now):
+        return Evaluation(state, Decision(state), (), schedule, pause_is_over=True)
     decision = decide(replace(state, guard_error=None), schedule, history)
     health = Health(frozenset(history.entities), syncs, integration.reject_limit)
-    after, changes = watch(decision.state, schedule, health, get_current_timestamp())
+    after, changes = watch(decision.state, schedule, health, now)
     if decision.change and decision.change.kind is ChangeKind.RECOVERED:
         changes = [one for one in changes if one.kind is not ChangeKind.RECOVERED]
     return Evaluation(state, replace(decision, state=after), changes, schedule)

@@ -31,6 +31,6 @@ def disabled_reason(instance: dg.DagsterInstance, integration: str, schedule: st
     if found and found.started not in (None, state.schedule_started):
         return None
     return (
-        f"{integration} is disabled since {state.disabled_since:%Y-%m-%d %H:%M} UTC: "
+        f"{integration} is disabled {state.disabled_period}: "
         f"{state.disabled_reason}. Run: m3sync enable {integration}."
     )

@@ -50,6 +50,12 @@ class Schedule:
             return None
         return data.start_timestamp if isinstance(data, ScheduleInstigatorData) else None
 
+    @property
+    def cron(self) -> str:
+        """The cron string that Dagster keeps beside the state; the ticks follow the code's."""
+        data = self.state.instigator_data
+        return str(data.cron_schedule) if isinstance(data, ScheduleInstigatorData) else ""
+
 
 def read_schedules(instance: dg.DagsterInstance, location: str | None) -> dict[str, Schedule]:
     """Read all schedules of a code location that were ever started or stopped, by name.
@@ -83,14 +89,24 @@ def start(
         name: the schedule's.
         cron: its cron string, which Dagster keeps beside the start.
     """
-    data = ScheduleInstigatorData(cron, get_current_timestamp())
     stored = _stored(instance, origin, name)
     if stored:
-        state = stored.with_status(InstigatorStatus.RUNNING).with_data(data)
-        instance.update_instigator_state(state)
-    else:
-        state = _new(origin, name, InstigatorStatus.RUNNING, data)
-        instance.add_instigator_state(state)
+        return _start_stored(instance, stored, cron)
+    data = ScheduleInstigatorData(cron, get_current_timestamp())
+    state = _new(origin, name, InstigatorStatus.RUNNING, data)
+    instance.add_instigator_state(state)
+    return Schedule(state)
+
+
+def start_again(instance: dg.DagsterInstance, schedule: Schedule) -> Schedule:
+    """Start a schedule that was started or stopped before, with its cron string."""
+    return _start_stored(instance, schedule.state, schedule.cron)
+
+
+def _start_stored(instance: dg.DagsterInstance, stored: InstigatorState, cron: str) -> Schedule:
+    data = ScheduleInstigatorData(cron, get_current_timestamp())
+    state = stored.with_status(InstigatorStatus.RUNNING).with_data(data)
+    instance.update_instigator_state(state)
     return Schedule(state)
 
 

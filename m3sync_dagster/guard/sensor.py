@@ -17,6 +17,7 @@ import dagster as dg
 import psycopg
 
 from m3sync_dagster.guard.disable_policy import Change, ChangeKind
+from m3sync_dagster.guard.enable_disable import end_pause
 from m3sync_dagster.guard.evaluation import Evaluation, evaluate, read_histories
 from m3sync_dagster.guard.failure_history import read_failures, read_untagged_runs
 from m3sync_dagster.guard.guarded_integration import GuardedIntegration
@@ -203,6 +204,9 @@ class _Tick:
         name, decision = found.name, found.decision
         for run_id in found.unrecorded:
             self._record_unrecorded(name, run_id)
+        if found.pause_is_over and found.schedule:
+            end_pause(self.instance, self.connection, found.before, found.schedule)
+            yield f"{name}: its schedule is started, because the time of --until has come"
         if found.changed:
             with self.connection.transaction():
                 self._write(found, newest_run)

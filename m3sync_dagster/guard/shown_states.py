@@ -19,16 +19,11 @@ def shown_states(states: Iterable[GuardState]) -> list[str]:
 
 def _lines(state: GuardState) -> Iterator[str]:
     name = state.integration
-    if state.disabled_since:
+    if state.disabled:
         reason = (state.disabled_reason or "").rstrip(".")
-        since = _moment(state.disabled_since)
-        yield f"{name} is disabled since {since}: {reason}. Run: m3sync enable {name}."
+        yield f"{name} is disabled {state.disabled_period}: {reason}. Run: m3sync enable {name}."
     elif state.notified_level:
         yield f"{name} has failed at least {state.notified_level} times in a row."
     elif state.late_since:
         late = datetime.fromtimestamp(state.late_since, UTC)
-        yield f"{name} has had no complete sync since {_moment(late)}."
-
-
-def _moment(moment: datetime) -> str:
-    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+        yield f"{name} has had no complete sync since {late:%Y-%m-%d %H:%M} UTC."

@@ -13,6 +13,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from m3sync_dagster.entities import EntityType
 from m3sync_dagster.m3ter.page_spool import PageSpool
 from m3sync_dagster.m3ter.source import M3terSource
+from m3sync_dagster.sync.account_expression import AccountExpression
+from m3sync_dagster.sync.matching_accounts import MatchingAccounts
 
 STOP_SECONDS = 5.0
 """Seconds that the end of a run waits for the requests that are under way."""
@@ -69,6 +71,12 @@ class ReadAhead:
     def fetch(self, entity: EntityType, m3ter_id: str) -> bytes | None:
         """Read one record by its id; see ``M3terSource.fetch``."""
         return self._source.fetch(entity, m3ter_id)
+
+    def matching_accounts(
+        self, expression: AccountExpression, account_ids: Sequence[str] | None
+    ) -> MatchingAccounts:
+        """The accounts that satisfy an expression; see ``M3terSource.matching_accounts``."""
+        return self._source.matching_accounts(expression, account_ids)
 
     def close(self) -> None:
         """Stop reading, and delete the temporary files.

@@ -1,16 +1,17 @@
 """The m3ter organization that a sync reads."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import chain
 from typing import TYPE_CHECKING, Self
 from urllib.parse import quote
 
 import msgspec
 
-from m3sync_dagster.entities import EntityType
+from m3sync_dagster.entities import ENTITIES, EntityType
 from m3sync_dagster.m3ter.credential import M3terAccessKey
 from m3sync_dagster.m3ter.list_pages import read_pages
+from m3sync_dagster.sync.account_expression import AccountExpression
 from m3sync_dagster.sync.converters import ConversionError, Undecodable
 from m3sync_dagster.sync.errors import (
     AuthenticationError,
@@ -19,6 +20,7 @@ from m3sync_dagster.sync.errors import (
     SyncError,
 )
 from m3sync_dagster.sync.interfaces import LoginLog
+from m3sync_dagster.sync.matching_accounts import MatchingAccounts
 from m3sync_dagster.sync.record_decoder import decode_record, id_of
 
 if TYPE_CHECKING:
@@ -67,6 +69,8 @@ class M3terSource:
         self._retries = retries
         self._logins = logins
         self._accepted = False
+        self._matching: dict[tuple[AccountExpression, tuple[str, ...] | None], MatchingAccounts]
+        self._matching = {}
 
     @property
     def organization_id(self) -> str:
@@ -128,6 +132,20 @@ class M3terSource:
                 "Run it again. If the error continues, check base_url and any proxy.",
             )
         return record
+
+    def matching_accounts(
+        self, expression: AccountExpression, account_ids: Sequence[str] | None
+    ) -> MatchingAccounts:
+        """The accounts that satisfy an expression; see ``interfaces.Source``.
+
+        They are read once by an instance, so that all entities of a run have the same scope.
+        """
+        ids = None if account_ids is None else tuple(account_ids)
+        found = self._matching.get((expression, ids))
+        if found is None:
+            read = partial(self.records, ENTITIES["account"], ids)
+            found = self._matching[expression, ids] = MatchingAccounts(expression, read)
+        return found
 
     def users(self, ids: Sequence[str]) -> Iterator[User]:
         """Read the users with these ids; unknown ids are left out.

@@ -6,7 +6,7 @@ Dagster's storage has the runs; this is what cannot be read there.
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 import psycopg
 from psycopg.rows import class_row
@@ -16,7 +16,7 @@ from m3sync_dagster.state.error_events import storable
 _GUARD_LOCK = 0x6D33_0002  # an advisory lock's key; 0x6D33 is "m3"
 _COLUMNS = (
     "integration, schedule_started, count_from, notified_level, notified_at, disabled_since, "
-    "disabled_reason, guard_error, late_since, rejects_since"
+    "disabled_reason, guard_error, late_since, rejects_since, disabled_until"
 )
 
 
@@ -36,6 +36,8 @@ class GuardState:
         guard_error: why the guard's last tick could not evaluate this integration.
         late_since: Unix time since which it has had no success; set once people are notified.
         rejects_since: Unix time since which too many rows are rejected; set likewise.
+        disabled_until: when the guard starts the schedule again; ``None`` unless
+            ``m3sync disable --until`` has disabled it.
     """
 
     integration: str
@@ -48,11 +50,18 @@ class GuardState:
     guard_error: str | None = None
     late_since: float | None = None
     rejects_since: float | None = None
+    disabled_until: datetime | None = None
 
     @property
     def disabled(self) -> bool:
         """Whether the integration is disabled, by the guard or with ``m3sync disable``."""
         return self.disabled_since is not None
+
+    @property
+    def disabled_period(self) -> str:
+        """Since when it is disabled, and until when if that is known."""
+        since = f"since {_moment(self.disabled_since)}" if self.disabled_since else ""
+        return f"until {_moment(self.disabled_until)}, {since}" if self.disabled_until else since
 
     @property
     def reported(self) -> bool:
@@ -96,13 +105,14 @@ def write_guard_states(connection: psycopg.Connection, states: Iterable[GuardSta
     with connection.cursor() as cursor:
         cursor.executemany(
             f"INSERT INTO m3sync.integration_state ({_COLUMNS}) "  # noqa: S608 - constants
-            "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) "
+            "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) "
             "ON CONFLICT (integration) DO UPDATE SET "
             "schedule_started = excluded.schedule_started, count_from = excluded.count_from, "
             "notified_level = excluded.notified_level, notified_at = excluded.notified_at, "
             "disabled_since = excluded.disabled_since, "
             "disabled_reason = excluded.disabled_reason, guard_error = excluded.guard_error, "
-            "late_since = excluded.late_since, rejects_since = excluded.rejects_since",
+            "late_since = excluded.late_since, rejects_since = excluded.rejects_since, "
+            "disabled_until = excluded.disabled_until",
             [astuple(state) for state in states],
         )
 
@@ -115,3 +125,7 @@ def write_guard_error(connection: psycopg.Connection, integration: str, error: s
         "ON CONFLICT (integration) DO UPDATE SET guard_error = excluded.guard_error",
         (integration, storable(error)),
     )
+
+
+def _moment(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"

@@ -128,8 +128,7 @@ class ChangeDetector:
 
     def _detect(self, batch: Sequence[bytes]) -> BatchChanges:
         validator = self._schema.validator()
-        seed = self._schema.digest_seed
-        digests = [xxhash.xxh3_128_digest(raw, seed) for raw in batch]
+        batch, digests = self._digests(batch)
         unknown = self._known.unknown_digests(digests)
         found = BatchChanges(unchanged=len(batch) - len(unknown))
         candidates: dict[str, tuple[Candidate, bytes]] = {}
@@ -139,6 +138,20 @@ class ChangeDetector:
                 candidates[candidate.m3ter_id] = candidate, digests[place]
         self._compare(candidates, found)
         return found
+
+    def _digests(self, batch: Sequence[bytes]) -> tuple[Sequence[bytes], list[bytes]]:
+        """The records to compare, with the digest of all that their rows depend on.
+
+        An expression can put an account in or out of scope without any change of the records that
+        belong to it, so these are looked at in each run.
+        """
+        seed = self._schema.digest_seed
+        if self._mapping.scope.expression is None:
+            return batch, [xxhash.xxh3_128_digest(raw, seed) for raw in batch]
+        scopes = [(raw, self._mapping.scope_of(raw)) for raw in batch]
+        found = [(raw, scope) for raw, scope in scopes if scope is not None]
+        digests = [xxhash.xxh3_128_digest(raw + scope, seed) for raw, scope in found]
+        return [raw for raw, _ in found], digests
 
     def _compare(self, candidates: dict[str, tuple[Candidate, bytes]], found: BatchChanges) -> None:
         """Compare rows with the acknowledged ones, and leave out new records that are not final."""

@@ -74,6 +74,7 @@ class EntitySync:
         self.rejected: list[Rejected] = []
         self.replaced = 0
         self.replaced_names: list[str] = []
+        mapping = mapping.with_accounts_of(source, mapping.scope.fetchable())
         self._mapping = mapping
         self._source = source
         self._ledger = ledger

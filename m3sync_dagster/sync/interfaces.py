@@ -7,8 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
 from m3sync_dagster.entities import EntityType
+from m3sync_dagster.sync.account_expression import AccountExpression
 from m3sync_dagster.sync.errors import SyncError
 from m3sync_dagster.sync.fingerprint_basis import BasisChange, FingerprintBasis
+from m3sync_dagster.sync.matching_accounts import MatchingAccounts
 from m3sync_dagster.sync.row_results import Rejected, RowResult
 from m3sync_dagster.sync.row_types import (
     Group,
@@ -240,6 +242,17 @@ class Source(Protocol):
 
         Raises:
             SyncError: m3ter did not say whether it exists.
+        """
+        ...
+
+    def matching_accounts(
+        self, expression: AccountExpression, account_ids: Sequence[str] | None
+    ) -> MatchingAccounts:
+        """Which accounts satisfy an expression; they are read once, at the first look-up.
+
+        Args:
+            expression: the expression.
+            account_ids: only these accounts; ``None`` for all.
         """
         ...
 

@@ -6,9 +6,10 @@ change every record is mapped again; the rows that differ are sent.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib.resources import files
+from typing import Self
 
 import msgspec
 import xxhash
@@ -23,6 +24,7 @@ from m3sync_dagster.sync.converters import (
     shortened,
     shown,
 )
+from m3sync_dagster.sync.interfaces import Source
 from m3sync_dagster.sync.record_decoder import decode_record
 from m3sync_dagster.sync.row_results import ErrorClass, RefusedRecord, Rejected, value_text
 from m3sync_dagster.sync.row_types import Value
@@ -179,6 +181,49 @@ class FieldMapping:
             {name: value_text(values[at]) for name, at in found.items() if at is not None},
         )
 
+    def with_accounts_of(self, source: Source, account_ids: Sequence[str] | None) -> Self:
+        """The mapping that knows which accounts satisfy the expression, if there is one.
+
+        Args:
+            source: m3ter. It is asked when the first record is mapped.
+            account_ids: the accounts that records may belong to; ``None`` for all.
+        """
+        if self.scope.expression is None:
+            return self
+        matching = source.matching_accounts(self.scope.expression, account_ids)
+        return replace(self, scope=replace(self.scope, matching=matching))
+
+    def accounts_of(self, raw: bytes) -> list[str]:
+        """The accounts that decide on a record's row: its own, and an account's parent."""
+        return [one for one in self._accounts_of(raw) or () if isinstance(one, str)]
+
+    def scope_of(self, raw: bytes) -> bytes | None:
+        """What the row of a record depends on besides its JSON text, if there is an expression.
+
+        Returns:
+            ``None`` if the record is out of scope. A record that cannot be read is not.
+
+        Raises:
+            SyncError: the accounts could not be read.
+        """
+        accounts = self._accounts_of(raw)
+        if accounts is None:
+            return b""
+        own, parent = accounts
+        if not self.scope.admits(own):
+            return None
+        linked = not isinstance(parent, str) or self.scope.admits_parent(parent)
+        return b"" if linked else b"without parent"
+
+    def _accounts_of(self, raw: bytes) -> tuple[object, object] | None:
+        try:
+            _, record = _decode(raw)
+        except ConversionError:
+            return None
+        lookup = self.self_lookup
+        parent = None if lookup is None else record.get(self.fields[lookup].source)
+        return record.get(self.entity.account_field), parent
+
     def map(self, raw: bytes) -> Mapped | Unmapped | None:
         """Map a record's JSON text to a row.
 
@@ -241,7 +286,7 @@ class FieldMapping:
     def _sibling(self, value: object) -> Value:
         """A record out of scope is not in Salesforce, so a lookup to it is left empty."""
         sibling = None if value is None else CONVERTERS[FieldKind.LOOKUP](value)
-        return sibling if self.scope.admits(sibling) else None
+        return sibling if isinstance(sibling, str) and self.scope.admits_parent(sibling) else None
 
 
 def _text(value: object) -> str | None:

@@ -105,10 +105,11 @@ class EntityPlan:
         """
         schema = TargetSchema(self.mapping, self.org, self.preflight)
         schema.require_current()
-        detector = ChangeDetector(self.mapping, self._known(), schema)
+        known = self._known()
         chosen: list[tuple[Row, Action]] = []
         read = 0
         for batch in batched(self._records()):
+            detector = ChangeDetector(self._mapping_of(batch), known, schema)
             rows = self._count(detector.detect(batch))
             chosen.extend(rows[: self.most - len(chosen)])
             read += len(batch)
@@ -121,6 +122,12 @@ class EntityPlan:
             return self.source.records(self.mapping.entity, self.mapping.scope.fetchable())
         record = self.source.fetch(self.mapping.entity, self.only)
         return [] if record is None else [[record]]
+
+    def _mapping_of(self, batch: Sequence[bytes]) -> FieldMapping:
+        """The mapping that knows which accounts are in scope; of one record, only its accounts."""
+        one = self.only is not None
+        ids = self.mapping.accounts_of(batch[0]) if one else self.mapping.scope.fetchable()
+        return self.mapping.with_accounts_of(self.source, ids)
 
     def _known(self) -> KnownRows:
         """The stored rows; without fingerprints if their basis has changed."""

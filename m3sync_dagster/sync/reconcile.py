@@ -88,7 +88,7 @@ class Reconciler:
         self.counts = DiffCounts()
         self.examples: list[Example] = []
         self.calls = 0
-        self._mapping = mapping
+        self._mapping = mapping.with_accounts_of(source, mapping.scope.fetchable())
         self._source = source
         self._org = org
         self._comparison = comparison
@@ -193,12 +193,12 @@ class Reconciler:
     def _in_scope(self, m3ter_id: str, values: Sequence[Canonical]) -> bool | None:
         """Whether the account of a Salesforce record is in the integration's scope."""
         scope = self._mapping.scope
-        if not scope.allowed and not scope.restricted:
+        if not scope.allowed and not scope.restricted and not scope.expression:
             return True
         if self._mapping.entity.account_field == "id":
-            return scope.admits(m3ter_id)
+            return scope.admits_unlisted(m3ter_id)
         account = None if self._account is None else values[self._account]
-        return None if account is None else scope.admits(account)
+        return scope.admits_unlisted(account) if isinstance(account, str) else None
 
     def _read_m3ter(self) -> Iterator[int]:
         pages = self._source.records(self._mapping.entity, self._mapping.scope.fetchable())

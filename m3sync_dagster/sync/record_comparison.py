@@ -29,7 +29,8 @@ State = Literal[
 
 - ``equal``: both have it with the same values.
 - ``not_final``: m3ter may still recalculate it, so it is not sent yet.
-- ``out_of_scope``: m3ter has it, and the account lists of the integration leave it out.
+- ``out_of_scope``: m3ter has it, and the account lists or the account filter of the integration
+  leave it out.
 - ``absent``: neither system has it.
 """
 
@@ -143,11 +144,16 @@ class RecordComparison:
             SyncError: a system could not be read.
         """
         raw = self._source.fetch(self._mapping.entity, m3ter_id)
-        candidate = build_candidate(self._mapping, self._validator, raw) if raw else None
+        candidate = self._candidate(raw) if raw else None
         found = self._read_back(m3ter_id, salesforce_id)
         values = candidate.row.values if candidate and candidate.row else None
         fields = list(self._fields(m3ter_id, values, found))
         return ComparedRecord(raw is not None, candidate, found, fields, self._is_flagged(found))
+
+    def _candidate(self, raw: bytes) -> Candidate | None:
+        mapping = self._mapping
+        mapping = mapping.with_accounts_of(self._source, mapping.accounts_of(raw))
+        return build_candidate(mapping, self._validator, raw)
 
     @property
     def _target(self) -> Target:

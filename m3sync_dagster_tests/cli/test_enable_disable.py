@@ -32,6 +32,36 @@ def test_disable_before_it_was_ever_enabled(stage: Stage) -> None:
     assert status(stage)[1] is False
 
 
+def test_disable_until_a_time(stage: Stage) -> None:
+    stage.run("enable", "acme")
+    answer = stage.run("disable", "acme", "--until", "9000-12-24T09:00+01:00")
+    assert answer.code == 0
+    assert "acme is disabled until 9000-12-24 08:00 UTC." in answer.err
+    assert "Nothing runs by itself now: no daemon has been seen" in answer.err
+    (row,) = stage.run("status", "--json").json
+    assert row["disabled_until"] == "9000-12-24T08:00:00Z"
+    assert row["disabled_reason"].startswith("disabled until 9000-12-24 08:00 UTC, since ")
+    shown = " ".join(stage.run("status", "acme").out.split())
+    assert "no: disabled until 9000-12-24 08:00 UTC" in shown
+    stage.run("disable", "acme")
+    (row,) = stage.run("status", "--json").json
+    assert row["disabled_until"] is None
+    assert row["disabled_reason"].startswith("since ")
+
+
+def test_disable_until_what_is_no_time_to_come(stage: Stage) -> None:
+    stage.run("enable", "acme")
+    for text, cause in {
+        "2020-12-24T08:00Z": "past",
+        "9000-12-24T08:00": "offset",
+        "tomorrow": "time",
+    }.items():
+        answer = stage.run("disable", "acme", "--until", text)
+        assert answer.code == 2
+        assert cause in answer.err
+    assert status(stage) == (False, True, None)
+
+
 def test_a_name_that_is_none(stage: Stage) -> None:
     for command in ("enable", "disable", "disconnect"):
         answer = stage.run(command, "nix")

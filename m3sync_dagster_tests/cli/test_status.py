@@ -13,6 +13,7 @@ FIELDS = [
     "connected",
     "enabled",
     "disabled_reason",
+    "disabled_until",
     "last_run",
     "failures_in_a_row",
     "rejected",
@@ -32,7 +33,7 @@ def test_one_that_has_never_run(stage: Stage) -> None:
     assert answer.code == 0
     assert [list(row) for row in answer.json] == [FIELDS]
     known = list(answer.json[0].values())
-    assert known[:8] == ["acme", False, False, "never started", None, 0, 0, None]
+    assert known[:9] == ["acme", False, False, "never started", None, None, 0, 0, None]
     assert answer.json[0]["connection"] == "NOT CHECKED"
     assert "m3sync check acme" in answer.json[0]["connection_reason"]
     assert "never started" in stage.run("status").out

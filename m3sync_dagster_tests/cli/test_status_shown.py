@@ -179,6 +179,8 @@ def test_without_a_daemon_nothing_runs_by_itself(
     assert "no daemon" not in stage.run("enable", "acme").err
     stage.run("disable", "acme")
     assert status(stage)["next_run"] is None
+    stage.run("disable", "acme", "--until", "9000-12-24T08:00Z")
+    assert status(stage)["next_run"].startswith("9000-12-24T08:")
 
 
 def set_start(instance: dg.DagsterInstance, moment: float) -> None:
@@ -219,6 +221,14 @@ def test_a_monitor_is_told_of_an_enabled_integration_without_success(
     assert (code, "acme has had no success since" in message) == (1, True)
     stage.run("disable", "acme")
     assert stale()[0] == 0
+    for hours, expected in {1: 0, 4: 1}.items():  # since the time at which it should run again
+        with connect(postgres_url()) as database:
+            database.execute(
+                "UPDATE m3sync.integration_state "
+                "SET disabled_until = now() - make_interval(hours => %s)",
+                (hours,),
+            )
+        assert stale()[0] == expected
     for wrong in ("3", "0h", "soon"):
         assert stage.run("status", "--fail-if-stale", wrong).code == 2
 

@@ -9,6 +9,9 @@ from m3sync_dagster.state import GuardState
 from m3sync_dagster_tests.guard.fixtures import Fleet, tick
 
 SINCE = datetime(2026, 11, 26, 19, 5, tzinfo=UTC)
+UNTIL = datetime(2026, 12, 24, 8, tzinfo=UTC)
+SINCE_TEXT, UNTIL_TEXT = "2026-11-26 19:05 UTC", "2026-12-24 08:00 UTC"
+ENABLE = "m3sync enable acme"
 
 
 @pytest.mark.parametrize(
@@ -23,6 +26,10 @@ SINCE = datetime(2026, 11, 26, 19, 5, tzinfo=UTC)
         (
             GuardState("acme", notified_level=10, disabled_since=SINCE, disabled_reason="Why."),
             ["acme is disabled since 2026-11-26 19:05 UTC: Why. Run: m3sync enable acme."],
+        ),
+        (
+            GuardState("acme", disabled_since=SINCE, disabled_reason="Why", disabled_until=UNTIL),
+            [f"acme is disabled until {UNTIL_TEXT}, since {SINCE_TEXT}: Why. Run: {ENABLE}."],
         ),
     ],
 )

@@ -14,6 +14,7 @@ from m3sync_dagster.sandbox import organization as sandbox
 from m3sync_dagster.sandbox.m3ter import Credentials, create_app
 from m3sync_dagster.sandbox.m3ter.faults import Drop, Empty, Fault, Insert, Remove, Respond, Revoke
 from m3sync_dagster.sandbox.server import running
+from m3sync_dagster.sync.account_expression import AccountExpression
 from m3sync_dagster.sync.account_filter import AccountFilter
 from m3sync_dagster.sync.converters import Undecodable
 from m3sync_dagster.sync.errors import (
@@ -125,6 +126,20 @@ def test_restricted_accounts_need_no_request(
     scope = AccountFilter(restricted=left_out)
     pages = [len(page) for page in organization.records(ACCOUNT, scope.fetchable())]
     assert (pages, organization.requests) == ([100, 100, 50], 4)
+
+
+def test_accounts_that_satisfy_an_expression_are_listed_once(
+    app: Starlette, store: sandbox.Organization, organization: M3terSource
+) -> None:
+    wanted, other = store.ids("accounts")[:2]
+    expression = AccountExpression(f"id == {wanted}")
+    for _ in range(2):
+        found = organization.matching_accounts(expression, None)
+        assert (found.matches(wanted), found.matches(other)) == (True, False)
+    assert [path for path, _ in calls(app)] == ["token", "accounts", "accounts", "accounts"]
+    few = organization.matching_accounts(expression, [other])
+    assert (few.matches(wanted), few.excludes(wanted)) == (False, False)
+    assert calls(app)[-1][1]["ids"] == [other]
 
 
 def test_no_accounts_no_request(app: Starlette, organization: M3terSource) -> None:

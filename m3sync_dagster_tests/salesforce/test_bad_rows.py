@@ -17,10 +17,12 @@ from m3sync_dagster.sandbox.salesforce import Credentials, Org, create_app
 from m3sync_dagster.sandbox.salesforce.schema import ValidationRule, field_from_json
 from m3sync_dagster.sandbox.server import running
 from m3sync_dagster.state import PostgresLedger, Reject, connect, list_rejects
+from m3sync_dagster.sync.account_expression import AccountExpression
 from m3sync_dagster.sync.engine import EntitySync
 from m3sync_dagster.sync.entity_options import EntityOptions, build_mapping
 from m3sync_dagster.sync.fingerprint_basis_change import apply_basis_change
 from m3sync_dagster.sync.interfaces import JobLog
+from m3sync_dagster.sync.matching_accounts import MatchingAccounts
 from m3sync_dagster.sync.row_results import RowResult
 from m3sync_dagster.sync.row_types import Group, Target
 from m3sync_dagster.sync.target_schema import TargetSchema
@@ -147,6 +149,11 @@ class Listed:
 
     def fetch(self, _entity: EntityType, m3ter_id: str) -> bytes | None:
         return json.dumps(self.found[m3ter_id]).encode() if m3ter_id in self.found else None
+
+    def matching_accounts(
+        self, expression: AccountExpression, _accounts: Sequence[str] | None
+    ) -> MatchingAccounts:
+        return MatchingAccounts(expression, lambda: self.records(ENTITIES["account"], None))
 
 
 class CountingClient(SalesforceClient):

@@ -5,7 +5,13 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from m3sync_dagster.state import PostgresLedger, connect, migrate, require_current_schema
+from m3sync_dagster.state import (
+    PostgresLedger,
+    connect,
+    migrate,
+    read_guard_states,
+    require_current_schema,
+)
 from m3sync_dagster.sync.errors import ConfigurationError
 from m3sync_dagster.sync.fingerprint_basis import BasisChange, FingerprintBasis
 
@@ -53,6 +59,14 @@ def test_a_migration_keeps_every_row(old_database: str) -> None:
     assert all(before.values())
     migrate(old_database)
     assert content(old_database) == before
+
+
+def test_a_migration_keeps_the_state_of_the_guard(old_database: str) -> None:
+    migrate(old_database)
+    with connect(old_database) as connection:
+        states = read_guard_states(connection)
+    assert {name: state.disabled_until for name, state in states.items()} == {"acme": None}
+    assert states["acme"].notified_level == 5
 
 
 def test_records_of_an_older_database_are_sent_once_and_keep_their_salesforce_ids(

@@ -9,12 +9,14 @@ import pytest
 
 from m3sync_dagster.entities import ENTITIES, EntityType
 from m3sync_dagster.state import PostgresLedger, connect
+from m3sync_dagster.sync.account_expression import AccountExpression
 from m3sync_dagster.sync.engine import EntitySync
 from m3sync_dagster.sync.entity_options import EntityOptions, build_mapping
 from m3sync_dagster.sync.errors import RemoteError, SyncError
 from m3sync_dagster.sync.fingerprint_basis_change import apply_basis_change
 from m3sync_dagster.sync.interfaces import JobLog
 from m3sync_dagster.sync.mapping import FieldMapping, Mapped
+from m3sync_dagster.sync.matching_accounts import MatchingAccounts
 from m3sync_dagster.sync.row_results import Acknowledged, ErrorClass, Rejected, RowResult
 from m3sync_dagster.sync.row_types import Group, Target, UnfinishedJob, Value
 from m3sync_dagster.sync.salesforce_schema import (
@@ -45,8 +47,9 @@ class Listed:
 
     organization_id = "m3ter-org"
 
-    def __init__(self, *pages: Sequence[Record | bytes]) -> None:
+    def __init__(self, *pages: Sequence[Record | bytes], accounts: Sequence[Record] = ()) -> None:
         self.pages = pages
+        self.accounts = accounts
         self.asked: list[Sequence[str] | None] = []
 
     def records(
@@ -61,6 +64,13 @@ class Listed:
             if not isinstance(record, bytes) and record["id"] == m3ter_id:
                 return json.dumps(record).encode()
         return None
+
+    def matching_accounts(
+        self, expression: AccountExpression, _account_ids: Sequence[str] | None
+    ) -> MatchingAccounts:
+        """Those of ``accounts``; if there are none, of the pages."""
+        found = Listed(self.accounts) if self.accounts else self
+        return MatchingAccounts(expression, lambda: found.records(ENTITIES["account"], None))
 
 
 class Org:
