@@ -22,7 +22,8 @@ _DECODE = msgspec.msgpack.Decoder(list[bytes]).decode
 class PageSpool:
     """Stores pages in a file, first in, first out. Not for several threads at once.
 
-    The file has no name, so that it disappears with the process, even a killed one.
+    The file has no name, so that it disappears with the process, even a killed one. When all pages
+    were read, it is written from its beginning again, so a list may be longer than the file.
 
     Args:
         most_bytes: the largest file.
@@ -54,7 +55,10 @@ class PageSpool:
     def read(self) -> Sequence[bytes]:
         """Read the next page; there must be an unread one."""
         (length,) = _LENGTH.unpack(self._bytes(_LENGTH.size))
-        return _DECODE(self._bytes(length))
+        page = _DECODE(self._bytes(length))
+        if not self.unread:
+            self._start = self._end = 0
+        return page
 
     def close(self) -> None:
         """Delete the file and all pages."""

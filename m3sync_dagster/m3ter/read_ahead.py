@@ -2,8 +2,9 @@
 
 Only a page of a list says where the next one begins, so the pages of one list are read one after
 another, and m3ter's answer takes longer than the rate limit makes us wait. A run therefore reads
-several lists at once, each in a thread. The entities are still synced one after another; the pages
-of those whose turn has not come are stored in temporary files.
+several lists at once, each in a thread. The entities are still synced one after another; pages that
+are not needed yet are stored in temporary files. So the next page of a list is also requested while
+the records of the page before it are mapped.
 """
 
 import threading
@@ -39,6 +40,7 @@ class ReadAhead:
         self._known: set[_List] = set()
         self._expected: dict[_List, _Pages] = {}
         self._started: dict[_List, ListAhead] = {}
+        self._all: list[ListAhead] = []
 
     @property
     def organization_id(self) -> str:
@@ -64,7 +66,7 @@ class ReadAhead:
         self._expected.pop(wanted, None)
         ahead = self._started.get(wanted)
         pages = ahead.take() if ahead else None
-        for page in pages or self._source.records(entity, account_ids):
+        for page in pages or self._read(entity, account_ids):
             self._start()
             yield page
 
@@ -84,16 +86,34 @@ class ReadAhead:
         A request that is under way longer than ``STOP_SECONDS`` is not waited for. It ends in its
         thread, which then ends too, and which does not keep the process from ending.
         """
-        for ahead in self._started.values():
+        for ahead in self._all:
             ahead.stop()
         deadline = time.monotonic() + STOP_SECONDS
-        for ahead in self._started.values():
+        for ahead in self._all:
             ahead.wait(deadline)
+
+    def _read(self, entity: EntityType, account_ids: Sequence[str] | None) -> _Pages:
+        """Read the first page of a list; the next ones are read while it is used."""
+        pages = self._source.records(entity, account_ids)
+        first = next(pages, None)
+        if first is None:
+            return
+        ahead = self._begin(entity.name, pages)
+        try:
+            yield first
+            yield from ahead.take() or ()
+        finally:
+            ahead.stop()
 
     def _start(self) -> None:
         while self._expected:
             wanted, pages = self._expected.popitem()
-            self._started[wanted] = ListAhead(wanted[0], pages, PageSpool())
+            self._started[wanted] = self._begin(wanted[0], pages)
+
+    def _begin(self, name: str, pages: _Pages) -> "ListAhead":
+        ahead = ListAhead(name, pages, PageSpool())
+        self._all.append(ahead)
+        return ahead
 
 
 def _list(entity: EntityType, account_ids: Sequence[str] | None) -> _List:

@@ -152,14 +152,20 @@ _SAME_ORG = """
     AND theirs.integration = synced.integration AND theirs.entity = synced.entity))
 """
 
+# ``OFFSET 0``, here and below, makes PostgreSQL look up one row after another by the primary key.
+# Without it, it may read all staged rows for each batch.
 REPLACED = """
 SELECT sent.m3ter_id, sent.payload
-FROM m3sync.outgoing_record AS sent
-JOIN m3sync.synced_record AS synced USING (integration, entity, m3ter_id)
-JOIN unnest(%(ids)b::text[], %(salesforce_ids)b::text[]) AS answered (m3ter_id, salesforce_id)
-    USING (m3ter_id)
-WHERE sent.integration = %(integration)s AND sent.entity = %(entity)s
-AND left(synced.salesforce_id, 15) <> left(answered.salesforce_id, 15)
+FROM unnest(%(ids)b::text[], %(salesforce_ids)b::text[]) AS answered (m3ter_id, salesforce_id)
+CROSS JOIN LATERAL (
+    SELECT m3ter_id FROM m3sync.synced_record
+    WHERE integration = %(integration)s AND entity = %(entity)s AND m3ter_id = answered.m3ter_id
+    AND left(salesforce_id, 15) <> left(answered.salesforce_id, 15)
+    OFFSET 0) AS replaced
+CROSS JOIN LATERAL (
+    SELECT m3ter_id, payload FROM m3sync.outgoing_record
+    WHERE integration = %(integration)s AND entity = %(entity)s AND m3ter_id = replaced.m3ter_id
+    OFFSET 0) AS sent
 ORDER BY sent.m3ter_id
 """
 
@@ -182,10 +188,11 @@ INSERT INTO m3sync.synced_record
     (integration, entity, m3ter_id, fingerprint, digest, parents, cut, salesforce_id, run_id)
 SELECT sent.integration, sent.entity, sent.m3ter_id, sent.fingerprint, sent.digest, sent.parents,
     sent.cut, answered.salesforce_id, %(run_id)s
-FROM m3sync.outgoing_record AS sent
-JOIN unnest(%(ids)b::text[], %(salesforce_ids)b::text[]) AS answered (m3ter_id, salesforce_id)
-    ON sent.m3ter_id = answered.m3ter_id
-WHERE sent.integration = %(integration)s AND sent.entity = %(entity)s
+FROM unnest(%(ids)b::text[], %(salesforce_ids)b::text[]) AS answered (m3ter_id, salesforce_id)
+CROSS JOIN LATERAL (
+    SELECT * FROM m3sync.outgoing_record
+    WHERE integration = %(integration)s AND entity = %(entity)s AND m3ter_id = answered.m3ter_id
+    OFFSET 0) AS sent
 ON CONFLICT (integration, entity, m3ter_id) DO UPDATE SET
     fingerprint = excluded.fingerprint, digest = excluded.digest, parents = excluded.parents,
     cut = excluded.cut, salesforce_id = excluded.salesforce_id, run_id = excluded.run_id,

@@ -36,7 +36,7 @@ _ENCODE = msgspec.json.Encoder(decimal_format="number").encode
 _DECODE = msgspec.json.Decoder(float_hook=Decimal).decode
 
 MANY = 1_000
-"""Written rows after which a table is analyzed.
+"""Written rows after which a table is analyzed, a growing one during the first load too.
 
 Until then, PostgreSQL may plan a full scan for each batch, because it still assumes an empty table:
 minutes instead of a second. Autovacuum analyzes it up to a minute later.
@@ -62,6 +62,7 @@ class PostgresLedger:
         self._connection = connection
         self._key = {"integration": integration, "entity": entity, "run_id": run_id}
         self._not_analyzed: Counter[str] = Counter()
+        self._is_synced_analyzed = False
 
     def basis(self) -> FingerprintBasis | None:
         """The basis of the stored fingerprints; ``None`` if none is stored."""
@@ -206,6 +207,8 @@ class PostgresLedger:
             replaced = self._record_acknowledged(acknowledged) if acknowledged else []
             if rejected:
                 self._record_rejected(rejected)
+        if not self._is_synced_analyzed:
+            self._is_synced_analyzed = self._analyze("synced_record")
         return replaced
 
     def delete_stale_rejects(self) -> None:
@@ -261,9 +264,13 @@ class PostgresLedger:
         """The stored id of a job that has none yet; there is one such job at a time."""
         return f"announced for {self._key['integration']}.{self._key['entity']}"
 
-    def _analyze(self, table: str) -> None:
-        if self._not_analyzed.pop(table, 0) >= MANY:
-            self._connection.execute(f"ANALYZE m3sync.{table}")
+    def _analyze(self, table: str) -> bool:
+        """Analyze a table if many rows were written since the last time; gives whether it was."""
+        if self._not_analyzed[table] < MANY:
+            return False
+        del self._not_analyzed[table]
+        self._connection.execute(f"ANALYZE m3sync.{table}")
+        return True
 
     def _record_acknowledged(self, rows: Sequence[Acknowledged]) -> list[ReplacedRecord]:
         self._not_analyzed["synced_record"] += len(rows)

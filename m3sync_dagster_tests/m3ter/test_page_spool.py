@@ -43,6 +43,14 @@ def test_a_file_does_not_grow_beyond_its_limit() -> None:
         assert not spool.unread
 
 
+def test_more_pages_than_the_file_holds_are_stored_if_they_are_read_meanwhile() -> None:
+    pages = [[b"%d" % number * 200] for number in range(20)]
+    with closing(PageSpool(most_bytes=1_000)) as spool:
+        for page in pages:
+            assert spool.append(page)
+            assert spool.read() == page
+
+
 def test_space_is_left_for_others(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     disk = os.statvfs(tempfile.gettempdir())
     monkeypatch.setattr(page_spool, "LEFT_FREE", disk.f_blocks * disk.f_frsize + 1)

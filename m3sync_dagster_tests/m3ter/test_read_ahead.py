@@ -120,8 +120,33 @@ def test_a_run_of_one_entity_reads_only_that(app: Starlette) -> None:
     with source_of(app) as source, closing(ReadAhead(source)) as ahead:
         ahead.expect([(ENTITIES["contract"], None)])
         assert [len(p) for p in ahead.records(ENTITIES["contract"], None)] == [100, 100, 100, 20]
-        assert list_threads() == []
+    assert list_threads() == []
     assert asked(app) == ["contracts"] * 4 + ["token"]
+
+
+def test_the_next_pages_are_read_while_a_page_is_used(app: Starlette) -> None:
+    with source_of(app) as source, closing(ReadAhead(source)) as ahead:
+        pages = ahead.records(ENTITIES["account"], None)
+        first = next(pages)
+        for thread in list_threads():
+            thread.join(PATIENCE)
+        assert asked(app).count("accounts") == 3
+        read = [list(first), *map(list, pages)]
+        assert asked(app).count("accounts") == 3
+    with source_of(app) as alone:
+        assert read == read_all(alone, ["account"])["account"]
+
+
+def test_a_list_that_is_left_at_its_first_page_is_stopped(app: Starlette) -> None:
+    held = HeldPages(app, hold=lambda _, query: "nextToken" in query, release=lambda _: False)
+    with source_of(held) as source, closing(ReadAhead(source)) as ahead:
+        pages = ahead.records(ENTITIES["balance"], None)
+        next(pages)
+        pages.close()  # type: ignore[attr-defined] # a generator, as an error in the sync ends it
+        held.released.set()
+        for thread in list_threads():
+            thread.join(PATIENCE)
+        assert asked(app).count("balances") <= 2
 
 
 def test_nothing_is_read_before_the_first_page(app: Starlette) -> None:
