@@ -46,7 +46,7 @@ image:
 	deploy/check_image.sh
 
 # Compares m3sync with other tools, which are installed into .bench, and writes benchmarks/RESULTS.md,
-# in about 15 minutes. QUICK=1 takes a few minutes; OPTIONS="--million --hour 60" adds cases.
+# in about 15 minutes. QUICK=1 takes a few; OPTIONS="--million --hour 60 --minutes 60" adds cases.
 bench: install
 	$(BIN)/python benchmarks/compare.py $(if $(QUICK),--quick) $(OPTIONS)
 

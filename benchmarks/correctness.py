@@ -27,7 +27,8 @@ ROWS = 2_500
 """More than m3sync sends by sObject Collections, so that it uses an ingest job too."""
 PROCESSED = 400
 """Rows that a job saves before it fails."""
-PATIENCE = 120.0
+PATIENCE = 300.0
+"""Seconds for a run."""
 LIST, OBJECT = "accounts", "m3ter_Account__c"
 REASON = "FIELD_CUSTOM_VALIDATION_EXCEPTION"
 
@@ -82,7 +83,11 @@ def check_tools(tools: list[str], postgres: Postgres) -> dict[str, list[str]]:
         found[question] = []
         for tool in tools:
             with _trial(tool, postgres) as trial:
-                found[question].append(ask(trial))
+                try:
+                    answer = ask(trial)
+                except (ValueError, TimeoutError, subprocess.TimeoutExpired) as error:
+                    answer = f"no answer: {error!r}"
+                found[question].append(answer)
             print(f"{question} {tool}: {found[question][-1]}", flush=True)
     return found
 

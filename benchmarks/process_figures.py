@@ -74,13 +74,16 @@ class _Memory(threading.Thread):
         self.most = self.most_of_server = 0
 
     def run(self) -> None:
-        while not self._stopped.wait(INTERVAL):
-            self.most = max(self.most, sum(one.rss for one in _memory(self._process)))
+        while True:
+            together = sum(one.rss for one in _memory(self._process))
+            self.most = max(self.most, together, _peak(self._process.pid))
             if self._server:
                 shared_once = sum(
                     getattr(one, "pss", 0) for one in _memory(self._server, full=True)
                 )
                 self.most_of_server = max(self.most_of_server, shared_once)
+            if self._stopped.wait(INTERVAL):
+                return
 
     def stop(self) -> None:
         self._stopped.set()
@@ -95,6 +98,19 @@ def _memory(root: psutil.Process, *, full: bool = False) -> list[psutil._ntuples
         except psutil.Error:
             continue
     return found
+
+
+def _peak(process_id: int) -> int:
+    """The most bytes that a process has held; 0 where the system does not say.
+
+    ``ru_maxrss`` is no help: a new process begins with the memory of the one that has started it.
+    """
+    try:
+        status = Path(f"/proc/{process_id}/status").read_text()
+    except OSError:
+        return 0
+    lines = (line.split() for line in status.splitlines() if line.startswith("VmHWM:"))
+    return next((int(line[1]) * 1024 for line in lines), 0)
 
 
 def _tree(root: psutil.Process) -> list[psutil.Process]:
@@ -138,7 +154,7 @@ def measure(program: Program, stand_in: str) -> Figures:
     return Figures(
         wall=wall,
         cpu=used.ru_utime + used.ru_stime,
-        memory=max(memory.most / MIB, used.ru_maxrss / 1024),
+        memory=memory.most / MIB,
         server_cpu=server_cpu(server) - cpu_before,
         server_memory=memory.most_of_server / MIB,
         counts=counts,

@@ -16,7 +16,7 @@ def measure_project(*, quick: bool, hour: int | None) -> dict[str, str]:
         hour: the number of integrations of a simulated hour; ``None`` leaves it out.
     """
     many = "100" if quick else "1000"
-    commands = [["code_location.py", many], ["one_run.py", "1", many, "--rounds", "2"]]
+    commands = [["code_location.py", many], ["one_run.py", "1", many, "--rounds", "1"]]
     if hour:
         commands.append(["hour.py", str(hour)])
     return {

@@ -30,10 +30,11 @@ This file is written by the command above, and by nothing else.
   (`requests_per_second`), as the others have none.
 - **Latency.** None; or 80 ms for each request to m3ter or Salesforce, 3 s for an ingest job, and
   1 s for a call of sObject Collections, which m3sync uses for up to 2,000 rows.
-- **In turn.** The tools take turns, round by round; each round begins with an empty org and an
-  empty database. A figure is the median of the rounds, with the least and the most in brackets. "x"
-  is that median divided by m3sync's: above 1, m3sync needs less. If the machine has other work, CPU
-  is more reliable than wall time.
+- **In turn.** The tools take turns, round by round; the rounds of a case are spread over the whole
+  time. Each begins with an empty org and an empty database; for the four entities, m3sync has done
+  a first load before. A figure is the median of the rounds, with the least and the most in
+  brackets, and with their number where there is one alone. "x" is that median divided by m3sync's:
+  above 1, m3sync needs less. If the machine has other work, CPU is more reliable than wall time.
 - **Wall and CPU** are those of the whole process, from its start to its end. "Less start" is the
   wall time without that of the same command for an empty organization (the first table): imports,
   and for m3sync also Dagster and the login.
@@ -197,6 +198,8 @@ def _ratio(theirs: float, ours: float) -> str:
 
 def _spread(values: Iterable[float]) -> str:
     found = sorted(values)
+    if len(found) == 1:
+        return f"{found[0]:.1f} (1 round)"
     return f"{median(found):.1f} ({found[0]:.1f} to {found[-1]:.1f})"
 
 

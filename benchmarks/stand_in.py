@@ -156,7 +156,8 @@ class Organizations:
         job.results, job.rows = b"".join(results), len(lines) - 1
         job.body = b""
         job.ready = time.monotonic() + self.latencies.job_seconds
-        self.counts.rows += job.rows
+        with self.lock:
+            self.counts.rows += job.rows
         return self.state_of(job) | {"state": "UploadComplete"}
 
     def upsert(self, object_name: str, external_id: str) -> tuple[str, bool]:
@@ -215,7 +216,8 @@ class Handler(BaseHTTPRequestHandler):
             return
         begin = int(query.get("nextToken", ["0"])[0])
         size = int(query.get("pageSize", [str(PAGE)])[0])
-        self.organizations.counts.m3ter_pages += 1
+        with self.organizations.lock:
+            self.organizations.counts.m3ter_pages += 1
         self._send(_page(self.organizations.lists, path.rpartition("/")[2], begin, size))
 
     def _salesforce(self, path: str, body: bytes) -> None:
