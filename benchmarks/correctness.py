@@ -149,9 +149,10 @@ def _reject(trial: Trial) -> str:
     code, printed = trial.run()
     rejects = trial.m3sync("rejects", "comparison", "--json") if trial.tool == M3SYNC else ""
     texts = (("row", rejected), ("reason", REASON))
-    told = [name for name, text in texts if text in printed + rejects]
+    joined = "".join((printed + rejects).split())  # a terminal's lines may end within an id
+    told = [name for name, text in texts if text in joined]
     reported = " and ".join(told) if told else "nothing of it"
-    return f"reported: {reported}; {_end_of(code, printed)}"
+    return f"reported: {reported}; {_end_of(trial, code, printed)}"
 
 
 def _unprocessed(trial: Trial) -> str:
@@ -160,13 +161,13 @@ def _unprocessed(trial: Trial) -> str:
     code, printed = trial.run()
     first = len(trial.org.records(OBJECT))
     if first == ROWS:
-        return f"{_end_of(code, printed)}: the same run sends the rest, {first:,} are saved"
+        return f"{_end_of(trial, code, printed)}: the same run sends the rest, {first:,} are saved"
     trial.uploaded()
     told = "the number is reported" if str(ROWS - PROCESSED) in printed else "not counted"
     trial.run()
     second, saved = trial.uploaded(), len(trial.org.records(OBJECT))
     return (
-        f"{_end_of(code, printed)}, {first:,} saved, {ROWS - first:,} unprocessed: {told}; "
+        f"{_end_of(trial, code, printed)}, {first:,} saved, {ROWS - first:,} unprocessed: {told}; "
         f"the next run uploads {second:,} rows, then {saved:,} are saved"
     )
 
@@ -215,10 +216,12 @@ def _job_under_way(org: Org) -> IngestJob:
     raise TimeoutError(f"no ingest job in {PATIENCE:.0f} s")
 
 
-def _end_of(code: int, printed: str) -> str:
-    """Whether the tool says that something failed."""
+def _end_of(trial: Trial, code: int, printed: str) -> str:
+    """Whether the tool says that something failed: a program by its exit code."""
     error = answer_of(printed).get("error")
-    return f"ends with an error: {str(error)[:90]}" if error else f"exit code {code}"
+    if error:
+        return f"ends with an error: {str(error)[:90]}"
+    return f"exit code {code}" if trial.tool == M3SYNC else "ends without an error"
 
 
 QUESTIONS: dict[str, Callable[[Trial], str]] = {

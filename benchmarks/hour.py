@@ -3,9 +3,9 @@
 Run: ``python benchmarks/hour.py [INTEGRATIONS] [--records N]``. Dagster's real daemon, with its
 schedules, its run queue and the run launcher of ``dagster.yaml``, starts a run of each integration
 at the same minute. An integration has four entity types with N records each. One more integration,
-which is not due, sends the records before; what it recorded is copied for the others, which have the
-same records. Each integration counts as having an organization of its own: no limit of m3ter's requests
-is shared. It needs only the project.
+which is not due, sends the records before; what it recorded is copied for the others, which have
+the same records. Each integration counts as having an organization of its own: no limit of m3ter's
+requests is shared. It needs only the project.
 """
 
 import argparse

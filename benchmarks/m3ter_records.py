@@ -62,7 +62,7 @@ def _account(number: int, revision: int) -> str:
         f'"emailAddress":"billing+{number}@customer.example.com","parentAccountId":null,'
         f'"currency":"EUR","purchaseOrderNumber":"PO-{number * 7919 % 1_000_000:06}",'
         f'"daysBeforeBillDue":{number % 4 * 15},"billEpoch":"2025-{number % 12 + 1:02}-01",'
-        f'"address":{{"addressLine1":"{number % 200 + 1} Market Street","addressLine2":"Floor '
+        f'"address":{{"addressLine1":"{number % 200 + 1} Market Street","addressLine2":"Level '
         f'{number % 30}","addressLine3":"Building {number % 9}, North","addressLine4":"Site A",'
         f'"locality":"Zürich","region":"ZH","postCode":"{8000 + number % 99}","country":"CH"}},'
         f'"statementDefinitionId":"{_STATEMENT}","autoGenerateStatementMode":"JSON",'

@@ -19,7 +19,7 @@ This file is written by the command above, and by nothing else.
 - **Same work.** Each tool runs in a process of its own, against one stand-in server in another
   process, whose CPU does not count. It carries the same records to the same columns, by upsert on
   the same external ID. The others do not read m3ter: in their process a plain `httpx` loop reads
-  the pages, one after another, and a dict display maps each record (`benchmarks/rival.py`).
+  the pages, one after another, and a dict literal maps each record (`benchmarks/rival.py`).
   drt-core reads from a database: its process first fills a SQLite file, which counts.
 - **Not the same result.** m3sync validates each row, and records it in PostgreSQL and its run in
   Dagster. The others do neither. kinetic-core and simple-salesforce read the result sets, as m3sync

@@ -62,7 +62,7 @@ def records(plan: Row, entity: Row) -> Iterator[list[Row]]:
 
 
 def mapper(entity: Row) -> Callable[[Row], Row]:
-    """The function that makes a row of a record: a dict display, as one would write it by hand."""
+    """The function that makes a row of a record: a dict literal, as one would write it by hand."""
     cells = [f"{EXTERNAL_ID!r}: r['id']"]
     cells += [
         f"{column!r}: {_expression(kind, sources)}" for column, kind, sources in entity["columns"]
