@@ -37,7 +37,7 @@ This file is written by the command above, and by nothing else.
   above 1, m3sync needs less. If the machine has other work, CPU is more reliable than wall time.
 - **Wall and CPU** are those of the whole process, from its start to its end. "Less start" is the
   wall time without that of the same command for an empty organization (the first table): imports,
-  and for m3sync also Dagster and the login.
+  and for m3sync also Dagster and the login. Where the start took longer, it is left out.
 - **m3sync's CPU** includes PostgreSQL's, which is also named alone. **Memory** is the most of all
   processes of the tool at the same time; PostgreSQL's follows after a plus, since it is a server
   that may be elsewhere.
@@ -171,7 +171,7 @@ def _row(one: Measured, ours: Measured | None, start: dict[str, float]) -> list[
         one.tool,
         _spread(figures.wall for figures in one.figures),
         _ratio(wall, our_wall),
-        f"{less:.1f}",
+        f"{less:.1f}" if less else "",
         _ratio(less, our_less),
         _spread(figures.cpu + figures.server_cpu for figures in one.figures)
         + (f", PostgreSQL {_median(one, 'server_cpu'):.1f}" if one.tool == M3SYNC else ""),
