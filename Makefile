@@ -6,7 +6,7 @@ PORT ?= 3000
 MINUTES ?= 60
 BIN := .venv/bin
 
-.PHONY: install demo test check model pictures image lint types debian-packages constraints clean
+.PHONY: install demo test check model pictures image bench lint types debian-packages constraints clean
 
 install: .venv/installed
 
@@ -45,6 +45,11 @@ pictures: install debian-packages
 image:
 	deploy/check_image.sh
 
+# Compares m3sync with other tools, which are installed into .bench, and writes benchmarks/RESULTS.md,
+# in about 15 minutes. QUICK=1 takes a few; OPTIONS="--million --hour 60 --minutes 60" adds cases.
+bench: install
+	$(BIN)/python benchmarks/compare.py $(if $(QUICK),--quick) $(OPTIONS)
+
 lint: install
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -68,4 +73,4 @@ constraints: install
 	$(BIN)/python -m pip freeze --exclude-editable > constraints.txt
 
 clean:
-	rm -rf .venv .m3sync .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .bench .m3sync .mypy_cache .ruff_cache .pytest_cache

@@ -53,7 +53,7 @@ attributes:
 INTEGRATION = """\
 type: m3sync_dagster.SalesforceSync
 attributes:
-  name: acme
+  name: {name}
   m3ter_credential: m3ter_production
   salesforce_credential: salesforce_production
   namespace: custom_objects
@@ -94,7 +94,7 @@ def _scheduled_run(instance: dg.DagsterInstance, folder: Path) -> dg.DagsterRun:
     before = (last - timedelta(hours=1)).strftime(KEY)
     for name, text in (
         ("credentials", CREDENTIALS),
-        ("acme", INTEGRATION.format(minute=due.minute, start=before)),
+        ("acme", INTEGRATION.format(name="acme", minute=due.minute, start=before)),
     ):
         (folder / name).mkdir(parents=True)
         (folder / name / "defs.yaml").write_text(text)
@@ -107,24 +107,25 @@ def _scheduled_run(instance: dg.DagsterInstance, folder: Path) -> dg.DagsterRun:
             asset_selection=[asset_key("acme", entity) for entity in ENTITIES],
         )
     )
-    subprocess.run([_program("m3sync"), "enable", "acme"], check=True, capture_output=True)  # noqa: S603 - our own
-    with _daemon():
+    subprocess.run([program("m3sync"), "enable", "acme"], check=True, capture_output=True)  # noqa: S603 - our own
+    with daemon():
         return _wait_for_run(instance, first.run_id)
 
 
-def _program(name: str) -> str:
+def program(name: str) -> str:
+    """The path of a program of this Python environment."""
     return str(Path(sys.executable).with_name(name))
 
 
 @contextlib.contextmanager
-def _daemon() -> Iterator[None]:
-    """Dagster's daemon, while the block runs."""
-    command = [_program("dagster-daemon"), "run", "--workspace", str(ROOT / "workspace.yaml")]
+def daemon() -> Iterator[int]:
+    """Dagster's daemon, while the block runs; gives its process id."""
+    command = [program("dagster-daemon"), "run", "--workspace", str(ROOT / "workspace.yaml")]
     with subprocess.Popen(  # noqa: S603 - Dagster's own
         command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as process:
         try:
-            yield
+            yield process.pid
         finally:
             process.terminate()
 
