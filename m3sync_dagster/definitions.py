@@ -5,39 +5,28 @@ A run's process needs one integration alone, and names it in ``M3SYNC_ONLY_INTEG
 
 import os
 import warnings
-from functools import cache, lru_cache
+from functools import lru_cache
 
 import dagster as dg
 
 from m3sync_dagster.components.entity_syncs import STATE
 from m3sync_dagster.components.gc_settings import exempt_from_collection
 from m3sync_dagster.components.jobs import build_jobs
-from m3sync_dagster.components.load_error_assets import load_error_assets
-from m3sync_dagster.components.load_errors import messages_of
 from m3sync_dagster.components.load_one_integration import load_integration
 from m3sync_dagster.components.load_project import (
     Project,
-    defined_names,
     files_state,
     load_project,
 )
-from m3sync_dagster.components.purge_job import build_purge
 from m3sync_dagster.components.resources import StateResource
-from m3sync_dagster.components.verify_check import build_verify_schedule
 from m3sync_dagster.components.watched_integrations import (
-    guarded_integrations,
     integrations_to_verify,
 )
 from m3sync_dagster.dagster_internals import (
     DefinitionsLoadContext,
     DefinitionsLoadType,
-    get_library_json_enriched_defs,
 )
-from m3sync_dagster.guard.sensor import build_guard
 from m3sync_dagster.project_folder import ONLY_INTEGRATION
-
-VALIDATING = "DAGSTER_IS_DEFS_VALIDATION_CLI"
-"""Set by ``dg check defs`` and ``dagster definitions validate``. Source: Dagster's docs."""
 
 
 @dg.definitions
@@ -80,16 +69,10 @@ def _for_runs(project: Project) -> dg.Definitions:
 
 
 def _code_location(project: Project) -> dg.Definitions:
-    if project.problems and os.environ.get(VALIDATING):
-        raise dg.DagsterInvalidDefinitionError(messages_of(project.problems))
-    checked = integrations_to_verify(project)
-    shared = dg.Definitions(
-        assets=load_error_assets(project.problems),
-        jobs=build_jobs(checked),
-        schedules=[build_verify_schedule(checked), build_purge(defined_names(project))],
-        sensors=[build_guard(guarded_integrations(project))],
-    )
-    return _merged(project, _component_docs(), shared)
+    # It imports the guard and what sends messages, for which a run has no use.
+    from m3sync_dagster.components.code_location import build_code_location  # noqa: PLC0415
+
+    return _merged(project, *build_code_location(project))
 
 
 def _merged(project: Project, *more: dg.Definitions) -> dg.Definitions:
@@ -98,9 +81,3 @@ def _merged(project: Project, *more: dg.Definitions) -> dg.Definitions:
         resources={STATE: StateResource()},
     )
     return dg.Definitions.merge(*more, of_all, *(unit.definitions for unit in project.units))
-
-
-@cache
-def _component_docs() -> dg.Definitions:
-    """What the UI's page of component docs shows; it depends on the installed packages alone."""
-    return get_library_json_enriched_defs(None)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
 import dagster as dg
-from pydantic import BaseModel, Field, create_model
+from pydantic import BaseModel, Field, PrivateAttr, create_model
 
 from m3sync_dagster.components.integration import Integration, Notify, current_hour
 from m3sync_dagster.components.integration_definitions import build_integration_definitions
@@ -238,11 +238,18 @@ class SalesforceSync(dg.Component, dg.Model, dg.Resolvable):
         )
 
     def integration(self) -> Integration:
-        """Check the YAML's values.
+        """Check the YAML's values, once.
 
         Raises:
             ConfigurationError: a value is invalid.
         """
+        if self._integration is None:
+            self._integration = self._checked()
+        return self._integration
+
+    _integration: Integration | None = PrivateAttr(default=None)
+
+    def _checked(self) -> Integration:
         return Integration(
             name=self.name,
             m3ter_credential=self.m3ter_credential,

@@ -66,6 +66,7 @@ class DescribeReader:
         self._transport = transport
         self._cache = cache
         self._known: dict[str, SalesforceObject] = {}
+        self._stored: dict[str, SalesforceObject | None] = {}
 
     def describe(self, object_name: str, *, refresh: bool = False) -> SalesforceObject:
         """Describe an object.
@@ -87,8 +88,11 @@ class DescribeReader:
         """The last describe of an object that this run or an earlier one has read."""
         if object_name in self._known:
             return self._known[object_name]
-        stored = self._cache.read(object_name) if self._cache else None
-        return parse_object(object_name, _decode(stored[0])) if stored else None
+        if object_name not in self._stored:
+            stored = self._cache.read(object_name) if self._cache else None
+            described = parse_object(object_name, _decode(stored[0])) if stored else None
+            self._stored[object_name] = described
+        return self._stored[object_name]
 
     def _read(self, object_name: str, refresh: bool) -> ObjectDescribeJson:  # noqa: FBT001 - as in ``describe``
         """Source: REST API Developer Guide, "Get Object Metadata Changes"."""

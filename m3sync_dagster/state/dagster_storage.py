@@ -1,6 +1,7 @@
 """Dagster's storage for ``dagster.yaml``: PostgreSQL, in the database of our state."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,36 @@ from m3sync_dagster.state.postgres_from_environment import postgres_url
 
 _DRIVER = "postgresql+psycopg2"
 """The driver that Dagster's storage needs."""
+_QUESTIONS = (
+    "has_table",
+    "has_run_stats_index_cols",
+    "has_backfill_id_column",
+    "_has_asset_key_col_on_connection",
+    "has_secondary_index_table",
+    "has_instigators_table",
+    "has_built_index",
+)
+"""Methods of Dagster's storages that ask whether a table, a column or an index is there."""
+
+
+def _remember_what_is_there(storage: object) -> None:
+    for name in _QUESTIONS:
+        if ask := getattr(storage, name, None):
+            setattr(storage, name, _asked_until_yes(ask))
+
+
+def _asked_until_yes(ask: Callable[..., bool]) -> Callable[..., bool]:
+    """Ask again only while the answer is no: Dagster's migrations add, and never remove."""
+    there: set[tuple[str, ...]] = set()
+
+    def known(*arguments: object) -> bool:
+        # What is not a text is the connection.
+        name = tuple(one for one in arguments if isinstance(one, str))
+        if name not in there and ask(*arguments):
+            there.add(name)
+        return name in there
+
+    return known
 
 
 class PostgresStorage(DagsterPostgresStorage):
@@ -23,6 +54,9 @@ class PostgresStorage(DagsterPostgresStorage):
 
     It keeps one connection open and closes it with the instance. Dagster itself makes a new one for
     each statement, and a new connection takes PostgreSQL longer than most of these statements do.
+
+    It also remembers which tables and columns there are. Dagster itself asks PostgreSQL's catalog
+    again for each event of an asset, in three statements that take longer than storing the event.
     """
 
     def __init__(self, postgres_url: str, inst_data: Any) -> None:  # noqa: ANN401 - Dagster's own
@@ -37,6 +71,7 @@ class PostgresStorage(DagsterPostgresStorage):
         # There is no public way to give Dagster's storages an engine.
         for storage in (self._run_storage, self._event_log_storage, self._schedule_storage):
             storage._engine = pool  # noqa: SLF001 - as said above
+            _remember_what_is_there(storage)
         # The instance closes each storage; Dagster's storage of runs has nothing else to close.
         self._run_storage.dispose = pool.dispose  # type: ignore[method-assign]
 

@@ -3,8 +3,9 @@
 import dagster as dg
 import pytest
 
+from m3sync_dagster.components.code_location import VALIDATING
 from m3sync_dagster.components.load_project import load_project
-from m3sync_dagster.definitions import VALIDATING, defs
+from m3sync_dagster.definitions import defs
 from m3sync_dagster_tests.conftest import CREDENTIALS, INTEGRATION, DefsFolder, edited
 
 INVALID: list[tuple[str, str, str]] = [

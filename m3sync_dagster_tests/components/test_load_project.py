@@ -221,3 +221,9 @@ def test_dg_knows_the_components_and_lists_the_definitions(
     refused = dg_command("check", "defs", cwd=ROOT, **environment)
     assert refused.returncode != 0
     assert "attributes.strat" in refused.stdout + refused.stderr
+
+
+def test_the_values_of_a_file_are_checked_once(defs_folder: DefsFolder) -> None:
+    (component,) = load_project().of_type(SalesforceSync).values()
+    assert isinstance(component, SalesforceSync)
+    assert component.integration() is component.integration()

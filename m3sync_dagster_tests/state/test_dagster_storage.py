@@ -13,10 +13,12 @@ from pathlib import Path
 import dagster as dg
 import psycopg
 import pytest
+from dagster_postgres.event_log.event_log import PostgresEventLogStorage
 from dagster_postgres.run_storage import PostgresRunStorage
 
 from m3sync_dagster.sync.errors import ConfigurationError
 from m3sync_dagster_tests.conftest import ROOT
+from m3sync_dagster_tests.sql_statements import counted_statements
 
 
 @pytest.fixture
@@ -119,3 +121,16 @@ def test_threads_do_not_wait_for_the_connection(instance: dg.DagsterInstance) ->
             held.enter_context(storage.connect())
         assert len(backends(url)) == 5
     assert connections_left(url, 1) == 1
+
+
+def test_a_table_is_looked_for_until_it_is_there(instance: dg.DagsterInstance) -> None:
+    storage = instance.event_log_storage
+    assert isinstance(storage, PostgresEventLogStorage)
+    assert not storage.has_table("of_a_migration")
+    with psycopg.connect(os.environ["M3SYNC_POSTGRES_URL"]) as connection:
+        connection.execute("CREATE TABLE of_a_migration ()")
+    with counted_statements() as first:
+        assert storage.has_table("of_a_migration")
+    with counted_statements() as second:
+        assert storage.has_table("of_a_migration")
+    assert (len(first.dagster), len(second.dagster)) == (1, 0)
