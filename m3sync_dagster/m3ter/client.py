@@ -33,7 +33,7 @@ from m3sync_dagster.sync.errors import SyncError
 from m3sync_dagster.tls_and_proxy import httpx_options
 
 if TYPE_CHECKING:
-    from m3sync_dagster.m3ter.sdk import M3ter
+    from m3ter import M3ter
 
 RETRIES = 8
 """Retries of a request: about 40 seconds in all, unless m3ter sends a ``Retry-After``."""
@@ -231,7 +231,7 @@ class Client:
 
     @cached_property
     def _sdk(self) -> "M3ter":
-        from m3sync_dagster.m3ter.sdk import M3ter  # noqa: PLC0415 - as in ``_send``
+        from m3ter import M3ter  # noqa: PLC0415 - slow to import, and only a run needs it
 
         unused = "TokenAuth adds the token"
         return M3ter(
@@ -251,10 +251,7 @@ class Client:
 
     def _send(self, path: str, query: Mapping[str, str | int]) -> httpx.Response:
         """Send a GET request, and give the response, also an error response."""
-        from m3sync_dagster.m3ter.sdk import (  # noqa: PLC0415 - slow to import
-            APIConnectionError,
-            APIStatusError,
-        )
+        from m3ter import APIConnectionError, APIStatusError  # noqa: PLC0415 - slow to import
 
         try:
             with self._open():

@@ -32,11 +32,11 @@ _COMMAND = ("dagster", "api", "execute_run")
 _NEEDED = (
     "m3sync_dagster.definitions",
     "m3sync_dagster.m3ter.client",
-    "m3sync_dagster.m3ter.sdk",
     "m3sync_dagster.state.dagster_storage",
     # Libraries that are imported when they are first used.
     "httpcore",
     "jinja2.nativetypes",
+    "m3ter.types",
     "psycopg2.extras",
     "simple_salesforce",
     "upath",

@@ -27,8 +27,6 @@ NOT_IMPORTED = (
     "m3sync_dagster.notifications",
     "m3sync_dagster.salesforce.metadata_package",
     "m3sync_dagster.sandbox",
-    "m3ter.resources",
-    "m3ter.types.account_response",
     "pandas",
     "ruamel",
     "starlette",
@@ -63,7 +61,7 @@ def test_a_run_imports_only_what_it_needs(
     assert done.is_success, ended.stderr
     imported = IMPORTED.findall(ended.stderr)
     assert "m3sync_dagster.components.load_project" in imported
-    assert "m3sync_dagster.m3ter.sdk" in imported
+    assert "m3sync_dagster.m3ter.client" in imported
     needless = [
         name for name in imported if any(f"{name}.".startswith(f"{one}.") for one in NOT_IMPORTED)
     ]
