@@ -27,6 +27,8 @@ How values are sent:
   text field.
 - An array of plain values becomes one text, joined with `;`. Other arrays and objects, and every
   array that is not in the tables below, become compact JSON with sorted keys.
+- `mask:` names Salesforce fields whose values are not stored in the
+  [history of what was sent](history.md): `mask: [Email_Address__c]`. They are sent as usual.
 - A text that is longer than its field makes its row invalid, unless `truncate:` names its m3ter
   field (`truncate: [description, customFields.notes]`). Then it is cut. A record name is always
   cut. A character outside the Basic Multilingual Plane, such as an emoji, counts as two, the most

@@ -60,7 +60,8 @@ _HELP: dict[str, tuple[tuple[str, ...], str]] = {
     "record": (
         (
             "m3sync record acme account 0a1b2c3d-0000-4000-8000-000000000001",
-            "m3sync record acme bill 0a1b2c3d-0000-4000-8000-000000000002 --json",
+            "m3sync record acme account ACME-UK",
+            "m3sync record acme bill a025g00000AbCdEAAV --json",
         ),
         f"Salesforce's record differs from m3ter's, or {_UNREACHABLE}",
     ),

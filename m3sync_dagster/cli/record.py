@@ -1,4 +1,4 @@
-"""``m3sync record``: shows one record in m3ter, in Salesforce, and what is stored of it."""
+"""``m3sync record``: shows one record in m3ter, in Salesforce, and what was sent for it."""
 
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
@@ -22,12 +22,20 @@ from m3sync_dagster.cli.time_arguments import time_text
 if TYPE_CHECKING:
     from m3sync_dagster.components.loaded_integration import LoadedIntegration
     from m3sync_dagster.components.record_lookup import RecordLookup
+    from m3sync_dagster.state import SentChange
 
-Id = Annotated[str, typer.Argument(metavar="ID", help="m3ter's id.", show_default=False)]
+Id = Annotated[
+    str,
+    typer.Argument(
+        metavar="ID",
+        help="m3ter's id, the record's code in m3ter, or its Salesforce Id.",
+        show_default=False,
+    ),
+]
 
 
-def record(name: Name, entity: EntityName, m3ter_id: Id, *, json: Json = False) -> None:
-    """Show one record in both systems, and what is stored of it."""
+def record(name: Name, entity: EntityName, record_id: Id, *, json: Json = False) -> None:
+    """Show one record in both systems, and what was sent for it when."""
     environment = ready()
     from m3sync_dagster.cli.find_integration import find
     from m3sync_dagster.cli.webserver_address import link_address
@@ -35,28 +43,28 @@ def record(name: Name, entity: EntityName, m3ter_id: Id, *, json: Json = False) 
 
     loaded = find(name, entity)
     loaded.require_configured()
-    found = _look_up(loaded, entity, m3ter_id)
+    found = _look_up(loaded, entity, record_id)
     cause, remedy = explain(found, name)
     webserver = link_address(environment)
     if json:
-        about = {"integration": name, "entity": entity, "m3ter_id": m3ter_id}
+        about = {"integration": name, "entity": entity, "m3ter_id": found.m3ter_id}
         state = {"state": found.compared.state, "message": cause, "remedy": remedy}
         print_json(about | state | _as_dict(found, webserver))
     else:
-        _show(f"{name}: {entity} {m3ter_id}", found, cause, webserver)
+        _show(f"{name}: {entity} {found.m3ter_id}", found, cause, webserver)
         print_message(remedy)
     if not found.matches:
         raise typer.Exit(FAILED)
 
 
-def _look_up(loaded: "LoadedIntegration", entity: str, m3ter_id: str) -> "RecordLookup":
+def _look_up(loaded: "LoadedIntegration", entity: str, record_id: str) -> "RecordLookup":
     from m3sync_dagster.cli.verify import connected
     from m3sync_dagster.components.record_lookup import look_up_record
     from m3sync_dagster.state import connect, postgres_url
 
     with connected(loaded) as connections, connect(postgres_url()) as connection:
         connection.execute("SET default_transaction_read_only = on")
-        return look_up_record(connections, connection, entity, m3ter_id)
+        return look_up_record(connections, connection, entity, record_id)
 
 
 def _as_dict(found: "RecordLookup", webserver: str) -> dict[str, object]:
@@ -82,6 +90,7 @@ def _as_dict(found: "RecordLookup", webserver: str) -> dict[str, object]:
         "reject": as_dict(reject) if reject else None,
         "removed": _removed(found, webserver),
         "salesforce_org": found.org.as_dict(),
+        "history": [_sent(one, webserver) for one in found.stored.history],
     }
 
 
@@ -115,6 +124,27 @@ def _removed(found: "RecordLookup", webserver: str) -> dict[str, object] | None:
     }
 
 
+def _sent(sent: "SentChange", webserver: str) -> dict[str, object]:
+    """A row that was sent; ``changes`` is ``null`` where its values are not stored."""
+    return {
+        "time": sent.time,
+        "action": sent.action,
+        "accepted": sent.accepted,
+        "code": None if sent.accepted else sent.answer,
+        "salesforce_id": sent.salesforce_id,
+        "run_id": sent.run_id or None,
+        "run_url": _link(sent, webserver),
+        "changes": sent.changes,
+        "masked": sent.masked or [],
+    }
+
+
+def _link(sent: "SentChange", webserver: str) -> str | None:
+    from m3sync_dagster.runs.dagster_links import run_link
+
+    return run_link(sent.run_id, webserver) if sent.run_id else None
+
+
 def _show(title: str, found: "RecordLookup", cause: str, webserver: str) -> None:
     print_table(title, ["", "value"], [["state", cause], *_summary(found, webserver)])
     rows = [
@@ -124,6 +154,31 @@ def _show(title: str, found: "RecordLookup", cause: str, webserver: str) -> None
     ]
     if rows:
         print_table("Its fields", ["field", "m3ter", "Salesforce", "differs"], rows)
+    history = [_history_row(one, webserver) for one in found.stored.history]
+    if history:
+        print_table("What was sent", ["time", "action", "answer", "changes", "run"], history)
+
+
+def _history_row(sent: "SentChange", webserver: str) -> list[object]:
+    link = _link(sent, webserver)
+    run = Linked(link, link) if link else None
+    return [time_text(sent.time), sent.action, sent.answer, _changes_text(sent), run]
+
+
+def _changes_text(sent: "SentChange") -> str:
+    """Each changed field with its values; a value before that is not known is said to be so."""
+    if sent.changes is None:
+        return "values not stored"
+    texts = []
+    for name, values in sent.changes.items():
+        before = _value_text(values["before"]) if "before" in values else "(not known)"
+        texts.append(f"{name}: {before} -> {_value_text(values['after'])}")
+    texts += [f"{name}: masked" for name in sent.masked or ()]
+    return "; ".join(texts) or "no field has changed"
+
+
+def _value_text(value: object) -> str:
+    return "(empty)" if value is None else shorten(value) or "(empty)"
 
 
 def _summary(found: "RecordLookup", webserver: str) -> list[list[object]]:

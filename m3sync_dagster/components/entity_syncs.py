@@ -15,7 +15,7 @@ from m3sync_dagster.components.resources import (
 from m3sync_dagster.components.sync_metadata import SyncedObject
 from m3sync_dagster.entities import ENTITIES, EntityType
 from m3sync_dagster.runs.error_observation import show_event
-from m3sync_dagster.state import RunState
+from m3sync_dagster.state import RunState, SentChanges
 from m3sync_dagster.sync.engine import EntitySync
 from m3sync_dagster.sync.errors import ConfigurationError, SyncError
 from m3sync_dagster.sync.fingerprint_basis_change import apply_basis_change, basis_change_event
@@ -69,6 +69,7 @@ class EntitySyncBuilder:
         m3ter = resource_of(context, integration.m3ter_credential, M3terResource)
         self._source = m3ter.read_ahead
         self._source.expect(self._lists())
+        self._histories: dict[str, SentChanges] = {}
         self.full = context.run.tags.get(FULL_TAG) == "true"
         if self.full:
             self.state.withdraw_all(self._selected(), context.run.run_id)
@@ -82,6 +83,9 @@ class EntitySyncBuilder:
         """
         mapping = self._integration.mappings[entity.name]
         ledger = self.state.ledger(entity.name, self._context.run.run_id)
+        history = ledger.keep_history(mapping.columns, mapping.masked)
+        history.delete_masked()
+        self._histories[entity.name] = history
         schema = TargetSchema(mapping, self.org, lambda: self._check_org(entity))
         changed = apply_basis_change(mapping, self._source, ledger, self.org, schema)
         if changed:
@@ -106,6 +110,7 @@ class EntitySyncBuilder:
             self.org.cached(mapping.object_name),
             ledger.count_in_salesforce(),
             ledger.salesforce_ids([row.m3ter_id for row in rejected]),
+            self._histories[entity.name].sample,
         )
 
     def _send_parents(self, name: str, ids: Sequence[str]) -> None:

@@ -21,9 +21,11 @@ from m3sync_dagster.state import (
     AgedRows,
     connect,
     delete_old_check_executions,
+    history_days,
     postgres_url,
     purge_absent_integrations,
     purge_old_rows,
+    purge_sent_changes,
     require_current_schema,
 )
 from m3sync_dagster.sync.errors import SyncError
@@ -83,9 +85,10 @@ def purge(
         dry_run: only count the rows.
 
     Raises:
-        ConfigurationError: the number of days for which runs are kept is not valid.
+        ConfigurationError: a number of days for which something is kept is not valid.
+        SyncError: another program holds a table.
     """
-    days = days_to_keep()
+    days, kept = days_to_keep(), history_days()
     aged = purge_old_rows(connection, dry_run=dry_run)
     absent, note = _purge_absent(instance, connection, defined, dry_run=dry_run)
     old = OldRuns({JOB, PURGE_JOB}, age_limit(days), oldest_failure_read(instance))
@@ -94,6 +97,9 @@ def purge(
     checks = delete_old_check_executions(connection, days, until, dry_run=dry_run)
     aged.append(AgedRows("runs, with their events in Dagster", days, runs.runs))
     aged.append(AgedRows("check executions", days, checks.rows))
+    # The last one, because it fails while a backup holds the table.
+    sent = purge_sent_changes(connection, kept, dry_run=dry_run)
+    aged.append(AgedRows("rows of the history of what was sent", kept, sent))
     return PurgeReport(aged, absent, note, finished=runs.finished and checks.finished)
 
 

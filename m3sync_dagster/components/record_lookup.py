@@ -1,11 +1,13 @@
 """Looks up one record: in m3ter, in Salesforce, and what m3sync has stored of it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
 import psycopg
 
 from m3sync_dagster.components.org_name_and_kind import read_org_name_and_kind
+from m3sync_dagster.components.record_ids import find_m3ter_id
 from m3sync_dagster.components.verify_entity import Connections
 from m3sync_dagster.salesforce import OrgLinks
 from m3sync_dagster.state import (
@@ -14,10 +16,12 @@ from m3sync_dagster.state import (
     RejectFilter,
     RemovedRecord,
     SalesforceOrg,
+    SentChange,
     SyncedRow,
     list_rejects,
     read_refused_fingerprint,
     read_removed_record,
+    read_sent_changes,
     read_synced_row,
 )
 from m3sync_dagster.sync.errors import ConfigurationError
@@ -41,6 +45,7 @@ class StoredRecord:
         reject: why its row was rejected or waits, when a run last read it.
         refused: the fingerprint of that row; ``None`` if it was not sent.
         removed: how it was flagged or deleted, because m3ter no longer has it.
+        history: what was sent for it, the newest first.
     """
 
     synced: SyncedRow | None = None
@@ -48,6 +53,7 @@ class StoredRecord:
     reject: Reject | None = None
     refused: bytes | None = None
     removed: RemovedRecord | None = None
+    history: Sequence[SentChange] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +117,7 @@ class RecordLookup:
 
 
 def look_up_record(
-    connections: Connections, connection: psycopg.Connection, entity: str, m3ter_id: str
+    connections: Connections, connection: psycopg.Connection, entity: str, given: str
 ) -> RecordLookup:
     """Look up a record.
 
@@ -119,13 +125,15 @@ def look_up_record(
         connections: the integration and its systems.
         connection: to our tables.
         entity: its entity type.
-        m3ter_id: its id.
+        given: its m3ter id, its code in m3ter, or its Salesforce Id.
 
     Raises:
-        ConfigurationError: no system has a record of this id, and nothing is stored of it.
+        ConfigurationError: no system has such a record, and nothing is stored of it; or several
+            records have this code.
         SyncError: a system could not be read.
     """
     comparison = _comparison(connections, entity)
+    m3ter_id = find_m3ter_id(connections, connection, comparison, entity, given)
     stored = _read_stored(connections, connection, entity, m3ter_id)
     known = stored.synced.salesforce_id if stored.synced else None
     compared = comparison.compare(m3ter_id, known)
@@ -134,7 +142,8 @@ def look_up_record(
         connections.source.check()
         raise ConfigurationError(
             f"neither m3ter nor Salesforce has a record {m3ter_id} of the entity {entity}",
-            "Check the id and the entity: it is m3ter's id, as m3sync plan and rejects show it.",
+            "Check the id and the entity: it is m3ter's id, as m3sync plan and rejects show it, or "
+            "the record's code in m3ter, or its Id in Salesforce.",
         )
     org = connections.org
     object_name = connections.integration.mappings[entity].object_name
@@ -170,4 +179,5 @@ def _read_stored(
         next(iter(list_rejects(connection, integration.name, wanted)), None),
         read_refused_fingerprint(connection, *record),
         read_removed_record(connection, *record),
+        tuple(read_sent_changes(connection, *record)),
     )

@@ -56,6 +56,11 @@ class EntityConfig(dg.Model):
         description="With when_gone: flag, the API name of the checkbox, date or date-time field "
         "that marks a record as deleted in m3ter.",
     )
+    mask: list[str] = Field(
+        default_factory=list,
+        description="Salesforce fields whose values are not stored in the history of what was sent "
+        "and with rejected records.",
+    )
     include_unsettled: bool = Field(
         default=False,
         description="Bills: also carry bills that are neither approved nor locked, whose total "
@@ -318,4 +323,5 @@ class SalesforceSync(dg.Component, dg.Model, dg.Resolvable):
             scope=AccountFilter(frozenset(allowed), frozenset(restricted), expression),
             when_gone=WhenGone(config.when_gone),
             gone_field=config.gone_field,
+            mask=frozenset(config.mask),
         )

@@ -1,4 +1,4 @@
-"""The metadata that a sync records with its asset: counts, columns, links and the first rejects."""
+"""The metadata that a sync records with its asset: counts, columns, links, first rows."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import dagster as dg
 
 from m3sync_dagster.salesforce import OrgLinks, look_up_code
+from m3sync_dagster.state import WrittenRow
 from m3sync_dagster.sync.mapping import FieldMapping
 from m3sync_dagster.sync.row_results import Rejected
 from m3sync_dagster.sync.salesforce_schema import SalesforceField, SalesforceObject
@@ -17,6 +18,9 @@ LIST_VIEW = "salesforce_list_view"
 """The metadata key of the link to the object's list view."""
 RECORD_URL = "salesforce_url"
 """The column of the link to a record's page; empty where the record is not in Salesforce."""
+
+LONGEST_NAMES = 500
+"""Characters of the changed fields' names that are shown for a row."""
 
 Metadata = dict[str, dg.MetadataValue | int | float]
 
@@ -31,6 +35,7 @@ class SyncedObject:
         described: the object, as the org describes it; ``None`` if that is not known.
         records: how many of the integration's records it has, as Salesforce has acknowledged them.
         salesforce_ids: the Salesforce Ids of the shown rejects that are in Salesforce.
+        written: the first rows that Salesforce has accepted.
     """
 
     mapping: FieldMapping
@@ -38,6 +43,7 @@ class SyncedObject:
     described: SalesforceObject | None = None
     records: int = 0
     salesforce_ids: Mapping[str, str] = field(default_factory=dict)
+    written: Sequence[WrittenRow] = ()
 
 
 def sync_metadata(synced: SyncedObject, rejected: Sequence[Rejected]) -> Metadata:
@@ -55,6 +61,9 @@ def sync_metadata(synced: SyncedObject, rejected: Sequence[Rejected]) -> Metadat
     if rejected:
         rows = [_table_row(row, synced) for row in rejected]
         metadata["rejects"] = dg.MetadataValue.table(rows)
+    if synced.written:
+        written = [_written_row(row, synced) for row in synced.written]
+        metadata["written"] = dg.MetadataValue.table(written)
     return metadata
 
 
@@ -85,6 +94,18 @@ def _type_of(described: SalesforceField | None) -> str:
     if described.precision:
         return f"{described.type}({described.precision}, {described.scale})"
     return f"{described.type}({described.length})" if described.length else described.type
+
+
+def _written_row(row: WrittenRow, synced: SyncedObject) -> dg.TableRecord:
+    """A row of the sample: fields by name, because values may be personal data."""
+    return dg.TableRecord(
+        {
+            "action": row.action,
+            "m3ter_id": row.m3ter_id,
+            "changed_fields": "" if row.fields is None else ", ".join(row.fields)[:LONGEST_NAMES],
+            RECORD_URL: synced.links.record(synced.mapping.object_name, row.salesforce_id),
+        }
+    )
 
 
 def _table_row(row: Rejected, synced: SyncedObject) -> dg.TableRecord:

@@ -78,6 +78,7 @@ class EntityType:
         query: parameters of the list endpoint other than those for paging and accounts.
         final_when: a new record is synced only if one of these fields has this value, since
             until then m3ter may recalculate it; a synced record is always updated; empty: always.
+        code_filter: the query parameter with which the list endpoint selects codes, if it has one.
     """
 
     name: str
@@ -91,6 +92,7 @@ class EntityType:
     aliases: tuple[str, ...] = ()
     query: tuple[tuple[str, str], ...] = ()
     final_when: tuple[tuple[str, str | bool], ...] = ()
+    code_filter: str | None = None
 
     @property
     def lookups(self) -> Iterator[Field]:

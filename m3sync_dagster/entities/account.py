@@ -14,6 +14,7 @@ ACCOUNT = EntityType(
     account_filter="ids",
     object="m3ter_Account__c",
     custom_fields=True,
+    code_filter="codes",
     fields=(
         Field("title", "Name", FieldKind.TITLE, length=80, sources=("name", "code", "id")),
         Field("name", "Account_Name__c"),

@@ -13,6 +13,7 @@ CONTRACT = EntityType(
     account_filter="accountId",
     object="m3ter_Contract__c",
     custom_fields=True,
+    code_filter="codes",
     fields=(
         Field("title", "Name", FieldKind.TITLE, length=80, sources=("name", "code", "id")),
         Field("accountId", "m3ter_Account__c", FieldKind.LOOKUP, refers_to="account"),

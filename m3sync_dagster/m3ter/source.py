@@ -147,6 +147,21 @@ class M3terSource:
             found = self._matching[expression, ids] = MatchingAccounts(expression, read)
         return found
 
+    def find_by_code(self, entity: EntityType, code: str) -> Iterator[bytes]:
+        """Read the records with a code; none where m3ter cannot select a type's records by code.
+
+        Source: m3ter's OpenAPI description, ``ListAccounts`` and ``ListContracts``: ``codes``.
+
+        Raises:
+            SyncError: m3ter could not be reached, or rejected the request.
+        """
+        if entity.code_filter is None:
+            return
+        for record in chain.from_iterable(self._pages(entity.path, **{entity.code_filter: code})):
+            fields = decode_record(record)
+            if isinstance(fields, dict) and fields.get("code") == code:
+                yield record
+
     def users(self, ids: Sequence[str]) -> Iterator[User]:
         """Read the users with these ids; unknown ids are left out.
 

@@ -5,7 +5,6 @@ last materialized an asset. With them, commands show the last run of every integ
 counts as before, and the schedule requests the same hours.
 """
 
-import os
 import time
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from m3sync_dagster.runs.run_status import INTEGRATION_TAG
-from m3sync_dagster.sync.errors import ConfigurationError
+from m3sync_dagster.state import read_days
 
 DAYS = "M3SYNC_KEEP_RUNS_DAYS"
 """The environment variable with the number of days for which runs are kept."""
@@ -76,14 +75,7 @@ def days_to_keep() -> int:
     Raises:
         ConfigurationError: the variable has no valid value.
     """
-    given = os.environ.get(DAYS, "").strip() or str(DEFAULT_DAYS)
-    if not given.isdecimal() or not LEAST_DAYS <= int(given) <= MOST_DAYS:
-        raise ConfigurationError(
-            f"{DAYS} is {given!r}, and not a number of days from {LEAST_DAYS} to {MOST_DAYS}",
-            f"Set it to a whole number from {LEAST_DAYS} to {MOST_DAYS}, or unset it for "
-            f"{DEFAULT_DAYS} days.",
-        )
-    return int(given)
+    return read_days(DAYS, DEFAULT_DAYS, LEAST_DAYS, MOST_DAYS)
 
 
 def delete_old_runs(

@@ -1,6 +1,7 @@
 """State in PostgreSQL, schema ``m3sync``: what Salesforce acknowledged, rejects, jobs, events."""
 
 from m3sync_dagster.state.database_identity import restored_integrations
+from m3sync_dagster.state.days_to_keep import read_days
 from m3sync_dagster.state.describe_cache import PostgresDescribeCache
 from m3sync_dagster.state.error_events import (
     DISABLED_EVENT,
@@ -59,6 +60,7 @@ from m3sync_dagster.state.purge import (
     purge_integration,
     purge_old_rows,
 )
+from m3sync_dagster.state.read_sent_changes import SentChange, read_sent_changes
 from m3sync_dagster.state.reconcile_tables import PostgresReconciliation
 from m3sync_dagster.state.rejects import (
     Reject,
@@ -70,9 +72,12 @@ from m3sync_dagster.state.rejects import (
 )
 from m3sync_dagster.state.run_liveness import hold_run_lock, is_run_locked
 from m3sync_dagster.state.salesforce_orgs import SalesforceOrg, read_salesforce_orgs
+from m3sync_dagster.state.sent_change_partitions import history_days, purge_sent_changes
+from m3sync_dagster.state.sent_changes import SentChanges, WrittenRow
 from m3sync_dagster.state.stored_record import (
     RemovedRecord,
     SyncedRow,
+    find_stored_ids,
     read_refused_fingerprint,
     read_removed_record,
     read_synced_row,
@@ -102,16 +107,21 @@ __all__ = [
     "RepeatedEvent",
     "RunState",
     "SalesforceOrg",
+    "SentChange",
+    "SentChanges",
     "SyncedEntity",
     "SyncedRow",
     "Undelivered",
+    "WrittenRow",
     "close_disabled",
     "connect",
     "count_rejects",
     "delete_old_check_executions",
     "enqueue",
     "explain",
+    "find_stored_ids",
     "guard_lock",
+    "history_days",
     "hold_run_lock",
     "is_locked",
     "is_run_locked",
@@ -126,6 +136,8 @@ __all__ = [
     "purge_absent_integrations",
     "purge_integration",
     "purge_old_rows",
+    "purge_sent_changes",
+    "read_days",
     "read_entity_syncs",
     "read_guard_state",
     "read_guard_states",
@@ -133,6 +145,7 @@ __all__ = [
     "read_refused_fingerprint",
     "read_removed_record",
     "read_salesforce_orgs",
+    "read_sent_changes",
     "read_synced_row",
     "record_entity_sync",
     "record_event",

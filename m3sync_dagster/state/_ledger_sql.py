@@ -185,9 +185,11 @@ AND synced.integration <> %(integration)s AND synced.fingerprint IS NOT NULL AND
 
 ACKNOWLEDGE = """
 INSERT INTO m3sync.synced_record
-    (integration, entity, m3ter_id, fingerprint, digest, parents, cut, salesforce_id, run_id)
+    (integration, entity, m3ter_id, fingerprint, digest, parents, cut, salesforce_id, run_id,
+    sent_fields, sent_values)
 SELECT sent.integration, sent.entity, sent.m3ter_id, sent.fingerprint, sent.digest, sent.parents,
-    sent.cut, answered.salesforce_id, %(run_id)s
+    sent.cut, answered.salesforce_id, %(run_id)s, %(sent_fields)s::int,
+    CASE WHEN %(sent_fields)s::int IS NOT NULL THEN sent.payload END
 FROM unnest(%(ids)b::text[], %(salesforce_ids)b::text[]) AS answered (m3ter_id, salesforce_id)
 CROSS JOIN LATERAL (
     SELECT * FROM m3sync.outgoing_record
@@ -196,6 +198,7 @@ CROSS JOIN LATERAL (
 ON CONFLICT (integration, entity, m3ter_id) DO UPDATE SET
     fingerprint = excluded.fingerprint, digest = excluded.digest, parents = excluded.parents,
     cut = excluded.cut, salesforce_id = excluded.salesforce_id, run_id = excluded.run_id,
+    sent_fields = excluded.sent_fields, sent_values = excluded.sent_values,
     synced_at = clock_timestamp()
 """
 

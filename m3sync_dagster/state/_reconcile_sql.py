@@ -178,6 +178,14 @@ SELECT %(integration)s, %(entity)s, given.m3ter_id, given.salesforce_id, %(actio
 FROM unnest(%(ids)b::text[], %(salesforce_ids)b::text[]) AS given (m3ter_id, salesforce_id)
 """
 
+RECORD_SENT = """
+INSERT INTO m3sync.sent_change
+    (integration, entity, m3ter_id, salesforce_id, run_id, action, answer)
+SELECT %(integration)s, %(entity)s, given.m3ter_id, given.salesforce_id, %(run_id)s,
+    CASE %(action)s WHEN 'flag' THEN 'flagged' ELSE 'deleted' END, 'accepted'
+FROM unnest(%(ids)b::text[], %(salesforce_ids)b::text[]) AS given (m3ter_id, salesforce_id)
+"""
+
 HAS_DELETED = f"""
 SELECT EXISTS (SELECT 1 FROM m3sync.removed_record WHERE {_KEY} AND action = 'delete')
 """

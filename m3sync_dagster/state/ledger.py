@@ -4,7 +4,7 @@ Every statement handles a batch, and only one entity of one integration.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -14,6 +14,7 @@ from psycopg.types.json import Jsonb
 
 from m3sync_dagster.state import _ledger_sql as sql
 from m3sync_dagster.state.database_identity import database_identity
+from m3sync_dagster.state.sent_changes import SentChanges
 from m3sync_dagster.sync.fingerprint_basis import BasisChange, FingerprintBasis
 from m3sync_dagster.sync.row_results import (
     Acknowledged,
@@ -63,6 +64,12 @@ class PostgresLedger:
         self._key = {"integration": integration, "entity": entity, "run_id": run_id}
         self._not_analyzed: Counter[str] = Counter()
         self._is_synced_analyzed = False
+        self._history: SentChanges | None = None
+
+    def keep_history(self, fields: Sequence[str], masked: Collection[str]) -> SentChanges:
+        """Record what is sent from now on; see ``SentChanges``."""
+        self._history = SentChanges(self._connection, self._key, fields, masked)
+        return self._history
 
     def basis(self) -> FingerprintBasis | None:
         """The basis of the stored fingerprints; ``None`` if none is stored."""
@@ -204,6 +211,8 @@ class PostgresLedger:
         acknowledged = [result for result in results if isinstance(result, Acknowledged)]
         rejected = [result for result in results if isinstance(result, Rejected)]
         with self._connection.transaction():
+            if self._history:
+                self._history.record(results)
             replaced = self._record_acknowledged(acknowledged) if acknowledged else []
             if rejected:
                 self._record_rejected(rejected)
@@ -279,7 +288,8 @@ class PostgresLedger:
         found = self._execute(sql.REPLACED, **answered).fetchall()
         if found:
             self._execute(sql.WITHDRAW_CHILDREN, ids=[m3ter_id for m3ter_id, _ in found])
-        self._execute(sql.ACKNOWLEDGE, **answered)
+        sent_fields = self._history.fields_id if self._history else None
+        self._execute(sql.ACKNOWLEDGE, **answered, sent_fields=sent_fields)
         self._execute(sql.DELETE_STAGED, ids=ids)
         self._execute(sql.DELETE_REJECTS, ids=ids)
         return [ReplacedRecord(m3ter_id, _DECODE(payload)) for m3ter_id, payload in found]

@@ -254,6 +254,8 @@ def _tables(connection: psycopg.Connection) -> list[str]:
         "SELECT table_name FROM information_schema.columns JOIN information_schema.tables "
         "USING (table_schema, table_name) WHERE table_schema = 'm3sync' "
         "AND column_name = 'integration' AND table_type = 'BASE TABLE' "
+        "AND NOT (SELECT relispartition FROM pg_class WHERE relname = table_name "
+        "AND relnamespace = 'm3sync'::regnamespace) "
         "AND table_name <> 'absent_integration' ORDER BY table_name"
     )
     return [name for (name,) in found]

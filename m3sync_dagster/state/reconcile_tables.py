@@ -161,11 +161,10 @@ class PostgresReconciliation:
         """Record what was flagged or deleted; it is no longer an acknowledged row."""
         ids = {"ids": [row.m3ter_id for row in rows]}
         removal = {"salesforce_ids": [row.salesforce_id for row in rows], "action": action.value}
+        given = self._key | ids | removal | {"run_id": run_id}
         with self._connection.transaction():
-            self._connection.execute(sql.DELETE_SYNCED, self._key | ids)
-            self._connection.execute(
-                sql.RECORD_REMOVAL, self._key | ids | removal | {"run_id": run_id}
-            )
+            for query in (sql.DELETE_SYNCED, sql.RECORD_REMOVAL, sql.RECORD_SENT):
+                self._connection.execute(query, given)
 
     def has_deleted(self) -> bool:
         """Whether this integration has deleted records of this entity before."""

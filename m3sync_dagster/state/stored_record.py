@@ -1,4 +1,4 @@
-"""What is stored of one record: its acknowledged row, and whether it was flagged or deleted."""
+"""What is stored of one record: its ids, its acknowledged row, and how it was removed."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -47,6 +47,35 @@ _REMOVED = f"""SELECT salesforce_id, action, run_id, removed_at
 FROM m3sync.removed_record {_WHERE} ORDER BY id DESC LIMIT 1"""  # noqa: S608 - a constant
 
 _REFUSED = f"SELECT fingerprint FROM m3sync.rejected_record {_WHERE}"  # noqa: S608 - a constant
+
+# An id of 18 characters is one of 15, and three more that are computed from them.
+_IDS = """
+SELECT DISTINCT m3ter_id FROM (
+    SELECT m3ter_id, salesforce_id FROM m3sync.synced_record WHERE integration = %s AND entity = %s
+    UNION ALL
+    SELECT m3ter_id, salesforce_id FROM m3sync.removed_record WHERE integration = %s AND entity = %s
+    UNION ALL
+    SELECT m3ter_id, NULL FROM m3sync.rejected_record WHERE integration = %s AND entity = %s
+) AS stored
+WHERE m3ter_id = %s OR left(salesforce_id, 15) = %s
+"""
+
+
+def find_stored_ids(
+    connection: psycopg.Connection, integration: str, entity: str, given: str
+) -> set[str]:
+    """The m3ter ids of the stored records with this m3ter id or Salesforce Id.
+
+    Args:
+        connection: to our tables.
+        integration: the owner of the records.
+        entity: their entity type.
+        given: an m3ter id, or a Salesforce Id of 15 or 18 characters; anything else finds nothing.
+    """
+    short = given[:15] if len(given) in {15, 18} else None
+    found = connection.execute(_IDS, [*[integration, entity] * 3, given, short])
+    ids = {m3ter_id for (m3ter_id,) in found}
+    return {given} if given in ids else ids
 
 
 def read_synced_row(connection: psycopg.Connection, *record: str) -> SyncedRow | None:

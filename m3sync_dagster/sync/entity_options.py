@@ -40,6 +40,7 @@ class EntityOptions:
     scope: AccountFilter = field(default_factory=AccountFilter)
     when_gone: WhenGone = WhenGone.KEEP
     gone_field: str | None = None
+    mask: frozenset[str] = frozenset()
 
 
 def build_mapping(
@@ -85,7 +86,21 @@ def build_mapping(
     )
     _refuse_doubles(mapping, own)
     _require_truncatable(mapping)
-    return mapping
+    return replace(mapping, masked=_masked(mapping, own.mask))
+
+
+def _masked(mapping: FieldMapping, names: frozenset[str]) -> frozenset[str]:
+    """The masked fields, as the mapping writes them. Salesforce's names are not case-sensitive."""
+    columns = {name.casefold(): name for name in mapping.columns}
+    if wrong := sorted(name for name in names if name.casefold() not in columns):
+        raise ConfigurationError(
+            f"{', '.join(wrong)} cannot be masked: no field of this name is written to a "
+            f"{mapping.entity.name}",
+            "In mask, name Salesforce fields that the mapping fills, by their API names: "
+            f"{', '.join(mapping.columns)}.",
+            ("entities", mapping.entity.name, "mask"),
+        )
+    return frozenset(columns[name.casefold()] for name in names)
 
 
 def _written(entity: str, own: EntityOptions) -> dict[str, tuple[str, ...]]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib.resources import files
-from typing import Self
+from typing import Self, TypeGuard
 
 import msgspec
 import xxhash
@@ -102,6 +102,7 @@ class FieldMapping:
         truncated: the m3ter fields whose texts are cut to the length of the Salesforce field.
         written: Salesforce field to the YAML path that names it.
         final_when: a record is final if one of these fields has this value; empty: always.
+        masked: the Salesforce fields whose values are not stored.
     """
 
     entity: EntityType
@@ -115,6 +116,7 @@ class FieldMapping:
     truncated: frozenset[str] = frozenset()
     written: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     final_when: tuple[tuple[str, str | bool], ...] = ()
+    masked: frozenset[str] = frozenset()
 
     @cached_property
     def seed(self) -> int:
@@ -176,9 +178,13 @@ class FieldMapping:
         found = {name: places.get(name.lower()) for name in names}
         title, code = self.title, self.code
         return RefusedRecord(
-            None if title is None else value_text(values[title]),
-            None if code is None else value_text(values[code]),
-            {name: value_text(values[at]) for name, at in found.items() if at is not None},
+            value_text(values[title]) if self._is_stored(title) else None,
+            value_text(values[code]) if self._is_stored(code) else None,
+            {
+                name: value_text(values[at])
+                for name, at in found.items()
+                if at is not None and self._is_stored(at)
+            },
         )
 
     def with_accounts_of(self, source: Source, account_ids: Sequence[str] | None) -> Self:
@@ -224,6 +230,10 @@ class FieldMapping:
         parent = None if lookup is None else record.get(self.fields[lookup].source)
         return record.get(self.entity.account_field), parent
 
+    def _is_stored(self, place: int | None) -> TypeGuard[int]:
+        """Whether there is a field at this position, and its values may be stored."""
+        return place is not None and self.columns[place] not in self.masked
+
     def map(self, raw: bytes) -> Mapped | Unmapped | None:
         """Map a record's JSON text to a row.
 
@@ -241,12 +251,17 @@ class FieldMapping:
         try:
             values = [*self._values(record), *self.constants.values()]
         except ConversionError as problem:
-            named = RefusedRecord(_text(record.get("name")), _text(record.get("code")))
+            named = RefusedRecord(self._named(record, "name"), self._named(record, "code"))
             rejected = Rejected(
                 m3ter_id, ErrorClass.INVALID, INVALID_VALUE, str(problem), record=named
             )
             return Unmapped(rejected, self._is_final(record))
         return Mapped(m3ter_id, values, self._is_final(record))
+
+    def _named(self, record: Record, source: str) -> str | None:
+        """A record's name or code, unless a field that is filled from it is masked."""
+        filled = (f.salesforce for f in self.fields if source in (f.source, *f.sources[:1]))
+        return None if self.masked.intersection(filled) else _text(record.get(source))
 
     def _is_final(self, record: Record) -> bool:
         """A record whose status cannot be read is final, so that it is reported as invalid."""

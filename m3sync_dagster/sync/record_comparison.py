@@ -150,6 +150,17 @@ class RecordComparison:
         fields = list(self._fields(m3ter_id, values, found))
         return ComparedRecord(raw is not None, candidate, found, fields, self._is_flagged(found))
 
+    def find_by_code(self, code: str) -> set[str]:
+        """The m3ter ids of the records in Salesforce with this code, if the code is mapped."""
+        if (place := self._mapping.code) is None:
+            return set()
+        rows = self._read(Selection(self._target.columns[place], [code]))
+        return {row.m3ter_id for row in rows if row.m3ter_id and row.values[place] == code}
+
+    def find_by_salesforce_id(self, salesforce_id: str) -> ReadRow | None:
+        """The record with this Salesforce Id, of 15 or 18 characters."""
+        return self._read_one(Selection(Column("Id"), [salesforce_id]))
+
     def _candidate(self, raw: bytes) -> Candidate | None:
         mapping = self._mapping
         mapping = mapping.with_accounts_of(self._source, mapping.accounts_of(raw))
@@ -167,15 +178,17 @@ class RecordComparison:
         found = self._read_one(Selection(Column(self._target.external_id_field), [m3ter_id]))
         if found or not salesforce_id:
             return found
-        found = self._read_one(Selection(Column("Id"), [salesforce_id]))
+        found = self.find_by_salesforce_id(salesforce_id)
         if found and found.m3ter_id:
             taken = self._source.fetch(self._mapping.entity, found.m3ter_id)
             return None if taken else found
         return found
 
     def _read_one(self, only: Selection) -> ReadRow | None:
-        rows = (row for batch in self._org.read_back(self._target, only) for row in batch)
-        return next(rows, None)
+        return next(self._read(only), None)
+
+    def _read(self, only: Selection) -> Iterator[ReadRow]:
+        return (row for batch in self._org.read_back(self._target, only) for row in batch)
 
     def _fields(
         self, m3ter_id: str, values: list[Value] | None, found: ReadRow | None

@@ -21,6 +21,8 @@ MISTAKES = [
     ("{constants: {RecordType.DeveloperName: Customer}}", "RecordTypeId"),
     ("{constants: {Fixed__c: a, Fixed__c: b}}", "Fixed__c is in line 10 and again in line 10"),
     ("{constnats: {Fixed__c: a}}", "did you mean constants?"),
+    ("{mask: [emailAddress]}", "emailAddress cannot be masked"),
+    ("{mask: Email_Address__c}", "account.mask"),
 ]
 
 

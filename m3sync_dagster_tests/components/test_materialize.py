@@ -295,6 +295,8 @@ def test_a_broken_database_connection_is_reported_with_a_message(
     assert "PostgreSQL has ended the connection" in failure(run())
     with connect(current_url()) as connection:
         connection.execute("DROP TRIGGER dies ON m3sync.synced_record")
+        # An answer that is not acknowledged is not in the history either.
+        assert connection.execute("SELECT * FROM m3sync.sent_change").fetchall() == []
     again = counts(run())["account"]
     assert again["updated"] > 0
     assert again["read"] == again["updated"] + again.get("created", 0)
@@ -308,7 +310,8 @@ def test_no_secret_is_written_down(
     written = [str(event) for event in instance.all_logs(result.run_id)]
     written += [str(instance.get_run_by_id(result.run_id)), caplog.text]
     with connect(current_url()) as connection:
-        for table in ("synced_record", "rejected_record", "ingest_job", "integration_event"):
+        tables = "synced_record rejected_record ingest_job integration_event sent_change"
+        for table in tables.split():
             rows = connection.execute(SQL("SELECT * FROM m3sync.{}").format(Identifier(table)))
             written += map(str, rows.fetchall())
     for secret in environment.secrets:

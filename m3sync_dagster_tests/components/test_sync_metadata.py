@@ -3,9 +3,10 @@
 import dagster as dg
 import pytest
 
-from m3sync_dagster.components.sync_metadata import SyncedObject, sync_metadata
+from m3sync_dagster.components.sync_metadata import LONGEST_NAMES, SyncedObject, sync_metadata
 from m3sync_dagster.entities import ENTITIES
 from m3sync_dagster.salesforce import OrgLinks
+from m3sync_dagster.state import WrittenRow
 from m3sync_dagster.sync.entity_options import EntityOptions, build_mapping
 from m3sync_dagster.sync.row_results import ErrorClass, Rejected
 from m3sync_dagster.sync.salesforce_schema import SalesforceField, SalesforceObject
@@ -80,3 +81,26 @@ def test_a_reject_that_is_in_salesforce_has_a_link() -> None:
         "there": LINKS.record(OBJECT, "a00000000000001AAA"),
         "not-there": "",
     }
+
+
+def test_written_rows_are_shown_with_the_names_of_their_fields_and_no_values() -> None:
+    written = [
+        WrittenRow("created", "m1", "a00000000000001AAA", None),
+        WrittenRow("updated", "m2", "a00000000000002AAA", ("Name", "Code__c")),
+        WrittenRow("updated", "m3", "a00000000000003AAA", ("Long__c",) * 100),
+    ]
+    table = sync_metadata(SyncedObject(MAPPING, LINKS, written=written), [])["written"]
+    assert isinstance(table, dg.TableMetadataValue)
+    first, second, third = (row.data for row in table.records)
+    assert first == {
+        "action": "created",
+        "m3ter_id": "m1",
+        "changed_fields": "",
+        "salesforce_url": LINKS.record(OBJECT, "a00000000000001AAA"),
+    }
+    assert second["changed_fields"] == "Name, Code__c"
+    assert len(str(third["changed_fields"])) == LONGEST_NAMES
+
+
+def test_without_a_written_row_there_is_no_table() -> None:
+    assert "written" not in sync_metadata(SyncedObject(MAPPING, LINKS, DESCRIBED), [])

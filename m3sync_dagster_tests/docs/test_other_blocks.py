@@ -16,7 +16,7 @@ from m3sync_dagster.entities import ENTITIES
 from m3sync_dagster_tests.conftest import DefsFolder
 from m3sync_dagster_tests.docs.blocks import Block, all_blocks
 
-LANGUAGES = {"sh", "text", "yaml", "json", "graphql", "ini", "nginx"}
+LANGUAGES = {"sh", "text", "yaml", "json", "graphql", "ini", "nginx", "sql"}
 
 INTEGRATION = """\
 type: m3sync_dagster.SalesforceSync

@@ -132,6 +132,8 @@ def test_nothing_that_a_defined_integration_needs_is_dropped(
         "ingest_job",
         "integration_state",
         "fingerprint_basis",
+        "sent_change",
+        "sent_fields",
     }
     purge_old_rows(connection)
     assert purge_absent_integrations(connection, {"acme"}, NEVER) == []
@@ -161,7 +163,7 @@ def test_state_of_an_integration_is_deleted_after_ninety_days_of_absence(
     (dry,) = purge_absent_integrations(connection, {"acme"}, NEVER, dry_run=True)
     assert set(all_rows(connection, "removed")) == {*kept, "absent_integration"}
     assert purge_absent_integrations(connection, {"acme"}, NEVER) == [dry]
-    assert (dry.integration, dry.rows, dry.kept_because) == ("removed", 8, None)
+    assert (dry.integration, dry.rows, dry.kept_because) == ("removed", 10, None)
     assert all_rows(connection, "removed") == {}
     assert all_rows(connection, "acme") == kept
     assert purge_absent_integrations(connection, {"acme"}, NEVER) == []
@@ -221,9 +223,9 @@ def test_an_integration_that_is_being_written_is_not_purged(
         0,
         "another run is writing the integration acme",
     )
-    assert removed.rows == 8
+    assert removed.rows == 10
     assert all_rows(connection, "acme")["outgoing_record"]
-    assert purge_integration(connection, "acme") == 8
+    assert purge_integration(connection, "acme") == 10
 
 
 def test_a_run_cannot_begin_while_its_state_is_purged(
@@ -270,5 +272,5 @@ def test_an_undelivered_notice_of_an_absent_integration_is_kept_for_thirty_days(
 def test_a_dry_run_of_one_integration_deletes_nothing(connection: psycopg.Connection) -> None:
     write_state(connection, "acme")
     before = all_rows(connection, "acme")
-    assert purge_integration(connection, "acme", dry_run=True) == 8
+    assert purge_integration(connection, "acme", dry_run=True) == 10
     assert all_rows(connection, "acme") == before

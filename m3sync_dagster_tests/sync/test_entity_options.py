@@ -1,3 +1,4 @@
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -117,6 +118,10 @@ def test_commitments_have_no_custom_fields() -> None:
         (EntityOptions(truncate=frozenset({"accountId"})), "truncate"),
         (EntityOptions(truncate=frozenset({"no such field"})), "truncate"),
         (EntityOptions(truncate=frozenset({"code"}), fields={"code": None}), "truncate"),
+        (EntityOptions(mask=frozenset({"code"})), "mask"),
+        (EntityOptions(mask=frozenset({"Code__c"}), fields={"code": None}), "mask"),
+        (EntityOptions(mask=frozenset({"m3ter_Id__c"})), "mask"),
+        (EntityOptions(mask=frozenset({""})), "mask"),
     ],
 )
 def test_an_option_that_can_do_nothing_is_refused(options: EntityOptions, where: str) -> None:
@@ -163,3 +168,16 @@ def test_what_is_no_api_name_is_refused(options: EntityOptions, where: str, word
 def test_names_that_differ_in_case_alone_are_one_field(options: EntityOptions) -> None:
     with pytest.raises(ConfigurationError, match="is mapped twice"):
         mapping("contract", options)
+
+
+def test_masked_fields_are_named_as_the_mapping_writes_them() -> None:
+    options = EntityOptions(
+        mask=frozenset({"EMAIL_address__c", "Tier__c", "Source__c"}),
+        custom_field_mappings={"tier": "Tier__c"},
+        constants={"Source__c": "m3ter"},
+    )
+    found = mapping("account", options)
+    assert found.masked == {"Email_Address__c", "Tier__c", "Source__c"}
+    # What is stored of a row does not change what is sent.
+    plain = mapping("account", replace(options, mask=frozenset()))
+    assert (found.seed, found.row_seed) == (plain.seed, plain.row_seed)

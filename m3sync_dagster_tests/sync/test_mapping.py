@@ -6,7 +6,7 @@ from m3sync_dagster.entities import ENTITIES
 from m3sync_dagster.sync.account_filter import AccountFilter
 from m3sync_dagster.sync.entity_options import EntityOptions
 from m3sync_dagster.sync.mapping import INVALID_RECORD, INVALID_VALUE, Mapped, Unmapped
-from m3sync_dagster.sync.row_results import ErrorClass
+from m3sync_dagster.sync.row_results import ErrorClass, RefusedRecord
 from m3sync_dagster_tests.sync.conftest import mapping, row
 
 
@@ -284,3 +284,34 @@ def test_a_bill_is_final_once_it_is_approved_or_locked(
     everything = mapping("bill", EntityOptions(include_unsettled=True)).map(raw)
     assert everything
     assert everything.final
+
+
+def test_a_rejected_row_shows_no_value_of_a_masked_field() -> None:
+    record = {"id": "a1", "name": "Acme", "code": "ACME", "emailAddress": "hush"}
+    names = ["Email_Address__c", "code__C"]
+    plain = mapping()
+    masked = mapping(options=EntityOptions(mask=frozenset({"Name", "Code__c", "Email_Address__c"})))
+    values = list(row(plain, record).values())
+    shown = plain.refused_record(values, names)
+    assert (shown.name, shown.code) == ("Acme", "ACME")
+    assert shown.refused == {"Email_Address__c": "hush", "code__C": "ACME"}
+    assert masked.refused_record(values, names) == RefusedRecord()
+
+
+@pytest.mark.parametrize(
+    ("mask", "shown"),
+    [
+        (set(), ("Acme", "ACME")),
+        ({"Account_Name__c"}, (None, "ACME")),
+        ({"Name"}, (None, "ACME")),
+        ({"Code__c"}, ("Acme", None)),
+        ({"Currency__c"}, ("Acme", "ACME")),
+    ],
+)
+def test_an_invalid_record_shows_no_name_that_a_masked_field_has(
+    mask: set[str], shown: tuple[str | None, str | None]
+) -> None:
+    raw = json.dumps({"id": "a1", "name": "Acme", "code": "ACME", "daysBeforeBillDue": "soon"})
+    unmapped = mapping(options=EntityOptions(mask=frozenset(mask))).map(raw.encode())
+    assert isinstance(unmapped, Unmapped)
+    assert unmapped.rejected.record == RefusedRecord(*shown)
