@@ -1,6 +1,8 @@
 """Many integrations with one account each, hours that the test begins, and what they have done."""
 
+import asyncio
 import json
+import threading
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,6 +11,8 @@ from pathlib import Path
 
 import dagster as dg
 import httpx
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from m3sync_dagster.runs.run_status import INTEGRATION_TAG
 from m3sync_dagster.sandbox.organization import Organization
@@ -37,9 +41,9 @@ class Hours:
     now: datetime = field(init=False)
 
     def __post_init__(self) -> None:
-        """Set the clock."""
+        """Set the clock, to a time at which nothing is due once a day."""
         now = datetime.now(UTC) - timedelta(days=2)
-        self.now = now.replace(second=59, microsecond=500_000)
+        self.now = now.replace(hour=10, second=59, microsecond=500_000)
         self.turn(1)
 
     @property
@@ -67,13 +71,16 @@ class Hours:
 
     def runs(self) -> list[dg.DagsterRun]:
         """All runs of the integrations, the newest first."""
-        found = self.instance.get_runs(dg.RunsFilter(job_name="salesforce_sync"))
-        assert {run.tags[INTEGRATION_TAG] for run in found} <= set(self.names)
-        return [*found]
+        return [*self.instance.get_runs(dg.RunsFilter(tags={INTEGRATION_TAG: self.names}))]
 
     def count(self, *statuses: dg.DagsterRunStatus) -> int:
         """How many runs are in one of these statuses."""
         return sum(run.status in statuses for run in self.runs())
+
+    def change_accounts(self) -> None:
+        """Change every account in m3ter, so that each integration has something to send."""
+        for one in self.organization.ids("accounts"):
+            self.organization.change("accounts", one, name=f"Changed {self.now} {one}")
 
     def next_hours(self, hour: str) -> None:
         """Begin hours, until all integrations have this one and no run is under way; at most three.
@@ -105,6 +112,60 @@ class Hours:
         key = dg.AssetKey([name, "salesforce_account"])
         records = self.instance.fetch_materializations(key, limit=100).records
         return Counter(str(record.partition_key) for record in records)
+
+
+class HeldAnswers:
+    """Middleware that holds back Salesforce's answers to upserts; their records are written.
+
+    Attributes:
+        held: the upserts whose answers were held back so far, each once although it is repeated.
+    """
+
+    def __init__(self) -> None:
+        self.held: set[bytes] = set()
+        self._free = 0
+        self._released = threading.Event()
+        self._released.set()
+
+    def hold(self, *, after: int = 0) -> None:
+        """Give the answers held so far and so many more, and hold back the next ones."""
+        self.release()
+        self._free = after
+        self._released = threading.Event()
+
+    def release(self) -> None:
+        """Give all answers."""
+        self._released.set()
+
+    def before(self, app: ASGIApp) -> ASGIApp:
+        """The application, with this before it."""
+
+        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["type"] != "http" or scope["method"] != "PATCH":
+                await app(scope, receive, send)
+                return
+            body = await Request(scope, receive).body()
+
+            async def received() -> Message:
+                return {"type": "http.request", "body": body, "more_body": False}
+
+            await app(scope, received, self._late(send, body))
+
+        return answer
+
+    def _late(self, send: Send, body: bytes) -> Send:
+        released = self._released
+        self._free -= 1
+        if self._free >= 0 or released.is_set():
+            return send
+
+        async def send_once_released(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self.held.add(body)
+                await asyncio.to_thread(released.wait, PATIENCE)
+            await send(message)
+
+        return send_once_released
 
 
 def organization_of(accounts: int) -> Organization:

@@ -3,13 +3,11 @@
 There are eight integrations, or as many as the variable M3SYNC_TEST_INTEGRATIONS says.
 """
 
-import asyncio
 import os
 import shutil
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
@@ -17,10 +15,10 @@ from pathlib import Path
 import dagster as dg
 import pytest
 import redis
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from m3sync_dagster_tests.conftest import PATIENCE, ROOT, DefsFolder, new_database, sandbox_of
+from m3sync_dagster_tests.conftest import ROOT, DefsFolder, new_database, sandbox_of
 from m3sync_dagster_tests.deploy.many_integrations import (
+    HeldAnswers,
     Hours,
     assert_equal,
     organization_of,
@@ -43,37 +41,6 @@ PROCESSES = 2
 """Those of a worker. Two workers have as many as max_concurrent_runs in dagster.yaml."""
 WORKER = ("--app", "m3sync_dagster.celery_worker", "worker", "--loglevel", "INFO", "--concurrency")
 STATUS = dg.DagsterRunStatus
-
-
-class HeldAnswers:
-    """Middleware that holds back Salesforce's answers to upserts, after the first ones.
-
-    Attributes:
-        held: how many answers were held back; their records are written.
-        release: to be set when they are to be given.
-    """
-
-    def __init__(self, app: ASGIApp, free: int) -> None:
-        self.held = 0
-        self.release = threading.Event()
-        self._app = app
-        self._free = free
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer, or wait first."""
-        if scope["type"] != "http" or scope["method"] != "PATCH":
-            await self._app(scope, receive, send)
-            return
-        self._free -= 1
-        waits = self._free < 0
-
-        async def send_later(message: Message) -> None:
-            if message["type"] == "http.response.start" and waits:
-                self.held += 1
-                await asyncio.to_thread(self.release.wait, PATIENCE)
-            await send(message)
-
-        await self._app(scope, receive, send_later)
 
 
 @contextmanager
@@ -136,15 +103,10 @@ def test_a_killed_worker_loses_no_hour_and_doubles_no_record(
     organization = organization_of(INTEGRATIONS)
     write_integrations(organization, DefsFolder(tmp_path / "defs"))
     write_settings(tmp_path)
-    answers: list[HeldAnswers] = []
-
-    def hold(app: ASGIApp) -> ASGIApp:
-        answers.append(HeldAnswers(app, INTEGRATIONS // 3))
-        return answers[0]
-
+    answers = HeldAnswers()
     with ExitStack() as stack:
         database = stack.enter_context(new_database(postgres_server, dagster_template))
-        sandbox = stack.enter_context(sandbox_of(organization, before_salesforce=hold))
+        sandbox = stack.enter_context(sandbox_of(organization, before_salesforce=answers.before))
         address = stack.enter_context(redis_server(tmp_path))
         clock = {"M3SYNC_TEST_CLOCK": str(tmp_path / "clock"), "PYTHONPATH": str(CLOCK)}
         queue = {"CELERY_BROKER_URL": address, "CELERY_RESULT_BACKEND": address}
@@ -157,15 +119,16 @@ def test_a_killed_worker_loses_no_hour_and_doubles_no_record(
             for name in ("first", "second")
         )
         hours.start_schedules(live.url)
+        answers.hold(after=INTEGRATIONS // 3)
         hours.turn(3, later=1)
         hour = hours.hour
-        until(lambda: answers[0].held == 2 * PROCESSES, "the runs that wait for Salesforce")
+        until(lambda: len(answers.held) == 2 * PROCESSES, "the runs that wait for Salesforce")
         kill(first)
-        answers[0].release.set()
+        answers.release()
         left = INTEGRATIONS - PROCESSES
         until(lambda: hours.count(STATUS.SUCCESS) == left, "the end of the other runs")
         assert hours.count(STATUS.STARTED) == PROCESSES
-        _change(hours)
+        hours.change_accounts()
         hours.next_hours(hour)
         assert_equal(organization, sandbox)
         hours.assert_synced_once()
@@ -178,9 +141,3 @@ def _environment(**variables: str) -> Iterator[None]:
         for name, value in variables.items():
             patch.setenv(name, value)
         yield
-
-
-def _change(hours: Hours) -> None:
-    """Change every account in m3ter, so that the next hour has something to send."""
-    for one in hours.organization.ids("accounts"):
-        hours.organization.change("accounts", one, name=f"Changed {one}")
