@@ -1,11 +1,11 @@
 """The Celery application of a worker: Dagster's own, with a process for each run.
 
 Run: ``celery --app m3sync_dagster.celery_worker worker``. A worker imports m3sync once and forks
-a process for each run, which reads its ``defs.yaml`` files itself, opens its own connections, loads
-the run's integration alone, and ends with the run. Without that, a worker's process executes one
-run after another with the definitions of the first, and does not see a changed file.
+a process for each run, which loads the run's integration alone, opens its own connections, and ends
+with the run. So nothing of one run reaches the next: no variable, no connection, no memory.
 """
 
+import importlib
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -14,12 +14,15 @@ import dagster as dg
 from celery.signals import task_prerun
 from dagster_celery.app import app
 
-import m3sync_dagster.definitions  # noqa: F401 - imported here, so that no run's process has to
 from m3sync_dagster.dagster_internals import ExecuteRunArgs, unpack_value
 from m3sync_dagster.project_folder import ONLY_INTEGRATION
+from m3sync_dagster.runs.fork_server import NEEDED
 from m3sync_dagster.runs.run_launcher import only_integration
 
 __all__ = ["app"]
+
+for module in NEEDED:  # here, so that no run's process has to
+    importlib.import_module(module)
 
 # Source: Celery documentation, "Configuration and defaults".
 app.conf.update(
