@@ -78,6 +78,9 @@ from dagster_shared.error import SerializableErrorInfo
 # ``Definitions`` is one of Dagster's records: only this makes a changed copy.
 from dagster_shared.record import replace as replace_record
 
+# What the run launcher for Celery puts into its queue: a worker reads there which run it executes.
+from dagster_shared.serdes import unpack_value
+
 # The line in the file that an error is about, read as Dagster itself reads the file.
 from dagster_shared.yaml_utils import DagsterYamlLoader, parse_yamls_with_source_position
 from dagster_shared.yaml_utils.source_position import ValueAndSourcePositionTree
@@ -126,4 +129,5 @@ __all__ = [
     "partition_loading_context",
     "replace_record",
     "snapshot_from_execution_plan",
+    "unpack_value",
 ]

@@ -5,7 +5,7 @@ import json
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
@@ -16,6 +16,7 @@ import httpx
 import psycopg
 import pytest
 from sqlalchemy.engine import make_url
+from starlette.types import ASGIApp
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
@@ -175,13 +176,18 @@ def sandbox() -> Iterator[Sandbox]:
 
 
 @contextmanager
-def sandbox_of(organization: Organization, m3ter_rate: int | None = None) -> Iterator[Sandbox]:
-    """Both servers with an organization of the test."""
+def sandbox_of(
+    organization: Organization,
+    m3ter_rate: int | None = None,
+    before_salesforce: Callable[[ASGIApp], ASGIApp] = lambda app: app,
+) -> Iterator[Sandbox]:
+    """Both servers with an organization of the test, and middleware before Salesforce's."""
     m3ter_keys, salesforce_keys = m3ter_sandbox.Credentials(), salesforce_sandbox.Credentials()
     m3ter_app = m3ter_sandbox.create_app(organization, m3ter_keys, requests_per_second=m3ter_rate)
+    salesforce_app = salesforce_sandbox.create_app(credentials=salesforce_keys)
     with (
         running(m3ter_app) as m3ter_url,
-        running(salesforce_sandbox.create_app(credentials=salesforce_keys)) as salesforce_url,
+        running(before_salesforce(salesforce_app)) as salesforce_url,
         httpx.Client(base_url=m3ter_url, timeout=PATIENCE) as m3ter,
         httpx.Client(base_url=salesforce_url, timeout=PATIENCE) as salesforce,
     ):

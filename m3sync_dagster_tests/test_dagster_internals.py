@@ -53,6 +53,7 @@ USED = {
     "dagster.components.core.load_defs": {"get_library_json_enriched_defs"},
     "dagster_shared.error": {"SerializableErrorInfo"},
     "dagster_shared.record": {"replace"},
+    "dagster_shared.serdes": {"unpack_value"},
     "dagster_shared.yaml_utils": {"DagsterYamlLoader", "parse_yamls_with_source_position"},
     "dagster_shared.yaml_utils.source_position": {"ValueAndSourcePositionTree"},
 }

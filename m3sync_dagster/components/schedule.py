@@ -15,6 +15,7 @@ from m3sync_dagster.components.materialize import run_tags, sync_checks
 from m3sync_dagster.dagster_internals import partition_loading_context
 from m3sync_dagster.guard.schedule_tick_check import disabled_reason
 from m3sync_dagster.runs.dead_runs import report_if_dead
+from m3sync_dagster.runs.kubernetes_tags import kubernetes_tags
 from m3sync_dagster.runs.run_status import INTEGRATION_TAG, TICK_TAG
 from m3sync_dagster.state import connect, is_locked, postgres_url
 
@@ -85,8 +86,9 @@ def build_schedule(
         gaps = _gaps(context.instance, integration.name, window, keys)
         if not gaps:
             return dg.SkipReason(f"the hour {window[-1]} is filled already")
-        tick = context.scheduled_execution_time
-        return [_request(integration, keys, hours, tick) for hours in gaps]
+        moment = f"{context.scheduled_execution_time:%Y-%m-%dT%H:%M}"
+        tags = run_tags(integration) | kubernetes_tags(context.instance, integration.name)
+        return [_request(keys, hours, moment, tags | {TICK_TAG: moment}) for hours in gaps]
 
     return hourly
 
@@ -167,7 +169,7 @@ def _tried(runs: Sequence[dg.DagsterRun], key: dg.AssetKey) -> list[str]:
 
 
 def _request(
-    integration: Integration, keys: Sequence[dg.AssetKey], hours: Sequence[str], tick: datetime
+    keys: Sequence[dg.AssetKey], hours: Sequence[str], moment: str, tags: dict[str, str]
 ) -> dg.RunRequest:
     """Request a run of these hours.
 
@@ -175,8 +177,6 @@ def _request(
     request the same hours if they have failed, also within the hour.
     """
     first, last = hours[0], hours[-1]
-    moment = f"{tick:%Y-%m-%dT%H:%M}"
-    tags = run_tags(integration) | {TICK_TAG: moment}
     if first == last:
         return dg.RunRequest(
             run_key=f"{last} at {moment}",

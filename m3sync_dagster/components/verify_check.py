@@ -27,6 +27,7 @@ from m3sync_dagster.components.verify_entity import (
 )
 from m3sync_dagster.entities import ENTITIES, EntityType
 from m3sync_dagster.guard.schedules import read_schedules
+from m3sync_dagster.runs.kubernetes_tags import kubernetes_tags
 from m3sync_dagster.runs.run_status import VERIFIED_TAG
 from m3sync_dagster.state import postgres_url, require_current_schema
 from m3sync_dagster.sync.reconcile import Example
@@ -228,7 +229,8 @@ def build_verify_schedule(
                 run_key=f"{one.name} {context.scheduled_execution_time:%Y-%m-%d}",
                 asset_selection=[],
                 asset_check_keys=one.checks,
-                tags={VERIFIED_TAG: one.name, CREDENTIAL_TAG: credential, **_PRIORITY},
+                tags={VERIFIED_TAG: one.name, CREDENTIAL_TAG: credential, **_PRIORITY}
+                | kubernetes_tags(context.instance, one.name),
             )
 
     return daily

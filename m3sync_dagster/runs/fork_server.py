@@ -29,7 +29,7 @@ ARGUMENTS = "DAGSTER_EXECUTE_RUN_ARGS"
 """Where Dagster's command takes its arguments from. They may have the password of a database."""
 _COMMAND = ("dagster", "api", "execute_run")
 """Dagster's own command for a run, as its launchers for containers start it."""
-_NEEDED = (
+NEEDED = (
     "m3sync_dagster.definitions",
     "m3sync_dagster.m3ter.client",
     "m3sync_dagster.state.dagster_storage",
@@ -41,6 +41,7 @@ _NEEDED = (
     "simple_salesforce",
     "upath",
 )
+"""The modules that a run imports."""
 
 
 class Request(NamedTuple):
@@ -125,7 +126,7 @@ def _import_all() -> None:
     Raises:
         RuntimeError: an import has started a thread, which a copy would not have.
     """
-    for module in _NEEDED:
+    for module in NEEDED:
         importlib.import_module(module)
     with (
         Path(os.devnull).open("w") as nowhere,

@@ -7,6 +7,7 @@ import dagster as dg
 import pytest
 from dagster._core.remote_origin import ManagedGrpcPythonEnvCodeLocationOrigin
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
+from dagster._serdes import ConfigurableClassData
 
 from m3sync_dagster.components.verify_check import CHECK, DAILY, VERIFY_JOB
 from m3sync_dagster.definitions import defs
@@ -193,6 +194,18 @@ def tick(instance: dg.DagsterInstance, defs_folder: DefsFolder) -> Tick:
             return schedule.evaluate_tick(context).run_requests or ()
 
     return evaluate
+
+
+def test_on_kubernetes_the_run_s_pod_loads_one_integration(
+    tick: Tick, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    launcher = ConfigurableClassData("dagster_k8s", "K8sRunLauncher", "{}")
+    ref = instance.get_ref()._replace(run_launcher_data=launcher)
+    monkeypatch.setattr(instance, "_ref", ref)
+    origin = ManagedGrpcPythonEnvCodeLocationOrigin(LoadableTargetOrigin(), "m3sync")
+    schedules.start(instance, origin, "acme_hourly", "3 * * * *")
+    (request,) = tick()
+    assert '"value": "acme"' in request.tags["dagster-k8s/config"]
 
 
 def test_each_day_each_integration_that_syncs_is_verified_in_a_run_of_its_own(

@@ -4,6 +4,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,14 @@ from dagster._core.storage.dagster_run import DagsterRun
 from dagster._core.test_utils import create_run_for_test
 from kubernetes.config import incluster_config
 
-from m3sync_dagster_tests.conftest import new_database
+from m3sync_dagster.definitions import defs
+from m3sync_dagster.project_folder import ONLY_INTEGRATION
+from m3sync_dagster_tests.conftest import CREDENTIALS, INTEGRATION, DefsFolder, new_database
 from m3sync_dagster_tests.deploy.kubernetes_api import Cluster, kubernetes_api
 from m3sync_dagster_tests.deploy.manifests import FOLDER, broken_references, objects, pods, unsafe
 from m3sync_dagster_tests.deploy.test_kubernetes import VERSION
 
+NOW = datetime(2026, 11, 24, 15, 3, tzinfo=UTC)
 IMAGE = "registry.example.com/m3sync:0.1.0"
 
 
@@ -46,12 +50,28 @@ def instance(folder: Path, url: str) -> Iterator[dg.DagsterInstance]:
             yield opened
 
 
-def run_of_the_code_server(instance: dg.DagsterInstance) -> DagsterRun:
+def requested_by_the_schedule(instance: dg.DagsterInstance, folder: Path) -> dict[str, str]:
+    """The tags of a run that the code server's schedule requests; it cannot call the cluster."""
+    defs_folder = DefsFolder(folder / "defs")
+    defs_folder.write("credentials", CREDENTIALS)
+    defs_folder.write("acme", INTEGRATION)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("M3SYNC_DEFS", str(defs_folder.path))
+        repository = defs().get_repository_def()
+        context = dg.build_schedule_context(
+            instance=instance, scheduled_execution_time=NOW, repository_def=repository
+        )
+        result = repository.get_schedule_def("acme_hourly").evaluate_tick(context)
+    (request,) = result.run_requests or ()
+    return dict(request.tags)
+
+
+def run_of_the_code_server(instance: dg.DagsterInstance, tags: dict[str, str]) -> DagsterRun:
     """A run as the code server describes it, which reports the image of its own container."""
     code = ModuleCodePointer("m3sync_dagster.definitions", "defs", None)
     origin = RepositoryPythonOrigin(sys.executable, code, container_image=IMAGE)
     job = "salesforce_sync"
-    run = create_run_for_test(instance, job, job_code_origin=origin.get_job_origin(job))
+    run = create_run_for_test(instance, job, job_code_origin=origin.get_job_origin(job), tags=tags)
     assert isinstance(run, DagsterRun)
     return run
 
@@ -64,11 +84,11 @@ def job(
     folder = tmp_path_factory.mktemp("cluster")
     with (
         new_database(postgres_server, dagster_template) as url,
-        cluster(folder) as api,
         instance(folder, url) as opened,
     ):
-        run = run_of_the_code_server(opened)
-        opened.run_launcher.launch_run(LaunchRunContext(dagster_run=run, workspace=None))
+        run = run_of_the_code_server(opened, requested_by_the_schedule(opened, folder))
+        with cluster(folder) as api:
+            opened.run_launcher.launch_run(LaunchRunContext(dagster_run=run, workspace=None))
     ((path, created),) = api.created
     assert path == "/apis/batch/v1/namespaces/m3sync/jobs"
     assert created["metadata"]["name"] == f"dagster-run-{run.run_id}"
@@ -100,6 +120,11 @@ def test_a_run_finds_dagster_yaml_and_the_integrations_where_the_code_server_doe
     assert _places(job["spec"]["template"]["spec"]) == _places(server["spec"])
     (container,) = job["spec"]["template"]["spec"]["containers"]
     assert {"name": "DAGSTER_HOME", "value": "/opt/m3sync"} in container["env"]
+
+
+def test_a_run_of_the_schedule_loads_its_integration_alone(job: dict[str, Any]) -> None:
+    (container,) = job["spec"]["template"]["spec"]["containers"]
+    assert {"name": ONLY_INTEGRATION, "value": "acme"} in container["env"]
 
 
 def _places(spec: dict[str, Any]) -> dict[str, Any]:

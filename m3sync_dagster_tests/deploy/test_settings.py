@@ -8,8 +8,8 @@ import yaml
 
 from m3sync_dagster_tests.conftest import ROOT
 
-MUST_DIFFER = {"kubernetes/dagster.yaml": {"run_launcher"}}
-"""The settings that a file has, or has otherwise, and why: Kubernetes launches runs as jobs."""
+MUST_DIFFER = {"kubernetes/dagster.yaml": {"run_launcher"}, "celery/dagster.yaml": {"run_launcher"}}
+"""The settings that are others in a file: runs are jobs of Kubernetes, or tasks of Celery."""
 
 
 def read(path: str) -> dict[str, Any]:

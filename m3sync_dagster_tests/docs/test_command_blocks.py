@@ -29,6 +29,7 @@ NOT_RUN = {
     "kubectl scale deployment --all --replicas=0",
     "make test",
     "pip install --upgrade m3sync-dagster",
+    "pip install 'm3sync-dagster[celery]'",
     "pip install m3sync-dagster",
     "python3 -m venv .venv",
 }

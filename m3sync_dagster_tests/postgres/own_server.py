@@ -60,6 +60,15 @@ class OwnServer:
         """Whether it takes connections, or will in a moment."""
         return (self.folder / "postmaster.pid").exists()
 
+    def kill(self) -> None:
+        """Kill all its processes with SIGKILL, as the loss of its machine does."""
+        postmaster = psutil.Process(int((self.folder / "postmaster.pid").read_text().split()[0]))
+        processes = [postmaster, *postmaster.children(recursive=True)]
+        for one in processes:
+            with suppress(psutil.NoSuchProcess):
+                one.kill()
+        psutil.wait_procs(processes)
+
     def kill_backend(self) -> None:
         """Kill a server process with SIGKILL, so that the server takes itself for crashed."""
         postmaster = psutil.Process(int((self.folder / "postmaster.pid").read_text().split()[0]))
