@@ -3,9 +3,10 @@
 Most CPU time of a short run would be imports. A copy is isolated as any new process is: this one
 makes no connection, no definition and no thread that a copy could inherit.
 
-Run as ``python -m m3sync_dagster.runs.fork_server FD``. Each line of its standard input, a JSON
-array of integration, run id and arguments of Dagster's command, starts a process. It writes the
-lines ``started PID`` and ``ended PID EXITCODE`` into the file descriptor, and ends with its input.
+Run as ``python -m m3sync_dagster.runs.fork_server FD copies``; with ``new`` in place of ``copies``,
+each process begins anew. Each line of its standard input, a JSON array of integration, run id and
+arguments of Dagster's command, starts a process. It writes the lines ``started PID`` and ``ended
+PID EXITCODE`` into the file descriptor, and ends with its input.
 """
 
 import contextlib
@@ -27,6 +28,8 @@ from m3sync_dagster.project_folder import ONLY_INTEGRATION
 
 ARGUMENTS = "DAGSTER_EXECUTE_RUN_ARGS"
 """Where Dagster's command takes its arguments from. They may have the password of a database."""
+COPIES, NEW = "copies", "new"
+_THIS_MODULE, _RUN = "m3sync_dagster.runs.fork_server", "run"
 _COMMAND = ("dagster", "api", "execute_run")
 """Dagster's own command for a run, as its launchers for containers start it."""
 NEEDED = (
@@ -86,10 +89,10 @@ class _Server:
     def _begin(self, request: Request) -> Request:
         """Become the process of a run, and answer only then: others know it by its title."""
         setproctitle(title(request.integration, request.run_id))
-        self._answer(f"started {os.getpid()}")
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        self._answer(f"started {os.getpid()}")
         for descriptor in (self._answers, self._child_has_ended, self._signals):
             os.close(descriptor)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
@@ -104,20 +107,27 @@ class _Server:
         os.write(self._answers, f"{line}\n".encode())
 
 
-def main(answers: int) -> None:
-    """Serve, and in a copy execute its run.
+def main(answers: int, *, copies: bool) -> None:
+    """Serve, and in the process of a run execute it.
 
     Args:
         answers: the file descriptor for what it answers.
+        copies: whether a run's process goes on with what is imported here.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal reaches all processes.
-    _import_all()
+    if copies:
+        _import_all()
     request = None
     with contextlib.suppress(BrokenPipeError):  # The process that has started this one has ended.
         request = _Server(answers).serve()
-    if request:
-        os.environ |= {ONLY_INTEGRATION: request.integration, ARGUMENTS: request.arguments}
+    if not request:
+        return
+    os.environ |= {ONLY_INTEGRATION: request.integration, ARGUMENTS: request.arguments}
+    if copies:
         _dagster()
+    else:
+        shown = title(request.integration, request.run_id)
+        os.execv(sys.executable, [sys.executable, "-m", _THIS_MODULE, _RUN, shown])  # noqa: S606
 
 
 def _import_all() -> None:
@@ -147,4 +157,7 @@ def _dagster(*options: str) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    if sys.argv[1] == _RUN:
+        _dagster()
+    else:
+        main(int(sys.argv[1]), copies=sys.argv[2] == COPIES)

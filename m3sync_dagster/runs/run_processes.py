@@ -4,13 +4,18 @@ import contextlib
 import json
 import os
 import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from queue import SimpleQueue
 from typing import IO
 
-from m3sync_dagster.runs.fork_server import Request
+from m3sync_dagster.runs.fork_server import COPIES, NEW, Request
 
+CAN_COPY = sys.platform != "darwin"
+"""Whether a copy of a process works. On macOS, system libraries may fail in it.
+
+Source: Python documentation, "multiprocessing", "Contexts and start methods"."""
 OnEnd = Callable[[int], None]
 """Called with the exit code of a process, which is negative if a signal has ended it."""
 
@@ -20,12 +25,14 @@ class RunProcesses:
 
     Args:
         interpreter: the path of the Python that they run.
+        copies: whether they begin as copies of the fork server, with its imports done.
     """
 
-    def __init__(self, interpreter: str) -> None:
+    def __init__(self, interpreter: str, *, copies: bool = CAN_COPY) -> None:
+        kind = COPIES if copies else NEW
         answers, written = os.pipe()
         self._server = subprocess.Popen(  # noqa: S603 - the code server's interpreter
-            [interpreter, "-m", "m3sync_dagster.runs.fork_server", str(written)],
+            [interpreter, "-m", "m3sync_dagster.runs.fork_server", str(written), kind],
             stdin=subprocess.PIPE,
             pass_fds=[written],
         )

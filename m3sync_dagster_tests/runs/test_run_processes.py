@@ -3,6 +3,7 @@
 Dagster's command gets arguments that it cannot read, so it ends at once with an error.
 """
 
+import contextlib
 import signal
 import sys
 from collections.abc import Iterator
@@ -19,9 +20,9 @@ from m3sync_dagster_tests.conftest import PATIENCE
 pytestmark = pytest.mark.slow  # a fork server imports all that a run needs
 
 
-@pytest.fixture
-def processes() -> Iterator[RunProcesses]:
-    started = RunProcesses(sys.executable)
+@pytest.fixture(params=[True, False], ids=["copies", "new"])
+def processes(request: pytest.FixtureRequest) -> Iterator[RunProcesses]:
+    started = RunProcesses(sys.executable, copies=request.param)
     yield started
     started.close()
     assert not psutil.Process().children()
@@ -40,7 +41,9 @@ def test_each_process_ends_with_its_own_exit_code(processes: RunProcesses) -> No
 
     for name in ("acme", "globex"):
         request = Request(name, f"run-of-{name}", "not \n arguments")
-        processes.start(request, partial(has_ended, name))
+        process_id = processes.start(request, partial(has_ended, name))
+        with contextlib.suppress(psutil.NoSuchProcess):  # It may have ended.
+            assert f"run-of-{name}" in " ".join(psutil.Process(process_id).cmdline())
         # Ctrl-C in a terminal reaches all processes.
         fork_server().send_signal(signal.SIGINT)
     assert {ends.get(timeout=PATIENCE) for _ in range(2)} == {("acme", 1), ("globex", 1)}
