@@ -55,8 +55,10 @@ def test_edits_are_loaded_and_other_commands_find_the_server(
         assert "Dagster's webserver has loaded it" in line
         assert schedules(url) >= {"acme_hourly", "globex_hourly"}
 
-        globex.write_text(text.replace("name: acme", "name: globex").replace("start:", "stard:"))
-        assert f"{globex}:13" in running.wait_for("did you mean start?")
+        wrong = text.replace("name: acme", "name: globex").replace("start:", "stard:")
+        globex.write_text(wrong)
+        line_number = wrong[: wrong.index("stard:")].count("\n") + 1
+        assert f"{globex}:{line_number}," in running.wait_for("did you mean start?")
         running.wait_for("invalid: integration globex")
         assert "globex_hourly" not in schedules(url)
 
