@@ -23,14 +23,22 @@ pytestmark = pytest.mark.slow  # a fork server imports all that a run needs
 @pytest.fixture(params=[True, False], ids=["copies", "new"])
 def processes(request: pytest.FixtureRequest) -> Iterator[RunProcesses]:
     started = RunProcesses(sys.executable, copies=request.param)
+    server = fork_server()
     yield started
     started.close()
-    assert not psutil.Process().children()
+    assert not server.is_running()
 
 
 def fork_server() -> psutil.Process:
-    (server,) = psutil.Process().children()
-    return server
+    """The newest one: other tests of this process may have started others."""
+    servers = filter(_is_fork_server, psutil.Process().children())
+    return max(servers, key=psutil.Process.create_time)
+
+
+def _is_fork_server(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.NoSuchProcess):  # It may have ended.
+        return "m3sync_dagster.runs.fork_server" in process.cmdline()
+    return False
 
 
 def test_each_process_ends_with_its_own_exit_code(processes: RunProcesses) -> None:
