@@ -130,7 +130,8 @@ def _copy_state(connection: psycopg.Connection, names: list[str]) -> None:
             name
             for (name,) in connection.execute(
                 "SELECT column_name FROM information_schema.columns "
-                "WHERE table_schema = 'm3sync' AND table_name = %s AND is_generated = 'NEVER'",
+                "WHERE table_schema = 'm3sync' AND table_name = %s "
+                "AND is_generated = 'NEVER' AND is_identity = 'NO'",
                 (table,),
             )
         ]
