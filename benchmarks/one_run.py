@@ -40,7 +40,6 @@ NAME = "integration_0"
 ENTITIES = ("account", "contract", "commitment", "balance")
 HOUR = "2026-11-24-10:00"
 ONLY = "M3SYNC_ONLY_INTEGRATION"
-FORK_SERVER = "m3sync_dagster.runs.fork_server"
 
 
 def main() -> None:
@@ -105,18 +104,15 @@ def _run(environment: dict[str, str]) -> float:
 
 def _forked_run(processes: RunProcesses) -> float:
     """The same of a process of the run launcher, with what its fork server needs for it."""
-    before, ended = _used_by_fork_server(), SimpleQueue[int]()
+    before, ended = _used_by(processes.server_id), SimpleQueue[int]()
     with _new_run() as (run_id, arguments):
         processes.start(Request(NAME, run_id, arguments), ended.put)
         ended.get()
-    return _used_by_fork_server() - before
+    return _used_by(processes.server_id) - before
 
 
-def _used_by_fork_server() -> float:
-    (server,) = (
-        child for child in psutil.Process().children() if FORK_SERVER in " ".join(child.cmdline())
-    )
-    return sum(server.cpu_times()[:4])
+def _used_by(process_id: int) -> float:
+    return sum(psutil.Process(process_id).cpu_times()[:4])
 
 
 @contextmanager

@@ -186,7 +186,8 @@ def _process_of(run: dg.DagsterRun) -> psutil.Process | None:
     try:
         process = psutil.Process(int(run.tags[PROCESS_ID_TAG].split(" ")[1]))
         # The system gives the id of a process that has ended to another one.
-        is_ours = run.run_id in " ".join(process.cmdline())
+        shown = " ".join(process.cmdline())
     except psutil.NoSuchProcess:
         return None
-    return process if is_ours else None
+    # The system shows nothing for a moment while a process begins or ends.
+    return process if not shown or run.run_id in shown else None

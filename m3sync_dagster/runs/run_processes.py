@@ -45,6 +45,11 @@ class RunProcesses:
         self._reader.start()
 
     @property
+    def server_id(self) -> int:
+        """The fork server's process id."""
+        return self._server.pid
+
+    @property
     def can_start(self) -> bool:
         """Whether the fork server is alive."""
         return self._reader.is_alive()
@@ -80,6 +85,7 @@ class RunProcesses:
             _input_of(self._server).write(f"{json.dumps(request)}\n".encode())
             _input_of(self._server).flush()
         except (BrokenPipeError, ValueError):  # It has ended, or its input is closed.
+            self._reader.join()
             return False
         return True
 
