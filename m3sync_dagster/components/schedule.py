@@ -74,9 +74,8 @@ def build_schedule(
                 f"{integration.name} is NOT CONNECTED. "
                 f"Run: m3sync connect {integration.name} CREDENTIAL."
             )
-        if quiet := disabled_reason(
-            context.instance, integration.name, schedule_name(integration.name)
-        ):
+        name = schedule_name(integration.name)
+        if quiet := disabled_reason(context.instance, integration.name, name):
             return dg.SkipReason(quiet)
         if run := _run_under_way(context.instance, integration.name):
             return dg.SkipReason(f"{run} of {integration.name} is under way")
