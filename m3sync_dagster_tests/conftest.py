@@ -40,8 +40,16 @@ PATIENCE = 300.0
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the slow tests, so that all processes have work until the end."""
+    """Begin with the slow tests, so that all processes have work until the end.
+
+    A slow test that fails is run once more, and pytest's summary lists it as RERUN: beside other
+    servers and daemons on two cores a kill or a tick can come in the middle of something else. The
+    tests within one process have no second chance.
+    """
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    for item in items:
+        if item.get_closest_marker("slow"):
+            item.add_marker(pytest.mark.flaky(reruns=1))
 
 
 class _Scheduling(LoadScopeScheduling):

@@ -37,6 +37,10 @@ query($key: AssetKeyInput!) { assetOrError(assetKey: $key) { ... on Asset {
   assetMaterializations(limit: 1) { runId metadataEntries { label
     ... on IntMetadataEntry { intValue } } } } } }
 """
+OBSERVED = """
+query($key: AssetKeyInput!) { assetOrError(assetKey: $key) { ... on Asset {
+  assetObservations(limit: 1) { metadataEntries { label } } } } }
+"""
 FAILED = """
 query($tags: [ExecutionTag!]) { runsOrError(filter: {tags: $tags}, limit: 1) { ... on Runs {
   results { runId } } } }
@@ -75,6 +79,13 @@ def newest(live: Live, integration: str) -> dict[str, int]:
     key = {"path": [integration, "salesforce_account"]}
     (found,) = live.ask(NEWEST, key=key)["assetOrError"]["assetMaterializations"]
     return {entry["label"]: entry.get("intValue") for entry in found["metadataEntries"]}
+
+
+def says_the_state(live: Live, integration: str) -> bool:
+    """Whether the guard has said in the accounts' newest observation what it did."""
+    key = {"path": [integration, "salesforce_account"]}
+    (found,) = live.ask(OBSERVED, key=key)["assetOrError"]["assetObservations"]
+    return "state" in [entry["label"] for entry in found["metadataEntries"]]
 
 
 def last_run(live: Live, integration: str) -> str:
@@ -197,6 +208,7 @@ def test_the_guard_says_what_is_disabled(page: Page, live: Live) -> None:
 
 
 def test_the_page_of_a_disabled_integration_says_since_when_and_why(page: Page, live: Live) -> None:
+    until(lambda: says_the_state(live, DISABLED) or None, "the observation of the guard")
     page.goto(asset(live, DISABLED))
     expect(row_of(page, "state")).to_contain_text("disabled")
     expect(row_of(page, "failures_in_a_row")).to_contain_text("10")
