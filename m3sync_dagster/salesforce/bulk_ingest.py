@@ -4,6 +4,7 @@ Source: Bulk API 2.0 Developer Guide, "Bulk API 2.0 Ingest" and "Job States".
 """
 
 import logging
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -40,6 +41,8 @@ MOST_BYTES = 100_000_000
 """Size of a file that Salesforce recommends not to exceed."""
 BATCH = 2_000
 """Results of a batch."""
+JOBS_AT_ONCE = 4
+"""Most ingest jobs of a sync that Salesforce processes at the same time."""
 UNPROCESSED = "UNPROCESSED"
 """Our code for a row that Salesforce did not process."""
 _SLOW = "Look for slow triggers and flows on the object. The next run continues with this job."
@@ -48,7 +51,11 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class IngestJobs:
-    """Runs ingest jobs, one at a time.
+    """Runs ingest jobs: several at a time where their rows have no parent in common.
+
+    Salesforce locks the parent of a record that it writes. Two jobs with children of the same
+    parent would fail each other's rows with ``UNABLE_TO_LOCK_ROW``, so these run one by one.
+    Source: Bulk API Developer Guide, "General Guidelines for Data Loads", on lock contention.
 
     Args:
         transport: the org.
@@ -70,11 +77,11 @@ class IngestJobs:
         """
         head = bulk_csv.header(target, group.empty_lookups)
         last = group.tries >= ROWS.attempts - 1
+        at_once = JOBS_AT_ONCE if group.parent is None else 1
         with temporary_folder() as folder:
-            for upload in bulk_csv.write_rows(head, group.rows, folder, self.most_bytes):
-                for results in self._run(target, upload, jobs):
-                    yield results if last else [one for one in results if not ROWS.retried(one)]
-                upload.path.unlink()
+            uploads = bulk_csv.write_rows(head, group.rows, folder, self.most_bytes)
+            for results in self._run(target, uploads, jobs, at_once):
+                yield results if last else [one for one in results if not ROWS.retried(one)]
 
     def resume(self, job: UnfinishedJob, jobs: JobLog) -> Iterator[list[RowResult]]:
         """Read the results of a job that an earlier run did not finish.
@@ -126,9 +133,26 @@ class IngestJobs:
         for job_id in orphans:
             self._abort(job_id)
 
-    def _run(self, target: Target, upload: Upload, jobs: JobLog) -> Iterator[list[RowResult]]:
-        """Run one job: create it, wait for its end, and read its results."""
-        job_id = self._start(target, upload, jobs)
+    def _run(
+        self, target: Target, uploads: Iterator[Upload], jobs: JobLog, at_once: int
+    ) -> Iterator[list[RowResult]]:
+        """Run a job for each file, and read their results in the order of the files.
+
+        If one fails, those that were started after it are left to the next run.
+        """
+        started: deque[tuple[str, Upload]] = deque()
+        for upload in uploads:
+            started.append((self._start(target, upload, jobs), upload))
+            upload.path.unlink()
+            if len(started) == at_once:
+                yield from self._finish(target, *started.popleft(), jobs)
+        while started:
+            yield from self._finish(target, *started.popleft(), jobs)
+
+    def _finish(
+        self, target: Target, job_id: str, upload: Upload, jobs: JobLog
+    ) -> Iterator[list[RowResult]]:
+        """Wait for the end of a job, and read its results."""
         info = self.poller.wait(
             JobKind.INGEST, JobInfo(job_id, "UploadComplete"), target.object, _SLOW
         )

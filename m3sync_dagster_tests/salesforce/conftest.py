@@ -4,7 +4,7 @@ import time as real_time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 from starlette.applications import Starlette
@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from m3sync_dagster.salesforce import ConnectedApp, SalesforceClient
+from m3sync_dagster.salesforce.bulk_ingest import MOST_BYTES
 from m3sync_dagster.sandbox.salesforce import Credentials, Org, create_app
 from m3sync_dagster.sandbox.server import running
 from m3sync_dagster.sync.row_results import Acknowledged, Rejected, RowResult
@@ -158,7 +159,12 @@ class Script:
         return answer
 
 
-Scripted = Callable[[Callable[[Request, bytes], Response]], tuple[SalesforceClient, Script]]
+class Scripted(Protocol):
+    """Makes a client of a server with a test's handler."""
+
+    def __call__(
+        self, handler: Callable[[Request, bytes], Response], *, most_bytes: int = ...
+    ) -> tuple[SalesforceClient, Script]: ...
 
 
 @pytest.fixture
@@ -173,14 +179,21 @@ def jobs() -> Jobs:
 
 @pytest.fixture
 def scripted(time: Time) -> Iterator[Scripted]:
-    """Makes a client of a server with a test's handler."""
+    """The clients are closed and the servers stopped at the end."""
     opened = []
 
-    def make(handler: Callable[[Request, bytes], Response]) -> tuple[SalesforceClient, Script]:
+    def make(
+        handler: Callable[[Request, bytes], Response], *, most_bytes: int = MOST_BYTES
+    ) -> tuple[SalesforceClient, Script]:
         script = Script(handler)
         server = running(script.app())
         url = server.__enter__()
-        org = SalesforceClient(ConnectedApp(url, "id", SECRET), sleep=time.sleep, clock=time.clock)
+        org = SalesforceClient(
+            ConnectedApp(url, "id", SECRET),
+            most_bytes=most_bytes,
+            sleep=time.sleep,
+            clock=time.clock,
+        )
         opened.append((server, org))
         return org, script
 

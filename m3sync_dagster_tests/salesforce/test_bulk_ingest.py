@@ -231,6 +231,19 @@ def test_an_exceeded_quota_keeps_results_and_stops(scripted: Scripted, jobs: Job
     assert sum("POST" in request for request in script.requests) == 1
 
 
+def test_the_next_run_reads_the_results_of_jobs_beside_one_that_failed(
+    scripted: Scripted, jobs: Jobs
+) -> None:
+    first = Job(["Failed"], unprocessed=unprocessed("r1"), message="InternalServerError : sorry")
+    server = Server([first, Job(done=done("r2"))])
+    org, _ = scripted(server, most_bytes=30)
+    with pytest.raises(RemoteError, match="7501 of m3ter_Account__c"):
+        list(org.upsert(ACCOUNTS, group(rows("r1", "r2"), large=True), jobs))
+    assert jobs.events[2:] == [("finished", "7501", "Failed")]
+    assert created(outcome(org.resume(left("7502"), jobs))) == {"r2"}
+    assert jobs.events[3:] == [("finished", "7502", "JobComplete")]
+
+
 @pytest.mark.parametrize(
     "job",
     [

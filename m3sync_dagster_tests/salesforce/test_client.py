@@ -172,17 +172,29 @@ def test_5000_rows_are_sent_by_one_job(org: SalesforceClient, sandbox: Sandbox, 
     assert [event[-1] for event in jobs.events] == ["5000", "JobComplete"]
 
 
-def test_a_large_upload_is_split_into_jobs_one_after_the_other(
-    sandbox: Sandbox, jobs: Jobs
-) -> None:
-    org = SalesforceClient(sandbox.credential(), most_bytes=40_000)
+def test_a_large_upload_is_split_into_jobs_at_the_same_time(sandbox: Sandbox, jobs: Jobs) -> None:
+    org = SalesforceClient(sandbox.credential(), most_bytes=20_000)
     rows = accounts(*(f"a{i}" for i in range(3_000)))
     assert len(created(outcome(org.upsert(ACCOUNTS, group(rows), jobs)))) == 3_000
     org.close()
-    assert jobs.states == ["created", "JobComplete"] * (len(jobs.events) // 2)
     opened = [event for event in jobs.events if event[0] == "created"]
-    assert len(opened) == 3
+    assert len(opened) == 5
     assert sum(int(event[3]) for event in opened) == 3_000
+    assert jobs.states == (
+        ["created"] * 4 + ["JobComplete", "created"] + ["JobComplete"] * 4
+    )  # fmt: skip
+
+
+def test_jobs_whose_rows_may_share_a_parent_run_one_after_the_other(
+    sandbox: Sandbox, jobs: Jobs
+) -> None:
+    org = SalesforceClient(sandbox.credential(), most_bytes=40_000)
+    list(org.upsert(ACCOUNTS, group(accounts("a1")), jobs))
+    rows = [Row(f"b{i}", [f"Balance {i}", "1", "a1"]) for i in range(3_000)]
+    results = outcome(org.upsert(BALANCES, group(rows, parent=2), jobs))
+    org.close()
+    assert len(created(results)) == 3_000
+    assert jobs.states == ["created", "JobComplete"] * 2
 
 
 _CLIENT = """
