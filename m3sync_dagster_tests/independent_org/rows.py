@@ -46,7 +46,8 @@ class Rows:
             message = f"Required fields are missing: [{', '.join(required)}]"
             raise RowError("REQUIRED_FIELD_MISSING", message, *required)
         if existing is None:
-            record_id = f"a0{next(_ids):016}"
+            # The last three characters encode the case of the others: here, no capital letters.
+            record_id = f"a0{next(_ids):013}AAA"
             unchecked = {f.name: False for f in target.fields.values() if f.kind == "boolean"}
             target.records[record_id] = {"Id": record_id} | unchecked | values
             return record_id, True
