@@ -47,7 +47,7 @@ def read(
     return found
 
 
-ODD_IDS = ("a/b", "ends.inc", "q?x=1&y#z", "o'neil", "50%", "é漢😀", '"quoted"', "=1+1", "a,b", "a;b")
+ODD_IDS = ("a/b", "ends.inc", "q?x=1&y#z", "o'neil", "50%", "é漢😀", '"quoted"', "=1+1", "a,b")
 
 
 @pytest.mark.parametrize("large", [False, True], ids=["collections", "ingest"])

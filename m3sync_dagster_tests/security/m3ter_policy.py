@@ -51,7 +51,7 @@ class Policy:
             await self._app(scope, receive, send)
             return
         resource = self._resource_of(scope["path"])
-        if scope["method"] == "GET" and resource in self._allowed:
+        if resource and scope["method"] == "GET" and resource in self._allowed:
             self.used.add(resource)
             await self._app(scope, receive, send)
             return

@@ -177,7 +177,8 @@ def test_a_list_of_users_is_enough(served: Served) -> None:
     with served(with_users(*documented())) as (client, seen):
         seen.clear()
         for path in PATHS:
-            for user in (None, ("ada", "wrong"), ("eve", "secret")):
+            assert client.post(path).status_code == 401
+            for user in (("ada", "wrong"), ("eve", "secret")):
                 assert client.post(path, auth=user).status_code == 401
         assert seen == []
         assert client.get("/graphql", auth=("ada", "secret")).text == "the UI"
