@@ -22,6 +22,7 @@ from m3sync_dagster.components.resources import StateResource
 from m3sync_dagster.components.watched_integrations import (
     integrations_to_verify,
 )
+from m3sync_dagster.core_files import forbid_core_files
 from m3sync_dagster.dagster_internals import (
     DefinitionsLoadContext,
     DefinitionsLoadType,
@@ -55,6 +56,7 @@ def _built_for_runs(environment: object, files: object) -> dg.Definitions:  # no
 
 
 def _build() -> dg.Definitions:
+    forbid_core_files()
     # Dagster itself uses a beta parameter when it reads asset checks.
     warnings.filterwarnings("ignore", "Parameter `execution_type`", dg.BetaWarning)
     with exempt_from_collection():

@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+TOP = [ROOT / name for name in ("README.md", "CHANGELOG.md", "SECURITY.md")]
+PAGES = [*TOP, *sorted((ROOT / "docs").glob("*.md"))]
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 TAG = re.compile(r"""<\w+[^>]*? (?:src|srcset|href)=["']([^"']+)["']""")
 BARE = re.compile(r"(?<![\w(`\"'])https?://[^\s)`>\"']+")

@@ -10,6 +10,7 @@ from m3sync_dagster.cli.exit_codes import code_of
 from m3sync_dagster.cli.migrate import ready
 from m3sync_dagster.cli.output import Json, print_json, print_message, print_table
 from m3sync_dagster.sync.errors import ConfigurationError
+from m3sync_dagster.sync.printable_text import printable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -134,4 +135,4 @@ def _show(results: "list[CheckResult]") -> None:
     )
     for result in results:
         if result.proposal:
-            sys.stdout.write(f"\n{result.proposal.yaml}")
+            sys.stdout.write(printable(f"\n{result.proposal.yaml}"))

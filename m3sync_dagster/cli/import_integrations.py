@@ -10,6 +10,7 @@ from m3sync_dagster.cli.exit_codes import FAILED
 from m3sync_dagster.cli.migrate import ready
 from m3sync_dagster.cli.output import Json, print_error, print_json, print_message, print_table
 from m3sync_dagster.sync.errors import ConfigurationError
+from m3sync_dagster.sync.printable_text import printable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -102,7 +103,7 @@ def _show(planned: "Sequence[PlannedImport]", new: "Sequence[PlannedImport]") ->
         ],
     )
     for one in new:
-        sys.stdout.write(f"\n{one.path}\n\n{preview(one.made)}")
+        sys.stdout.write(printable(f"\n{one.path}\n\n{preview(one.made)}"))
 
 
 def _confirmed(count: int, folder: "Path") -> bool:

@@ -18,6 +18,8 @@ from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
+from m3sync_dagster.sync.printable_text import escaped_json, printable
+
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
@@ -36,6 +38,9 @@ WIDE = 1_000
 LONGEST_VALUE = 60
 """Characters of a field's value that a table shows."""
 
+_FORMULA = frozenset("=+-@\uff1d\uff0b\uff0d\uff20")
+"""How a formula begins; the last four are the same characters in their wide form."""
+_BLANK = frozenset("\t\r\n")
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
 _ENCODE = msgspec.json.Encoder(decimal_format="number").encode
 
@@ -69,7 +74,7 @@ def escape_unknown_characters() -> None:
 def print_json(data: object) -> None:
     """Print data to standard output; decimals are numbers with exactly their digits."""
     text = msgspec.json.format(_ENCODE(data), indent=2).decode()
-    sys.stdout.write(_encodable(text) + "\n")
+    sys.stdout.write(_encodable(escaped_json(text)) + "\n")
 
 
 def _encodable(json: str) -> str:
@@ -82,10 +87,23 @@ def _encodable(json: str) -> str:
 
 
 def print_csv(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print CSV with a heading to standard output; ``None`` is an empty cell."""
+    """Print CSV for a spreadsheet, with a heading, to standard output.
+
+    ``None`` is an empty cell. A text that a spreadsheet could take for a formula gets an apostrophe
+    before it.
+
+    Source: OWASP, "CSV Injection".
+    """
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(columns)
-    writer.writerows(rows)
+    writer.writerows([_csv_cell(cell) for cell in row] for row in rows)
+
+
+def _csv_cell(cell: object) -> object:
+    if not isinstance(cell, str):
+        return cell
+    text = printable(cell)
+    return f"'{text}" if cell[:1] in _BLANK or text.lstrip()[:1] in _FORMULA else text
 
 
 def print_table(
@@ -106,6 +124,7 @@ def print_table(
     """
     # Output that is not a terminal is read by programs, so nothing is wrapped.
     console = Console() if sys.stdout.isatty() else Console(width=WIDE)
+    title = printable(title)
     table = _table(title, columns, rows, readable)
     # A blank between two columns; rich itself takes no word of a cell for divisible.
     needed = sum(column.min_width or 0 for column in table.columns) + len(columns) - 1
@@ -137,7 +156,7 @@ def _table(
 def _text(cell: object) -> Text:
     """A cell as text; Rich writes a link only to a terminal."""
     link = Style(link=cell.url) if isinstance(cell, Linked) and cell.url else ""
-    return Text(str(cell), style=link)
+    return Text(printable(str(cell)), style=link)
 
 
 def _print_expanded(
@@ -177,12 +196,13 @@ def shorten(value: object) -> str | None:
 
 def print_error(message: str) -> None:
     """Print an error message in red to standard error."""
-    _errors().print(message, style="red", markup=False, highlight=False, soft_wrap=True)
+    text = printable(message)
+    _errors().print(text, style="red", markup=False, highlight=False, soft_wrap=True)
 
 
 def print_message(message: str) -> None:
     """Print a message to standard error."""
-    _errors().print(message, markup=False, highlight=False, soft_wrap=True)
+    _errors().print(printable(message), markup=False, highlight=False, soft_wrap=True)
 
 
 @contextmanager

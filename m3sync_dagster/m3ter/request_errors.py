@@ -12,6 +12,7 @@ from m3sync_dagster.sync.errors import (
     RemoteError,
     SyncError,
 )
+from m3sync_dagster.sync.printable_text import one_line
 from m3sync_dagster.tls_and_proxy import (
     CERTIFICATE_REMEDY,
     OTHER_PROTOCOL,
@@ -58,7 +59,7 @@ def response_error(path: str, response: httpx.Response, redacted: Redact) -> Syn
         return web_page_error(path, response, redacted)
     asked = _request_name(path, response)
     message = message_of(response) or _beginning(response)
-    cause = f"m3ter answered {asked} with {status}: {redacted(message)}"
+    cause = f"m3ter answered {asked} with {status}: {one_line(redacted(message))}"
     if response.is_redirect:
         return RemoteError(cause, _NOT_M3TER)
     if asked == TOKEN_PATH and 400 <= status < 404:

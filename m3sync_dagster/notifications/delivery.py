@@ -10,6 +10,7 @@ better twice than never.
 Each receiver has a task of its own: one that does not answer delays no other, nor the tick.
 """
 
+import re
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -49,6 +50,7 @@ BUDGET = 25.0
 """Seconds after its begin at which a tick stops delivering notices; Dagster ends it after 60."""
 AT_LEAST = 5.0
 """Seconds that the delivery gets even if the tick has taken long before it."""
+_MARKUP = re.compile(r"[\\`*\[\]<>!|~]")
 _LOCKS = 0x6D34  # the first of two keys of an advisory lock, apart from other programs' locks
 
 Integrations = Mapping[str, GuardedIntegration]
@@ -179,8 +181,11 @@ def _metadata(notice: Notice) -> dict[str, dg.MetadataValue | str | int]:
 
 
 def _markdown(text: str) -> str:
-    """Keep each line of a text a line: the UI shows descriptions as Markdown."""
-    return text.replace("\n", "  \n")
+    """Make Markdown that shows a text as it is: the UI shows descriptions as Markdown.
+
+    An error may repeat a value of a record, which could be a link or load a picture.
+    """
+    return _MARKUP.sub(r"\\\g<0>", text).replace("\n", "  \n")
 
 
 def _notify(

@@ -27,6 +27,7 @@ from m3sync_dagster.sync.errors import (
     RemoteError,
     SyncError,
 )
+from m3sync_dagster.sync.printable_text import one_line
 from m3sync_dagster.sync.row_results import ErrorClass, Rejected, RowResult
 
 LOGIN = "the login"
@@ -69,7 +70,7 @@ class ApiError:
         return look_up_code(self.code, self.message)
 
     def __str__(self) -> str:
-        return f"{self.code}: {self.message}" if self.message else self.code
+        return one_line(f"{self.code}: {self.message}" if self.message else self.code)
 
     def reject(self, m3ter_id: str) -> Rejected:
         """Make it the result of a row."""

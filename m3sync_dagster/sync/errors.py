@@ -22,12 +22,15 @@
 from copy import copy
 from typing import Self
 
+from m3sync_dagster.sync.printable_text import printable
+
 
 class SyncError(Exception):
     """A failure with its cause and its remedy.
 
     Args:
-        cause: what happened, naming the integration, entity, record or field as far as known.
+        cause: what happened, naming the integration, entity, record or field as far as known. It
+            may repeat texts from outside: their control characters become escapes.
         remedy: what a person can do about it, as an imperative sentence.
     """
 
@@ -37,9 +40,9 @@ class SyncError(Exception):
     """m3ter's name of the event that reports it."""
 
     def __init__(self, cause: str, remedy: str) -> None:
-        super().__init__(cause, remedy)
-        self.cause = cause
+        self.cause = printable(cause)
         self.remedy = remedy
+        super().__init__(self.cause, remedy)
 
     def with_remedy(self, remedy: str) -> Self:
         """Give the same error with another remedy."""
@@ -50,7 +53,8 @@ class SyncError(Exception):
     def with_cause(self, cause: str) -> Self:
         """Give the same error with another cause."""
         changed = copy(self)
-        changed.cause, changed.args = cause, (cause, self.remedy)
+        changed.cause = printable(cause)
+        changed.args = (changed.cause, self.remedy)
         return changed
 
     def __str__(self) -> str:

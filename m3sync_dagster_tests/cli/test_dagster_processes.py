@@ -1,12 +1,13 @@
 import contextlib
 import json
 import re
+import resource
 import shlex
 import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -131,10 +132,19 @@ def test_the_demo_is_there_to_be_clicked_on_and_ends_with_all_it_started() -> No
     assert servers_in(DEMO) == []
 
 
+@pytest.fixture
+def core_files_allowed() -> Iterator[None]:
+    """Programs that are started may leave core files, as far as this machine allows it."""
+    before = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (before[1], before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_CORE, before)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("behind_a_proxy", [False, True])
-def test_dev_serves_the_project_over_a_server_of_its_own_or_a_given_one(
-    behind_a_proxy: bool, empty_postgres_url: str, tmp_path: Path
+def test_dev_serves_the_project_on_this_machine_alone(
+    behind_a_proxy: bool, empty_postgres_url: str, tmp_path: Path, core_files_allowed: None
 ) -> None:
     given = {"M3SYNC_POSTGRES_URL": empty_postgres_url, "M3SYNC_DEFS": str(tmp_path)}
     with http_proxy(NOWHERE) as seen:
@@ -142,8 +152,31 @@ def test_dev_serves_the_project_over_a_server_of_its_own_or_a_given_one(
         with program("dev", "--port", "0", **given, **proxy) as running:
             url = running.wait_for("Dagster is at").split()[3].rstrip(".")
             assert httpx.get(f"{url}/server_info", timeout=PATIENCE).is_success
+            started = psutil.Process(running.process.pid)
+            processes = [started, *started.children(recursive=True)]
+            assert listening_addresses(processes) == {"127.0.0.1"}
+            assert may_leave_core_files(processes) == []
             stop_with_all_it_started(running)
     assert seen == []
+
+
+def listening_addresses(processes: list[psutil.Process]) -> set[str]:
+    """The addresses of this machine at which they accept connections."""
+    found = set()
+    for one in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            sockets = one.net_connections("inet")
+            found |= {one.laddr.ip for one in sockets if one.status == psutil.CONN_LISTEN}
+    return found
+
+
+def may_leave_core_files(processes: list[psutil.Process]) -> list[psutil.Process]:
+    """Those that write their memory, which has secrets, to the disk when they crash."""
+    found = []
+    for one in processes:
+        with contextlib.suppress(ProcessLookupError):
+            found += [one] * (resource.prlimit(one.pid, resource.RLIMIT_CORE)[0] != 0)
+    return found
 
 
 def stop_with_all_it_started(running: Program) -> None:

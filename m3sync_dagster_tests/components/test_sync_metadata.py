@@ -83,6 +83,23 @@ def test_a_reject_that_is_in_salesforce_has_a_link() -> None:
     }
 
 
+def test_a_message_of_salesforce_is_text_and_not_markup_or_a_link() -> None:
+    hostile = "<img src=x onerror=alert(1)> [click](javascript:alert(1)) ![](https://evil.example/)"
+    rejected = [Rejected(hostile, ErrorClass.PERMANENT, hostile, hostile, (hostile,))]
+    synced = SyncedObject(MAPPING, LINKS, DESCRIBED, 1, {hostile: hostile})
+    metadata = sync_metadata(synced, rejected)
+    kinds = {type(value) for value in metadata.values()}
+    assert dg.MarkdownMetadataValue not in kinds
+    assert dg.UrlMetadataValue in kinds
+    table = metadata["rejects"]
+    assert isinstance(table, dg.TableMetadataValue)
+    (row,) = table.records
+    assert row.data["message"] == hostile
+    url = str(row.data["salesforce_url"])
+    assert url.startswith("https://acme.my.salesforce.com/lightning/r/m3ter_Account__c/")
+    assert not set(url) & set("<>[]() ")
+
+
 def test_written_rows_are_shown_with_the_names_of_their_fields_and_no_values() -> None:
     written = [
         WrittenRow("created", "m1", "a00000000000001AAA", None),

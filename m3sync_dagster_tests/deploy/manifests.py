@@ -88,6 +88,9 @@ def _of_pod(spec: Object, given: list[Object]) -> Iterator[str]:
         for key, kind in (("configMapRef", "ConfigMap"), ("secretRef", "Secret")):
             if key in source and source[key]["name"] not in _names(given, kind):
                 yield f"no {kind} {source[key]['name']}"
+    for variable in container.get("env", ()):
+        if key := variable.get("valueFrom", {}).get("secretKeyRef"):
+            yield from _of_secret_key(key, given)
     mounted = {one["name"] for one in container["volumeMounts"]}
     yield from (f"volume {name} only on one side" for name in mounted ^ set(volumes))
     yield from (fault for one in volumes.values() for fault in _of_volume(one, given))
@@ -96,6 +99,12 @@ def _of_pod(spec: Object, given: list[Object]) -> Iterator[str]:
         port = container.get(probe, {}).get("httpGet", {}).get("port")
         if port is not None and port not in ports:
             yield f"{probe} asks the port {port}, which the container does not have"
+
+
+def _of_secret_key(reference: Object, given: list[Object]) -> Iterator[str]:
+    secrets = {one["metadata"]["name"]: one for one in given if one["kind"] == "Secret"}
+    if reference["key"] not in secrets.get(reference["name"], {}).get("stringData", {}):
+        yield f"no key {reference['key']} in Secret {reference['name']}"
 
 
 def _of_volume(volume: Object, given: list[Object]) -> Iterator[str]:

@@ -67,6 +67,13 @@ def test_only_the_ui_can_be_reached_and_only_from_this_machine() -> None:
     assert ports == {"webserver": ["127.0.0.1:3000:3000"]}
 
 
+def test_only_the_code_server_has_the_credentials() -> None:
+    """``test_compose_processes`` runs the services so."""
+    assert [name for name in OURS if "env_file" in service(name)] == ["code-server"]
+    variables = {name: set(service(name)["environment"]) for name in OURS}
+    assert all(names == {"M3SYNC_POSTGRES_URL"} for names in variables.values())
+
+
 @pytest.mark.parametrize("name", OURS)
 def test_a_service_runs_the_command_of_its_pod(name: str) -> None:
     kind = "Job" if name == "migration" else "Deployment"

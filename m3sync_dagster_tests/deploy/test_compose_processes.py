@@ -56,12 +56,14 @@ class Services:
         home: what is at ``/opt/m3sync`` in a container.
         ports: free ports of this machine, by those in the file.
         environment: that of every service.
+        env_file: what the file ``.env`` adds for those that it is for.
         processes: those that were started.
     """
 
     home: Path
     ports: dict[str, str]
     environment: dict[str, str]
+    env_file: dict[str, str]
     processes: dict[str, psutil.Popen] = field(default_factory=dict)
 
     @property
@@ -79,12 +81,16 @@ class Services:
             word = word.replace(port, ours)
         return word.replace("/opt/m3sync", str(self.home)).replace("0.0.0.0", "127.0.0.1")  # noqa: S104 - in the file
 
-    def run(self, words: list[str]) -> subprocess.CompletedProcess[str]:
-        """Run a command to its end."""
+    def environment_of(self, name: str) -> dict[str, str]:
+        """The variables of a service."""
+        return self.environment | (self.env_file if "env_file" in service(name) else {})
+
+    def run(self, name: str, words: list[str]) -> subprocess.CompletedProcess[str]:
+        """Run a command of a service to its end."""
         return subprocess.run(
             self.here(words),
             cwd=self.home,
-            env=self.environment,
+            env=self.environment_of(name),
             capture_output=True,
             text=True,
             check=False,
@@ -92,7 +98,7 @@ class Services:
 
     def is_healthy(self, name: str) -> bool:
         """Run the service's health check once."""
-        return self.run(service(name)["healthcheck"]["test"][1:]).returncode == 0
+        return self.run(name, service(name)["healthcheck"]["test"][1:]).returncode == 0
 
     def start(self, name: str) -> None:
         """Start a service."""
@@ -100,7 +106,7 @@ class Services:
             self.processes[name] = psutil.Popen(
                 self.here(service(name)["command"]),
                 cwd=self.home,
-                env=self.environment,
+                env=self.environment_of(name),
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
@@ -137,7 +143,6 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         server = stack.enter_context(own_server())
         sandbox = stack.enter_context(sandbox_of(organization, before_salesforce=answers.before))
         environment = child_environment(
-            **sandbox.environment,
             DAGSTER_HOME=str(home),
             M3SYNC_DEFS=str(home / "defs"),
             M3SYNC_POSTGRES_URL=server.url,
@@ -145,10 +150,10 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
             PYTHONPATH=str(CLOCK),
         )
         ports = {"4000": str(free_port()), "3000": str(free_port())}
-        services = Services(home, ports, environment)
+        services = Services(home, ports, environment, sandbox.environment)
         stack.enter_context(_files(services, organization))
         set_clock(clock, datetime.now(UTC))
-        migrated = services.run(service("migration")["command"])
+        migrated = services.run("migration", service("migration")["command"])
         assert migrated.returncode == 0, migrated.stderr
         patch = stack.enter_context(pytest.MonkeyPatch.context())
         patch.setenv("M3SYNC_POSTGRES_URL", server.url)

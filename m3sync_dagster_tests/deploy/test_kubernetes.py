@@ -76,6 +76,10 @@ def container(name: str, all_objects: dict[str, Object]) -> Object:
 BREAK: dict[str, tuple[Change, str]] = {
     "service account": (lambda one: one.pop("ServiceAccount m3sync"), "no service account m3sync"),
     "secret": (lambda one: one.pop("Secret m3sync-secrets"), "no Secret m3sync-secrets"),
+    "key of the secret": (
+        lambda one: one["Secret m3sync-secrets"]["stringData"].pop("M3SYNC_POSTGRES_URL"),
+        "no key M3SYNC_POSTGRES_URL in Secret m3sync-secrets",
+    ),
     "environment": (lambda one: one.pop("ConfigMap m3sync-environment"), "no ConfigMap"),
     "config map": (lambda one: one.pop("ConfigMap m3sync-dagster"), "no ConfigMap m3sync-dagster"),
     "file of an integration": (
@@ -160,6 +164,19 @@ def named_by_credentials() -> set[str]:
 def test_the_secret_has_the_variables_of_the_credentials() -> None:
     secret = set(by_name()["Secret m3sync-secrets"]["stringData"])
     assert named_by_credentials() | {"M3SYNC_POSTGRES_URL"} == secret
+
+
+def test_only_the_code_server_and_the_runs_have_the_credentials() -> None:
+    with_all, with_one = set(), {}
+    for name, pod in pods(by_name().values()):
+        (one,) = pod["spec"]["containers"]
+        if {"secretRef": {"name": "m3sync-secrets"}} in one["envFrom"]:
+            with_all.add(name)
+        else:
+            with_one[name] = [variable["name"] for variable in one["env"]]
+    assert with_all == {"Deployment m3sync-code-server"}
+    assert len(with_one) == 3
+    assert all(names == ["M3SYNC_POSTGRES_URL"] for names in with_one.values())
 
 
 @pytest.mark.skipif(not shutil.which("kubectl"), reason="kubectl is not installed")

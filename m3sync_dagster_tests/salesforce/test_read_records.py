@@ -18,6 +18,7 @@ from m3sync_dagster_tests.salesforce.conftest import (
     ACCOUNTS,
     BALANCES,
     Jobs,
+    created,
     group,
     outcome,
 )
@@ -44,6 +45,21 @@ def read(
     found = {str(row.m3ter_id): row for row in rows}
     assert len(found) == len(rows)
     return found
+
+
+ODD_IDS = ("a/b", "ends.inc", "q?x=1&y#z", "o'neil", "50%", "é漢😀", '"quoted"', "=1+1", "a,b")
+
+
+@pytest.mark.parametrize("large", [False, True], ids=["collections", "ingest"])
+def test_an_external_id_may_have_any_character(org: SalesforceClient, large: bool) -> None:
+    rows = [Row(key, [f"Account {key}", None]) for key in ODD_IDS]
+    results = outcome(org.upsert(ACCOUNTS, group(rows, large=large), Jobs()))
+    assert created(results) == set(ODD_IDS)
+    only = Selection(Column("m3ter_Id__c"), list(ODD_IDS))
+    held = read(org, ACCOUNTS, only)
+    assert {key: row.values[0] for key, row in held.items()} == {
+        key: f"Account {key}" for key in ODD_IDS
+    }
 
 
 def fill(org: SalesforceClient, count: int) -> None:

@@ -3,6 +3,7 @@ import fcntl
 import os
 import resource
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
@@ -40,6 +41,22 @@ def test_a_folder_exists_during_its_block() -> None:
         (folder / "file").write_text("x")
         assert folder.name.startswith(PREFIX)
     assert not folder.exists()
+
+
+def test_no_other_user_can_read_a_folder() -> None:
+    with temporary_folder() as folder:
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+def test_a_link_that_another_user_has_made_is_not_followed(temporary: Path) -> None:
+    data = temporary / "data"
+    data.mkdir()
+    (data / "file").write_text("x")
+    (temporary / f"{PREFIX}link").symlink_to(data)
+    age(data)
+    with temporary_folder():
+        pass
+    assert (data / "file").exists()
 
 
 def test_only_folders_of_killed_processes_are_deleted() -> None:

@@ -94,6 +94,31 @@ def test_a_language_that_is_not_installed_does_not_matter(
     _end(user)
 
 
+def test_its_processes_do_not_have_our_secrets(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("M3TER_API_SECRET", "HTTPS_PROXY", "PGPASSWORD"):
+        monkeypatch.setenv(name, "the-secret")
+    user = _user(folder)
+    with connect(_address(user)) as connection:
+        (server,) = connection.execute("SELECT pg_backend_pid()").fetchone() or (0,)
+        # Its child processes begin as copies of it, and write their titles over what is shown.
+        postgres = psutil.Process(server).parent()
+        assert postgres
+        environment = postgres.environ()
+    _end(user)
+    assert environment["LC_ALL"] == "C"
+    assert "the-secret" not in environment.values()
+
+
+def test_this_process_keeps_its_environment(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("M3TER_API_SECRET", "the-secret")
+    before = dict(os.environ)
+    with embedded._environment_of_postgres():
+        assert "M3TER_API_SECRET" not in os.environ
+    assert dict(os.environ) == before
+
+
 def test_a_folder_that_cannot_be_used_is_a_failure_with_a_remedy(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(RemoteError, match="M3SYNC_POSTGRES_URL"):
