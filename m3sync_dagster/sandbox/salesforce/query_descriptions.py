@@ -4,42 +4,35 @@ Source: Salesforce REST API guide, "Query" (``explain``). ``columns`` is not doc
 Salesforce CLI reads the properties that are here.
 """
 
+from collections.abc import Iterable
+
 from m3sync_dagster.sandbox.json_types import JsonObject
-from m3sync_dagster.sandbox.salesforce.describe_results import describe_type
-from m3sync_dagster.sandbox.salesforce.query_engine import Path, Query
-from m3sync_dagster.sandbox.salesforce.schema import NUMERIC, TEXTUAL
+from m3sync_dagster.sandbox.salesforce.query_engine import Query
+from m3sync_dagster.sandbox.salesforce.soql import Aggregate
 
 
-def columns(query: Query) -> JsonObject:
+def columns(entity: str, paths: Iterable[str], aggregates: Iterable[Aggregate]) -> JsonObject:
     """The columns of the result; a parent's field is a column of its relationship."""
     found: dict[str, JsonObject] = {}
-    for path in query.paths:
-        relationship, dot, _ = path.text.rpartition(".")
+    for path in paths:
+        relationship, dot, name = path.rpartition(".")
         if not dot:
-            found[path.text] = _column(path, path.text)
-            continue
-        parent = found.setdefault(relationship, _column(path, relationship))
-        parent["joinColumns"].append(_column(path, path.field.name))
-    name = query.table.definition.name
-    metadata = list(found.values())
-    return {"columnMetadata": metadata, "entityName": name, "groupBy": False, "idSelected": False}
+            found[path] = _column(path)
+        else:
+            parent = found.setdefault(relationship, _column(relationship))
+            parent["joinColumns"].append(_column(name))
+    metadata = [*found.values(), *(_column(one.alias) | {"aggregate": True} for one in aggregates)]
+    return {"columnMetadata": metadata, "entityName": entity, "groupBy": False, "idSelected": False}
 
 
-def _column(path: Path, name: str) -> JsonObject:
-    field = path.field
+def _column(name: str) -> JsonObject:
     return {
         "aggregate": False,
-        "apexType": describe_type(field),
-        "booleanType": field.type == "Checkbox",
         "columnName": name,
-        "custom": field.name.endswith("__c"),
+        "custom": name.endswith(("__c", "__r")),
         "displayName": name,
         "foreignKeyName": None,
-        "insertable": field.createable,
         "joinColumns": [],
-        "numberType": field.type in NUMERIC,
-        "textType": field.type in TEXTUAL,
-        "updatable": field.updateable,
     }
 
 

@@ -51,19 +51,26 @@ def _first_page(request: Request, *, deleted: bool) -> Response:
 
 def _result(request: Request, select: Select, *, deleted: bool) -> Response:
     org = org_of(request)
+    described = request.query_params.get("columns") == "true"
     if (setup := select_computed(org, select, SETUP_OBJECTS)) is not None:
-        return json_response(setup)
+        return json_response(_columns(select, select.paths) if described else setup)
     if select.grouped:
         groups = grouped_results(org, select, deleted=deleted)
+        if described:
+            return json_response(_columns(select, select.paths))
         return json_response({"totalSize": len(groups), "done": True, "records": groups})
     query = Query(org, select, deleted=deleted)
-    if request.query_params.get("columns") == "true":
-        return json_response(columns(query))
+    if described:
+        return json_response(_columns(select, [path.text for path in query.paths]))
     records = query.run()
     if select.count:
         return json_response({"totalSize": len(records), "done": True, "records": []})
     cursor = Cursor(records, query.as_json, _page_size(request))
     return json_response(_page(org, cursor, None, 0, version_path(request)))
+
+
+def _columns(select: Select, paths: list[str]) -> JsonObject:
+    return columns(select.object, paths, select.aggregates)
 
 
 def _page_size(request: Request) -> int:

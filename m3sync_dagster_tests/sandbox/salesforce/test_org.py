@@ -132,6 +132,14 @@ def test_the_error_of_an_expired_session(client: Client) -> None:
     ]
 
 
+def test_a_path_can_begin_with_two_slashes(client: Client) -> None:
+    answer = client.http.get(
+        httpx.URL(client.http.base_url, raw_path=b"//services/data/v67.0/limits")
+    )
+
+    assert "DailyApiRequests" in answer.json()
+
+
 def test_versions_need_no_session(client: Client) -> None:
     del client.http.headers["Authorization"]
     versions = client.http.get("/services/data/").json()

@@ -227,12 +227,19 @@ def test_the_integration_user_owns_and_writes_every_record(filled: Client) -> No
 def test_a_query_is_described_instead_of_run(filled: Client) -> None:
     soql = f"SELECT Id, Parent_Account__r.Name FROM {ACCOUNT}"
     columns = filled.get("/query", q=soql, columns="true").json()
+    grouped = filled.get(
+        "/query", q=f"SELECT Name, COUNT(Id) FROM {ACCOUNT} GROUP BY Name", columns="true"
+    ).json()
+    user = filled.get("/query", q="SELECT Username FROM User", columns="true").json()
     plan = filled.get("/query", explain=soql).json()["plans"][0]
 
     assert columns["entityName"] == ACCOUNT
     joined = {one["columnName"]: one["joinColumns"] for one in columns["columnMetadata"]}
     assert joined["Id"] == []
     assert [one["columnName"] for one in joined["Parent_Account__r"]] == ["Name"]
+    shown = [(one["columnName"], one["aggregate"]) for one in grouped["columnMetadata"]]
+    assert shown == [("Name", False), ("expr0", True)]
+    assert [one["columnName"] for one in user["columnMetadata"]] == ["Username"]
     assert (plan["cardinality"], plan["sobjectType"]) == (3, ACCOUNT)
 
 
