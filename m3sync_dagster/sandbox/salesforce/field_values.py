@@ -25,7 +25,6 @@ _BLANK = "".join(map(chr, range(0x21)))
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?")
 _MAX_DIGITS = 18
 _TIME = re.compile(r"\d\d:\d\d:\d\d(\.\d{1,3})?Z?")
-_EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _DATETIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:?\d\d)")
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
@@ -35,8 +34,6 @@ def reader_of(field: FieldDef) -> Reader:
     """The function that reads a field's values. It raises ``RowError`` for an invalid value."""
     if field.type in NUMERIC:
         read = _number_reader(field)
-    elif field.type == "Email":
-        read = _email_reader(field)
     elif field.type in TEXTUAL:
         read = _text_reader(field)
     else:
@@ -62,19 +59,6 @@ def _text_reader(field: FieldDef) -> Reader:
 def _too_long(field: FieldDef, text: str) -> RowError:
     message = f"{field.label}: data value too large: {text} (max length={field.length})"
     return RowError("STRING_TOO_LONG", message, field.name)
-
-
-def _email_reader(field: FieldDef) -> Reader:
-    read_text = _text_reader(field)
-
-    def read(raw: object) -> Value:
-        text = read_text(raw)
-        if text is not None and not _EMAIL.fullmatch(str(text)):
-            message = f"{field.label}: invalid email address: {text}"
-            raise RowError("INVALID_EMAIL_ADDRESS", message, field.name)
-        return text
-
-    return read
 
 
 def _length(text: str) -> int:

@@ -123,7 +123,10 @@ _FIELD = re.compile(r"^  (\w+)([!~]?) (\w+)(?:\((.+?)\))? (.+)$", re.MULTILINE)
 
 
 def add_sample_objects(org: Org) -> None:
-    """Add Account and the package with its objects to an org."""
+    """Add Account and the package with its objects to an org.
+
+    An object that the org already has gets the fields that it lacks.
+    """
     _add(org.schema, _STANDARD, "")
     org.object("Account").key_prefix = ACCOUNT_KEY_PREFIX
     _add(org.schema, _OF_PACKAGE, f"{PACKAGE.namespace}__")
@@ -133,9 +136,13 @@ def add_sample_objects(org: Org) -> None:
 def _add(schema: Schema, objects: str, prefix: str) -> None:
     for name, label, lines in _OBJECT.findall(objects):
         name_field, *fields = [_field(line, prefix) for line in _FIELD.finditer(lines)]
-        added = schema.add_object(_named(name, prefix), label, f"{label}s", name_field)
+        full_name = _named(name, prefix)
+        added = schema.existing(full_name) or schema.add_object(
+            full_name, label, f"{label}s", name_field
+        )
         for field in fields:
-            schema.add_field(added, field)
+            if field.name not in added.fields:
+                schema.add_field(added, field)
 
 
 def _named(name: str, prefix: str) -> str:

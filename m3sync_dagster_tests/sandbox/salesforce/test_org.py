@@ -216,34 +216,16 @@ def test_describe_in_detail(client: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "length", "value"),
-    [
-        ("Email", 80, "a@b.c"),
-        ("Phone", 40, "1"),
-        ("Url", 255, "http://a"),
-        ("TextArea", 255, "x"),
-        ("Picklist", 255, "x"),
-    ],
+    ("kind", "length"),
+    [("Email", 80), ("Phone", 40), ("Url", 255), ("TextArea", 255), ("Picklist", 255)],
 )
-def test_lengths_that_metadata_does_not_give(
-    own_client: Client, kind: str, length: int, value: str
-) -> None:
+def test_lengths_that_metadata_does_not_give(own_client: Client, kind: str, length: int) -> None:
     own_client.schema(object=ACCOUNT, field="F__c", set={"type": kind})
     fields = own_client.get(f"/sobjects/{ACCOUNT}/describe").json()["fields"]
-    longest = value.rjust(length, "y")
 
     assert {field["name"]: field["length"] for field in fields}["F__c"] == length
-    assert own_client.upsert([{KEY: "one", "F__c": longest}])[0]["success"]
-    assert own_client.error({"F__c": f"y{longest}"})["statusCode"] == "STRING_TOO_LONG"
-
-
-@pytest.mark.parametrize("value", ["a", "a@b", "a b@c.d", "a@b.c d"])
-def test_an_invalid_email_address(own_client: Client, value: str) -> None:
-    own_client.schema(object=ACCOUNT, field="F__c", set={"type": "Email", "label": "Mail"})
-    error = own_client.error({"F__c": value})
-
-    assert error["statusCode"] == "INVALID_EMAIL_ADDRESS"
-    assert error["message"] == f"Mail: invalid email address: {value}"
+    assert own_client.upsert([{KEY: "one", "F__c": "y" * length}])[0]["success"]
+    assert own_client.error({"F__c": "y" * (length + 1)})["statusCode"] == "STRING_TOO_LONG"
 
 
 @pytest.mark.parametrize(
