@@ -12,7 +12,14 @@ _HELP: dict[str, tuple[tuple[str, ...], str]] = {
     "dev": (("m3sync dev", "m3sync dev --port 3001"), "Dagster has ended by itself"),
     "demo": (("m3sync demo", "m3sync demo --once"), _SYNCED),
     "migrate": (("m3sync migrate",), "PostgreSQL cannot be reached"),
-    "sandbox": (("m3sync sandbox", "m3sync sandbox --json"), ""),
+    "sandbox": (
+        (
+            "m3sync sandbox",
+            "m3sync sandbox --json",
+            "m3sync sandbox --schema my-objects --salesforce-credentials test-app:test-secret",
+        ),
+        "",
+    ),
     "check": (
         ("m3sync check", "m3sync check acme --json", "m3sync check acme --write"),
         "m3ter or Salesforce cannot be reached or refuses a credential",

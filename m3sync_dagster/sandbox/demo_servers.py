@@ -3,7 +3,7 @@
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from threading import Event
@@ -41,25 +41,51 @@ class Sandbox:
     environment: dict[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What the two servers accept, and the objects of the org.
+
+    Args:
+        m3ter_credentials, salesforce_credentials: the credentials that get tokens.
+        token: an access token that Salesforce accepts without a login; empty for none.
+        schema: a Salesforce DX project with objects of the org, in place of m3sync's own.
+    """
+
+    m3ter_credentials: m3ter.Credentials = field(default_factory=m3ter.Credentials)
+    salesforce_credentials: salesforce.Credentials = field(default_factory=salesforce.Credentials)
+    token: str = field(default="", repr=False)
+    schema: Path = salesforce.METADATA
+
+
 @contextmanager
 def serving(
-    organization: Organization, *, m3ter_port: int = 0, salesforce_port: int = 0
+    organization: Organization,
+    *,
+    m3ter_port: int = 0,
+    salesforce_port: int = 0,
+    access: Access | None = None,
 ) -> Iterator[Sandbox]:
     """Serve an organization and a Salesforce org without records while the block runs.
 
-    The org has m3sync's own objects, Account, and a package like m3ter's.
+    Besides its own objects, the org has Account and a package like m3ter's.
 
     Args:
         organization: the m3ter organization.
         m3ter_port: the port of the m3ter sandbox; 0 for a free one.
         salesforce_port: the port of the Salesforce sandbox; 0 for a free one.
+        access: what the servers accept; by default fixed credentials and m3sync's own objects.
 
     Raises:
+        FileNotFoundError: the schema has no object.
         OSError: a port is in use.
     """
-    m3ter_credentials, salesforce_credentials = m3ter.Credentials(), salesforce.Credentials()
-    org = salesforce.create_app(credentials=salesforce_credentials)
+    access = access or Access()
+    m3ter_credentials = access.m3ter_credentials
+    salesforce_credentials = access.salesforce_credentials
+    org = salesforce.create_app(access.schema, credentials=salesforce_credentials)
     salesforce.add_sample_objects(org.state.org)
+    if access.token:
+        org.state.org.sessions.add(access.token)
     with (
         running(m3ter.create_app(organization, m3ter_credentials), port=m3ter_port) as m3ter_url,
         running(org, port=salesforce_port) as salesforce_url,

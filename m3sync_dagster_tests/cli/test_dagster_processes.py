@@ -49,9 +49,10 @@ def test_the_sandbox_prints_its_credentials_and_ends_on_a_signal() -> None:
         assert is_free(urlsplit(given["M3TER_BASE_URL"]).port or 0)
 
 
-def test_the_sandbox_s_json_is_one_object() -> None:
+def test_the_sandbox_s_json_is_one_object_with_the_given_credentials() -> None:
+    options = ("--m3ter-credentials", "key:one:two", "--salesforce-credentials", "app:other")
     with subprocess.Popen(
-        [PROGRAM, "sandbox", "--json"],
+        [PROGRAM, "sandbox", "--json", *options],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -64,6 +65,9 @@ def test_the_sandbox_s_json_is_one_object() -> None:
         given = json.loads(process.stdout.read())
         assert process.wait(PATIENCE) == 0
     assert set(given) >= {"M3TER_BASE_URL", "SALESFORCE_LOGIN_URL"}
+    assert (given["M3TER_API_KEY"], given["M3TER_API_SECRET"]) == ("key", "one:two")
+    assert given["SALESFORCE_CLIENT_ID"] == "app"
+    assert given["SALESFORCE_CLIENT_SECRET"] == "other"
 
 
 @pytest.mark.parametrize("command", ["sandbox --m3ter-port", "dev --port", "demo --port"])

@@ -12,6 +12,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from m3sync_dagster.sandbox.salesforce import (
+    change_endpoints,
+    collection_endpoints,
     control_endpoints,
     deploy_endpoints,
     ingest_endpoints,
@@ -25,6 +27,7 @@ from m3sync_dagster.sandbox.salesforce import (
 )
 from m3sync_dagster.sandbox.salesforce.dx_source import read_schema
 from m3sync_dagster.sandbox.salesforce.errors import ApiError, not_found
+from m3sync_dagster.sandbox.salesforce.gzip_requests import CompressedRequests
 from m3sync_dagster.sandbox.salesforce.http import error_response
 from m3sync_dagster.sandbox.salesforce.middleware import ApiMiddleware
 from m3sync_dagster.sandbox.salesforce.org import Credentials, Org, Package
@@ -45,10 +48,13 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 _ENDPOINTS: list[tuple[str, str, Endpoint]] = [
     ("POST", "/services/oauth2/token", token_endpoint.token),
+    ("POST", "/services/oauth2/introspect", token_endpoint.introspect),
     ("GET", "/services/oauth2/userinfo", token_endpoint.user_info),
+    ("GET", "/id/{organization}/{user}", token_endpoint.identity),
     ("GET", "/services/data", org_endpoints.versions),
     ("GET", _DATA, org_endpoints.resources),
     ("GET", f"{_DATA}/limits", org_endpoints.limits),
+    ("GET", f"{_DATA}/recent", org_endpoints.recent),
     ("GET", f"{_DATA}/query", query_endpoints.query),
     ("GET", f"{_DATA}/query/{{locator}}", query_endpoints.next_page),
     ("GET", f"{_DATA}/queryAll", query_endpoints.query_all),
@@ -59,15 +65,20 @@ _ENDPOINTS: list[tuple[str, str, Endpoint]] = [
     ("GET", _OBJECT, org_endpoints.sobject),
     ("POST", _OBJECT, record_endpoints.create_record),
     ("GET", f"{_OBJECT}/describe", org_endpoints.sobject_describe),
+    ("GET", f"{_OBJECT}/updated", change_endpoints.updated),
+    ("GET", f"{_OBJECT}/deleted", change_endpoints.deleted),
     ("GET", _RECORD, record_endpoints.get_record),
     ("PATCH", _RECORD, record_endpoints.update_record),
     ("DELETE", _RECORD, record_endpoints.delete_record),
     ("GET", _BY_EXTERNAL_ID, record_endpoints.get_by_external_id),
     ("PATCH", _BY_EXTERNAL_ID, record_endpoints.upsert_by_external_id),
     ("DELETE", _BY_EXTERNAL_ID, record_endpoints.delete_by_external_id),
-    ("PATCH", f"{_COLLECTION}/{{object}}/{{field}}", record_endpoints.upsert_collection),
-    ("PATCH", _COLLECTION, record_endpoints.update_collection),
-    ("DELETE", _COLLECTION, record_endpoints.delete_collection),
+    ("PATCH", f"{_COLLECTION}/{{object}}/{{field}}", collection_endpoints.upsert),
+    ("GET", f"{_COLLECTION}/{{object}}", collection_endpoints.retrieve),
+    ("POST", f"{_COLLECTION}/{{object}}", collection_endpoints.retrieve),
+    ("POST", _COLLECTION, collection_endpoints.create),
+    ("PATCH", _COLLECTION, collection_endpoints.update),
+    ("DELETE", _COLLECTION, collection_endpoints.delete),
     ("POST", _INGEST, ingest_endpoints.create),
     ("GET", _INGEST, ingest_endpoints.all_jobs),
     ("GET", f"{_INGEST}/{{id}}", ingest_endpoints.info),
@@ -116,7 +127,10 @@ def create_app(
     routes = _routes()
     app = Starlette(
         routes=routes,
-        middleware=[Middleware(ApiMiddleware, org=org, routes=routes)],
+        middleware=[
+            Middleware(ApiMiddleware, org=org, routes=routes),
+            Middleware(CompressedRequests),
+        ],
         exception_handlers={ApiError: _api_error, HTTPException: _http_error},
         lifespan=_lifespan,
     )

@@ -14,6 +14,19 @@ from m3sync_dagster.sandbox.salesforce.soql import Comparison, Condition, Juncti
 RecordSources = Mapping[str, Callable[[Org], Iterable[ComputedRecord]]]
 """The function that computes each object's records, by the object's name in lower case."""
 
+SETUP_OBJECTS: RecordSources = {
+    "organization": lambda org: [org.identity.organization_record()],
+    "user": lambda org: [org.identity.user_record(org.credentials.username)],
+}
+"""Objects of the REST API."""
+
+
+def setup_record(org: Org, name: str, record_id: str) -> JsonObject | None:
+    """The record of a setup object with this Id; ``None`` if there is none."""
+    source = SETUP_OBJECTS.get(name.casefold())
+    found = [one for one in source(org) if one["Id"] == record_id] if source else []
+    return {"attributes": {"type": name}, **found[0]} if found else None
+
 
 def select_computed(org: Org, select: Select, sources: RecordSources) -> JsonObject | None:
     """Run a query; ``None`` if its object is not among the sources.

@@ -33,14 +33,18 @@ from m3sync_dagster.sandbox.salesforce.schema import ObjectDef
 LONGEST_TEXT = 255
 """Characters of a ``Text`` field. Source: Salesforce Help, "Custom Field Types"."""
 
+_OTHER_NAME = "entity_content"
+"""How jsforce and the Salesforce CLI name the part ``json``."""
+
 
 async def create(request: Request) -> Response:
     """``POST .../metadata/deployRequest``: multipart, with options and a zip of metadata."""
     org = org_of(request)
     parts = read_parts(request.headers.get("content-type", ""), await request.body())
-    if not {"json", "file"} <= parts.keys():
+    request_part = parts.get("json") or parts.get(_OTHER_NAME)
+    if request_part is None or "file" not in parts:
         raise ApiError(400, "MISSING_ARGUMENT", "The parts json and file are needed")
-    options: JsonObject = loads(parts["json"]).get("deployOptions") or {}
+    options: JsonObject = loads(request_part).get("deployOptions") or {}
     deploy = Deploy(org.new_id("0Af"), options)
     org.deploys[deploy.id] = deploy
     _read_archive(deploy, parts["file"])

@@ -50,11 +50,15 @@ def _text_reader(field: FieldDef) -> Reader:
         # Inlined for speed: most values of an upload are texts.
         text = (raw if isinstance(raw, str) else _expect_text(raw)).strip(_BLANK)
         if limit and _length(text) > limit:
-            message = f"{field.label}: data value too large: {text} (max length={limit})"
-            raise RowError("STRING_TOO_LONG", message, field.name)
+            raise _too_long(field, text)
         return text or None
 
     return read
+
+
+def _too_long(field: FieldDef, text: str) -> RowError:
+    message = f"{field.label}: data value too large: {text} (max length={field.length})"
+    return RowError("STRING_TOO_LONG", message, field.name)
 
 
 def _length(text: str) -> int:
@@ -67,12 +71,29 @@ def _length(text: str) -> int:
 
 def _expect_text(raw: object) -> str:
     if not isinstance(raw, str):
-        raise _parser_error("string", raw)
+        raise parser_error("string", raw)
     return raw
 
 
-def _parser_error(expected: str, raw: object) -> ApiError:
-    message = f"Cannot deserialize instance of {expected} from {type(raw).__name__} value {raw}"
+_JSON_TOKENS: dict[type, str] = {
+    str: "VALUE_STRING",
+    bool: "VALUE_TRUE",
+    int: "VALUE_NUMBER_INT",
+    Decimal: "VALUE_NUMBER_FLOAT",
+    list: "START_ARRAY",
+    dict: "START_OBJECT",
+}
+
+
+def parser_error(expected: str, raw: object) -> ApiError:
+    """Salesforce's error for a JSON value of another type than the field's.
+
+    Sources: restforce#897, SalesforceMobileSDK-ReactNative#194. The position is not computed.
+    """
+    message = (
+        f"Cannot deserialize instance of {expected} from {_JSON_TOKENS[type(raw)]} value {raw}"
+        " or request may be missing a required field at [line:1, column:1]"
+    )
     return ApiError(400, "JSON_PARSER_ERROR", message)
 
 
@@ -101,7 +122,7 @@ def _stored(number: Decimal) -> Decimal:
 
 def _expect_number(field: FieldDef, raw: object) -> Decimal:
     if isinstance(raw, bool) or not isinstance(raw, str | int | Decimal):
-        raise _parser_error("double", raw)
+        raise parser_error("double", raw)
     if not isinstance(raw, str):
         return Decimal(raw)
     text = raw.strip(_BLANK)
@@ -182,6 +203,8 @@ def _check_year(field: FieldDef, year: int, raw: object) -> None:
 def _picklist_reader(field: FieldDef) -> Reader:
     def read(raw: object) -> Value:
         text = None if raw is None else _expect_text(raw).strip(_BLANK) or None
+        if text is not None and not field.restricted and field.length < _length(text):
+            raise _too_long(field, text)
         if text is not None and field.restricted and text not in field.picklist:
             message = f"{field.label}: bad value for restricted picklist field: {text}"
             raise RowError("INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST", message, field.name)

@@ -44,6 +44,9 @@ def _load(org: Org, job: IngestJob) -> None:
     _check_line_endings(job)
     with job.rows() as rows:
         job.header = next(rows, [])
+        if not job.header:
+            job.set_state(State.JOB_COMPLETE)
+            return
         columns = _columns(org, job)
         repeated, total = _survey(job, rows)
     org.batches.used += -(-total // BATCH)
@@ -66,9 +69,14 @@ def _columns(org: Org, job: IngestJob) -> list[Column]:
         columns = [column_of(org, table, name) for name in job.header]
     except NoSuchColumnError as error:
         raise JobFailedError(f"InvalidBatch : Field name not found : {error}") from None
-    if job.key and job.key.name not in {column.field.name for column in columns}:
+    if job.key and not _is_optional(job) and _key_position(job) is None:
         raise JobFailedError(f"InvalidBatch : Field name not found : {job.key.name}")
     return columns
+
+
+def _is_optional(job: IngestJob) -> bool:
+    """Whether rows need no key: an upsert by Id creates the records of rows without an Id."""
+    return job.operation == "upsert" and job.key is not None and job.key.type == "Id"
 
 
 def _survey(job: IngestJob, rows: Iterable[list[str]]) -> tuple[set[str], int]:
@@ -80,7 +88,7 @@ def _survey(job: IngestJob, rows: Iterable[list[str]]) -> tuple[set[str], int]:
     for total, row in enumerate(rows, start=1):
         if len(row) != width:
             raise JobFailedError(f"InvalidBatch : Row {total} does not have {width} columns")
-        if position is None:
+        if position is None or not row[position]:
             continue
         if row[position] in seen:
             repeated.add(row[position])
@@ -91,7 +99,8 @@ def _survey(job: IngestJob, rows: Iterable[list[str]]) -> tuple[set[str], int]:
 def _key_position(job: IngestJob) -> int | None:
     if job.key is None:
         return None
-    return [name.casefold() for name in job.header].index(job.key.name.casefold())
+    names = [name.casefold() for name in job.header]
+    return names.index(job.key.name.casefold()) if job.key.name.casefold() in names else None
 
 
 def _save_all(org: Org, job: IngestJob, columns: list[Column], repeated: set[str]) -> bool:

@@ -15,8 +15,8 @@ from m3sync_dagster.sandbox.salesforce.record_writer import KEEP, Row, Saved, Wr
 from m3sync_dagster.sandbox.salesforce.row_columns import Column
 from m3sync_dagster.sandbox.salesforce.schema import NUMERIC, FieldDef
 
-OPERATIONS = frozenset({"insert", "update", "upsert", "delete"})
-"""The operations of the sandbox's ingest jobs; ``hardDelete`` needs a permission of its own."""
+OPERATIONS = frozenset({"insert", "update", "upsert", "delete", "hardDelete"})
+"""The operations of ingest jobs."""
 
 SaveRows = Callable[[Sequence[Row], Collection[str]], list[Saved]]
 """Saves a chunk; the second argument holds the keys that occur more than once in the upload."""
@@ -56,9 +56,10 @@ class _SaverById:
         number = self._table.number_of(key or "")
         if error := self._error(key, number, repeated):
             return Saved(error=error)
-        if self._operation == "delete":
-            self._org.delete(self._table, number or 0)
+        if self._operation in {"delete", "hardDelete"}:
+            self._org.delete(self._table, number or 0, hard=self._operation == "hardDelete")
             return Saved(self._table.id_of(number or 0))
+        self._writer.begin()
         return self._writer.update(number or 0, row)
 
     def _error(
@@ -99,13 +100,15 @@ class ResultRows:
 
     def __init__(self, columns: list[Column]) -> None:
         self._doubles = [at for at, c in enumerate(columns) if c.field.type in NUMERIC]
+        self._id = next((at for at, c in enumerate(columns) if c.field.type == "Id"), None)
 
     def add(
         self, line: list[str], saved: Saved, successes: list[list[str]], failures: list[list[str]]
     ) -> None:
         """Adds a row to the successes or to the failures."""
         if saved.error is not None:
-            failures.append(["", saved.error.as_text(), *line])
+            known_id = "" if self._id is None else line[self._id]
+            failures.append([known_id, saved.error.as_text(), *line])
             return
         for at in self._doubles:
             if line[at] and line[at] != _NULL:

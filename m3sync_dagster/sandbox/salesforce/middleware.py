@@ -38,6 +38,9 @@ class ApiMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handles one request."""
+        if scope["type"] == "http":
+            # The Salesforce CLI sends //services/data, and real orgs accept it.
+            scope["path"] = f"/{scope['path'].lstrip('/')}"
         if scope["type"] != "http" or scope["path"].startswith(_NO_API):
             await self._app(scope, receive, send)
             return

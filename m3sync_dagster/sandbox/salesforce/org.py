@@ -6,6 +6,7 @@ from collections import Counter, deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from decimal import Decimal
 from xml.etree import ElementTree as ET
 
@@ -13,12 +14,12 @@ from m3sync_dagster.sandbox.json_types import JsonObject
 from m3sync_dagster.sandbox.salesforce.deploy_request import Deploy
 from m3sync_dagster.sandbox.salesforce.errors import ApiError, not_found
 from m3sync_dagster.sandbox.salesforce.faults import Faults
-from m3sync_dagster.sandbox.salesforce.field_values import Value
+from m3sync_dagster.sandbox.salesforce.field_values import Value, datetime_text
 from m3sync_dagster.sandbox.salesforce.ingest_job import IngestJob
 from m3sync_dagster.sandbox.salesforce.org_and_user import OrgAndUser, random_id
 from m3sync_dagster.sandbox.salesforce.query_results import Cursor, QueryJob
 from m3sync_dagster.sandbox.salesforce.record_table import Table
-from m3sync_dagster.sandbox.salesforce.schema import NUMERIC, FieldDef, ObjectDef, Schema
+from m3sync_dagster.sandbox.salesforce.schema import NUMERIC, USER, FieldDef, ObjectDef, Schema
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +133,7 @@ class Org:
     def table(self, name: str) -> Table:
         """The records of an object. Raises ``ApiError`` if there is no such object."""
         definition = self.object(name)
-        return self._tables.setdefault(definition.name, Table(definition))
+        return self._tables.setdefault(definition.name, Table(definition, self.identity.user_id))
 
     def external_id(self, definition: ObjectDef, name: str) -> FieldDef:
         """The field with this name, by which records can be looked up.
@@ -165,20 +166,28 @@ class Org:
             for store in (self.jobs, self.query_jobs, self.cursors, self.deploys, self.sessions):
                 store.clear()
 
-    def delete(self, table: Table, number: int) -> None:
-        """Deletes a record and clears the lookups that point to it."""
+    def delete(self, table: Table, number: int, *, hard: bool = False) -> None:
+        """Deletes a record and clears the lookups that point to it.
+
+        After a ``hard`` deletion ``queryAll`` does not find it either.
+        """
         deleted_id = table.id_of(number)
         with self.lock:
-            table.remove(number)
+            _stamp(table, number)
+            (table.erase if hard else table.remove)(number)
             for child in self.schema:
                 for lookup in child.fields.values():
                     if lookup.refers_to == table.definition.name:
                         _clear_lookup(self.table(child.name), lookup, deleted_id)
 
     def records(self, name: str) -> list[JsonObject]:
-        """All records of an object by API name, with exact values: numbers are ``Decimal``."""
+        """All records of an object by API name, with exact values: numbers are ``Decimal``.
+
+        Lookups to the integration user are left out.
+        """
         table = self.table(name)
-        fields = [f for f in table.definition.fields.values() if f.type != "Id"]
+        all_fields = table.definition.fields.values()
+        fields = [f for f in all_fields if f.type != "Id" and f.refers_to != USER]
         slots = [(f, table.slot(f)) for f in fields]
         with self.lock:
             rows = table.snapshot()
@@ -197,6 +206,16 @@ class Org:
         if self.usage.used >= self.usage.max:
             raise ApiError(403, "REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded.")
         self.usage.used += 1
+
+
+def _stamp(table: Table, number: int) -> None:
+    """Sets the time at which a record is deleted."""
+    values = table.get(number)
+    if values is not None:
+        values[table.slot(table.definition.fields["SystemModstamp"])] = datetime_text(
+            datetime.now(UTC)
+        )
+        table.put(number, values)
 
 
 def _clear_lookup(table: Table, lookup: FieldDef, deleted_id: str) -> None:

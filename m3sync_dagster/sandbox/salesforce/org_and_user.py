@@ -4,6 +4,7 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from m3sync_dagster.sandbox.json_types import JsonObject
 from m3sync_dagster.sandbox.salesforce.record_table import record_id
 
 ComputedRecord = Mapping[str, str | bool | None]
@@ -71,18 +72,67 @@ class OrgAndUser:
             "UserType": "Standard",
         }
 
-    def user_info(self, username: str, base_url: str) -> dict[str, str | bool]:
+    def url(self, base_url: str) -> str:
+        """The identity URL, which names the org and the user."""
+        return f"{base_url}/id/{self.organization_id}/{self.user_id}"
+
+    def identity(self, username: str, base_url: str) -> JsonObject:
+        """The response of the identity URL.
+
+        Source: Salesforce Help, "Identity URLs".
+        """
+        photo = f"{base_url}/profilephoto/005/F"
+        return {
+            "id": self.url(base_url),
+            "asserted_user": True,
+            "user_id": self.user_id,
+            "organization_id": self.organization_id,
+            "username": username,
+            "nick_name": "integration",
+            "display_name": "Integration User",
+            "first_name": "Integration",
+            "last_name": "User",
+            "email": username,
+            "photos": {"picture": photo, "thumbnail": f"{photo}/T"},
+            "urls": self._urls(base_url),
+            "active": True,
+            "user_type": "STANDARD",
+            "language": "en_US",
+            "locale": "en_US",
+            "utcOffset": 0,
+            "is_app_installed": True,
+        }
+
+    def _urls(self, base_url: str) -> dict[str, str]:
+        """The addresses of the APIs; clients put the API version in place of ``{version}``."""
+        data = f"{base_url}/services/data/v{{version}}"
+        return {
+            "rest": f"{data}/",
+            "sobjects": f"{data}/sobjects/",
+            "query": f"{data}/query/",
+            "recent": f"{data}/recent/",
+            "profile": f"{base_url}/{self.user_id}",
+            "custom_domain": base_url,
+        }
+
+    def user_info(self, username: str, base_url: str) -> JsonObject:
         """The response of ``/services/oauth2/userinfo``.
 
         Source: Salesforce Help, "The UserInfo Endpoint".
         """
         return {
-            "sub": f"{base_url}/id/{self.organization_id}/{self.user_id}",
+            "sub": self.url(base_url),
             "user_id": self.user_id,
             "organization_id": self.organization_id,
             "preferred_username": username,
+            "nickname": "integration",
             "name": "Integration User",
+            "given_name": "Integration",
+            "family_name": "User",
             "email": username,
+            "email_verified": True,
+            "zoneinfo": "Etc/UTC",
+            "urls": self._urls(base_url),
             "user_type": "STANDARD",
             "active": True,
             "language": "en_US",

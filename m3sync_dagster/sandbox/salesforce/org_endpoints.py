@@ -38,8 +38,18 @@ def _release(number: int) -> str:
 
 async def resources(request: Request) -> Response:
     """``GET /services/data/vXX.X``."""
-    names = ("composite", "jobs", "limits", "query", "queryAll", "sobjects")
-    return json_response({name: f"{version_path(request)}/{name}" for name in names})
+    names = (
+        "composite", "jobs", "limits", "metadata", "query", "queryAll", "recent", "sobjects",
+        "tooling",
+    )  # fmt: skip
+    paths = {name: f"{version_path(request)}/{name}" for name in names}
+    identity = org_of(request).identity.url(str(request.base_url).rstrip("/"))
+    return json_response(paths | {"identity": identity})
+
+
+async def recent(_: Request) -> Response:
+    """``GET .../recent``: the sandbox does not record which records a user viewed."""
+    return json_response([])
 
 
 async def limits(request: Request) -> Response:

@@ -16,6 +16,7 @@ from m3sync_dagster.sandbox.salesforce.field_values import csv_text
 from m3sync_dagster.sandbox.salesforce.http import org_of
 from m3sync_dagster.sandbox.salesforce.org import Org
 from m3sync_dagster.sandbox.salesforce.record_table import Table
+from m3sync_dagster.sandbox.salesforce.schema import USER
 
 LISTED = 50
 """Records that a list view shows."""
@@ -69,7 +70,11 @@ def _record(table: Table, number: int) -> dict[str, str]:
     # The slots first: the values then include those of a field that was added just now.
     slots = [table.slot(field) for field in fields]
     values = table.get(number) or []
-    texts = (csv_text(field, values[slot]) for field, slot in zip(fields, slots, strict=True))
+    pairs = zip(fields, slots, strict=True)
+    texts = (
+        csv_text(field, table.user_id if field.refers_to == USER else values[slot])
+        for field, slot in pairs
+    )
     names = (field.name for field in fields)
     return {"Id": table.id_of(number), **dict(zip(names, texts, strict=True))}
 

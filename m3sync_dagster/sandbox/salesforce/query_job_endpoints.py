@@ -14,6 +14,7 @@ from m3sync_dagster.sandbox.salesforce.job_state import State, state_error
 from m3sync_dagster.sandbox.salesforce.query_engine import Query
 from m3sync_dagster.sandbox.salesforce.query_results import QueryJob
 from m3sync_dagster.sandbox.salesforce.soql import parse
+from m3sync_dagster.sandbox.salesforce.soql_tokens import QueryError
 
 PAGE_SIZE = 50_000
 _OPERATIONS = {"query": False, "queryAll": True}
@@ -27,11 +28,15 @@ async def create(request: Request) -> Response:
     operation = body.get("operation")
     if operation not in _OPERATIONS:
         raise ApiError(400, "INVALIDJOB", f"InvalidJob : Unknown operation: {operation}")
-    select = parse(str(body.get("query", "")))
-    if select.count or select.offset:
+    text = str(body.get("query", ""))
+    select = parse(text)
+    if select.count or select.grouped or select.offset:
         message = "InvalidBatch : Aggregates and OFFSET are not supported by the Bulk API"
         raise ApiError(400, "API_ERROR", message)
-    query = Query(org, select, deleted=_OPERATIONS[operation])
+    try:
+        query = Query(org, select, deleted=_OPERATIONS[operation])
+    except QueryError as error:
+        raise error.located(text) from None
     job = QueryJob(
         id=org.new_id("750"),
         created_by=org.identity.user_id,

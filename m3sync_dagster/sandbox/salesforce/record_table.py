@@ -89,10 +89,12 @@ class Table:
 
     Args:
         definition: the object. Its fields may change; each gets its slot at its first use.
+        user_id: the Id of the integration user, who owns all records.
     """
 
-    def __init__(self, definition: ObjectDef) -> None:
+    def __init__(self, definition: ObjectDef, user_id: str) -> None:
         self.definition = definition
+        self.user_id = user_id
         self._slots: dict[str, int] = {}
         self._rows: list[bytes | None] = []
         self._deleted: dict[int, bytes] = {}

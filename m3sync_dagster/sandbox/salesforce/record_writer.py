@@ -103,12 +103,32 @@ class Writer:
 
     def update(self, number: int, row: Row) -> Saved:
         """Saves new values of the record with this number."""
+        return self._save_one(number, row)
+
+    def create(self, row: Row) -> Saved:
+        """Saves a new record."""
+        return self._save_one(None, row)
+
+    def _save_one(self, number: int | None, row: Row) -> Saved:
         with self._org.lock:
             try:
                 staged = _Staged(number, _read(row))
             except RowError as error:
                 return Saved(error=error)
             return self._commit(staged, datetime_text(datetime.now(UTC)))
+
+    def begin(self) -> None:
+        """Starts what ``undo`` undoes."""
+        self._undo.clear()
+
+    def undo(self) -> None:
+        """Undoes every save since ``begin``."""
+        with self._org.lock:
+            for number, old in reversed(self._undo):
+                if old is None:
+                    self._table.erase(number)
+                else:
+                    self._table.put(number, old)
 
     def _stage(self, row: Row, repeated: Collection[str]) -> _Staged | RowError:
         try:
@@ -168,21 +188,20 @@ class Writer:
             self._table.put(number, values)
 
     def _roll_back(self, saved: list[Saved]) -> None:
-        for number, old in reversed(self._undo):
-            if old is None:
-                self._table.erase(number)
-            else:
-                self._table.put(number, old)
+        self.undo()
         for result in saved:
             if result.error is None:
                 result.id = None
-                result.error = RowError("ALL_OR_NONE_OPERATION_ROLLED_BACK", _ROLLED_BACK)
+                result.error = rolled_back()
 
 
-_ROLLED_BACK = (
-    "Record rolled back because not all records were valid and the request was using"
-    " AllOrNone header"
-)
+def rolled_back() -> RowError:
+    """The error of a valid row in an all-or-none request with an invalid one."""
+    message = (
+        "Record rolled back because not all records were valid and the request was using"
+        " AllOrNone header"
+    )
+    return RowError("ALL_OR_NONE_OPERATION_ROLLED_BACK", message)
 
 
 def _read(row: Row) -> dict[int, Value]:

@@ -10,7 +10,7 @@ from m3sync_dagster.sandbox.salesforce.errors import RowError
 from m3sync_dagster.sandbox.salesforce.field_values import Reader, Value, reader_of
 from m3sync_dagster.sandbox.salesforce.org import Org
 from m3sync_dagster.sandbox.salesforce.record_table import Table
-from m3sync_dagster.sandbox.salesforce.schema import FieldDef
+from m3sync_dagster.sandbox.salesforce.schema import USER, FieldDef
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,8 @@ def _read_only(definition: FieldDef) -> Reader:
 
 
 def _by_id(org: Org, definition: FieldDef) -> Reader:
+    if definition.refers_to == USER:
+        return _user_reader(org, definition)
     parents = org.table(definition.refers_to or "")
 
     def read(raw: object) -> Value:
@@ -67,15 +69,33 @@ def _by_id(org: Org, definition: FieldDef) -> Reader:
             return None
         number = parents.number_of(str(raw))
         if number is None:
-            message = f"{definition.label}: id value of incorrect type: {raw}"
-            raise RowError("MALFORMED_ID", message, definition.name)
+            raise _wrong_id(definition, raw)
         return parents.id_of(number)
+
+    return read
+
+
+def _wrong_id(definition: FieldDef, raw: object) -> RowError:
+    message = f"{definition.label}: id value of incorrect type: {raw}"
+    return RowError("MALFORMED_ID", message, definition.name)
+
+
+def _user_reader(org: Org, definition: FieldDef) -> Reader:
+    """Reads the owner: only the integration user can be it, so nothing is stored."""
+    accepted = {org.identity.user_id, org.identity.user_id[:15]}
+
+    def read(raw: object) -> Value:
+        if raw is not None and str(raw) not in accepted:
+            raise _wrong_id(definition, raw)
+        return None
 
     return read
 
 
 def _by_external_id(org: Org, lookup: FieldDef, parent_field: str, name: str) -> Reader:
     """Sets a lookup by the external ID of its parent record."""
+    if lookup.refers_to == USER:
+        raise NoSuchColumnError(name)
     parents = org.table(lookup.refers_to or "")
     key = parents.definition.find(parent_field)
     if key is None or not key.id_lookup:

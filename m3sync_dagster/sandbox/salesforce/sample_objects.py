@@ -9,7 +9,7 @@ and some Salesforce fields have no m3ter field.
 import re
 
 from m3sync_dagster.sandbox.salesforce.org import Org, Package
-from m3sync_dagster.sandbox.salesforce.schema import FieldDef, Schema
+from m3sync_dagster.sandbox.salesforce.schema import NUMERIC, FieldDef, Schema
 
 PACKAGE = Package("m3ter Connector", "m3sandbox")
 """The package, with its namespace."""
@@ -17,7 +17,7 @@ ACCOUNT_KEY_PREFIX = "001"
 """How the Ids of accounts begin. Source: Object Reference, "Account"."""
 
 # A line for each object, and below it one for each field: name, type and size, label. An
-# exclamation mark marks a required field; a Key is an External ID.
+# exclamation mark marks a required field, a tilde a read-only one; a Key is an External ID.
 # Source of Account's fields and their lengths: Object Reference, "Account". m3ter_Id__c is the
 # custom field that an admin adds.
 _STANDARD = """\
@@ -26,6 +26,18 @@ Account Account
   ParentId Lookup(Account) Parent Account ID
   AccountNumber Text(40) Account Number
   Site Text(80) Account Site
+  Type Picklist Account Type
+  Industry Picklist Industry
+  AnnualRevenue Currency(18,0) Annual Revenue
+  Ownership Picklist Ownership
+  Rating Picklist Account Rating
+  TickerSymbol Text(20) Ticker Symbol
+  Sic Text(20) SIC Code
+  SicDesc Text(80) SIC Description
+  AccountSource Picklist Account Source
+  Jigsaw Text(20) Data.com Key
+  JigsawCompanyId~ Text(20) Jigsaw Company ID
+  Fax Phone(40) Account Fax
   Phone Phone(40) Account Phone
   Website Url(255) Website
   Description LongTextArea(32000) Account Description
@@ -35,6 +47,11 @@ Account Account
   BillingState Text(80) Billing State/Province
   BillingPostalCode Text(20) Billing Zip/Postal Code
   BillingCountry Text(80) Billing Country
+  ShippingStreet TextArea(255) Shipping Street
+  ShippingCity Text(40) Shipping City
+  ShippingState Text(80) Shipping State/Province
+  ShippingPostalCode Text(20) Shipping Zip/Postal Code
+  ShippingCountry Text(80) Shipping Country
   m3ter_Id__c Key(64) m3ter Id
 """
 _AUDIT = """\
@@ -102,11 +119,14 @@ Balance__c m3 Balance
 {_AUDIT}\
 """
 _OBJECT = re.compile(r"^(\w+) (.+)\n((?: .+\n)+)", re.MULTILINE)
-_FIELD = re.compile(r"^  (\w+)(!?) (\w+)(?:\((.+?)\))? (.+)$", re.MULTILINE)
+_FIELD = re.compile(r"^  (\w+)([!~]?) (\w+)(?:\((.+?)\))? (.+)$", re.MULTILINE)
 
 
 def add_sample_objects(org: Org) -> None:
-    """Add Account and the package with its objects to an org."""
+    """Add Account and the package with its objects to an org.
+
+    An object that the org already has gets the fields that it lacks.
+    """
     _add(org.schema, _STANDARD, "")
     org.object("Account").key_prefix = ACCOUNT_KEY_PREFIX
     _add(org.schema, _OF_PACKAGE, f"{PACKAGE.namespace}__")
@@ -116,9 +136,13 @@ def add_sample_objects(org: Org) -> None:
 def _add(schema: Schema, objects: str, prefix: str) -> None:
     for name, label, lines in _OBJECT.findall(objects):
         name_field, *fields = [_field(line, prefix) for line in _FIELD.finditer(lines)]
-        added = schema.add_object(_named(name, prefix), label, f"{label}s", name_field)
+        full_name = _named(name, prefix)
+        added = schema.existing(full_name) or schema.add_object(
+            full_name, label, f"{label}s", name_field
+        )
         for field in fields:
-            schema.add_field(added, field)
+            if field.name not in added.fields:
+                schema.add_field(added, field)
 
 
 def _named(name: str, prefix: str) -> str:
@@ -127,24 +151,25 @@ def _named(name: str, prefix: str) -> str:
 
 
 def _field(line: re.Match[str], prefix: str) -> FieldDef:
-    name, required, kind, size, label = line.groups()
+    name, mark, kind, size, label = line.groups()
     key, automatic = kind == "Key", kind == "AutoNumber"
+    read_only = automatic or mark == "~"
     numbers = [int(one) for one in (size or "").split(",") if one.isdigit()]
     return FieldDef(
         _named(name, prefix),
         label,
         "Text" if key else kind,
-        length=0 if kind == "Number" else next(iter(numbers), 0),
-        precision=numbers[0] if kind == "Number" else 0,
-        scale=numbers[1] if kind == "Number" else 0,
-        required=bool(required),
+        length=0 if kind in NUMERIC else next(iter(numbers), 0),
+        precision=numbers[0] if kind in NUMERIC else 0,
+        scale=numbers[1] if kind in NUMERIC else 0,
+        required=mark == "!",
         unique=key,
         external_id=key,
         case_sensitive=key,
         refers_to=_named(size, prefix) if kind == "Lookup" else None,
         child_relationship=f"{label.replace(' ', '_')}s" if kind == "Lookup" else None,
         display_format="P-{000000}" if automatic else "",
-        createable=not automatic,
-        updateable=not automatic,
+        createable=not read_only,
+        updateable=not read_only,
         name_field=name == "Name",
     )

@@ -15,6 +15,20 @@ TEXTUAL = frozenset(
 )
 """Metadata types whose values are plain text."""
 
+USER = "User"
+"""The object of the integration user, who owns, creates and changes every record."""
+
+_LENGTHS = {
+    "Email": 80,
+    "Phone": 40,
+    "Url": 255,
+    "TextArea": 255,
+    "Picklist": 255,
+    "MultiselectPicklist": 4099,
+}
+"""Lengths that metadata does not give. Source: Object Reference, "Field Types"; Help, "Custom
+Field Types"."""
+
 
 @dataclass(slots=True)
 class FieldDef:
@@ -60,6 +74,10 @@ class FieldDef:
     updateable: bool = True
     name_field: bool = False
     system: bool = False
+
+    def __post_init__(self) -> None:
+        """Sets the length of a type whose length is fixed."""
+        self.length = self.length or _LENGTHS.get(self.type, 0)
 
     @property
     def relationship(self) -> str | None:
@@ -207,25 +225,31 @@ def field_from_json(name: str, properties: JsonObject) -> FieldDef:
     return FieldDef(**{"name": name, "label": label, **_checked(properties)})
 
 
+_SYSTEM_FIELDS = {
+    "Id": ("Id", "Record ID"),
+    "OwnerId": ("Lookup", "Owner ID"),
+    "IsDeleted": ("Checkbox", "Deleted"),
+    "CreatedDate": ("DateTime", "Created Date"),
+    "CreatedById": ("Lookup", "Created By ID"),
+    "LastModifiedDate": ("DateTime", "Last Modified Date"),
+    "LastModifiedById": ("Lookup", "Last Modified By ID"),
+    "SystemModstamp": ("DateTime", "System Modstamp"),
+}
+"""Type and label. Source: Object Reference, "System Fields" and "Frequently-Occurring Fields"."""
+
+
 def _system_fields() -> list[FieldDef]:
-    kinds = {
-        "Id": "Id",
-        "IsDeleted": "Checkbox",
-        "CreatedDate": "DateTime",
-        "LastModifiedDate": "DateTime",
-        "SystemModstamp": "DateTime",
-    }
-    labels = {"Id": "Record ID", "IsDeleted": "Deleted"}
     return [
         FieldDef(
             name,
-            labels.get(name, name),
+            label,
             kind,
             length=18 if kind == "Id" else 0,
             required=True,
-            createable=False,
-            updateable=False,
+            refers_to=USER if kind == "Lookup" else None,
+            createable=name == "OwnerId",
+            updateable=name == "OwnerId",
             system=True,
         )
-        for name, kind in kinds.items()
+        for name, (kind, label) in _SYSTEM_FIELDS.items()
     ]

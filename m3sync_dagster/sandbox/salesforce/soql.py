@@ -7,13 +7,19 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from m3sync_dagster.sandbox.salesforce.errors import ApiError
+from m3sync_dagster.sandbox.salesforce.soql_tokens import QueryError, Token, tokens_of, unexpected
+
+T = TypeVar("T")
 
 
 class Literal(NamedTuple):
-    """A value in a condition: its text and its kind, such as ``string`` or ``date``."""
+    """A value in a condition: its text and its kind, such as ``string`` or ``date``.
+
+    The text of the kind ``pattern``, after ``LIKE``, still has its escape sequences.
+    """
 
     kind: str
     value: str | bool | Decimal | None
@@ -39,34 +45,61 @@ class Junction:
 Condition = Comparison | Junction
 
 
+class SortKey(NamedTuple):
+    """One field of ``ORDER BY``; unless stated, nulls are lowest."""
+
+    path: str
+    descending: bool
+    nulls_last: bool
+
+
+class Aggregate(NamedTuple):
+    """``COUNT(Id) total``: an aggregate function of a field, and the name of its result."""
+
+    function: str
+    path: str
+    alias: str
+
+
 @dataclass(slots=True)
 class Select:
-    """A query. ``count`` is for ``SELECT count()``, which has no fields."""
+    """A query.
+
+    Args:
+        paths: the selected fields, and ``FIELDS(ALL)``.
+        object: the name after ``FROM``.
+        count: whether it is ``SELECT count()``, which has no fields.
+        aggregates: the selected aggregate functions.
+        group_by: the fields by which records are grouped.
+    """
 
     paths: list[str]
     object: str
     count: bool = False
+    aggregates: list[Aggregate] = field(default_factory=list)
     where: Condition | None = None
-    order: list[tuple[str, bool]] = field(default_factory=list)
+    group_by: list[str] = field(default_factory=list)
+    order: list[SortKey] = field(default_factory=list)
     limit: int | None = None
     offset: int = 0
 
+    @property
+    def grouped(self) -> bool:
+        """Whether its results are groups of records."""
+        return bool(self.aggregates or self.group_by)
 
-_TOKEN = re.compile(
-    r"""\s*(?:
-      (?P<string>'(?:\\.|[^'\\])*')
-    | (?P<datetime>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:?\d\d))
-    | (?P<date>\d{4}-\d\d-\d\d)
-    | (?P<number>[+-]?\d+(?:\.\d+)?)
-    | (?P<word>[A-Za-z_][A-Za-z0-9_.]*)
-    | (?P<mark><=|>=|!=|<>|[=<>(),])
-    )""",
-    re.VERBOSE,
-)
+
 _ESCAPE = re.compile(r"\\(.)")
 _ESCAPED = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
 _COMPARISONS = {"=", "!=", "<>", "<", ">", "<=", ">="}
-_RESERVED = {"from", "where", "order", "limit", "offset", "and", "or", "not", "in", "by", "select"}
+_RESERVED = {
+    "and", "asc", "by", "desc", "for", "from", "group", "in", "like", "limit", "not", "nulls",
+    "offset", "or", "order", "select", "where",
+}  # fmt: skip
+_FUNCTIONS = {"avg", "count", "count_distinct", "max", "min", "sum"}
+_FIELD_SETS = {"all", "custom", "standard"}
+_READERS = {"reference", "update", "view"}
+"""What a query can be ``FOR``; in the sandbox it changes nothing."""
 
 
 def malformed(message: str) -> ApiError:
@@ -80,54 +113,88 @@ def parse(text: str) -> Select:
     Raises:
         ApiError: ``MALFORMED_QUERY``.
     """
-    return _Parser(_tokens(text)).select()
-
-
-def _tokens(text: str) -> list[tuple[str, str]]:
-    tokens, at, text = [], 0, text.rstrip()
-    while at < len(text):
-        found = _TOKEN.match(text, at)
-        if found is None:
-            raise malformed(f"unexpected token: '{text[at : at + 20].strip()}'")
-        tokens.append((str(found.lastgroup), found[found.lastgroup or 0]))
-        at = found.end()
-    return tokens
+    try:
+        return _Parser(tokens_of(text)).select()
+    except QueryError as error:
+        raise error.located(text) from None
 
 
 class _Parser:
     """A recursive descent parser with one method for each rule of the grammar."""
 
-    def __init__(self, tokens: list[tuple[str, str]]) -> None:
+    def __init__(self, tokens: list[Token]) -> None:
         self._tokens = tokens
         self._at = 0
 
     def select(self) -> Select:
         self._expect("select")
-        count, paths = self._fields()
+        select = Select([], "")
+        self._fields(select)
         self._expect("from")
-        select = Select(paths, self._name(), count)
+        select.object = self._name()
         if self._accept("where"):
             select.where = self._disjunction()
+        if self._accept("group"):
+            self._expect("by")
+            select.group_by = self._separated(self._name)
         if self._accept("order"):
             self._expect("by")
-            select.order = self._order()
+            select.order = self._separated(self._sort_key)
+        self._end(select)
+        return select
+
+    def _end(self, select: Select) -> None:
         if self._accept("limit"):
             select.limit = self._whole_number()
         if self._accept("offset"):
             select.offset = self._whole_number()
-        if self._at < len(self._tokens):
-            raise malformed(f"unexpected token: '{self._peek()[1]}'")
-        return select
+        if self._accept("for"):
+            self._one_of(_READERS)
+        if self._peek().kind != "end":
+            raise unexpected(self._peek())
 
-    def _fields(self) -> tuple[bool, list[str]]:
-        first = self._name()
-        if first.lower() == "count" and self._accept("("):
+    def _fields(self, select: Select) -> None:
+        for item in self._separated(self._selected):
+            if isinstance(item, Aggregate):
+                select.aggregates.append(item)
+            elif item == "count()":
+                select.count = True
+            else:
+                select.paths.append(item)
+        if select.count and (select.paths or select.aggregates):
+            raise malformed("COUNT() must be the only element in the SELECT list")
+        unnamed = [at for at, found in enumerate(select.aggregates) if not found.alias]
+        for number, at in enumerate(unnamed):
+            select.aggregates[at] = select.aggregates[at]._replace(alias=f"expr{number}")
+
+    def _selected(self) -> str | Aggregate:
+        """A field, ``FIELDS(ALL)``, ``count()`` or an aggregate function."""
+        name = self._name()
+        if not self._accept("("):
+            return name
+        word = name.lower()
+        if word == "fields":
+            found = f"FIELDS({self._one_of(_FIELD_SETS).upper()})"
             self._expect(")")
-            return True, []
-        paths = [first]
+            return found
+        if word not in _FUNCTIONS:
+            raise unexpected(self._tokens[self._at - 1])
+        if word == "count" and self._accept(")"):
+            return "count()"
+        path = self._name()
+        self._expect(")")
+        return Aggregate(word, path, self._alias())
+
+    def _alias(self) -> str:
+        token = self._peek()
+        return self._name() if token.kind == "word" and token.text.lower() != "from" else ""
+
+    def _separated(self, part: Callable[[], T]) -> list[T]:
+        """One part or more, separated by commas."""
+        parts = [part()]
         while self._accept(","):
-            paths.append(self._name())
-        return False, paths
+            parts.append(part())
+        return parts
 
     def _disjunction(self) -> Condition:
         return self._joined("or", self._conjunction)
@@ -157,24 +224,31 @@ class _Parser:
             return Comparison(path, "not in", self._list())
         if self._accept("in"):
             return Comparison(path, "in", self._list())
-        operator = self._take()[1]
-        if operator not in _COMPARISONS:
-            raise malformed(f"unexpected token: '{operator}'")
-        return Comparison(path, "!=" if operator == "<>" else operator, (self._literal(),))
+        if self._accept("like"):
+            return Comparison(path, "like", (self._pattern(),))
+        operator = self._take()
+        if operator.text not in _COMPARISONS:
+            raise unexpected(operator)
+        word = "!=" if operator.text == "<>" else operator.text
+        return Comparison(path, word, (self._literal(),))
 
     def _list(self) -> tuple[Literal, ...]:
         self._expect("(")
-        values = [self._literal()]
-        while self._accept(","):
-            values.append(self._literal())
+        values = self._separated(self._literal)
         self._expect(")")
         return tuple(values)
 
+    def _pattern(self) -> Literal:
+        token = self._take()
+        if token.kind != "string":
+            raise unexpected(token)
+        return Literal("pattern", token.text[1:-1])
+
     def _literal(self) -> Literal:
-        kind, text = self._take()
+        token = self._take()
+        kind, text = token.kind, token.text
         if kind == "string":
-            unescaped = _ESCAPE.sub(lambda m: _ESCAPED.get(m[1], m[1]), text[1:-1])
-            return Literal(kind, unescaped)
+            return Literal(kind, unescaped(text[1:-1]))
         if kind == "number":
             return Literal(kind, Decimal(text))
         if kind in {"date", "datetime"}:
@@ -183,48 +257,69 @@ class _Parser:
         if kind == "word" and text.lower() in words:
             value = words[text.lower()]
             return Literal("null" if value is None else "boolean", value)
-        raise malformed(f"unexpected token: '{text}'")
+        raise unexpected(token)
 
-    def _order(self) -> list[tuple[str, bool]]:
-        keys = [self._order_key()]
-        while self._accept(","):
-            keys.append(self._order_key())
-        return keys
-
-    def _order_key(self) -> tuple[str, bool]:
+    def _sort_key(self) -> SortKey:
         path = self._name()
         descending = self._accept("desc")
         if not descending:
             self._accept("asc")
-        return path, descending
+        nulls_last = descending
+        if self._accept("nulls"):
+            nulls_last = self._one_of({"first", "last"}) == "last"
+        return SortKey(path, descending, nulls_last)
 
     def _whole_number(self) -> int:
-        kind, text = self._take()
-        if kind != "number" or not text.isdigit():
-            raise malformed(f"unexpected token: '{text}'")
-        return int(text)
+        token = self._take()
+        if token.kind != "number" or not token.text.isdigit():
+            raise unexpected(token)
+        return int(token.text)
 
     def _name(self) -> str:
-        kind, text = self._take()
-        if kind != "word" or text.lower() in _RESERVED:
-            raise malformed(f"unexpected token: '{text}'")
-        return text
+        token = self._take()
+        if token.kind != "word" or token.text.lower() in _RESERVED:
+            raise unexpected(token)
+        return token.text
 
-    def _peek(self) -> tuple[str, str]:
-        return self._tokens[self._at] if self._at < len(self._tokens) else ("end", "<EOF>")
+    def _one_of(self, words: set[str]) -> str:
+        token = self._take()
+        if token.kind != "word" or token.text.lower() not in words:
+            raise unexpected(token)
+        return token.text.lower()
 
-    def _take(self) -> tuple[str, str]:
+    def _peek(self) -> Token:
+        return self._tokens[min(self._at, len(self._tokens) - 1)]
+
+    def _take(self) -> Token:
         token = self._peek()
         self._at += 1
         return token
 
     def _accept(self, word: str) -> bool:
-        kind, text = self._peek()
-        if kind in {"word", "mark"} and text.lower() == word:
+        token = self._peek()
+        if token.kind in {"word", "mark"} and token.text.lower() == word:
             self._at += 1
             return True
         return False
 
     def _expect(self, word: str) -> None:
         if not self._accept(word):
-            raise malformed(f"expecting '{word}', found '{self._peek()[1]}'")
+            found = self._peek()
+            message = f"expecting '{word}', found '{found.text}'"
+            raise QueryError("MALFORMED_QUERY", message, found.at)
+
+
+def unescaped(text: str) -> str:
+    """A quoted string without its escape sequences."""
+    return _ESCAPE.sub(lambda m: _ESCAPED.get(m[1], m[1]), text)
+
+
+def like_pattern(text: str) -> re.Pattern[str]:
+    r"""The regular expression for a pattern of ``LIKE``, which ignores case.
+
+    ``%`` is any text and ``_`` any one character; ``\%`` and ``\_`` are these characters.
+    """
+    parts = re.findall(r"\\.|[^\\]", text, re.DOTALL)
+    wildcards = {"%": ".*", "_": "."}
+    written = (wildcards.get(part) or re.escape(unescaped(part)) for part in parts)
+    return re.compile("".join(written), re.IGNORECASE | re.DOTALL)

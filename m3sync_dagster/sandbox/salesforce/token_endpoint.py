@@ -22,6 +22,9 @@ from m3sync_dagster.sandbox.salesforce.org import Credentials, Org
 _JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 _AUDIENCES = ["https://login.salesforce.com", "https://test.salesforce.com"]
 
+SESSION_SECONDS = 7200
+"""How long a session lasts after its last use, by default; in the sandbox it does not end."""
+
 
 class TokenError(Exception):
     """A refused token request, with OAuth's ``error`` and ``error_description``."""
@@ -45,17 +48,65 @@ async def token(request: Request) -> JSONResponse:
     return JSONResponse(_session(org, base))
 
 
+async def introspect(request: Request) -> JSONResponse:
+    """``POST /services/oauth2/introspect``: whether a token is valid.
+
+    Source: Salesforce Help, "OpenID Connect Token Introspection".
+    """
+    org = org_of(request)
+    form = dict(parse_qsl((await request.body()).decode()))
+    try:
+        _check_client(org.credentials, form, request.headers.get("authorization", ""))
+    except TokenError as error:
+        body = {"error": error.error, "error_description": error.description}
+        return JSONResponse(body, status_code=401)
+    if form.get("token") not in org.sessions:
+        return JSONResponse({"active": False})
+    now = int(time.time())
+    return JSONResponse(
+        {
+            "active": True,
+            "scope": "api",
+            "client_id": org.credentials.client_id,
+            "username": org.credentials.username,
+            "sub": org.identity.url(str(request.base_url).rstrip("/")),
+            "token_type": "access_token",
+            "iat": now,
+            "nbf": now,
+            "exp": now + SESSION_SECONDS,
+        }
+    )
+
+
 async def user_info(request: Request) -> JSONResponse:
     """``GET /services/oauth2/userinfo``: the user of the session.
 
     Source: Salesforce Help, "The UserInfo Endpoint": an invalid session gets 403.
     """
     org = org_of(request)
-    session = request.headers.get("authorization", "").partition(" ")[2]
-    if session not in org.sessions:
+    if not _has_session(request, org):
         return JSONResponse("Bad_OAuth_Token", status_code=403)
     base = str(request.base_url).rstrip("/")
     return JSONResponse(org.identity.user_info(org.credentials.username, base))
+
+
+async def identity(request: Request) -> JSONResponse:
+    """``GET /id/{organization}/{user}``: the user of the session.
+
+    Source: Salesforce Help, "Identity URLs": 403 for an invalid session, 404 for another user.
+    """
+    org = org_of(request)
+    if not _has_session(request, org):
+        return JSONResponse("Bad_OAuth_Token", status_code=403)
+    ids = (request.path_params["organization"], request.path_params["user"])
+    if ids != (org.identity.organization_id, org.identity.user_id):
+        return JSONResponse("Bad_Id", status_code=404)
+    base = str(request.base_url).rstrip("/")
+    return JSONResponse(org.identity.identity(org.credentials.username, base))
+
+
+def _has_session(request: Request, org: Org) -> bool:
+    return request.headers.get("authorization", "").partition(" ")[2] in org.sessions
 
 
 def _session(org: Org, base: str) -> dict[str, str]:
@@ -66,7 +117,7 @@ def _session(org: Org, base: str) -> dict[str, str]:
         "signature": base64.b64encode(secrets.token_bytes(32)).decode(),
         "scope": "api",
         "instance_url": base,
-        "id": f"{base}/id/{org.identity.organization_id}/{org.identity.user_id}",
+        "id": org.identity.url(base),
         "token_type": "Bearer",
         "issued_at": str(int(time.time() * 1000)),
     }

@@ -299,7 +299,18 @@ def test_an_update_and_a_delete_identify_records_by_id(client: Client) -> None:
     assert client.results(job, "successfulResults")[0]["sf__Id"] == ids["a"]
     assert set(client.records()) == {"b"}
     job = run_job(client, "delete", f"Id\n{ids['a']}\n")
-    assert client.results(job, "failedResults")[0]["sf__Error"].startswith("ENTITY_IS_DELETED:")
+    failed = client.results(job, "failedResults")[0]
+    assert failed["sf__Error"].startswith("ENTITY_IS_DELETED:")
+    assert failed["sf__Id"] == ids["a"]
+
+
+@pytest.mark.parametrize(("operation", "found"), [("delete", 1), ("hardDelete", 0)])
+def test_only_a_hard_deletion_is_final(client: Client, operation: str, found: int) -> None:
+    run_job(client, "insert", f"{KEY}\na\n")
+    run_job(client, operation, f"Id\n{ids_by_key(client)['a']}\n")
+    answer = client.get("/queryAll", q=f"SELECT COUNT() FROM {ACCOUNT}")  # noqa: S608
+    assert client.records() == {}
+    assert answer.json()["totalSize"] == found
 
 
 def test_an_upsert_by_id_updates_or_creates(client: Client) -> None:
@@ -312,6 +323,19 @@ def test_an_upsert_by_id_updates_or_creates(client: Client) -> None:
     }
     created = {row[KEY]: row["sf__Created"] for row in client.results(job, "successfulResults")}
     assert created == {"a": "false", "b": "true"}
+
+
+def test_an_upsert_by_id_without_ids_creates_every_record(client: Client) -> None:
+    job = run_job(client, "upsert", f"{KEY}\na\nb\n", externalIdFieldName="Id")
+    assert {row["sf__Created"] for row in client.results(job, "successfulResults")} == {"true"}
+    assert set(client.records()) == {"a", "b"}
+
+
+@pytest.mark.parametrize("operation", ["insert", "update", "delete"])
+def test_an_empty_upload(client: Client, operation: str) -> None:
+    job = run_job(client, operation, "")
+    assert client.get(f"/jobs/ingest/{job}").json()["numberRecordsProcessed"] == 0
+    assert client.results(job, "failedResults") == []
 
 
 def test_a_running_job_returns_the_number_of_processed_records(own_client: Client) -> None:

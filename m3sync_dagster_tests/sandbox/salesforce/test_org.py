@@ -132,6 +132,14 @@ def test_the_error_of_an_expired_session(client: Client) -> None:
     ]
 
 
+def test_a_path_can_begin_with_two_slashes(client: Client) -> None:
+    answer = client.http.get(
+        httpx.URL(client.http.base_url, raw_path=b"//services/data/v67.0/limits")
+    )
+
+    assert "DailyApiRequests" in answer.json()
+
+
 def test_versions_need_no_session(client: Client) -> None:
     del client.http.headers["Authorization"]
     versions = client.http.get("/services/data/").json()
@@ -205,6 +213,26 @@ def test_describe_in_detail(client: Client) -> None:
     ]  # fmt: skip
     commitment = fields_of(client, "m3ter_Commitment__c")["Name"]
     assert (commitment["autoNumber"], commitment["createable"]) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("kind", "length"),
+    [("Email", 80), ("Phone", 40), ("Url", 255), ("TextArea", 255), ("Picklist", 255)],
+)
+def test_lengths_that_metadata_does_not_give(own_client: Client, kind: str, length: int) -> None:
+    own_client.schema(object=ACCOUNT, field="F__c", set={"type": kind})
+    fields = own_client.get(f"/sobjects/{ACCOUNT}/describe").json()["fields"]
+
+    assert {field["name"]: field["length"] for field in fields}["F__c"] == length
+    assert own_client.upsert([{KEY: "one", "F__c": "y" * length}])[0]["success"]
+    assert own_client.error({"F__c": "y" * (length + 1)})["statusCode"] == "STRING_TOO_LONG"
+
+
+@pytest.mark.parametrize(
+    ("text", "fits"), [("x" * 80, True), ("😀" * 40, True), ("😀" * 40 + "x", False)]
+)
+def test_an_emoji_counts_as_two_characters(client: Client, text: str, *, fits: bool) -> None:
+    assert client.upsert([{KEY: "one", "Name": text}])[0]["success"] is fits
 
 
 def test_global_describe(client: Client) -> None:

@@ -4,7 +4,7 @@ import httpx
 import pytest
 
 from m3sync_dagster.sandbox.json_types import Json
-from m3sync_dagster.sandbox.salesforce import OrgAndUser, create_app
+from m3sync_dagster.sandbox.salesforce import Credentials, OrgAndUser, create_app
 from m3sync_dagster.sandbox.server import running
 from m3sync_dagster_tests.sandbox.salesforce.plain_client import ACCOUNT, KEY, Client
 
@@ -55,6 +55,42 @@ def test_user_info_and_setup_objects_agree(own_client: Client) -> None:
 def test_user_info_needs_a_valid_session(own_client: Client) -> None:
     own_client.http.headers["Authorization"] = "Bearer invalid"
     assert own_client.http.get("/services/oauth2/userinfo").status_code == 403
+
+
+def test_a_token_is_introspected(own_client: Client) -> None:
+    credentials = (Credentials().client_id, Credentials().client_secret)
+    token = own_client.http.headers["Authorization"].removeprefix("Bearer ")
+
+    def introspect(token: str, secret: str = credentials[1]) -> httpx.Response:
+        form = {"token": token, "client_id": credentials[0], "client_secret": secret}
+        return own_client.http.post("/services/oauth2/introspect", data=form)
+
+    assert introspect(token).json()["active"] is True
+    assert introspect("unknown").json() == {"active": False}
+    assert introspect(token, "wrong").status_code == 401
+
+
+def test_the_identity_url(own_client: Client) -> None:
+    address = own_client.get("").json()["identity"]
+    identity, info = own_client.http.get(address).json(), user_info(own_client)
+    assert identity["id"] == address
+    assert (identity["user_id"], identity["organization_id"]) == (
+        info["user_id"],
+        info["organization_id"],
+    )
+    assert identity["urls"]["rest"].endswith("/services/data/v{version}/")
+    assert own_client.http.get(f"{address}x").status_code == 404
+    own_client.http.headers["Authorization"] = "Bearer invalid"
+    assert own_client.http.get(address).status_code == 403
+
+
+def test_the_user_and_the_organization_are_records(own_client: Client) -> None:
+    info = user_info(own_client)
+    user = own_client.get(f"/sobjects/User/{info['user_id']}").json()
+    org = own_client.get(f"/sobjects/Organization/{info['organization_id']}").json()
+    assert user["Username"] == info["preferred_username"]
+    assert org["Id"] == info["organization_id"]
+    assert own_client.get("/sobjects/User/005000000000001AAA").status_code == 404
 
 
 def test_a_refreshed_sandbox_has_a_new_organization_id(own_client: Client) -> None:

@@ -54,6 +54,16 @@ def filled(client: Client) -> Client:
         ("Parent_Account__r.Name = 'ann'", "b"),
         ("SystemModstamp > 2020-01-01T00:00:00Z", "abc"),
         ("IsDeleted = false", "abc"),
+        ("Name LIKE 'a%'", "a"),
+        ("Name LIKE '%n%'", "a"),
+        ("Name LIKE 'c_D'", "c"),
+        ("Name LIKE 'c_'", ""),
+        (r"Name LIKE 'O\'hara%'", "b"),
+        (r"Name LIKE '%\%%'", ""),
+        ("Code__c LIKE '%'", "c"),
+        ("(NOT Name LIKE 'a%') AND Version__c > 0", "b"),
+        ("Owner.Name = 'integration user'", "abc"),
+        ("OwnerId = null", ""),
     ],
 )
 def test_conditions(filled: Client, where: str, found: str) -> None:
@@ -96,9 +106,24 @@ def test_count(filled: Client) -> None:
         ("SELECT Id FROM", "MALFORMED_QUERY", "<EOF>"),
         ("SELECT Id, FROM X", "MALFORMED_QUERY", "FROM"),
         (f"SELECT Id FROM {ACCOUNT} WHERE Name = 'x", "MALFORMED_QUERY", "'x"),
-        (f"SELECT Id FROM {ACCOUNT} WHERE Name LIKE 'x'", "MALFORMED_QUERY", "LIKE"),
+        (f"SELECT Id FROM {ACCOUNT} WHERE Name LIKE 5", "MALFORMED_QUERY", "5"),
+        (f"SELECT Id FROM {ACCOUNT} WHERE Version__c LIKE '5'", "INVALID_QUERY_FILTER_OPERATOR",
+         "number"),
         (f"SELECT Id FROM {ACCOUNT} LIMIT x", "MALFORMED_QUERY", "x"),
-        (f"SELECT Id FROM {ACCOUNT} GROUP BY Id", "MALFORMED_QUERY", "GROUP"),
+        (f"SELECT Name FROM {ACCOUNT} GROUP BY Code__c", "MALFORMED_QUERY", "aggregated: Name"),
+        (f"SELECT Name, COUNT(Id) FROM {ACCOUNT}", "MALFORMED_QUERY", "aggregated: Name"),
+        (f"SELECT COUNT(Id) FROM {ACCOUNT} GROUP BY Version__c", "INVALID_FIELD", "grouped"),
+        (f"SELECT SUM(Name) FROM {ACCOUNT}", "MALFORMED_QUERY", "operator SUM"),
+        (f"SELECT COUNT(), Id FROM {ACCOUNT}", "MALFORMED_QUERY", "only element"),
+        (f"SELECT UPPER(Name) FROM {ACCOUNT}", "MALFORMED_QUERY", "("),
+        (f"SELECT COUNT(Id) FROM {ACCOUNT} GROUP BY Code__c ORDER BY Name", "MALFORMED_QUERY",
+         "Ordered field must be grouped"),
+        (f"SELECT FIELDS(ALL) FROM {ACCOUNT}", "MALFORMED_QUERY", "LIMIT of at most 200"),
+        (f"SELECT FIELDS(CUSTOM) FROM {ACCOUNT} LIMIT 201", "MALFORMED_QUERY", "at most 200"),
+        (f"SELECT FIELDS(SOME) FROM {ACCOUNT}", "MALFORMED_QUERY", "SOME"),
+        (f"SELECT Owner.Nothing FROM {ACCOUNT}", "INVALID_FIELD", "'Owner.Nothing'"),
+        (f"SELECT Id FROM {ACCOUNT} ORDER BY Name NULLS", "MALFORMED_QUERY", "<EOF>"),
+        (f"SELECT Id FROM {ACCOUNT} FOR EVER", "MALFORMED_QUERY", "EVER"),
         ("SELECT Id FROM Nothing__c", "INVALID_TYPE", "'Nothing__c'"),
         (f"SELECT Nmae FROM {ACCOUNT}", "INVALID_FIELD", "No such column 'Nmae'"),
         (f"SELECT X__r.Name FROM {ACCOUNT}", "INVALID_FIELD", "relationship 'X__r'"),
@@ -106,13 +131,116 @@ def test_count(filled: Client) -> None:
         (f"SELECT Id FROM {ACCOUNT} WHERE Name = 2", "INVALID_FIELD", "type string"),
         (f"SELECT Id FROM {BALANCE} WHERE Description__c = 'x'", "INVALID_FIELD", "filtered"),
     ],
-)
+)  # fmt: skip
 def test_an_invalid_query(client: Client, soql: str, code: str, part: str) -> None:
     answer = client.get("/query", q=soql)
 
     assert answer.status_code == 400
     assert answer.json()[0]["errorCode"] == code
-    assert part in answer.json()[0]["message"]
+    # The lines before the last one show the query.
+    assert part in answer.json()[0]["message"].rpartition("\n")[2]
+
+
+@pytest.mark.parametrize(
+    ("soql", "position"),
+    [
+        (f"SELECT Id, Nmae FROM {ACCOUNT}", "Row:1:Column:12"),
+        (f"SELECT Id FROM {ACCOUNT}\nWHERE Nmae = 'x'", "Row:2:Column:7"),
+        ("SELECT Id FROM Nothing__c", "Row:1:Column:16"),
+        ("SELECT Id FROM", "Row:1:Column:15"),
+        (f"SELECT Id FROM {ACCOUNT} WHERE Name = 5", f"Row:1:Column:{len(ACCOUNT) + 23}"),
+    ],
+)
+def test_an_error_shows_its_position(client: Client, soql: str, position: str) -> None:
+    message = client.get("/query", q=soql).json()[0]["message"]
+    shown, pointer, place, text = message.removeprefix("\n").split("\n", maxsplit=3)
+
+    assert place == f"ERROR at {position}"
+    assert text
+    line = soql.split("\n")[int(position[4]) - 1]
+    column = int(position.rpartition(":")[2])
+    assert shown[pointer.index("^") :] == line[column - 1 :][:40]
+
+
+@pytest.mark.parametrize(
+    ("order", "found"),
+    [
+        ("Version__c", "cab"),
+        ("Version__c DESC", "bac"),
+        ("Version__c NULLS LAST", "abc"),
+        ("Version__c DESC NULLS FIRST", "cba"),
+        (f"Code__c NULLS LAST, {KEY} DESC", "cba"),
+        (f"Owner.Name, {KEY}", "abc"),
+    ],
+)
+def test_order(filled: Client, order: str, found: str) -> None:
+    rows = filled.query(f"SELECT {KEY} FROM {ACCOUNT} ORDER BY {order}")["records"]
+
+    assert "".join(row[KEY] for row in rows) == found
+
+
+@pytest.mark.parametrize(
+    ("soql", "records"),
+    [
+        ("COUNT(Id) FROM %s", [{"expr0": 3}]),
+        ("COUNT(Version__c) c, COUNT(Id) FROM %s", [{"c": 2, "expr0": 3}]),
+        ("SUM(Version__c), AVG(Version__c) mean FROM %s", [{"expr0": 12.0, "mean": 6.0}]),
+        ("MIN(Version__c) a, MAX(Name) b FROM %s", [{"a": 2.0, "b": "cid"}]),
+        ("MAX(Version__c) FROM %s WHERE Name = 'nobody'", [{"expr0": None}]),
+        ("COUNT_DISTINCT(Parent_Account__c) FROM %s", [{"expr0": 1}]),
+        (
+            "Code__c, COUNT(Id) n FROM %s GROUP BY Code__c ORDER BY Code__c DESC",
+            [{"Code__c": "X", "n": 1}, {"Code__c": None, "n": 2}],
+        ),
+        ("Code__c FROM %s GROUP BY Code__c ORDER BY Code__c LIMIT 1", [{"Code__c": None}]),
+        ("COUNT(Id) FROM %s WHERE Name = 'nobody' GROUP BY Code__c", []),
+    ],
+)
+def test_aggregates(filled: Client, soql: str, records: list[Json]) -> None:
+    answer = filled.query(f"SELECT {soql % ACCOUNT}")
+
+    kind = {"attributes": {"type": "AggregateResult"}}
+    assert answer["records"] == [kind | record for record in records]
+    assert (answer["totalSize"], answer["done"]) == (len(records), True)
+
+
+def test_sets_of_fields(filled: Client) -> None:
+    described = {f["name"] for f in filled.get(f"/sobjects/{ACCOUNT}/describe").json()["fields"]}
+    custom = {name for name in described if name.endswith("__c")}
+
+    for which, names in (("ALL", described), ("CUSTOM", custom), ("STANDARD", described - custom)):
+        row = filled.query(f"SELECT FIELDS({which}) FROM {ACCOUNT} LIMIT 1")["records"][0]
+        assert row.keys() - {"attributes"} == names
+
+
+def test_the_integration_user_owns_and_writes_every_record(filled: Client) -> None:
+    user = filled.http.get("/services/oauth2/userinfo").json()
+    names = ("OwnerId", "CreatedById", "LastModifiedById")
+    soql = f"SELECT {', '.join(names)}, Owner.Name FROM {ACCOUNT} LIMIT 1 FOR VIEW"
+    row = filled.query(soql)["records"][0]
+
+    assert {row[name] for name in names} == {user["user_id"]}
+    assert row["Owner"]["Name"] == user["name"]
+    assert row["Owner"]["attributes"]["url"] == f"{DATA}/sobjects/User/{user['user_id']}"
+
+
+def test_a_query_is_described_instead_of_run(filled: Client) -> None:
+    soql = f"SELECT Id, Parent_Account__r.Name FROM {ACCOUNT}"
+    columns = filled.get("/query", q=soql, columns="true").json()
+    grouped = filled.get(
+        "/query", q=f"SELECT Name, COUNT(Id) FROM {ACCOUNT} GROUP BY Name", columns="true"
+    ).json()
+    user = filled.get("/query", q="SELECT Username FROM User", columns="true").json()
+    plan = filled.get("/query", explain=soql).json()["plans"][0]
+
+    assert columns["entityName"] == ACCOUNT
+    joined = {one["columnName"]: one["joinColumns"] for one in columns["columnMetadata"]}
+    assert joined["Id"] == []
+    assert [one["columnName"] for one in joined["Parent_Account__r"]] == ["Name"]
+    shown = [(one["columnName"], one["aggregate"]) for one in grouped["columnMetadata"]]
+    assert shown == [("Name", False), ("expr0", True)]
+    assert [one["columnName"] for one in user["columnMetadata"]] == ["Username"]
+    assert (plan["cardinality"], plan["sobjectType"]) == (3, ACCOUNT)
 
 
 def many(client: Client, count: int) -> None:
