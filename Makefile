@@ -58,10 +58,10 @@ lint: install
 types: install
 	$(BIN)/mypy
 
-# Some tests use Debian's Chromium, pgbouncer and Redis. If these cannot be installed, the tests are
+# Some tests use Debian's Chromium, nginx, pgbouncer and Redis. If these cannot be installed, the tests are
 # skipped with a message.
 debian-packages:
-	@for name in chromium pgbouncer redis-server; do \
+	@for name in chromium nginx pgbouncer redis-server; do \
 	  PATH="$$PATH:/usr/sbin" command -v $$name >/dev/null \
 	  || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get -qq update \
 	       && apt-get -qq install -y --no-install-recommends $$name >/dev/null; } \
