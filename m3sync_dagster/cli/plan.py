@@ -137,9 +137,11 @@ def _plans(
 
 
 def _as_dict(plan: "EntityPlan", links: "OrgLinks") -> dict[str, object]:
-    """The plan as JSON has it; ``paused`` is left out if it is zero."""
+    """The plan as JSON has it; ``paused`` and ``waiting`` are left out if they are zero."""
     counts = {
-        str(action): count for action, count in plan.counts.items() if count or action != "paused"
+        str(action): count
+        for action, count in plan.counts.items()
+        if count or action not in {"paused", "waiting"}
     }
     rows = [asdict(one) | {"salesforce_url": _link(plan, one, links)} for one in plan.sample]
     return {**counts, "sample": rows}
@@ -151,8 +153,13 @@ def _link(plan: "EntityPlan", row: "PlannedRow", links: "OrgLinks") -> str | Non
 
 
 def _show(title: str, plans: dict[str, "EntityPlan"], links: "OrgLinks", *, fields: bool) -> None:
-    counts = [[entity, *plan.counts.values()] for entity, plan in plans.items()]
-    print_table(title, ["entity", *next(iter(plans.values())).counts], counts)
+    actions = [
+        action
+        for action in next(iter(plans.values())).counts
+        if action != "waiting" or any(plan.counts[action] for plan in plans.values())
+    ]
+    counts = [[entity, *(plan.counts[a] for a in actions)] for entity, plan in plans.items()]
+    print_table(title, ["entity", *actions], counts)
     samples = [
         (entity, Linked(one.m3ter_id, _link(plan, one, links)), one)
         for entity, plan in plans.items()
@@ -164,9 +171,10 @@ def _show(title: str, plans: dict[str, "EntityPlan"], links: "OrgLinks", *, fiel
     if fields:
         columns = ["entity", "m3ter id", "action", "field", "before", "after"]
         rows = [
-            [entity, m3ter_id, one.action, field, shorten(before), shorten(after)]
+            [entity, m3ter_id, action, field, shorten(before), shorten(after)]
             for entity, m3ter_id, one in samples
-            for field, (before, after) in one.changes.items()
+            for action, changes in ((one.action, one.changes), ("keep", one.kept))
+            for field, (before, after) in changes.items()
         ]
     else:
         columns = ["entity", "m3ter id", "action", "fields that change"]
@@ -180,4 +188,5 @@ def _changed(sample: "PlannedRow") -> str:
     """The fields that change, the first of them by name."""
     names = list(sample.changes)
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return f"{', '.join(names[:NAMED])}{more}"
+    kept = f"; kept: {', '.join(sample.kept)}" if sample.kept else ""
+    return f"{', '.join(names[:NAMED])}{more}{kept}"

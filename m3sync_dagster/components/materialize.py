@@ -87,7 +87,7 @@ def materialize_entity(
         logged = 0
         for progress in sync.run(full=run.full):
             logged = _tell(context, entity, progress, logged)
-        _record_rejects(context, run.state, entity, sync.counts)
+        _record_rejects(context, run.state, entity, sync)
         record_replaced(context, run.state, entity, sync)
         metadata = sync_metadata(run.synced_object(entity, sync.rejected), sync.rejected)
         _record_success(context, run.state, integration, entity, sync.counts)
@@ -238,16 +238,26 @@ def _links(context: Context, integration: Integration, entity: EntityType) -> _F
 
 
 def _record_rejects(
-    context: dg.AssetExecutionContext, state: RunState, entity: EntityType, counts: Counts
+    context: dg.AssetExecutionContext, state: RunState, entity: EntityType, sync: EntitySync
 ) -> None:
-    """Record one event for invalid and rejected rows, and one for waiting rows."""
+    """Record one event for invalid and rejected rows, and one for each kind of waiting rows."""
+    counts = sync.counts
     bad = counts[Count.INVALID] + counts[Count.REJECTED]
     remedy = f"See m3sync rejects {state.integration}; correct the records or the mapping."
     if bad:
         cause = f"{bad} {entity.name} records are invalid or were rejected by Salesforce"
         record(context, state, entity, ConfigurationError(cause, remedy))
-    if counts[Count.WAITING]:
-        waiting = counts[Count.WAITING]
+    if sync.without_record:
+        cause = (
+            f"{sync.without_record} {entity.name} records have no record in Salesforce, and match: "
+            "update_only creates none"
+        )
+        remedy = (
+            "Write their m3ter ids into the external ID field of their Salesforce records, or set "
+            f"match: upsert. See m3sync rejects {state.integration}."
+        )
+        record(context, state, entity, MissingParentError(cause, remedy))
+    if waiting := counts[Count.WAITING] - sync.without_record:
         cause = f"{waiting} {entity.name} records wait for a record that is not in Salesforce"
         remedy = (
             "They are sent once that record is there: make sure that an integration carries it. "

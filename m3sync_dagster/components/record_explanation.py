@@ -56,7 +56,7 @@ def _explain_difference(lookup: RecordLookup, integration: str) -> tuple[str, st
             f"Run m3sync verify {integration} --repair, which sends it again.",
         )
     if reject := lookup.reject:
-        verb = "waits for another record" if reject.error_class == "dependency" else "was rejected"
+        verb = "waits for a record" if reject.error_class == "dependency" else "was rejected"
         return (
             f"{where}: its row {verb} ({reject.code}: {reject.message})",
             look_up_code(reject.code, reject.message).remedy,

@@ -13,6 +13,7 @@ from m3sync_dagster.sync.account_expression import AccountExpression
 from m3sync_dagster.sync.account_filter import AccountFilter
 from m3sync_dagster.sync.entity_options import EntityOptions, WhenGone
 from m3sync_dagster.sync.errors import ConfigurationError
+from m3sync_dagster.sync.match_and_overwrite import Match, Overwrite
 
 
 class EntityConfig(dg.Model):
@@ -60,6 +61,16 @@ class EntityConfig(dg.Model):
         default_factory=list,
         description="Salesforce fields whose values are not stored in the history of what was sent "
         "and with rejected records.",
+    )
+    match: Literal["upsert", "update_only"] = Field(
+        default="upsert",
+        description="upsert creates the records that Salesforce does not have; update_only writes "
+        "to existing records alone, and the others wait.",
+    )
+    overwrite: dict[str, Literal["always", "if_empty"]] = Field(
+        default_factory=dict,
+        description="Salesforce field to when it is written: always, the default, or if_empty, "
+        "which keeps each value that Salesforce has.",
     )
     include_unsettled: bool = Field(
         default=False,
@@ -324,4 +335,6 @@ class SalesforceSync(dg.Component, dg.Model, dg.Resolvable):
             when_gone=WhenGone(config.when_gone),
             gone_field=config.gone_field,
             mask=frozenset(config.mask),
+            match=Match(config.match),
+            overwrite={name: Overwrite(when) for name, when in config.overwrite.items()},
         )

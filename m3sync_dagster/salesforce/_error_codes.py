@@ -177,8 +177,18 @@ _INVALID = _table(
     ErrorClass.INVALID, {"M3SYNCINVALIDVALUE": _VALUE, "M3SYNCINVALIDRECORD": _RECORD}
 )
 
+_NO_RECORD = _table(
+    ErrorClass.DEPENDENCY,
+    {
+        "M3SYNCNORECORD": (
+            "Write the m3ter id into the external ID field of the Salesforce record, or set match: "
+            "upsert to have it created. `m3sync rejects retry` tries it in the next run."
+        )
+    },
+)
+
 MEANINGS = _TRANSIENT | _QUOTAS | _AUTHENTICATION | _CONFIGURATION | _PERMANENT | _COLLATERAL
-MEANINGS |= _INVALID
+MEANINGS |= _INVALID | _NO_RECORD
 
 _MISSING_PARENT = ErrorMeaning(
     ErrorClass.DEPENDENCY,

@@ -21,6 +21,8 @@ from m3sync_dagster.sync.row_types import Row, Target, Value
 
 EMPTY = "#N/A"
 """Clears a field; an empty cell leaves the field unchanged."""
+UNCHANGED = ""
+"""Leaves a field unchanged."""
 
 # A cell holds up to 131,072 characters of a field, and an error may quote it.
 csv.field_size_limit(1 << 20)
@@ -55,13 +57,17 @@ class Upload:
 
 
 def header(target: Target, empty_lookups: AbstractSet[str]) -> list[str]:
-    """The header row: the external ID, then the columns of the target."""
-    return [target.external_id_field] + [
+    """The header row: the external ID, then the columns of the target.
+
+    An update has the Id too, as the last column. Its results are matched by the external ID.
+    """
+    columns = [
         column.field
         if column.relationship is None or column.field in empty_lookups
         else f"{column.relationship}.{column.parent_external_id}"
         for column in target.columns
     ]
+    return [target.external_id_field, *columns, *(["Id"] if target.update_only else [])]
 
 
 def cell(value: Value) -> str:
@@ -86,7 +92,7 @@ def write_rows(
         folder: where the files are written; the caller deletes them.
         most_bytes: the largest size of a file with more than one row.
     """
-    lines = _lines([row.m3ter_id, *map(cell, row.values)] for row in rows)
+    lines = _lines(map(_cells, rows))
     pending = next(lines, None)
     number = 0
     while pending is not None:
@@ -102,6 +108,15 @@ def write_rows(
                 ids.add(pending[0])
                 pending = next(lines, None)
         yield Upload(path, ids, digest.hexdigest())
+
+
+def _cells(row: Row) -> list[str]:
+    cells = [row.m3ter_id, *map(cell, row.values)]
+    for place in row.kept:
+        cells[place + 1] = UNCHANGED
+    if row.salesforce_id:
+        cells.append(row.salesforce_id)
+    return cells
 
 
 def _lines(rows: Iterable[list[str]]) -> Iterator[tuple[str, bytes]]:

@@ -1,4 +1,4 @@
-"""Large upserts: Bulk API 2.0 ingest jobs over CSV files.
+"""Many rows: Bulk API 2.0 ingest jobs over CSV files.
 
 Source: Bulk API 2.0 Developer Guide, "Bulk API 2.0 Ingest" and "Job States".
 """
@@ -22,7 +22,13 @@ from m3sync_dagster.salesforce.error_classification import (
     parse_row_error,
     to_sync_error,
 )
-from m3sync_dagster.salesforce.lost_ingest_jobs import JOB_OPTIONS, JobRequest, find_jobs_to_abort
+from m3sync_dagster.salesforce.lost_ingest_jobs import (
+    JOB_OPTIONS,
+    UPDATE,
+    UPSERT,
+    JobRequest,
+    find_jobs_to_abort,
+)
 from m3sync_dagster.salesforce.retry import ROWS
 from m3sync_dagster.salesforce.temporary_files import temporary_folder
 from m3sync_dagster.salesforce.transport import Transport
@@ -106,18 +112,24 @@ class IngestJobs:
         if info.state == "Open":
             self._abort_and_record(info.id, jobs)
             return
-        yield from self._read_earlier_job(info, job.object_name, jobs)
+        yield from self._read_earlier_job(info, job, jobs)
 
     def _read_earlier_job(
-        self, info: JobInfo, object_name: str, jobs: JobLog
+        self, info: JobInfo, job: UnfinishedJob, jobs: JobLog
     ) -> Iterator[list[RowResult]]:
-        """Wait for a job of an earlier run, and read its results."""
-        ended = self.poller.wait(JobKind.INGEST, info, object_name, _SLOW)
-        with temporary_folder() as folder:
-            yield from _batches(self._results(ended, ended.external_id_field_name or "", folder))
+        """Wait for a job of an earlier run, and read its results.
+
+        Salesforce names the external ID field of an upsert only. An update's is ours; if it has
+        changed since, none of the job's rows is staged any more, and the results are not needed.
+        """
+        ended = self.poller.wait(JobKind.INGEST, info, job.object_name, _SLOW)
+        key = ended.external_id_field_name or job.external_id_field
+        if key or ended.operation != UPDATE:
+            with temporary_folder() as folder:
+                yield from _batches(self._results(ended, key or "", folder))
         jobs.record_job_finished(ended.id, ended.state)
         if ended.state == "Aborted" and info.state not in ENDED:
-            raise _aborted(ended.id, object_name)
+            raise _aborted(ended.id, job.object_name)
 
     def _abort_orphans(self, request: JobRequest, jobs: JobLog) -> None:
         """Abort the jobs that Salesforce created for us, but whose ids we did not receive."""
@@ -188,10 +200,7 @@ class IngestJobs:
     def _create_and_upload(self, target: Target, upload: Upload, jobs: JobLog) -> str:
         """Create a job, record it, and upload its data."""
         self.transport.check_quota(batches=True)
-        request = JOB_OPTIONS | {
-            "object": target.object,
-            "externalIdFieldName": target.external_id_field,
-        }
+        request = _job_properties(target)
         since, retries = datetime.now(UTC), self.transport.retries
         jobs.record_job_requested(target.object, upload.ids.count, upload.sha256)
         try:
@@ -202,7 +211,10 @@ class IngestJobs:
         jobs.record_job_created(job.id, target.object, upload.ids.count, upload.sha256)
         if self.transport.retries > retries:
             # An earlier attempt may have created a job whose response was lost.
-            self._abort_orphans(JobRequest(target.object, target.external_id_field, since), jobs)
+            self._abort_orphans(
+                JobRequest(target.object, target.external_id_field, since, request["operation"]),
+                jobs,
+            )
         self._upload(job.id, target.object, upload, jobs)
         return job.id
 
@@ -261,6 +273,17 @@ class IngestJobs:
             for cells in bulk_csv.read_results(path, (key, *columns)):
                 yield result(*cells)
             path.unlink()
+
+
+def _job_properties(target: Target) -> dict[str, str]:
+    """The properties of a job that writes to a target."""
+    if target.update_only:
+        return JOB_OPTIONS | {"operation": UPDATE, "object": target.object}
+    return JOB_OPTIONS | {
+        "operation": UPSERT,
+        "object": target.object,
+        "externalIdFieldName": target.external_id_field,
+    }
 
 
 def _result_sets(

@@ -156,6 +156,14 @@ class SalesforceClient:
         """
         return self._record_query.read(target, only)
 
+    def retrieve(self, target: Target, salesforce_ids: Sequence[str]) -> Iterator[list[ReadRow]]:
+        """Read records by their Salesforce Ids, 2,000 a call; those that do not exist are left out.
+
+        Raises:
+            SyncError: Salesforce could not be reached, or rejected the request.
+        """
+        return self._record_query.retrieve(target, salesforce_ids)
+
     def update(
         self, object_name: str, changes: Mapping[str, Mapping[str, Value]]
     ) -> Iterator[list[RowResult]]:

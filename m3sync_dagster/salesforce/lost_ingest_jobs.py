@@ -24,12 +24,14 @@ ORPHAN_AGE = timedelta(minutes=15)
 MOST_PAGES = 100
 """Most pages that are read of the list of jobs."""
 JOB_OPTIONS = {
-    "operation": "upsert",
     "contentType": "CSV",
     "lineEnding": "LF",
     "columnDelimiter": "COMMA",
 }
 """Properties that all our ingest jobs have."""
+UPSERT = "upsert"
+UPDATE = "update"
+"""The operation of a job that only updates records, by their Ids."""
 _log = logging.getLogger(__name__)
 
 
@@ -49,11 +51,13 @@ class JobRequest:
         external_id_field: API name of the external ID field; ``None`` where it is no longer
             known.
         since: when the job was requested.
+        operation: ``upsert``, or ``update``, which has no external ID field.
     """
 
     object_name: str
     external_id_field: str | None
     since: datetime
+    operation: str = UPSERT
 
 
 def find_jobs_to_abort(poller: JobPoller, request: JobRequest, jobs: JobLog) -> list[str]:
@@ -140,11 +144,14 @@ def _properties(info: JobInfo) -> dict[str, str]:
 
 def _expected_properties(request: JobRequest, transport: Transport) -> dict[str, str]:
     """The properties of the requested job, normalized in the same way."""
-    return JOB_OPTIONS | {
+    expected = JOB_OPTIONS | {
+        "operation": request.operation,
         "object": request.object_name.casefold(),
-        "externalIdFieldName": (request.external_id_field or "").casefold(),
         "createdById": (transport.token().user_id or "")[:SHORT_ID],
     }
+    if request.operation == UPSERT:
+        expected["externalIdFieldName"] = (request.external_id_field or "").casefold()
+    return expected
 
 
 def _created(info: JobInfo) -> datetime | None:

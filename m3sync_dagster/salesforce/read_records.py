@@ -1,11 +1,11 @@
 """Reading an object's records: SOQL pages for few of them, a Bulk API 2.0 query job for many.
 
-Sources: REST API Developer Guide, "Query"; Bulk API 2.0 Developer Guide, "Bulk API 2.0 Query" and
-"Get Results for a Query Job".
+Sources: REST API Developer Guide, "Query" and "Get Records With a Request Body Using sObject
+Collections"; Bulk API 2.0 Developer Guide, "Bulk API 2.0 Query" and "Get Results for a Query Job".
 """
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -25,7 +25,7 @@ SMALL = 2_000
 PAGE = 50_000
 """Rows of a page of a query job's results."""
 BATCH = 2_000
-"""Rows of a batch."""
+"""Rows of a batch, and the most that a request by Id may name."""
 _LAST = "null"  # the locator of the last page
 _BUSY = "Verify again when the org is less busy."
 _log = logging.getLogger(__name__)
@@ -59,6 +59,19 @@ class RecordQuery:
         while not page["done"]:
             page = client.query_more(page["nextRecordsUrl"], identifier_is_url=True)
             yield [_from_json(target, record) for record in page["records"]]
+
+    def retrieve(self, target: Target, salesforce_ids: Sequence[str]) -> Iterator[list[ReadRow]]:
+        """Read records by their Ids; Salesforce has ``null`` for one that does not exist.
+
+        Raises:
+            SyncError: Salesforce could not be reached, or refused.
+        """
+        fields = ["Id", target.external_id_field, *map(column_path, target.columns)]
+        for start in range(0, len(salesforce_ids), BATCH):
+            body = {"ids": list(salesforce_ids[start : start + BATCH]), "fields": fields}
+            path = f"/composite/sobjects/{target.object}"
+            found = self.transport.fetch("POST", path, list[dict[str, Any] | None], json=body)
+            yield [_from_json(target, record) for record in found if record]
 
     def _read_large(self, target: Target, soql: str) -> Iterator[list[ReadRow]]:
         job_id = self._run(target, soql)
@@ -143,7 +156,7 @@ def _from_json(target: Target, record: dict[str, Any]) -> ReadRow:
             values.append(parent.get(column.parent_external_id))
         else:
             values.append(record.get(column.field))
-    return ReadRow(record[target.external_id_field], record["Id"], values)
+    return ReadRow(record.get(target.external_id_field), record["Id"], values)
 
 
 def _from_csv(rows: Iterator[tuple[str, ...]]) -> Iterator[list[ReadRow]]:

@@ -1,6 +1,10 @@
-"""Small upserts: sObject Collections, 200 rows a call.
+"""Few rows: sObject Collections, 200 rows a call.
 
-Source: REST API Developer Guide, "Upsert Multiple Records with Collections".
+A target that only updates is written by the records' Ids: ``updateOnly`` is documented for an
+upsert of one record alone.
+
+Sources: REST API Developer Guide, "Upsert Multiple Records with Collections", "Update Multiple
+Records with Fewer Round-Trips" and "Insert or Update (Upsert) a Record Using an External ID".
 """
 
 import time
@@ -141,7 +145,7 @@ def _send(transport: Transport, target: Target, rows: list[Row]) -> list[RowResu
     try:
         results = transport.fetch(
             "PATCH",
-            f"/composite/sobjects/{target.object}/{target.external_id_field}",
+            _path(target),
             list[CollectionResult],
             data=body(target, rows),
             headers={"Content-Type": "application/json"},
@@ -154,6 +158,12 @@ def _send(transport: Transport, target: Target, rows: list[Row]) -> list[RowResu
     return pair_results([row.m3ter_id for row in rows], results, f"rows of {target.object}")
 
 
+def _path(target: Target) -> str:
+    if target.update_only:
+        return "/composite/sobjects"
+    return f"/composite/sobjects/{target.object}/{target.external_id_field}"
+
+
 def body(target: Target, rows: Sequence[Row]) -> bytes:
     """Write the JSON of a call, with the exact digits of numbers."""
     records = [_record(target, row) for row in rows]
@@ -161,13 +171,15 @@ def body(target: Target, rows: Sequence[Row]) -> bytes:
 
 
 def _record(target: Target, row: Row) -> dict[str, object]:
-    record: dict[str, object] = {
-        "attributes": {"type": target.object},
-        target.external_id_field: row.m3ter_id,
-    }
-    for column, value in zip(target.columns, row.values, strict=True):
-        name, content = _member(column, value)
-        record[name] = content
+    record: dict[str, object] = {"attributes": {"type": target.object}}
+    if target.update_only:
+        record["id"] = row.salesforce_id
+    else:
+        record[target.external_id_field] = row.m3ter_id
+    for place, (column, value) in enumerate(zip(target.columns, row.values, strict=True)):
+        if place not in row.kept:
+            name, content = _member(column, value)
+            record[name] = content
     return record
 
 

@@ -3,6 +3,8 @@
 Arrays are sent as binary parameters (``%(name)b``): as text, every element would be escaped.
 """
 
+from m3sync_dagster.sync.row_results import NO_RECORD
+
 _KEY = "integration = %(integration)s AND entity = %(entity)s"
 
 DELETE_ALL_STAGED = f"DELETE FROM m3sync.outgoing_record WHERE {_KEY}"
@@ -237,11 +239,14 @@ VALUES (%(integration)s, %(entity)s, %(m3ter_id)s, %(class)s, %(code)s, %(messag
 {_ON_REPEATED_REJECT}"""
 
 # A permanently rejected row is sent again in the next two runs, and then pauses for 2, 4, 8, 16 and
-# 24 hours; ten minutes less, so that the run of that hour includes it.
+# 24 hours; ten minutes less, so that the run of that hour includes it. A row that may only update
+# and has no record pauses for at most 4 hours: people create the record in Salesforce.
 SET_RETRY_TIME = f"""
-UPDATE m3sync.rejected_record SET retry_at = CASE WHEN class = 'permanent' AND attempts > 2
+UPDATE m3sync.rejected_record
+SET retry_at = CASE WHEN (class = 'permanent' OR code = '{NO_RECORD}') AND attempts > 2
     THEN clock_timestamp() - interval '10 minutes'
-        + least(interval '1 hour' * power(2, least(attempts - 2, 5)), interval '24 hours') END
+        + least(interval '1 hour' * power(2, least(attempts - 2, 5)),
+            CASE code WHEN '{NO_RECORD}' THEN interval '4 hours' ELSE interval '24 hours' END) END
 WHERE {_KEY} AND m3ter_id = ANY(%(ids)b)
 """
 

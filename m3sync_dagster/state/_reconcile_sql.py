@@ -18,32 +18,34 @@ BEGIN = """
 DROP TABLE IF EXISTS pg_temp.salesforce_record, pg_temp.m3ter_record, pg_temp.difference;
 CREATE TEMP TABLE salesforce_record (
     m3ter_id text NOT NULL, salesforce_id text NOT NULL, in_scope boolean,
-    flagged boolean NOT NULL, payload bytea NOT NULL, external_id_changed boolean NOT NULL);
+    flagged boolean NOT NULL, payload bytea NOT NULL, external_id_changed boolean NOT NULL,
+    empty text[] NOT NULL);
 CREATE TEMP TABLE m3ter_record (
-    m3ter_id text PRIMARY KEY, fingerprint bytea NOT NULL, payload bytea NOT NULL);
+    m3ter_id text PRIMARY KEY, fingerprint bytea NOT NULL, payload bytea NOT NULL,
+    filled jsonb NOT NULL);
 CREATE TEMP TABLE difference (
     m3ter_id text NOT NULL, salesforce_id text, salesforce_payload bytea, m3ter_payload bytea,
     kind text NOT NULL, pending boolean NOT NULL, was_synced boolean NOT NULL,
-    external_id_changed boolean NOT NULL)
+    external_id_changed boolean NOT NULL, unfilled jsonb)
 """
 
 NOW = "SELECT clock_timestamp()"
 
 COPY_SALESFORCE = (
     "COPY pg_temp.salesforce_record "
-    "(m3ter_id, salesforce_id, in_scope, flagged, payload, external_id_changed) "
+    "(m3ter_id, salesforce_id, in_scope, flagged, payload, external_id_changed, empty) "
     "FROM STDIN (FORMAT BINARY)"
 )
 
 ADD_M3TER = f"""
-INSERT INTO pg_temp.m3ter_record AS listed (m3ter_id, fingerprint, payload)
-SELECT given.m3ter_id, given.fingerprint, given.payload
-FROM unnest(%(ids)b::text[], %(fingerprints)b::bytea[], %(payloads)b::bytea[], %(final)b::bool[])
-    AS given (m3ter_id, fingerprint, payload, final)
+INSERT INTO pg_temp.m3ter_record AS listed (m3ter_id, fingerprint, payload, filled)
+SELECT given.m3ter_id, given.fingerprint, given.payload, given.filled::jsonb
+FROM unnest(%(ids)b::text[], %(fingerprints)b::bytea[], %(payloads)b::bytea[], %(final)b::bool[],
+    %(filled)b::text[]) AS given (m3ter_id, fingerprint, payload, final, filled)
 WHERE given.final OR EXISTS (
     SELECT 1 FROM {_SYNCED} AS synced WHERE synced.m3ter_id = given.m3ter_id)
 ON CONFLICT (m3ter_id) DO UPDATE SET
-    fingerprint = excluded.fingerprint, payload = excluded.payload
+    fingerprint = excluded.fingerprint, payload = excluded.payload, filled = excluded.filled
 """
 
 # Autovacuum does not analyze temporary tables.
@@ -98,12 +100,14 @@ SELECT coalesce(m3ter.m3ter_id, salesforce.m3ter_id),
     coalesce(m3ter.payload <> '' AND (synced.m3ter_id IS NULL
         OR synced.fingerprint IS DISTINCT FROM m3ter.fingerprint
         OR synced.synced_at >= %(began)s), false),
-    synced.m3ter_id IS NOT NULL, coalesce(salesforce.external_id_changed, false)
+    synced.m3ter_id IS NOT NULL, coalesce(salesforce.external_id_changed, false),
+    (SELECT jsonb_object_agg(key, value) FROM jsonb_each(m3ter.filled)
+        WHERE key = ANY(salesforce.empty))
 FROM pg_temp.salesforce_record AS salesforce
 FULL JOIN pg_temp.m3ter_record AS m3ter ON salesforce.m3ter_id = m3ter.m3ter_id
 LEFT JOIN {_SYNCED} AS synced
     ON synced.m3ter_id = coalesce(m3ter.m3ter_id, salesforce.m3ter_id)
-WHERE salesforce.payload IS DISTINCT FROM m3ter.payload
+WHERE (salesforce.payload IS DISTINCT FROM m3ter.payload OR m3ter.filled ?| salesforce.empty)
     AND (m3ter.m3ter_id IS NOT NULL
         OR coalesce(salesforce.in_scope, synced.m3ter_id IS NOT NULL))
 """
@@ -131,7 +135,7 @@ FROM pg_temp.difference
 """
 
 DIFFERENCES = """
-SELECT m3ter_id, salesforce_id, kind, pending, salesforce_payload, m3ter_payload FROM (
+SELECT m3ter_id, salesforce_id, kind, pending, salesforce_payload, m3ter_payload, unfilled FROM (
     SELECT *, row_number() OVER (PARTITION BY kind ORDER BY pending, m3ter_id) AS place
     FROM pg_temp.difference WHERE kind <> 'flagged') AS numbered
 WHERE place <= %(most)s ORDER BY kind, place

@@ -15,7 +15,7 @@ STAGED = (
     f"SELECT m3ter_id, payload FROM m3sync.outgoing_record WHERE {_KEY} AND m3ter_id = ANY(%(ids)b)"
 )
 
-MASK_STAGED = """
+SET_PAYLOADS = """
 UPDATE m3sync.outgoing_record AS sent SET payload = given.payload
 FROM unnest(%(ids)b::text[], %(payloads)b::bytea[]) AS given (m3ter_id, payload)
 WHERE sent.integration = %(integration)s AND sent.entity = %(entity)s

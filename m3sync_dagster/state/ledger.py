@@ -14,6 +14,7 @@ from psycopg.types.json import Jsonb
 
 from m3sync_dagster.state import _ledger_sql as sql
 from m3sync_dagster.state.database_identity import database_identity
+from m3sync_dagster.state.record_matches import PostgresRecordMatches
 from m3sync_dagster.state.sent_changes import SentChanges
 from m3sync_dagster.sync.fingerprint_basis import BasisChange, FingerprintBasis
 from m3sync_dagster.sync.row_results import (
@@ -70,6 +71,10 @@ class PostgresLedger:
         """Record what is sent from now on; see ``SentChanges``."""
         self._history = SentChanges(self._connection, self._key, fields, masked)
         return self._history
+
+    def matches(self) -> PostgresRecordMatches:
+        """The records of the staged rows; none are known yet."""
+        return PostgresRecordMatches(self._connection, self._key)
 
     def basis(self) -> FingerprintBasis | None:
         """The basis of the stored fingerprints; ``None`` if none is stored."""
@@ -300,8 +305,7 @@ class PostgresLedger:
                 rows = [r for r in rejected if (r.error_class is ErrorClass.INVALID) is unsent]
                 if rows:
                     cursor.executemany(query, [self._key | _reject(row) for row in rows])
-        orphans = [r.m3ter_id for r in rejected if r.error_class is ErrorClass.DEPENDENCY]
-        if orphans:
+        if orphans := [r.m3ter_id for r in rejected if r.waits_for_parent]:
             self._execute(sql.WITHDRAW_PARENTS_ELSEWHERE, ids=orphans)
         ids = [row.m3ter_id for row in rejected]
         self._execute(sql.SET_RETRY_TIME, ids=ids)

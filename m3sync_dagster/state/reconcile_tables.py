@@ -1,8 +1,9 @@
 """The two sides of a reconciliation in PostgreSQL, and what a repair does about differences."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import msgspec
 import psycopg
 from psycopg.rows import class_row
 
@@ -16,7 +17,7 @@ from m3sync_dagster.sync.reconcile_types import (
     SyncedRecord,
 )
 
-_TYPES = ("text", "text", "bool", "bool", "bytea", "bool")
+_TYPES = ("text", "text", "bool", "bool", "bytea", "bool", "text[]")
 
 
 class PostgresReconciliation:
@@ -54,6 +55,7 @@ class PostgresReconciliation:
                         row.flagged,
                         row.payload,
                         row.external_id_changed,
+                        list(row.empty),
                     )
                 )
 
@@ -67,6 +69,7 @@ class PostgresReconciliation:
                 "fingerprints": [row.fingerprint for row in rows],
                 "payloads": [row.payload for row in rows],
                 "final": [row.final for row in rows],
+                "filled": [_json(row.filled) for row in rows],
             },
         )
 
@@ -173,3 +176,8 @@ class PostgresReconciliation:
     def _one(self, query: str) -> Any:  # noqa: ANN401 - the type depends on the query
         (found,) = self._connection.execute(query, self._key).fetchone() or (None,)
         return found
+
+
+def _json(filled: Mapping[str, str | bool | float]) -> str:
+    """Values as ``jsonb`` can store them: without the NUL character."""
+    return msgspec.json.encode(filled).decode().replace("\\u0000", "\\ufffd")

@@ -13,7 +13,14 @@ import psycopg
 import xxhash
 
 from m3sync_dagster.state import _sent_changes_sql as sql
-from m3sync_dagster.sync.row_results import Acknowledged, ErrorClass, Rejected, RowResult
+from m3sync_dagster.state.record_matches import NOT_SENT
+from m3sync_dagster.sync.row_results import (
+    NO_RECORD,
+    Acknowledged,
+    ErrorClass,
+    Rejected,
+    RowResult,
+)
 
 ACCEPTED = "accepted"
 """The answer to a row that Salesforce has accepted; for others, it is Salesforce's code."""
@@ -145,7 +152,7 @@ class SentChanges:
         for _, payload in found:
             pairs = zip(self._fields, _RAW_VALUES.decode(payload), strict=True)
             payloads.append(_ENCODE([None if name == _NOT_STORED else raw for name, raw in pairs]))
-        self._execute(sql.MASK_STAGED, ids=[m3ter_id for m3ter_id, _ in found], payloads=payloads)
+        self._execute(sql.SET_PAYLOADS, ids=[m3ter_id for m3ter_id, _ in found], payloads=payloads)
 
     def _compare(self, ids: Sequence[str]) -> dict[str, _Change]:
         """What the staged rows of these records change, by m3ter id."""
@@ -198,7 +205,9 @@ class SentChanges:
 
 
 def _is_sent(result: RowResult) -> bool:
-    return not (isinstance(result, Rejected) and result.error_class is ErrorClass.INVALID)
+    if isinstance(result, Acknowledged):
+        return True
+    return result.error_class is not ErrorClass.INVALID and result.code != NO_RECORD
 
 
 def _is_created(result: RowResult) -> bool:
@@ -218,9 +227,9 @@ def _action(result: RowResult) -> str:
 
 
 def _by_field(fields: Sequence[str], payload: bytes) -> dict[str, bytes]:
-    """The encoded value of each field that is not masked."""
-    pairs = zip(fields, _RAW_VALUES.decode(payload), strict=True)
-    return {name: bytes(raw) for name, raw in pairs if name != _NOT_STORED}
+    """The encoded value of each field that was sent and is not masked."""
+    pairs = zip(fields, map(bytes, _RAW_VALUES.decode(payload)), strict=True)
+    return {name: raw for name, raw in pairs if name != _NOT_STORED and raw != NOT_SENT}
 
 
 def _with_before(before: Mapping[str, bytes], name: str) -> dict[str, msgspec.Raw | str]:

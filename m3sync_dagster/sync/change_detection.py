@@ -12,7 +12,7 @@ import xxhash
 
 from m3sync_dagster.sync.interfaces import KnownRows
 from m3sync_dagster.sync.mapping import FieldMapping, Mapped
-from m3sync_dagster.sync.row_results import Rejected
+from m3sync_dagster.sync.row_results import NO_RECORD, Rejected
 from m3sync_dagster.sync.row_types import RecordHash, Row, Value
 from m3sync_dagster.sync.row_validation import RowValidator
 from m3sync_dagster.sync.target_schema import TargetSchema
@@ -168,7 +168,12 @@ class ChangeDetector:
             elif candidate.row:
                 changed[m3ter_id] = ChangedRow(seen, candidate.row, m3ter_id in acknowledged)
         found.unchanged += len(found.confirmed)
-        found.paused = self._known.paused([row.seen for row in changed.values()])
+        paused = self._known.paused([row.seen for row in changed.values()])
+        found.paused = [one for one in paused if self._is_still_refused(one)]
         for rejected in found.paused:
             del changed[rejected.m3ter_id]
         found.rows = list(changed.values())
+
+    def _is_still_refused(self, rejected: Rejected) -> bool:
+        """Whether the reason of a pause is still there: a missing record may be created now."""
+        return self._mapping.update_only or rejected.code != NO_RECORD

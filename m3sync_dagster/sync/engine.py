@@ -13,7 +13,9 @@ from m3sync_dagster.sync.csv_header_groups import RowGroups
 from m3sync_dagster.sync.deleted_parents import DeletedParents
 from m3sync_dagster.sync.interfaces import Destination, Ledger, Source
 from m3sync_dagster.sync.mapping import FieldMapping
+from m3sync_dagster.sync.record_matching import RecordMatching, needs_matching
 from m3sync_dagster.sync.row_results import (
+    NO_RECORD,
     Acknowledged,
     Count,
     Counts,
@@ -21,7 +23,12 @@ from m3sync_dagster.sync.row_results import (
     Rejected,
     RowResult,
 )
-from m3sync_dagster.sync.row_types import COLLECTION_ROWS, COLLECTIONS_UP_TO, ReplacedRecord
+from m3sync_dagster.sync.row_types import (
+    COLLECTION_ROWS,
+    COLLECTIONS_UP_TO,
+    ReplacedRecord,
+    Row,
+)
 from m3sync_dagster.sync.target_schema import TargetSchema
 
 BATCH = 1_000
@@ -57,6 +64,7 @@ class EntitySync:
         rejected: the first rows that were invalid or rejected.
         replaced: how many records had been deleted in Salesforce and were created again.
         replaced_names: the names of the first of them.
+        without_record: how many rows may only update a record, and found none.
     """
 
     def __init__(  # noqa: PLR0913 - each can be exchanged by a test
@@ -74,6 +82,7 @@ class EntitySync:
         self.rejected: list[Rejected] = []
         self.replaced = 0
         self.replaced_names: list[str] = []
+        self.without_record = 0
         mapping = mapping.with_accounts_of(source, mapping.scope.fetchable())
         self._mapping = mapping
         self._source = source
@@ -82,6 +91,11 @@ class EntitySync:
         self._schema = schema
         self._detector = ChangeDetector(mapping, ledger, schema)
         self._parents = DeletedParents(mapping, ledger, self._send_again, send_parents)
+        self._matching = (
+            RecordMatching(mapping, ledger.matches(), destination)
+            if needs_matching(mapping)
+            else None
+        )
         self._answered = 0
         self._tries: Counter[int] = Counter()
 
@@ -178,18 +192,29 @@ class EntitySync:
         together. A row without a result is still staged, and is sent again before the next level.
         """
         for all_rows in (False, True):
-            while ready := self._ledger.ready(all_rows=all_rows):
+            while ready := self._ready(all_rows=all_rows):
                 # A few rows of all groups are sent together; many need a CSV file for each group.
                 few = sum(n for _, n in ready) <= COLLECTIONS_UP_TO
                 together = dict(ready if few else ready[:1])
                 yield from self._send_groups(together, all_rows=all_rows, few=few)
                 self._parents.send()
 
+    def _ready(self, *, all_rows: bool) -> list[tuple[int, int]]:
+        """The rows that can be sent next, after a look for their records if that is needed."""
+        ready = self._ledger.ready(all_rows=all_rows)
+        if not (ready and self._matching):
+            return ready
+        for rejected in self._matching.match():
+            self._record_and_count(rejected)
+        return self._ledger.ready(all_rows=all_rows)
+
     def _send_groups(self, ready: dict[int, int], *, all_rows: bool, few: bool) -> Iterator[int]:
         group_keys, count = list(ready), sum(ready.values())
         if few and not all_rows:
             count = self._in_full_calls(count)
-        rows = islice(self._ledger.staged(group_keys, all_rows=all_rows), count)
+        rows: Iterator[Row] = islice(self._ledger.staged(group_keys, all_rows=all_rows), count)
+        if self._matching:
+            rows = self._matching.complete(rows)
         tries = max(self._tries[group_key] for group_key in group_keys)
         group = replace(self._groups().group(group_keys, rows, count), tries=tries)
         answered = self._answered
@@ -199,6 +224,8 @@ class EntitySync:
             self._answered += len(results)
             yield self._answered
         left = self._answered - answered < count
+        if left and self._matching:
+            self._matching.forget()
         for group_key in group_keys:
             self._tries[group_key] = tries + 1 if left else 0
 
@@ -246,8 +273,9 @@ class EntitySync:
 
     def _count(self, results: Sequence[RowResult]) -> None:
         self.counts.update(count_of(result) for result in results)
-        rejected = (result for result in results if isinstance(result, Rejected))
-        self.rejected.extend(list(rejected)[: SHOWN_REJECTS - len(self.rejected)])
+        rejected = [result for result in results if isinstance(result, Rejected)]
+        self.without_record += sum(one.code == NO_RECORD for one in rejected)
+        self.rejected.extend(rejected[: SHOWN_REJECTS - len(self.rejected)])
 
 
 def count_of(result: RowResult) -> Count:

@@ -11,6 +11,11 @@ from m3sync_dagster.sync.account_filter import AccountFilter
 from m3sync_dagster.sync.errors import ConfigurationError
 from m3sync_dagster.sync.lookup_paths import split_paths
 from m3sync_dagster.sync.mapping import FieldMapping
+from m3sync_dagster.sync.match_and_overwrite import (
+    Match,
+    Overwrite,
+    with_match_and_overwrite,
+)
 from m3sync_dagster.sync.row_types import Value
 
 Constant = str | bool | int | float
@@ -41,6 +46,8 @@ class EntityOptions:
     when_gone: WhenGone = WhenGone.KEEP
     gone_field: str | None = None
     mask: frozenset[str] = frozenset()
+    match: Match = Match.UPSERT
+    overwrite: Mapping[str, Overwrite] = field(default_factory=dict)
 
 
 def build_mapping(
@@ -86,7 +93,17 @@ def build_mapping(
     )
     _refuse_doubles(mapping, own)
     _require_truncatable(mapping)
-    return replace(mapping, masked=_masked(mapping, own.mask))
+    return _with_match_and_overwrite(replace(mapping, masked=_masked(mapping, own.mask)), own)
+
+
+def _with_match_and_overwrite(mapping: FieldMapping, own: EntityOptions) -> FieldMapping:
+    return with_match_and_overwrite(
+        mapping,
+        own.match,
+        own.overwrite,
+        gone_field=own.gone_field,
+        deletes=own.when_gone is WhenGone.DELETE,
+    )
 
 
 def _masked(mapping: FieldMapping, names: frozenset[str]) -> frozenset[str]:

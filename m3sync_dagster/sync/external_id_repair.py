@@ -26,10 +26,14 @@ class ChangedExternalIds(Protocol):
 def restore_external_ids(mapping: FieldMapping, org: Org, records: ChangedExternalIds) -> Outcome:
     """Write m3ter's ids into the external ID field again, and nothing else.
 
+    A mapping that only updates leaves it to people which record has which external ID.
+
     Raises:
         SyncError: Salesforce could not be asked.
     """
     outcome = Outcome()
+    if mapping.update_only:
+        return outcome
     for rows in records.changed_external_ids(BATCH):
         ids = {row.salesforce_id: row.m3ter_id for row in rows}
         changes = {key: {mapping.external_id_field: m3ter_id} for key, m3ter_id in ids.items()}

@@ -11,6 +11,8 @@ from m3sync_dagster.sync.account_expression import AccountExpression
 from m3sync_dagster.sync.errors import SyncError
 from m3sync_dagster.sync.fingerprint_basis import BasisChange, FingerprintBasis
 from m3sync_dagster.sync.matching_accounts import MatchingAccounts
+from m3sync_dagster.sync.reconcile_types import ReadRow, Selection
+from m3sync_dagster.sync.record_matches import RecordMatches
 from m3sync_dagster.sync.row_results import Rejected, RowResult
 from m3sync_dagster.sync.row_types import (
     Group,
@@ -70,6 +72,10 @@ class KnownRows(Protocol):
 
 class Ledger(JobLog, KnownRows, Protocol):
     """The state of one entity of one integration: acknowledged, staged and rejected rows."""
+
+    def matches(self) -> RecordMatches:
+        """The records of the staged rows; none are known yet."""
+        ...
 
     def basis(self) -> FingerprintBasis | None:
         """The basis of the stored fingerprints; ``None`` if none is stored."""
@@ -275,6 +281,20 @@ class Destination(Protocol):
 
     def organization(self) -> Organization:
         """Read the org's name and kind.
+
+        Raises:
+            SyncError: Salesforce could not be reached, or refused.
+        """
+        ...
+
+    def read_back(self, target: Target, only: Selection | None) -> Iterator[Sequence[ReadRow]]:
+        """Read records, a batch at a time; see ``reconcile_types.Org``."""
+        ...
+
+    def retrieve(
+        self, target: Target, salesforce_ids: Sequence[str]
+    ) -> Iterator[Sequence[ReadRow]]:
+        """Read records by Salesforce Id; those that do not exist are left out.
 
         Raises:
             SyncError: Salesforce could not be reached, or refused.

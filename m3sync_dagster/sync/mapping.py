@@ -103,6 +103,8 @@ class FieldMapping:
         written: Salesforce field to the YAML path that names it.
         final_when: a record is final if one of these fields has this value; empty: always.
         masked: the Salesforce fields whose values are not stored.
+        update_only: whether records are never created in Salesforce.
+        if_empty: the Salesforce fields that are written only where they are empty.
     """
 
     entity: EntityType
@@ -117,6 +119,8 @@ class FieldMapping:
     written: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     final_when: tuple[tuple[str, str | bool], ...] = ()
     masked: frozenset[str] = frozenset()
+    update_only: bool = False
+    if_empty: frozenset[str] = frozenset()
 
     @cached_property
     def seed(self) -> int:
@@ -141,6 +145,7 @@ class FieldMapping:
             self.external_id_field,
             self.columns,
             sorted(self.parent_external_ids.items()),
+            *sorted(self.if_empty),
         )
         return xxhash.xxh3_64_intdigest(msgspec.json.encode(parts))
 

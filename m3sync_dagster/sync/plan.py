@@ -2,15 +2,17 @@
 
 Nothing is written. A record that is in Salesforce according to the ledger counts as an update, any
 other as a new record. A row that Salesforce has permanently rejected more than twice is paused and
-would not be sent.
+would not be sent. For a mapping that only updates, Salesforce is asked which records exist; rows
+without one wait.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol, get_args
 
 from m3sync_dagster.sync.canonical_values import canonical, field_types
-from m3sync_dagster.sync.change_detection import BatchChanges, ChangeDetector
+from m3sync_dagster.sync.change_detection import BatchChanges, ChangeDetector, ChangedRow
 from m3sync_dagster.sync.engine import batched
 from m3sync_dagster.sync.fingerprint_basis import (
     BasisChange,
@@ -19,10 +21,12 @@ from m3sync_dagster.sync.fingerprint_basis import (
     compare,
 )
 from m3sync_dagster.sync.fingerprint_basis_change import current_basis
+from m3sync_dagster.sync.id_digests import IdDigests
 from m3sync_dagster.sync.interfaces import KnownRows, Source
 from m3sync_dagster.sync.mapping import FieldMapping
 from m3sync_dagster.sync.preflight_schema import SchemaReader
 from m3sync_dagster.sync.reconcile_types import ReadRow, Selection
+from m3sync_dagster.sync.record_matching import is_empty
 from m3sync_dagster.sync.row_types import Column, Row, Target, Value
 from m3sync_dagster.sync.salesforce_schema import OrgIdentity, SalesforceObject
 from m3sync_dagster.sync.target_schema import TargetSchema
@@ -30,7 +34,7 @@ from m3sync_dagster.sync.target_schema import TargetSchema
 SAMPLE = 20
 """Changed rows of an entity that are shown field by field."""
 
-Action = Literal["create", "update", "unchanged", "invalid", "paused"]
+Action = Literal["create", "update", "unchanged", "invalid", "paused", "waiting"]
 
 
 class StoredRows(KnownRows, Protocol):
@@ -62,12 +66,15 @@ class Sample:
         action: what a run would do.
         changes: its Salesforce fields that differ, each with its value before and after.
         salesforce_id: its Id, if Salesforce has a record with this external ID.
+        kept: its Salesforce fields that differ and are not written, because they are not empty:
+            Salesforce's value and m3ter's.
     """
 
     m3ter_id: str
     action: Action
     changes: dict[str, tuple[object, Value]]
     salesforce_id: str | None = None
+    kept: dict[str, tuple[object, Value]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -106,16 +113,18 @@ class EntityPlan:
         schema = TargetSchema(self.mapping, self.org, self.preflight)
         schema.require_current()
         known = self._known()
+        existing = self._existing(schema.target) if self.mapping.update_only else None
         chosen: list[tuple[Row, Action]] = []
         read = 0
         for batch in batched(self._records()):
             detector = ChangeDetector(self._mapping_of(batch), known, schema)
-            rows = self._count(detector.detect(batch))
+            rows = self._count(detector.detect(batch), existing)
             chosen.extend(rows[: self.most - len(chosen)])
             read += len(batch)
             yield read
         described = self.org.describe(self.mapping.object_name)
-        self.sample = _SalesforceValues(self.org, schema.target, described).compare(chosen)
+        values = _SalesforceValues(self.org, schema.target, described, self.mapping.if_empty)
+        self.sample = values.compare(chosen)
 
     def _records(self) -> Iterable[Sequence[bytes]]:
         if self.only is None:
@@ -137,25 +146,43 @@ class EntityPlan:
             self.stored if change is BasisChange.NONE else KnownRowsAfterChange(self.stored, change)
         )
 
-    def _count(self, changes: BatchChanges) -> list[tuple[Row, Action]]:
+    def _existing(self, target: Target) -> IdDigests:
+        """The external IDs of all records of the object, or the one that is planned for."""
+        key = Column(target.external_id_field)
+        only = None if self.only is None else Selection(key, [self.only])
+        batches = self.org.read_back(replace(target, columns=()), only)
+        return IdDigests(row.m3ter_id for rows in batches for row in rows if row.m3ter_id)
+
+    def _count(self, changes: BatchChanges, existing: IdDigests | None) -> list[tuple[Row, Action]]:
         """Count the changes of a batch, and return the rows that would be sent."""
         self.counts["unchanged"] += changes.unchanged
         self.counts["invalid"] += len(changes.invalid)
         self.counts["paused"] += len(changes.paused)
-        rows: list[tuple[Row, Action]] = [
-            (one.row, "update" if one.in_salesforce else "create") for one in changes.rows
-        ]
+        rows = [(one.row, _action(one, existing)) for one in changes.rows]
         for _, action in rows:
             self.counts[action] += 1
-        return rows
+        return [(row, action) for row, action in rows if action != "waiting"]
+
+
+def _action(changed: ChangedRow, existing: IdDigests | None) -> Action:
+    if existing is not None:
+        return "update" if changed.row.m3ter_id in existing else "waiting"
+    return "update" if changed.in_salesforce else "create"
 
 
 class _SalesforceValues:
     """The present values of a few records in Salesforce."""
 
-    def __init__(self, org: Org, target: Target, described: SalesforceObject) -> None:
+    def __init__(
+        self,
+        org: Org,
+        target: Target,
+        described: SalesforceObject,
+        if_empty: AbstractSet[str],
+    ) -> None:
         self._org = org
         self._target = target
+        self._if_empty = if_empty
         self._types = field_types(target, described)
 
     def compare(self, rows: Sequence[tuple[Row, Action]]) -> list[Sample]:
@@ -166,7 +193,14 @@ class _SalesforceValues:
     def _sample(self, row: Row, action: Action, found: ReadRow | None) -> Sample:
         values = found.values if found else [None] * len(self._target.columns)
         salesforce_id = found.salesforce_id if found else None
-        return Sample(row.m3ter_id, action, self._changes(row, values), salesforce_id)
+        differing = self._differing(row, values)
+        kept = {
+            name: pair
+            for name, pair in differing.items()
+            if name in self._if_empty and not is_empty(pair[0])
+        }
+        changes = {name: pair for name, pair in differing.items() if name not in kept}
+        return Sample(row.m3ter_id, action, changes, salesforce_id, kept)
 
     def _read(self, ids: Sequence[str]) -> dict[str, ReadRow]:
         """The records with these external IDs."""
@@ -174,7 +208,7 @@ class _SalesforceValues:
         batches = self._org.read_back(self._target, only)
         return {str(record.m3ter_id): record for batch in batches for record in batch}
 
-    def _changes(self, row: Row, values: Sequence[object]) -> dict[str, tuple[object, Value]]:
+    def _differing(self, row: Row, values: Sequence[object]) -> dict[str, tuple[object, Value]]:
         changes = {}
         fields = zip(self._target.columns, self._types, values, row.values, strict=True)
         for column, kind, before, after in fields:

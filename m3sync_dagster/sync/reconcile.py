@@ -28,14 +28,12 @@ from m3sync_dagster.sync.reconcile_types import (
     Selection,
 )
 from m3sync_dagster.sync.record_decoder import id_of
-from m3sync_dagster.sync.row_types import Column
+from m3sync_dagster.sync.row_types import QUERY_IDS, Column
 from m3sync_dagster.sync.row_validation import RowValidator
 from m3sync_dagster.sync.type_compatibility import ENCRYPTED
 
 EXAMPLES = 20
 """Differing records of an entity that are shown."""
-MOST_IDS = 200
-"""Ids that fit into the URL of one query: Salesforce accepts 16,384 bytes with the headers."""
 FEW_QUERIES = 10
 """Most queries by Id; beyond, one query for all records without external ID is quicker."""
 
@@ -92,6 +90,8 @@ class Reconciler:
         self._source = source
         self._org = org
         self._comparison = comparison
+        columns = enumerate(mapping.columns)
+        self._if_empty = {name: place for place, name in columns if name in mapping.if_empty}
         self._gone_column = mapping.columns.index(gone_field) if gone_field else None
 
     def run(self) -> Iterator[Progress]:
@@ -142,7 +142,7 @@ class Reconciler:
         Records without an account are read too: the account may have been deleted by hand.
         """
         ids = self._mapping.scope.fetchable()
-        if ids is None or not 0 < len(ids) <= MOST_IDS:
+        if ids is None or not 0 < len(ids) <= QUERY_IDS:
             return None
         if self._mapping.entity.account_field == "id":
             return Selection(self._key, ids)
@@ -186,8 +186,9 @@ class Reconciler:
             row.salesforce_id,
             in_scope=self._in_scope(m3ter_id, values),
             flagged=gone is not None and values[gone] != canonical(None, self._kinds[gone]),
-            payload=_ENCODE([row.m3ter_id, *values]),
+            payload=self._payload(row.m3ter_id, values),
             external_id_changed=row.m3ter_id != m3ter_id,
+            empty=[name for name, place in self._if_empty.items() if values[place] is None],
         )
 
     def _in_scope(self, m3ter_id: str, values: Sequence[Canonical]) -> bool | None:
@@ -218,12 +219,22 @@ class Reconciler:
             return None
         if found.row is None:
             return M3terRecord(found.m3ter_id, final=found.final)
-        payload = _ENCODE([found.m3ter_id, *self._canonical(found.row.values)])
-        return M3terRecord(found.m3ter_id, found.fingerprint, payload, found.final)
+        values = self._canonical(found.row.values)
+        payload = self._payload(found.m3ter_id, values)
+        given = {name: values[place] for name, place in self._if_empty.items()}
+        filled = {name: value for name, value in given.items() if value is not None}
+        return M3terRecord(found.m3ter_id, found.fingerprint, payload, found.final, filled)
+
+    def _payload(self, m3ter_id: str | None, values: Sequence[Canonical]) -> bytes:
+        """The values that must be equal: without fields that are written only if they are empty."""
+        compared = list(values)
+        for place in self._if_empty.values():
+            compared[place] = None
+        return _ENCODE([m3ter_id, *compared])
 
     def _find_moved_records(self) -> None:
         """Find the records that were moved to another account by hand."""
-        for ids in self._comparison.missing_ids(MOST_IDS):
+        for ids in self._comparison.missing_ids(QUERY_IDS):
             for rows in self._org.read_back(self._validator.target, Selection(self._key, ids)):
                 self._add_salesforce(rows)
 
@@ -249,7 +260,7 @@ class Reconciler:
 
     def _where_missing(self) -> list[Selection]:
         """Which records to read: a few by their Ids, or else all without external ID."""
-        batches = list(islice(self._comparison.missing_salesforce_ids(MOST_IDS), FEW_QUERIES + 1))
+        batches = list(islice(self._comparison.missing_salesforce_ids(QUERY_IDS), FEW_QUERIES + 1))
         if len(batches) > FEW_QUERIES:
             return [Selection(self._key, [], or_empty=True)]
         return [Selection(_ID, salesforce_ids) for salesforce_ids in batches]
@@ -274,7 +285,7 @@ class Reconciler:
         return [canonical(value, kind) for value, kind in zip(values, self._kinds, strict=True)]
 
     def _example(self, found: Difference) -> Example:
-        fields = {}
+        fields: dict[str, tuple[Canonical, Canonical]] = {}
         if found.salesforce_payload and found.m3ter_payload:
             pairs = zip(
                 _DECODE(found.m3ter_payload), _DECODE(found.salesforce_payload), strict=True
@@ -282,4 +293,5 @@ class Reconciler:
             columns = (self._key, *self._validator.target.columns)
             names = (column.field for column in columns)
             fields = {n: pair for n, pair in zip(names, pairs, strict=True) if pair[0] != pair[1]}
+        fields |= {name: (value, None) for name, value in (found.unfilled or {}).items()}
         return Example(found.m3ter_id, found.salesforce_id, found.kind, found.pending, fields)

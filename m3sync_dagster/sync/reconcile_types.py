@@ -1,7 +1,7 @@
 """The types of a verification: records of Salesforce, records of m3ter, and their differences."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from m3sync_dagster.sync.row_types import Column, Target
@@ -82,6 +82,8 @@ class SalesforceRecord:
         flagged: whether it is marked as deleted in m3ter.
         payload: its external ID and its canonical values.
         external_id_changed: whether its external ID in Salesforce is another one, or empty.
+        empty: the fields that are written only if they are empty, and that are. The payload has
+            no value of such a field.
     """
 
     m3ter_id: str
@@ -90,6 +92,7 @@ class SalesforceRecord:
     flagged: bool
     payload: bytes
     external_id_changed: bool = False
+    empty: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +105,14 @@ class M3terRecord:
         payload: its external ID and its canonical values; empty where it cannot be a row.
         final: whether m3ter will no longer recalculate it; a record that is not final counts only
             if the integration has synced it before.
+        filled: the values of the fields that are written only if they are empty, without nulls.
     """
 
     m3ter_id: str
     fingerprint: bytes = b""
     payload: bytes = b""
     final: bool = True
+    filled: Mapping[str, str | bool | float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +125,11 @@ class SyncedRecord:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A record that differs, with the payloads of the sides that have it."""
+    """A record that differs, with the payloads of the sides that have it.
+
+    ``unfilled`` has m3ter's values of fields that are empty in Salesforce and written only
+    then.
+    """
 
     m3ter_id: str
     salesforce_id: str | None
@@ -128,6 +137,7 @@ class Difference:
     pending: bool
     salesforce_payload: bytes | None
     m3ter_payload: bytes | None
+    unfilled: Mapping[str, str | bool | float] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from m3sync_dagster.sync.interfaces import Source
 from m3sync_dagster.sync.mapping import FieldMapping
 from m3sync_dagster.sync.plan import Org
 from m3sync_dagster.sync.reconcile_types import ReadRow, Selection
+from m3sync_dagster.sync.record_matching import is_empty
 from m3sync_dagster.sync.row_results import Rejected
 from m3sync_dagster.sync.row_types import Column, Target, Value
 from m3sync_dagster.sync.target_schema import TargetSchema
@@ -44,7 +45,7 @@ class ComparedField:
         source: the m3ter field that it is filled from; ``None`` for a constant.
         m3ter: the value that a run would send.
         salesforce: the value that Salesforce has.
-        differs: whether these are different values.
+        differs: whether these are different values; not if ``overwrite`` says to keep Salesforce's.
     """
 
     field: str
@@ -202,7 +203,8 @@ class RecordComparison:
         columns = zip(self._target.columns, self._sources, self._types, pairs, strict=True)
         for column, source, kind, (after, before) in columns:
             differs = both and canonical(before, kind) != canonical(after, kind)
-            yield ComparedField(column.field, source, after, before, differs)
+            kept = column.field in self._mapping.if_empty and not is_empty(before)
+            yield ComparedField(column.field, source, after, before, differs and not kept)
 
     def _is_flagged(self, found: ReadRow | None) -> bool:
         if found is None or self._gone_field is None:

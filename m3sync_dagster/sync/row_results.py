@@ -74,11 +74,19 @@ class Rejected:
     fields: tuple[str, ...] = ()
     record: RefusedRecord | None = field(default=None, compare=False)
 
+    @property
+    def waits_for_parent(self) -> bool:
+        """Whether a record that it points to is not in Salesforce."""
+        return self.error_class is ErrorClass.DEPENDENCY and self.code != NO_RECORD
+
 
 RowResult = Acknowledged | Rejected
 
 NO_SUCH_RECORD = frozenset({"ENTITY_IS_DELETED", "INVALID_CROSS_REFERENCE_KEY"})
 """Salesforce's codes for a Salesforce Id whose record was deleted."""
+
+NO_RECORD = "M3SYNC_NO_RECORD"
+"""Code of a row that is not sent, because it may only update and Salesforce has no record."""
 
 PARENT_NOT_FOUND = "Foreign key external ID"
 """Starts Salesforce's message about a parent that does not exist; its external ID follows."""

@@ -33,11 +33,14 @@ class Target:
         external_id_field: API name of the field that holds the m3ter id.
         columns: one for each value of a ``Row``, in the same order; the external ID is not
             among them.
+        update_only: whether rows update existing records by their Salesforce Ids, and never
+            create one.
     """
 
     object: str
     external_id_field: str
     columns: tuple[Column, ...]
+    update_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +51,34 @@ class Row:
         m3ter_id: the record.
         values: one for each column of its ``Target``.
         cut: whether a text was cut to the length of its field.
+        salesforce_id: the Id of its record, for a target that is ``update_only``.
+        kept: positions of the values that are not sent: the field keeps the value that it has.
     """
 
     m3ter_id: str
     values: list[Value]
     cut: bool = False
+    salesforce_id: str | None = None
+    kept: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class MatchedRecord:
+    """The Salesforce record that a row belongs to.
+
+    Args:
+        m3ter_id: its external ID.
+        salesforce_id: its Id.
+        kept: positions of the row's values that are not sent, because their fields are not empty.
+    """
+
+    m3ter_id: str
+    salesforce_id: str
+    kept: tuple[int, ...] = ()
+
+
+QUERY_IDS = 200
+"""Ids that fit into the URL of one query: Salesforce accepts 16,384 bytes with the headers."""
 
 
 COLLECTIONS_UP_TO = 2_000

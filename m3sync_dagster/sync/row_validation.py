@@ -51,6 +51,7 @@ class RowValidator:
             object=mapping.object_name,
             external_id_field=mapping.external_id_field,
             columns=tuple(columns),
+            update_only=mapping.update_only,
         )
 
     @cached_property

@@ -73,6 +73,7 @@ class _SchemaValidation:
             if field := self._described.fields.get(source_field.salesforce):
                 yield from self._field(source_field, field)
         yield from self._constants()
+        yield from self._checkboxes_if_empty()
         yield from self._rights()
         yield from self._required()
         yield from self._currency()
@@ -87,7 +88,7 @@ class _SchemaValidation:
         lacking = [
             right
             for right, given in (
-                ("create", self._described.createable),
+                ("create", self._described.createable or self._mapping.update_only),
                 ("edit", self._described.updateable),
             )
             if not given
@@ -276,10 +277,22 @@ class _SchemaValidation:
                     name,
                 )
 
+    def _checkboxes_if_empty(self) -> Iterator[SchemaFinding]:
+        for name in sorted(self._mapping.if_empty):
+            field = self._described.fields.get(name)
+            if field and field.type == "boolean":
+                yield self._finding(
+                    f"{self._described.name}.{name} is a checkbox, which is never empty, so that "
+                    "overwrite: if_empty would never write it",
+                    "Remove it from overwrite, or from the mapping.",
+                    name,
+                )
+
     def _rights(self) -> Iterator[SchemaFinding]:
         wanted = [self._mapping.external_id_field, *self._mapping.columns]
         fields = [self._described.fields[name] for name in wanted if name in self._described.fields]
-        locked = [f.name for f in fields if not (f.createable and f.updateable)]
+        update_only = self._mapping.update_only
+        locked = [f.name for f in fields if not (f.updateable and (f.createable or update_only))]
         if locked:
             yield self._finding(
                 f"this user may read but not write {', '.join(locked)} of {self._described.name}",
@@ -290,6 +303,8 @@ class _SchemaValidation:
 
     def _required(self) -> Iterator[SchemaFinding]:
         """Source: Salesforce REST API Developer Guide, "sObject Describe", ``nillable``."""
+        if self._mapping.update_only:
+            return
         mapped = {self._mapping.external_id_field, *self._mapping.columns}
         required = [
             field.name

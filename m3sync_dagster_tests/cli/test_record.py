@@ -114,7 +114,7 @@ def test_a_record_that_waits_names_the_one_that_it_waits_for(stage: Stage) -> No
     stage.run("run", "acme", "--entity", "balance")
     code, found = shown(stage, balance, "balance")
     assert (code, found["state"], found["acknowledged"]) == (1, "missing", None)
-    assert "waits for another record" in found["message"]
+    assert "waits for a record" in found["message"]
     assert found["reject"]["class"] == "dependency"
 
 

@@ -47,7 +47,7 @@ def synced(fingerprint: bytes | None) -> SyncedRow:
         (StoredRecord(synced(None), valid=True), "no run has sent"),
         (StoredRecord(valid=True), "no run has sent"),
         (StoredRecord(None, True, reject("permanent"), PRESENT), "was rejected (X: no)"),
-        (StoredRecord(None, True, reject("dependency"), PRESENT), "waits for another record"),
+        (StoredRecord(None, True, reject("dependency"), PRESENT), "waits for a record"),
         (StoredRecord(None, True, reject("permanent"), EARLIER), "no run has sent"),
         (StoredRecord(None, False, reject("permanent"), PRESENT), "no run has sent"),
     ],

@@ -105,12 +105,17 @@ class Jobs:
             return
         job.head, *lines = csv.reader(io.StringIO(text, newline=""))
         seen: set[str] = set()
-        key = job.info["externalIdFieldName"]
+        by_id = job.info["operation"] == "update"
+        key = "Id" if by_id else job.info["externalIdFieldName"]
         for cells in lines:
             named = dict(zip(job.head, cells, strict=True))
             try:
                 _reject_repeated(seen, named[key])
-                record_id, created = self._rows.upsert(job.info["object"], key, _row(named))
+                record_id, created = (
+                    (self._rows.update(named["Id"], _row(named)), False)
+                    if by_id
+                    else self._rows.upsert(job.info["object"], key, _row(named))
+                )
                 job.results["successfulresults"].append([record_id, str(created).lower(), *cells])
             except RowError as error:
                 error_cell = f"{error.code}:{error.message}:{' '.join(error.fields)}--"

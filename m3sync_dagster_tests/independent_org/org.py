@@ -97,7 +97,9 @@ class Org:
             ("GET", r"sobjects/(\w+)/describe", self._describe),
             ("GET", r"tooling/query", lambda: self._tooling(query["q"])),
             ("GET", r"query", lambda: self._query(query["q"])),
-            ("PATCH", r"composite/sobjects/(\w+)/(\w+)", lambda o, k: self._many(o, k, body)),
+            ("PATCH", r"composite/sobjects/(\w+)/(\w+)", lambda o, k: self._many(body, o, k)),
+            ("PATCH", r"composite/sobjects", lambda: self._many(body)),
+            ("POST", r"composite/sobjects/(\w+)", lambda o: self._retrieve(o, _decode(body))),
             ("GET", r"jobs/ingest", lambda: _json(jobs.list())),
             ("POST", r"jobs/(ingest|query)", lambda k: _json(jobs.create(k, _decode(body)))),
             (
@@ -172,14 +174,24 @@ class Org:
         known = {"Name": "Terse", "IsSandbox": False, "InstanceName": "EU45"}
         return {"attributes": {"type": "Organization"}, "Id": self.organization_id} | known
 
-    def _many(self, object_name: str, key: str, body: bytes) -> Response:
+    def _retrieve(self, object_name: str, wanted: dict[str, Any]) -> Response:
+        if len(wanted["ids"]) > 2000:
+            return _error(400, "EXCEEDED_ID_LIMIT", "cannot retrieve more than 2000 records")
+        return _json(self.rows.retrieve(object_name, wanted["ids"], wanted["fields"]))
+
+    def _many(self, body: bytes, *upsert: str) -> Response:
+        """Upsert records by an object's external ID field, or update them by their ids."""
         rows = _decode(body)["records"]
         if len(rows) > 200:
             return _error(400, "EXCEEDED_ID_LIMIT", "cannot submit more than 200 records")
-        return _json([self._one(object_name, key, row) for row in rows])
+        return _json([self._one(row, *upsert) for row in rows])
 
-    def _one(self, object_name: str, key: str, row: dict[str, Any]) -> dict[str, Any]:
+    def _one(self, row: dict[str, Any], *upsert: str) -> dict[str, Any]:
         try:
+            if not upsert:
+                record_id = self.rows.update(row["id"], row)
+                return {"id": record_id, "success": True, "errors": []}
+            object_name, key = upsert
             record_id, created = self.rows.upsert(object_name, key, row)
         except RowError as error:
             details = {"statusCode": error.code, "message": error.message, "fields": error.fields}

@@ -54,6 +54,23 @@ class Rows:
         existing.update(values)
         return str(existing["Id"]), False
 
+    def update(self, record_id: str, row: dict[str, Any]) -> str:
+        """Change fields of one record; return its id."""
+        for target in self.objects.values():
+            if record_id in target.records:
+                given = {n: v for n, v in row.items() if n not in {"attributes", "id", "Id"}}
+                values = dict(self._value(target, name, value) for name, value in given.items())
+                target.records[record_id].update(values)
+                return record_id
+        raise RowError("ENTITY_IS_DELETED", "entity is deleted")
+
+    def retrieve(
+        self, object_name: str, ids: list[str], names: list[str]
+    ) -> list[dict[str, Any] | None]:
+        """Some fields of each record; ``None`` where there is none with this id."""
+        found = [self.objects[object_name].records.get(one) for one in ids]
+        return [record and {name: record.get(name) for name in names} for record in found]
+
     def _value(self, target: Object, name: str, value: Any) -> tuple[str, Any]:  # noqa: ANN401 - JSON
         """A field and its new value; a parent is identified by its external ID."""
         if isinstance(value, dict):

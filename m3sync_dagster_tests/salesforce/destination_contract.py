@@ -224,7 +224,25 @@ class Collections:
 
 
 class CollectionsById:
-    """Updates and deletes of records by Salesforce Id."""
+    """Reads, updates and deletes of records by Salesforce Id."""
+
+    def test_records_are_read_in_the_order_of_their_ids(self, client: LoggedIn) -> None:
+        first, second = (
+            row["id"] for row in client.upsert([{KEY: "a", "Name": "One"}, {KEY: "b"}])
+        )
+        missing = f"{first[:-6]}zzzzzz"
+        body = {"ids": [second, missing, first], "fields": ["Id", KEY, "Name"]}
+        found = client.send("POST", f"/composite/sobjects/{ACCOUNT}", body).json()
+        assert [record and record["Id"] for record in found] == [second, None, first]
+        assert (found[2][KEY], found[2]["Name"]) == ("a", "One")
+
+    def test_a_record_that_does_not_exist_is_not_updated(self, client: LoggedIn) -> None:
+        record_id = client.upsert([{KEY: "a"}])[0]["id"]
+        record = {"attributes": {"type": ACCOUNT}, "id": f"{record_id[:-6]}zzzzzz", "Name": "Two"}
+        body = {"allOrNone": False, "records": [record]}
+        (result,) = client.send("PATCH", "/composite/sobjects", body).json()
+        assert not result["success"]
+        assert keys(client) == {"a"}
 
     def test_records_are_updated_by_id(self, client: LoggedIn) -> None:
         record_id = client.upsert([{KEY: "a", "Name": "One"}])[0]["id"]

@@ -99,6 +99,24 @@ class IngestJobs:
         assert len(client.results(job, "successfulResults/")) == len(keys(client)) == MOST_RECORDS
         assert len(client.results(job, "unprocessedrecords/")) == 1
 
+    def test_an_update_writes_existing_records_alone(self, client: LoggedIn) -> None:
+        record_id = client.upsert([{KEY: "a", "Name": "One"}])[0]["id"]
+        properties = {"object": ACCOUNT, "operation": "update", "lineEnding": "LF"}
+        job = client.send("POST", "/jobs/ingest", properties).json()["id"]
+        missing = f"{record_id[:-6]}zzzzzz"
+        client.put(job, f"{KEY},Name,Id\na,Two,{record_id}\nb,New,{missing}\n".encode())
+        client.close(job)
+        assert client.wait(job)["state"] == "JobComplete"
+        (written,) = client.results(job, "successfulResults/")
+        assert (written[KEY], written["sf__Id"], written["sf__Created"]) == (
+            "a",
+            record_id,
+            "false",
+        )
+        assert [row[KEY] for row in client.results(job, "failedResults/")] == ["b"]
+        assert account(client, "a")["Name"] == "Two"
+        assert keys(client) == {"a"}
+
     def test_an_aborted_job_writes_nothing(self, client: LoggedIn) -> None:
         job = client.new_job()
         client.put(job, f"{KEY}\na\n".encode())

@@ -34,7 +34,6 @@ NOT_SUPPORTED = {
     "test_a_repeated_external_id_rejects_its_rows": "rows of a call are written one by one",
     "test_an_unknown_field_is_an_error_of_the_call": "an unknown field is an error of the row",
     "test_a_value_that_cannot_be_parsed_is_an_error_of_the_call": "it is an error of the row",
-    "test_records_are_updated_by_id": "records are written by external ID only",
     "test_a_deleted_record_cannot_be_deleted_again": "records cannot be deleted",
     "test_a_failed_job_lists_its_unprocessed_records": "a header row is not validated",
     "test_a_failed_job_keeps_what_it_has_written": "a job cannot be made to fail",

@@ -17,6 +17,7 @@ from m3sync_dagster.sync.fingerprint_basis_change import apply_basis_change
 from m3sync_dagster.sync.interfaces import JobLog
 from m3sync_dagster.sync.mapping import FieldMapping, Mapped
 from m3sync_dagster.sync.matching_accounts import MatchingAccounts
+from m3sync_dagster.sync.reconcile_types import ReadRow, Selection
 from m3sync_dagster.sync.row_results import Acknowledged, ErrorClass, Rejected, RowResult
 from m3sync_dagster.sync.row_types import Group, Target, UnfinishedJob, Value
 from m3sync_dagster.sync.salesforce_schema import (
@@ -138,6 +139,20 @@ class Org:
             if self.busy.get(row.m3ter_id, 0) > group.tries:
                 continue
             yield [self._take(row.m3ter_id, dict(zip(names, row.values, strict=True)))]
+
+    def read_back(self, target: Target, only: Selection | None) -> Iterator[Sequence[ReadRow]]:
+        self.calls += 1
+        ids = list(self.held) if only is None else [one for one in only.ids if one in self.held]
+        yield [self._read(target, m3ter_id) for m3ter_id in ids]
+
+    def retrieve(self, target: Target, salesforce_ids: Sequence[str]) -> Iterator[list[ReadRow]]:
+        self.calls += 1
+        wanted = [one for one in self.held if self.ids.get(one) in salesforce_ids]
+        yield [self._read(target, m3ter_id) for m3ter_id in wanted]
+
+    def _read(self, target: Target, m3ter_id: str) -> ReadRow:
+        values = [self.held[m3ter_id].get(column.field) for column in target.columns]
+        return ReadRow(m3ter_id, self.ids[m3ter_id], values)
 
     def resume(self, job: UnfinishedJob, jobs: JobLog) -> Iterator[list[RowResult]]:
         results = self.left[job.job_id or job.object_name]

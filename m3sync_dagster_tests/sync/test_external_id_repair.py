@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from m3sync_dagster.sync.entity_options import EntityOptions
 from m3sync_dagster.sync.external_id_repair import restore_external_ids
+from m3sync_dagster.sync.match_and_overwrite import Match
 from m3sync_dagster.sync.reconcile_types import SyncedRecord
 from m3sync_dagster_tests.sync.conftest import mapping
 from m3sync_dagster_tests.sync.test_flag_or_delete import Org
@@ -39,3 +41,12 @@ def test_external_ids_are_written_by_salesforce_id(
     expected = [f"m{n}" for n in range(count)] if restored is None else restored
     assert records.restored == expected
     assert (outcome.done, outcome.refused) == (len(expected), len(refused))
+
+
+def test_update_only_leaves_external_ids_to_people() -> None:
+    records, org = Edited([SyncedRecord("m0", "s0")]), Org()
+    outcome = restore_external_ids(
+        mapping(options=EntityOptions(match=Match.UPDATE_ONLY)), org, records
+    )
+    assert (org.updated, records.restored) == ({}, [])
+    assert (outcome.done, outcome.refused) == (0, 0)

@@ -1,0 +1,79 @@
+"""The Salesforce records of staged rows."""
+
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from m3sync_dagster.state import PostgresLedger, connect, read_sent_changes
+from m3sync_dagster.sync.row_results import Acknowledged
+from m3sync_dagster.sync.row_types import MatchedRecord, RecordHash, Row, StagedRow
+
+FIELDS = ("Name", "Phone", "Site")
+
+
+@pytest.fixture
+def connection(postgres_url: str) -> Iterator[psycopg.Connection]:
+    with connect(postgres_url) as connection:
+        yield connection
+
+
+def ledger_of(connection: psycopg.Connection, entity: str = "account") -> PostgresLedger:
+    return PostgresLedger(connection, "acme", entity, "run")
+
+
+def stage(ledger: PostgresLedger, *ids: str) -> None:
+    ledger.stage(
+        [
+            StagedRow(RecordHash(one, b"f", one.encode()), Row(one, [one, "123", None]), 0)
+            for one in ids
+        ]
+    )
+
+
+def test_rows_get_their_ids_and_what_is_kept(connection: psycopg.Connection) -> None:
+    ledger = ledger_of(connection)
+    stage(ledger, "a", "b", "c")
+    ledger.record([Acknowledged("b", "001b", created=False)])
+    stage(ledger, "b")
+    matches = ledger.matches()
+    assert matches.count_unmatched() == 3
+    assert matches.unmatched() == {"a": None, "b": "001b", "c": None}
+    matches.add([MatchedRecord("a", "001a", (1,)), MatchedRecord("x", "001x")])
+    assert matches.unmatched().keys() == {"b", "c"}
+    matches.add([MatchedRecord("b", "001b")])
+    matches.finish()
+    assert matches.count_unmatched() == 0
+    assert list(matches.without_record(1)) == [["c"]]
+    rows = list(matches.complete(ledger.staged([0], all_rows=True)))
+    assert rows == [
+        Row("a", ["a", None, None], salesforce_id="001a", kept=frozenset({1})),
+        Row("b", ["b", "123", None], salesforce_id="001b"),
+        Row("c", ["c", "123", None]),
+    ]
+    matches.forget()
+    assert matches.count_unmatched() == 3
+
+
+def test_the_matches_of_two_entities_are_apart(connection: psycopg.Connection) -> None:
+    accounts, contracts = ledger_of(connection), ledger_of(connection, "contract")
+    stage(accounts, "a")
+    stage(contracts, "a")
+    matches = accounts.matches()
+    matches.finish()
+    assert contracts.matches().count_unmatched() == 1
+    assert matches.count_unmatched() == 0
+
+
+def test_a_later_run_records_no_value_that_was_kept(postgres_url: str) -> None:
+    with connect(postgres_url) as first:
+        ledger = ledger_of(first)
+        stage(ledger, "a")
+        ledger.matches().add([MatchedRecord("a", "001a", (1,))])
+    with connect(postgres_url) as second:
+        ledger = ledger_of(second)
+        ledger.keep_history(FIELDS, ())
+        ledger.record([Acknowledged("a", "001a", created=False)])
+        (change,) = read_sent_changes(second, "acme", "account", "a")
+    assert change.changes is not None
+    assert change.changes.keys() == {"Name", "Site"}

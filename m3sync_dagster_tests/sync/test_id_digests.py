@@ -1,0 +1,11 @@
+"""A set of ids in little memory."""
+
+from m3sync_dagster.sync.id_digests import IdDigests
+
+
+def test_the_given_ids_are_in_the_set_and_no_others() -> None:
+    ids = [f"id-{number}" for number in range(1_000)]
+    found = IdDigests(iter([*ids, ids[0]]))
+    assert all(one in found for one in ids)
+    assert not any(f"{one}x" in found for one in ids)
+    assert "id" not in IdDigests([])
