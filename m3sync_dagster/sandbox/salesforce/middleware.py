@@ -45,23 +45,23 @@ class ApiMiddleware:
             await self._app(scope, receive, send)
             return
         fault = self._org.faults.request(scope["method"], scope["path"])
-        status: list[int] = []
-        if fault is not None and fault.drop == "before":
-            await drop_connection(scope, receive)
-        elif fault is not None and fault.drop == "after":
+        if fault is None or fault.drop is None:
+            await self._serve(scope, receive, self._logging(scope, send), fault)
+            return
+        if fault.drop == "after":
             await self._serve(scope, receive, _send_nothing)
-            await drop_connection(scope, receive)
-        else:
-            await self._serve(scope, receive, self._record_status(send, status), fault)
-        self._log(scope, status[0] if status else None)
+        self._log(scope, None)
+        await drop_connection(scope, receive)
 
-    def _record_status(self, send: Send, status: list[int]) -> Send:
-        async def send_and_record(message: Message) -> None:
+    def _logging(self, scope: Scope, send: Send) -> Send:
+        """Log the call before its response: a client that has the response finds it in the log."""
+
+        async def log_and_send(message: Message) -> None:
             if message["type"] == "http.response.start":
-                status.append(message["status"])
+                self._log(scope, message["status"])
             await send(message)
 
-        return send_and_record
+        return log_and_send
 
     async def _serve(
         self, scope: Scope, receive: Receive, send: Send, fault: RequestFault | None = None
