@@ -79,18 +79,19 @@ class Scenario:
     def put(self, entity: str, number: int, **fields: object) -> None:
         """Create a record in m3ter, or replace it."""
         record = {"id": name_of(entity, number), **_RECORD, **fields}
-        self._earlier(entity, number).append(record)
+        self.versions(entity, number).append(record)
         self.m3ter.put(f"{entity}s", record)
 
     def revert(self, entity: str, number: int) -> None:
         """Give a record the content back that it had before, also if it was deleted since."""
-        versions = self._earlier(entity, number)
+        versions = self.versions(entity, number)
         if len(versions) > 1:
             versions.append(versions.pop(-2))
         if versions:
             self.m3ter.put(f"{entity}s", versions[-1])
 
-    def _earlier(self, entity: str, number: int) -> list[dict[str, Any]]:
+    def versions(self, entity: str, number: int) -> list[dict[str, Any]]:
+        """Every content that a record of m3ter has had, the latest last."""
         place = self.settings.m3ter, entity, name_of(entity, number)
         return self._versions.setdefault(place, [])
 

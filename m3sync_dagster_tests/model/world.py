@@ -1,7 +1,7 @@
 """Two m3ter organizations, two Salesforce orgs and a database, all real, for many examples."""
 
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -13,6 +13,7 @@ import psycopg
 import pytest
 from httpx._config import create_ssl_context
 from httpx._transports import default
+from starlette.types import ASGIApp
 
 from m3sync_dagster.cli.prepare_environment import project_root
 from m3sync_dagster.salesforce import SalesforceClient
@@ -247,12 +248,15 @@ class World:
 
 
 @contextmanager
-def world(folder: Path, url: str) -> Iterator[World]:
+def world(
+    folder: Path, url: str, before: Callable[[ASGIApp], ASGIApp] = lambda app: app
+) -> Iterator[World]:
     """Start everything, for as long as the block lasts.
 
     Args:
         folder: where ``defs.yaml`` files go.
         url: of a database with Dagster's tables and ours.
+        before: puts middleware before each server.
     """
     with ExitStack() as stack:
         patch = stack.enter_context(pytest.MonkeyPatch.context())
@@ -270,18 +274,23 @@ def world(folder: Path, url: str) -> Iterator[World]:
         defs = DefsFolder(folder)
         defs.write("credentials", CREDENTIALS)
         steps = interruptions.install(patch)
-        organizations = (_m3ter(stack, m3ter.Credentials()), _m3ter(stack, OTHER_CREDENTIALS))
-        orgs = (_org(stack, credentials), _org(stack, credentials))
+        organizations = (
+            _m3ter(stack, m3ter.Credentials(), before),
+            _m3ter(stack, OTHER_CREDENTIALS, before),
+        )
+        orgs = (_org(stack, credentials, before), _org(stack, credentials, before))
         made = World(organizations, orgs, environment, connection, defs, steps, patch)
         _hurry(made)
         yield made
 
 
-def _m3ter(stack: ExitStack, keys: m3ter.Credentials) -> M3terOrganization:
+def _m3ter(
+    stack: ExitStack, keys: m3ter.Credentials, before: Callable[[ASGIApp], ASGIApp]
+) -> M3terOrganization:
     organization = Organization()
     app = m3ter.create_app(organization, keys, requests_per_second=None)
     environment = {
-        "M3TER_BASE_URL": stack.enter_context(running(app)),
+        "M3TER_BASE_URL": stack.enter_context(running(before(app))),
         "M3TER_ORG_ID": keys.organization_id,
         "M3TER_API_KEY": keys.access_key_id,
         "M3TER_API_SECRET": keys.api_secret,
@@ -289,7 +298,9 @@ def _m3ter(stack: ExitStack, keys: m3ter.Credentials) -> M3terOrganization:
     return M3terOrganization(organization, app.state.faults, environment)
 
 
-def _org(stack: ExitStack, credentials: salesforce.Credentials) -> SalesforceOrg:
+def _org(
+    stack: ExitStack, credentials: salesforce.Credentials, before: Callable[[ASGIApp], ASGIApp]
+) -> SalesforceOrg:
     app = salesforce.create_app(credentials=credentials)
     org: Org = app.state.org
     second = FieldDef(
@@ -304,7 +315,7 @@ def _org(stack: ExitStack, credentials: salesforce.Credentials) -> SalesforceOrg
     org.schema.add_field(org.object(ACCOUNT), second)
     _copy_object(org, BALANCE, OTHER_BALANCE)
     killer = Killer(app)
-    url = stack.enter_context(running(killer))
+    url = stack.enter_context(running(before(killer)))
     return SalesforceOrg(org, killer, url, stack.enter_context(httpx.Client(base_url=url)))
 
 
