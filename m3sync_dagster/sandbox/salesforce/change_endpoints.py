@@ -56,12 +56,11 @@ def _moment(request: Request, name: str) -> datetime:
     text = request.query_params.get(name, "").replace(" ", "+")
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        moment = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
         message = f"The parameter {name} must be a date and time in ISO 8601: {text}"
         raise ApiError(400, "MALFORMED_QUERY", message) from None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return moment.astimezone(UTC).replace(second=0, microsecond=0)
+    return moment.replace(second=0, microsecond=0)
 
 
 def _changes(

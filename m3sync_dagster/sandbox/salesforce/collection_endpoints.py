@@ -85,6 +85,7 @@ class _Saver:
 
     def update(self, record: Json) -> Saved:
         """Saves new values of a record."""
+        type_of(record)
         given, fields = without(record, "Id")
         found = find(self._org, str(given or ""))
         if isinstance(found, RowError):
@@ -146,7 +147,8 @@ async def retrieve(request: Request) -> Response:
     else:
         given = await read_object(request)
     ids = check_count(given.get("ids"), MOST_IDS[request.method])
-    fields = chosen_fields(table, given.get("fields") or [])
+    names = given.get("fields")
+    fields = chosen_fields(table, map(str, names) if isinstance(names, list) else ())
     if not fields:
         raise ApiError(400, "MISSING_ARGUMENT", "The parameter fields is needed")
     path = version_path(request)

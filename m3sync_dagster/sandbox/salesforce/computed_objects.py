@@ -32,11 +32,14 @@ def select_computed(org: Org, select: Select, sources: RecordSources) -> JsonObj
     """Run a query; ``None`` if its object is not among the sources.
 
     Raises:
-        ApiError: it names a field that does not exist, or a condition other than equality.
+        ApiError: it names a field that does not exist, a condition other than equality, or an
+            aggregate function.
     """
     source = sources.get(select.object.casefold())
     if source is None:
         return None
+    if select.grouped:
+        raise ApiError(400, "MALFORMED_QUERY", f"{select.object} cannot be grouped in the sandbox")
     found = [one for one in source(org) if select.where is None or _matches(select.where, one)]
     listed = [] if select.count else found[select.offset :][: select.limit]
     records = [_nested(select.object, record, select.paths) for record in listed]

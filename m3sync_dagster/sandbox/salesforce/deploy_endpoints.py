@@ -16,7 +16,6 @@ from xml.etree import ElementTree as ET
 from starlette.requests import Request
 from starlette.responses import Response
 
-from m3sync_dagster.sandbox.json_types import JsonObject
 from m3sync_dagster.sandbox.salesforce.deploy_request import ComponentFailure, Deploy
 from m3sync_dagster.sandbox.salesforce.dx_source import (
     NAMESPACE,
@@ -26,7 +25,13 @@ from m3sync_dagster.sandbox.salesforce.dx_source import (
     text_of,
 )
 from m3sync_dagster.sandbox.salesforce.errors import ApiError, not_found
-from m3sync_dagster.sandbox.salesforce.http import json_response, loads, org_of, read_parts
+from m3sync_dagster.sandbox.salesforce.http import (
+    as_object,
+    json_response,
+    loads,
+    org_of,
+    read_parts,
+)
 from m3sync_dagster.sandbox.salesforce.org import Org
 from m3sync_dagster.sandbox.salesforce.schema import ObjectDef
 
@@ -44,7 +49,7 @@ async def create(request: Request) -> Response:
     request_part = parts.get("json") or parts.get(_OTHER_NAME)
     if request_part is None or "file" not in parts:
         raise ApiError(400, "MISSING_ARGUMENT", "The parts json and file are needed")
-    options: JsonObject = loads(request_part).get("deployOptions") or {}
+    options = as_object(as_object(loads(request_part)).get("deployOptions") or {})
     deploy = Deploy(org.new_id("0Af"), options)
     org.deploys[deploy.id] = deploy
     _read_archive(deploy, parts["file"])
@@ -78,7 +83,13 @@ def _read_archive(deploy: Deploy, content: bytes) -> None:
         deploy.failures.append(ComponentFailure("", "package.xml", "package.xml", problem))
         return
     _read_files(deploy, files)
-    for kind, name in _members(ET.fromstring(package)):  # noqa: S314 - from our own client
+    try:
+        listed = ET.fromstring(package)  # noqa: S314 - from our own client
+    except ET.ParseError as error:
+        problem = f"Error parsing file: {error}"
+        deploy.failures.append(ComponentFailure("", "package.xml", "package.xml", problem))
+        return
+    for kind, name in _members(listed):
         if kind in _FOLDERS and name not in getattr(deploy, _FOLDERS[kind]):
             problem = f"'{name}' of type {kind} was named in package.xml, but was not found"
             deploy.failures.append(ComponentFailure(kind, name, "package.xml", problem))

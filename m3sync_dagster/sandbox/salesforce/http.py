@@ -52,7 +52,11 @@ async def read_json(request: Request) -> Json:
 
 async def read_object(request: Request) -> JsonObject:
     """The body as a JSON object. Raises ``ApiError`` if it is not one."""
-    content = await read_json(request)
+    return as_object(await read_json(request))
+
+
+def as_object(content: Json) -> JsonObject:
+    """JSON that must be an object. Raises ``ApiError`` if it is not one."""
     if not isinstance(content, dict):
         raise ApiError(400, "JSON_PARSER_ERROR", "A JSON object is expected")
     return content

@@ -14,6 +14,7 @@ from m3sync_dagster.sandbox.json_types import JsonObject
 from m3sync_dagster.sandbox.salesforce.csv_format import DELIMITERS
 from m3sync_dagster.sandbox.salesforce.errors import ApiError, not_found
 from m3sync_dagster.sandbox.salesforce.http import (
+    as_object,
     json_response,
     loads,
     org_of,
@@ -44,7 +45,7 @@ async def create(request: Request) -> Response:
     content = parts.get("content", b"")
     if len(content) > LARGEST_INLINE:
         raise ApiError(400, "INVALIDJOB", "InvalidJob : The content part is too large")
-    job = _new_job(org, loads(parts.get("job", b"")), _version(request))
+    job = _new_job(org, as_object(loads(parts.get("job", b""))), _version(request))
     job.receive(content)
     job.uploaded = True
     start_load(org, job)

@@ -76,9 +76,17 @@ def _literal_value(field: FieldDef, text: str, literal: Literal) -> Comparable:
         )
         raise QueryError("INVALID_FIELD", message, text)
     if kind == "datetime":
-        return datetime_text(datetime.fromisoformat(str(literal.value)).astimezone(UTC))
+        return _moment(text, str(literal.value))
     value = literal.value
     return _to_comparable(field, str(value) if isinstance(value, Decimal) else value)
+
+
+def _moment(path: str, text: str) -> str:
+    try:
+        return datetime_text(datetime.fromisoformat(text).astimezone(UTC))
+    except (ValueError, OverflowError):
+        message = f"invalid date and time: {text}"
+        raise QueryError("MALFORMED_QUERY", message, path) from None
 
 
 def _to_comparable(field: FieldDef, value: Value) -> Comparable:

@@ -38,7 +38,7 @@ class TokenError(Exception):
 async def token(request: Request) -> JSONResponse:
     """``POST /services/oauth2/token``: creates a session."""
     org = org_of(request)
-    form = dict(parse_qsl((await request.body()).decode()))
+    form = dict(parse_qsl((await request.body()).decode(errors="replace")))
     base = str(request.base_url).rstrip("/")
     try:
         _check_grant(org.credentials, form, request.headers.get("authorization", ""), base)
@@ -54,7 +54,7 @@ async def introspect(request: Request) -> JSONResponse:
     Source: Salesforce Help, "OpenID Connect Token Introspection".
     """
     org = org_of(request)
-    form = dict(parse_qsl((await request.body()).decode()))
+    form = dict(parse_qsl((await request.body()).decode(errors="replace")))
     try:
         _check_client(org.credentials, form, request.headers.get("authorization", ""))
     except TokenError as error:
