@@ -44,11 +44,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     A slow test that fails is run once more, and pytest's summary lists it as RERUN: beside other
     servers and daemons on two cores a kill or a tick can come in the middle of something else. The
-    tests within one process have no second chance, nor has a test that says so itself.
+    tests within one process have no second chance.
     """
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
     for item in items:
-        if item.get_closest_marker("slow") and not item.get_closest_marker("flaky"):
+        if item.get_closest_marker("slow"):
             item.add_marker(pytest.mark.flaky(reruns=1))
 
 

@@ -33,7 +33,7 @@ from m3sync_dagster_tests.chaos.try_seeds import try_seed
 from m3sync_dagster_tests.model import runs
 from m3sync_dagster_tests.model.reference import ACCOUNT, FIRST_KEY, Settings
 
-pytestmark = [pytest.mark.slow, pytest.mark.flaky(reruns=0)]
+pytestmark = pytest.mark.slow
 
 HOURS = int(os.environ.get("M3SYNC_CHAOS_HOURS") or 0)
 """How many hours to play; 0: those of every day."""
