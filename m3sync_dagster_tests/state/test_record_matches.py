@@ -6,7 +6,8 @@ import psycopg
 import pytest
 
 from m3sync_dagster.state import PostgresLedger, connect, read_sent_changes
-from m3sync_dagster.sync.row_results import Acknowledged
+from m3sync_dagster.sync.fingerprint_basis import BasisChange, FingerprintBasis
+from m3sync_dagster.sync.row_results import NO_RECORD, Acknowledged, ErrorClass, Rejected
 from m3sync_dagster.sync.row_types import MatchedRecord, RecordHash, Row, StagedRow
 
 FIELDS = ("Name", "Phone", "Site")
@@ -77,3 +78,19 @@ def test_a_later_run_records_no_value_that_was_kept(postgres_url: str) -> None:
         (change,) = read_sent_changes(second, "acme", "account", "a")
     assert change.changes is not None
     assert change.changes.keys() == {"Name", "Site"}
+
+
+@pytest.mark.parametrize(("code", "left"), [(NO_RECORD, b"f"), ("INVALID_FIELD", None)])
+def test_a_row_without_a_record_says_nothing_about_its_parents(
+    connection: psycopg.Connection, code: str, left: bytes | None
+) -> None:
+    ledgers = [PostgresLedger(connection, name, "account", "run") for name in ("acme", "other")]
+    basis = FingerprintBasis("00D", "m3ter-org", "Account", "m3ter_Id__c")
+    for ledger in ledgers:
+        ledger.set_basis(basis, BasisChange.UNKNOWN)
+    stage(ledgers[1], "parent")
+    ledgers[1].record([Acknowledged("parent", "001p", created=True)])
+    child = StagedRow(RecordHash("a", b"f", b"a"), Row("a", ["a"]), 0, parents=("parent",))
+    ledgers[0].stage([child])
+    ledgers[0].record([Rejected("a", ErrorClass.DEPENDENCY, code, "no record")])
+    assert ledgers[1].acknowledged(["parent"]) == {"parent": left}

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import psycopg
 import pytest
@@ -162,15 +163,26 @@ def test_a_record_whose_external_id_was_removed_is_not_written(
     assert len(org.sent) == 1
 
 
-def test_a_row_that_met_a_lock_is_matched_again(connection: psycopg.Connection) -> None:
+def test_a_row_that_met_a_lock_is_matched_again(
+    connection: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
     org = People()
     org.create("a")
-    org.create("b", Code__c="theirs")
+    org.create("b", Code__c=None)
     org.busy = {"b": 1}
+    send, codes = org.upsert, []
+
+    def send_while_somebody_edits(*given: Any) -> Iterator[list[RowResult]]:  # noqa: ANN401 - as sent
+        yield from send(*given)
+        codes.append(org.held["b"]["Code__c"])
+        org.held["b"]["Code__c"] = "theirs"
+
+    monkeypatch.setattr(org, "upsert", send_while_somebody_edits)
     sync = run(connection, org, BOTH, account("a", code="A"), account("b", code="B"))
     assert counts(sync) == {"read": 2, "updated": 2}
-    assert org.held["b"]["Code__c"] == "theirs"
     assert org.sent == [["a", "b"], ["b"]]
+    assert org.held["b"]["Name"] == "Account b"
+    assert codes == [None, "theirs"]
 
 
 def test_1000_changed_rows_are_looked_up_in_one_call(connection: psycopg.Connection) -> None:
