@@ -1,7 +1,11 @@
+import asyncio
+
 import httpx
 import pytest
+from starlette.types import Message
 
 from m3sync_dagster.sandbox.json_types import Json
+from m3sync_dagster.sandbox.salesforce import create_app
 from m3sync_dagster_tests.sandbox.salesforce.plain_client import ACCOUNT, KEY, Client
 
 
@@ -102,3 +106,20 @@ def test_calls_are_counted_by_template(client: Client) -> None:
         "PATCH /services/data/{version}/composite/sobjects/{object}/{field}": 1,
     }
     assert [call["status"] for call in calls["calls"]] == [503, 200, 200]
+
+
+def test_a_call_is_logged_before_the_client_has_the_response() -> None:
+    app = create_app()
+    logged: list[int] = []
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b""}
+
+    async def send(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            logged.append(sum(app.state.org.calls.counts.values()))
+
+    path = "/services/data"
+    scope = {"type": "http", "method": "GET", "path": path, "raw_path": path.encode()}
+    asyncio.run(app(scope | {"query_string": b"", "headers": []}, receive, send))
+    assert logged == [1]
