@@ -7,7 +7,7 @@ MINUTES ?= 60
 HOURS ?= 200
 BIN := .venv/bin
 
-.PHONY: install demo test check model chaos pictures image bench lint types debian-packages constraints clean
+.PHONY: install demo test check model chaos pictures image bench conformance lint types debian-packages constraints clean
 
 install: .venv/installed
 
@@ -57,6 +57,11 @@ image:
 bench: install
 	$(BIN)/python benchmarks/compare.py $(if $(QUICK),--quick) $(OPTIONS)
 
+# Runs the tests of m3ter's SDK, Schemathesis and clients of Salesforce against the sandbox, and
+# writes docs/conformance.md. They are installed into .conformance.
+conformance: install
+	$(BIN)/python conformance/run.py
+
 lint: install
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -80,4 +85,4 @@ constraints: install
 	$(BIN)/python -m pip freeze --exclude-editable > constraints.txt
 
 clean:
-	rm -rf .venv .bench .m3sync .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .bench .conformance .m3sync .mypy_cache .ruff_cache .pytest_cache

@@ -16,6 +16,7 @@ _HELP: dict[str, tuple[tuple[str, ...], str]] = {
         (
             "m3sync sandbox",
             "m3sync sandbox --json",
+            "m3sync sandbox --lenient --requests-per-second 0",
             "m3sync sandbox --schema my-objects --salesforce-credentials test-app:test-secret",
         ),
         "",

@@ -36,6 +36,13 @@ Schema = typer.Option(
     exists=True,
     file_okay=False,
 )
+RequestsPerSecond = typer.Option(
+    min=0, help="Requests that the m3ter server accepts in a second; 0 for any number."
+)
+Lenient = typer.Option(
+    "--lenient",
+    help="The m3ter server accepts made-up ids and tokens, for the tests of m3ter's SDKs.",
+)
 
 
 def sandbox(  # noqa: PLR0913 - the options of a command
@@ -46,6 +53,8 @@ def sandbox(  # noqa: PLR0913 - the options of a command
     salesforce_credentials: Annotated[str, SalesforceCredentials] = "",
     token: Annotated[str, Token] = "",
     schema: Annotated[Path | None, Schema] = None,
+    requests_per_second: Annotated[int, RequestsPerSecond] = 50,
+    lenient: Annotated[bool, Lenient] = False,
     json: Json = False,
 ) -> None:
     """Run the sandbox's m3ter and Salesforce servers, until Ctrl-C.
@@ -55,6 +64,7 @@ def sandbox(  # noqa: PLR0913 - the options of a command
     (object: Account).
     """
     access = access_of(m3ter_credentials, salesforce_credentials, token, schema)
+    access = replace(access, requests_per_second=requests_per_second or None, lenient=lenient)
     with until_stopped() as stopped, serving(m3ter_port, salesforce_port, access) as running:
         _show(running, json=json)
         print_message(_CONTENT)

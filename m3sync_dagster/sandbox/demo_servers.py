@@ -8,6 +8,8 @@ from decimal import Decimal
 from pathlib import Path
 from threading import Event
 
+from starlette.applications import Starlette
+
 from m3sync_dagster.sandbox import m3ter, salesforce
 from m3sync_dagster.sandbox.organization import Organization
 from m3sync_dagster.sandbox.server import running
@@ -49,12 +51,16 @@ class Access:
         m3ter_credentials, salesforce_credentials: the credentials that get tokens.
         token: an access token that Salesforce accepts without a login; empty for none.
         schema: a Salesforce DX project with objects of the org, in place of m3sync's own.
+        requests_per_second: the limit of the m3ter server; None for none.
+        lenient: whether the m3ter server accepts made-up ids and tokens.
     """
 
     m3ter_credentials: m3ter.Credentials = field(default_factory=m3ter.Credentials)
     salesforce_credentials: salesforce.Credentials = field(default_factory=salesforce.Credentials)
     token: str = field(default="", repr=False)
     schema: Path = salesforce.METADATA
+    requests_per_second: int | None = 50
+    lenient: bool = False
 
 
 @contextmanager
@@ -87,7 +93,7 @@ def serving(
     if access.token:
         org.state.org.sessions.add(access.token)
     with (
-        running(m3ter.create_app(organization, m3ter_credentials), port=m3ter_port) as m3ter_url,
+        running(_m3ter_app(organization, access), port=m3ter_port) as m3ter_url,
         running(org, port=salesforce_port) as salesforce_url,
     ):
         environment = {
@@ -100,6 +106,15 @@ def serving(
             "SALESFORCE_CLIENT_SECRET": salesforce_credentials.client_secret,
         }
         yield Sandbox(organization, m3ter_url, salesforce_url, environment)
+
+
+def _m3ter_app(organization: Organization, access: Access) -> Starlette:
+    return m3ter.create_app(
+        organization,
+        access.m3ter_credentials,
+        requests_per_second=access.requests_per_second,
+        lenient=access.lenient,
+    )
 
 
 def live(organization: Organization, stop: Event, pause: float = PAUSE) -> None:

@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from m3sync_dagster.cli import app
 from m3sync_dagster.cli.sandbox import access_of, serving
+from m3sync_dagster.sandbox.demo_servers import Access
 
 DATA = "/services/data/v67.0"
 OBJECT = """<?xml version="1.0"?>
@@ -56,6 +57,21 @@ def test_the_org_has_the_objects_of_the_schema(tmp_path: Path) -> None:
     names = {one["name"] for one in answer["sobjects"]}
     assert {"Order__c", "Account"} <= names
     assert "m3ter_Account__c" not in names
+
+
+@pytest.mark.parametrize(("lenient", "status"), [(True, 200), (False, 401)])
+def test_a_lenient_sandbox_accepts_made_up_ids_and_tokens(lenient: bool, status: int) -> None:
+    with serving(access=Access(lenient=lenient)) as running:
+        url = f"{running.m3ter_url}/organizations/My Org ID/accounts/id"
+        answer = httpx.get(url, headers={"Authorization": "Bearer made-up"})
+    assert answer.status_code == status
+
+
+def test_a_sandbox_without_a_limit_refuses_no_request() -> None:
+    access = Access(requests_per_second=None)
+    with serving(access=access) as running, httpx.Client() as client:
+        answers = [client.get(f"{running.m3ter_url}/elsewhere") for _ in range(60)]
+    assert {answer.status_code for answer in answers} == {401}
 
 
 @pytest.mark.parametrize("option", ["--m3ter-credentials", "--salesforce-credentials"])

@@ -1,7 +1,7 @@
 """A sandbox of m3ter's Config API, to run and test the sync without an m3ter organization.
 
-It serves the routes that the sync and ``m3sync import`` read. Its control endpoints change records
-and add fault rules.
+It serves the routes that the sync and ``m3sync import`` read, and others of the same records. In
+lenient mode it accepts made-up ids. Its control endpoints change records and add fault rules.
 
 Source: m3ter's OpenAPI description and its guide 'Config API Limits'.
 """

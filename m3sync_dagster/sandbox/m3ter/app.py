@@ -7,7 +7,14 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import Mount, Route
 
-from m3sync_dagster.sandbox.m3ter import control_endpoints, list_endpoints, record_endpoints
+from m3sync_dagster.sandbox.m3ter import (
+    control_endpoints,
+    list_endpoints,
+    record_endpoints,
+    search_endpoints,
+    settings_endpoints,
+    transaction_endpoints,
+)
 from m3sync_dagster.sandbox.m3ter.call_log import CallLog, CallRecorder
 from m3sync_dagster.sandbox.m3ter.errors import EXCEPTION_HANDLERS
 from m3sync_dagster.sandbox.m3ter.faults import FaultInjection, Faults
@@ -21,6 +28,7 @@ def create_app(
     credentials: Credentials,
     *,
     requests_per_second: int | None = 50,
+    lenient: bool = False,
     clock: Callable[[], float] = time.monotonic,
 ) -> Starlette:
     """An application for one organization.
@@ -30,6 +38,7 @@ def create_app(
         credentials: the only access key that gets tokens.
         requests_per_second: m3ter allows 50 per organization (guide 'Config API Limits');
             None for no limit.
+        lenient: whether made-up ids and tokens are accepted, see ``leniency``.
         clock: gives seconds, for the limit and for the expiry of tokens.
     """
     tokens, faults, calls = Tokens(clock), Faults(), CallLog()
@@ -38,7 +47,7 @@ def create_app(
         middleware.append(Middleware(RateLimit, requests_per_second, clock))
     middleware += [
         Middleware(FaultInjection, faults, organization, tokens),
-        Middleware(Authorization, tokens, credentials),
+        Middleware(Authorization, tokens, credentials, lenient=lenient),
     ]
     app = Starlette(
         routes=[
@@ -48,6 +57,7 @@ def create_app(
         exception_handlers=EXCEPTION_HANDLERS,
     )
     app.state.organization, app.state.credentials = organization, credentials
+    app.state.lenient = lenient
     app.state.tokens, app.state.faults, app.state.calls = tokens, faults, calls
     return app
 
@@ -56,10 +66,13 @@ def _api_routes() -> list[Route]:
     records_path = "/organizations/{org}/{entity}"
     return [
         Route("/oauth/token", issue_token, methods=["POST"]),
+        *settings_endpoints.ROUTES,
+        *search_endpoints.ROUTES,
+        *transaction_endpoints.ROUTES,
         Route(
-            "/organizations/{org}/balances/{id}/transactions",
-            record_endpoints.create_transaction,
-            methods=["POST"],
+            "/organizations/{org}/accounts/{id}/children",
+            list_endpoints.list_children,
+            methods=["GET"],
         ),
         Route(records_path, list_endpoints.list_records, methods=["GET"]),
         Route(records_path, record_endpoints.create_record, methods=["POST"]),

@@ -1,7 +1,8 @@
 """The query parameters that filter a list.
 
 Source: m3ter's OpenAPI description, the parameters of ``ListAccounts``, ``ListContracts``,
-``ListCommitments``, ``ListBalances``, ``ListBills`` and ``GetIntegrationConfigs``.
+``ListCommitments``, ``ListBalances``, ``ListBalanceTransactions``, ``ListBills`` and
+``GetIntegrationConfigs``.
 """
 
 from collections.abc import Iterable
@@ -27,7 +28,11 @@ def filters(query: QueryParams, names: Iterable[str]) -> list[Filter]:
     """
     found = [_FILTERS[name](query[name]) for name in names if name in _FILTERS and name in query]
     codes = array_parameter(query, "codes") if "codes" in names else None
-    return found if codes is None else [*found, lambda keys: keys.code in codes]
+    return found if codes is None else [*found, _code(codes)]
+
+
+def _code(values: frozenset[str]) -> Filter:
+    return lambda keys: isinstance(keys.code, str) and keys.code in values
 
 
 def _account(value: str) -> Filter:
@@ -40,7 +45,7 @@ def _contract(value: str) -> Filter:
 
 
 def _product(value: str) -> Filter:
-    return lambda keys: value in (keys.product_ids or ())
+    return lambda keys: isinstance(keys.product_ids, list) and value in keys.product_ids
 
 
 def _active_on(value: str) -> Filter:
@@ -73,7 +78,22 @@ def _destination(value: str) -> Filter:
     return lambda keys: keys.destination_id == value
 
 
+def _transaction_type(value: str) -> Filter:
+    return lambda keys: keys.transaction_type_id == value
+
+
+def _entity_type(value: str) -> Filter:
+    return lambda keys: keys.entity_type == value
+
+
+def _entity_id(value: str) -> Filter:
+    return lambda keys: keys.entity_id == value
+
+
 _FILTERS = {
+    "transactionTypeId": _transaction_type,
+    "entityType": _entity_type,
+    "entityId": _entity_id,
     "destinationId": _destination,
     "locked": _locked,
     "status": _status,

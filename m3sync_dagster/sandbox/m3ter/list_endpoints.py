@@ -14,8 +14,9 @@ from starlette.responses import Response
 
 from m3sync_dagster.sandbox.m3ter.faults import paging_fault
 from m3sync_dagster.sandbox.m3ter.filters import array_parameter, filters
-from m3sync_dagster.sandbox.m3ter.record_type_rules import rules_of
-from m3sync_dagster.sandbox.organization import Organization, Query, decode_fields
+from m3sync_dagster.sandbox.m3ter.leniency import is_lenient, record_id
+from m3sync_dagster.sandbox.m3ter.record_type_rules import Rules, rules_of
+from m3sync_dagster.sandbox.organization import Filter, Organization, Query, decode_fields
 
 DEFAULT_PAGE_SIZE = 100
 """m3ter does not document a default for its lists."""
@@ -23,16 +24,44 @@ DEFAULT_PAGE_SIZE = 100
 
 async def list_records(request: Request) -> Response:
     """One page of the records that match the query's filters."""
+    entity = request.path_params["entity"]
+    return page_response(request, entity, rules_of(entity))
+
+
+async def list_children(request: Request) -> Response:
+    """One page of the accounts whose parent is the account in the path."""
     organization: Organization = request.app.state.organization
-    entity, query = request.path_params["entity"], request.query_params
-    rules, fault = rules_of(entity), paging_fault(request.scope)
-    size = _page_size(query.get("pageSize"), rules.largest_page)
-    before = _position(query.get("nextToken"))
+    parent = record_id(request, "accounts")
+    organization.raw("accounts", parent)
+    rules = Rules((), None, largest_page=200)
+    return page_response(
+        request, "accounts", rules, (lambda keys: keys.parent_account_id == parent,)
+    )
+
+
+def page_response(
+    request: Request, path: str, rules: Rules, conditions: tuple[Filter, ...] = ()
+) -> Response:
+    """One page of a collection.
+
+    Args:
+        request: the request.
+        path: the collection's path in the organization.
+        rules: its filters and limits.
+        conditions: what every record on the page fulfils, besides the query's filters.
+    """
+    organization: Organization = request.app.state.organization
+    query, fault = request.query_params, paging_fault(request.scope)
+    size = page_size(query.get("pageSize"), rules.largest_page)
+    if is_lenient(request):
+        page = Query(size, shift=fault.shift)
+    else:
+        conditions += tuple(filters(query, rules.filters))
+        before = _position(query.get("nextToken"))
+        page = Query(size, before, array_parameter(query, "ids"), conditions, fault.shift)
     if fault.empty:
-        return _page([], before or organization.newest(entity))
-    conditions = tuple(filters(query, rules.filters))
-    page = Query(size, before, array_parameter(query, "ids"), conditions, fault.shift)
-    entries, more = organization.page(entity, page)
+        return _page([], page.before or organization.newest(path))
+    entries, more = organization.page(path, page)
     excluded = [
         one.field
         for one in rules.excluded
@@ -61,8 +90,13 @@ def _page(records: list[bytes], next_before: int | None) -> Response:
     return Response(body, media_type="application/json")
 
 
-def _page_size(text: str | None, largest: int) -> int:
-    size = DEFAULT_PAGE_SIZE if not text else int(text) if text.isdecimal() else 0
+def page_size(text: str | None, largest: int, default: int = DEFAULT_PAGE_SIZE) -> int:
+    """The ``pageSize`` of a query.
+
+    Raises:
+        HTTPException: it is not a number from 1 to ``largest`` (400).
+    """
+    size = default if not text else int(text) if text.isdecimal() else 0
     if not 1 <= size <= largest:
         raise HTTPException(400, f"pageSize must be a number from 1 to {largest}.")
     return size

@@ -1,23 +1,21 @@
-"""The endpoints for one record: get, create, update, delete, and a balance's transactions."""
-
-from decimal import Decimal
+"""The endpoints for one record: get, create, update and delete."""
 
 import msgspec
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from m3sync_dagster.sandbox.m3ter.leniency import record_id
 from m3sync_dagster.sandbox.m3ter.record_type_rules import rules_of
 from m3sync_dagster.sandbox.organization import Organization, decode_fields
 
-_amount = msgspec.json.Decoder(Decimal)
 _SET_BY_M3TER = ("id", "version", "dtCreated", "dtLastModified", "createdBy", "lastModifiedBy")
 
 
 async def get_record(request: Request) -> Response:
     """A record as it is stored."""
-    organization, entity, record_id = record_target(request)
-    return json_response(organization.raw(entity, record_id))
+    organization, entity, one = record_target(request)
+    return json_response(organization.raw(entity, one))
 
 
 async def create_record(request: Request) -> Response:
@@ -30,27 +28,16 @@ async def create_record(request: Request) -> Response:
 
 async def update_record(request: Request) -> Response:
     """Replaces a record; 409 unless the body names the current version."""
-    organization, entity, record_id = record_target(request)
-    organization.update(entity, record_id, await _body(request, entity))
-    return json_response(organization.raw(entity, record_id))
+    organization, entity, one = record_target(request)
+    organization.update(entity, one, await _body(request, entity))
+    return json_response(organization.raw(entity, one))
 
 
 async def delete_record(request: Request) -> Response:
     """Deletes a record and returns it."""
-    organization, entity, record_id = record_target(request)
+    organization, entity, one = record_target(request)
     _required_fields(entity)
-    return json_response(organization.remove(entity, record_id))
-
-
-async def create_transaction(request: Request) -> Response:
-    """Adds to a balance's amount; the balance's version does not change."""
-    organization: Organization = request.app.state.organization
-    fields = decode_fields(await request.body())
-    if "amount" not in fields:
-        raise HTTPException(400, "A transaction needs an amount.")
-    organization.transact(request.path_params["id"], _amount.decode(fields["amount"]))
-    transaction = {"id": organization.new_id(), "version": 1, **fields}
-    return json_response(msgspec.json.encode(transaction))
+    return json_response(organization.remove(entity, one))
 
 
 def json_response(raw: bytes) -> Response:
@@ -62,12 +49,19 @@ def record_target(request: Request) -> tuple[Organization, str, str]:
     """The organization, and the type and id of the record; the id is empty for a new record."""
     entity = request.path_params["entity"]
     rules_of(entity)
-    return request.app.state.organization, entity, request.path_params.get("id", "")
+    return request.app.state.organization, entity, record_id(request, entity)
 
 
 async def _body(request: Request, entity: str) -> dict[str, msgspec.Raw]:
-    """The body's fields, undecoded."""
-    required = _required_fields(entity)
+    return await body_with(request, _required_fields(entity))
+
+
+async def body_with(request: Request, required: tuple[str, ...]) -> dict[str, msgspec.Raw]:
+    """The body's fields, undecoded.
+
+    Raises:
+        HTTPException: a required field is missing or null (400).
+    """
     fields = decode_fields(await request.body())
     missing = [name for name in required if bytes(fields.get(name, b"null")) == b"null"]
     if missing:

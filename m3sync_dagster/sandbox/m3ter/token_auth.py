@@ -17,6 +17,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from m3sync_dagster.sandbox.m3ter.leniency import is_lenient
+
 LIFETIME = 18_000
 """Seconds for which a token is valid."""
 
@@ -60,7 +62,8 @@ async def issue_token(request: Request) -> Response:
     """``POST /oauth/token``, with a JSON or a form body."""
     credentials: Credentials = request.app.state.credentials
     expected = (credentials.access_key_id, credentials.api_secret)
-    if _basic(request.headers.get("authorization", "")) != expected:
+    given = _basic(request.headers.get("authorization", ""))
+    if given != expected and not is_lenient(request):
         raise HTTPException(401, "The access key or its secret is wrong.")
     if _grant_type(await request.body()) != "client_credentials":
         raise HTTPException(400, "grant_type must be client_credentials.")
@@ -71,14 +74,17 @@ async def issue_token(request: Request) -> Response:
 class Authorization:
     """Middleware that refuses requests without a valid token or for another organization."""
 
-    def __init__(self, app: ASGIApp, tokens: Tokens, credentials: Credentials) -> None:
+    def __init__(
+        self, app: ASGIApp, tokens: Tokens, credentials: Credentials, *, lenient: bool
+    ) -> None:
         self._app = app
+        self._lenient = lenient
         self._tokens = tokens
         self._path_prefix = f"/organizations/{credentials.organization_id}/"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Raises 401 or 403 before the request reaches a route."""
-        if scope["path"] != "/oauth/token":
+        if scope["path"] != "/oauth/token" and not self._lenient:
             self._check(Request(scope))
         await self._app(scope, receive, send)
 

@@ -27,6 +27,10 @@ class Keys(msgspec.Struct, rename="camel"):
     status: Json = None
     locked: Json = None
     destination_id: Json = None
+    parent_account_id: Json = None
+    transaction_type_id: Json = None
+    entity_type: Json = None
+    entity_id: Json = None
 
 
 @dataclass(frozen=True, slots=True)

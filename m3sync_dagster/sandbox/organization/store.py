@@ -14,8 +14,19 @@ from m3sync_dagster.sandbox.organization.collection import Collection, Entry, Qu
 from m3sync_dagster.sandbox.organization.ids_and_times import random_uuid, utc_text
 from m3sync_dagster.sandbox.organization.sample_configurations import PATH, sample_configurations
 from m3sync_dagster.sandbox.organization.sample_records import sample_records
+from m3sync_dagster.sandbox.organization.sample_settings import SETTINGS
+from m3sync_dagster.sandbox.organization.sample_transactions import sample_transactions
 
-COLLECTIONS = ("users", "accounts", "contracts", "commitments", "balances", "bills", PATH)
+COLLECTIONS = (
+    "users",
+    "accounts",
+    "contracts",
+    "commitments",
+    "balances",
+    "bills",
+    PATH,
+    *SETTINGS,
+)
 """The record types, by the last segment of their list path; parents before children."""
 
 _encoder = msgspec.json.Encoder(decimal_format="number")
@@ -49,6 +60,8 @@ class Organization:
         self._clock = clock or (lambda: datetime.now(UTC))
         self._lock = threading.RLock()
         self._collections = {name: Collection() for name in COLLECTIONS}
+        for path, record in SETTINGS.items():
+            self._collections[path].put(record["id"], _encoder.encode(record))
 
     @classmethod
     def sample(cls, seed: int = 1) -> Self:
@@ -57,6 +70,7 @@ class Organization:
             120, contracts=160, commitments=140, balances=180, bills=150, seed=seed
         )
         organization.add_sample_configurations()
+        organization.add_sample_transactions()
         return organization
 
     @classmethod
@@ -88,6 +102,14 @@ class Organization:
         """Add the sample configurations of hosted integrations; it needs three accounts."""
         for one in sample_configurations(self.ids("accounts"), self.ids("users")):
             self._collections[PATH].put(one["id"], _encoder.encode(one))
+
+    def add_sample_transactions(self) -> None:
+        """Give each balance the transactions of which its amount is the sum."""
+        user = self.ids("users")[0]
+        for balance_id in self.ids("balances"):
+            balance, path = self.get("balances", balance_id), self.transactions_path(balance_id)
+            for one in sample_transactions(balance, user):
+                self._collections[path].put(one["id"], _encoder.encode(one))
 
     def count(self, entity: str) -> int:
         """The number of records of a type."""
@@ -165,11 +187,28 @@ class Organization:
             self._collection(entity).delete(record_id)
             return raw
 
-    def transact(self, balance_id: str, amount: Decimal) -> None:
-        """Changes a balance's amount as a transaction does; version and time do not change."""
+    def transactions_path(self, balance_id: str) -> str:
+        """The path of a balance's transactions, which is a type of record of its own.
+
+        Raises:
+            UnknownRecordError: there is no such balance.
+        """
         with self._lock:
+            self.raw("balances", balance_id)
+            path = f"balances/{balance_id}/transactions"
+            self._collections.setdefault(path, Collection())
+            return path
+
+    def transact(self, balance_id: str, amount: Decimal, /, **fields: object) -> str:
+        """Adds a transaction to a balance, and returns its id.
+
+        It changes the balance's amount, but neither its version nor its time.
+        """
+        with self._lock:
+            path = self.transactions_path(balance_id)
             current = self.get("balances", balance_id).get("amount") or 0
             self.merge("balances", balance_id, {"amount": Decimal(current) + amount})
+            return self.add(path, amount=amount, **fields)
 
     def merge(self, entity: str, record_id: str, fields: JsonObject) -> None:
         """Sets fields of a record and nothing else, not even its version."""

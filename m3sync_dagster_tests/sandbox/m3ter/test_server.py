@@ -240,3 +240,23 @@ def test_a_configuration_of_a_hosted_integration(
     there = http.get(f"{HOME}/integrationconfigs?destinationId={found['destinationId']}")
     assert one in ids(there)
     assert ids(http.get(f"{HOME}/integrationconfigs?destinationId=other")) == []
+
+
+def test_lists_the_children_of_an_account(http: httpx.Client, organization: Organization) -> None:
+    parent = organization.add("accounts", name="Parent")
+    children = [organization.add("accounts", parentAccountId=parent) for _ in range(2)]
+    path = f"{HOME}/accounts/{parent}/children"
+    assert ids(http.get(path)) == children[::-1]
+    assert ids(http.get(f"{path}?pageSize=1")) == children[-1:]
+    assert http.get(f"{path}?pageSize=201").status_code == 400
+    assert http.get(f"{HOME}/accounts/unknown/children").status_code == 404
+
+
+@pytest.mark.parametrize("query", ["codes=a", "productId=a"])
+def test_fields_of_any_type_do_not_break_a_filter(
+    http: httpx.Client, organization: Organization, query: str
+) -> None:
+    """Schemathesis found that a list as a code broke the list of accounts."""
+    for entity in ("accounts", "commitments"):
+        organization.put_raw(entity, "x", b'{"id":"x","code":["a"],"productIds":7}')
+        assert ids(http.get(f"{HOME}/{entity}?{query}&pageSize=100&ids=x")) in ([], ["x"])

@@ -54,6 +54,8 @@ def test_sizes() -> None:
         "balances": 180,
         "bills": 150,
         "integrationconfigs": 5,
+        "customfields": 1,
+        "organizationconfig": 1,
     }
 
 

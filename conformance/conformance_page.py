@@ -1,0 +1,63 @@
+"""Writes ``docs/conformance.md``: the figures of each suite, and what fails for which reason."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from outcomes import ExpectedFailure, Suite
+
+PAGE = Path(__file__).parents[1] / "docs" / "conformance.md"
+_HEAD = """\
+# Conformance of the sandbox
+
+`make conformance` runs programs that other people wrote against `m3sync sandbox`, and writes this
+page. It installs what it needs into `.conformance`. It fails if a test fails that is not in
+[`conformance/expected_failures.toml`](../conformance/expected_failures.toml), and also if a test
+passes that is in it.
+
+"""
+_TAIL = """
+- **m3ter SDK**: the tests of m3ter's own Python SDK that read, from its source archive. They use
+  made-up ids, so the sandbox runs with `--lenient`.
+- **listed records**: every record that the sandbox lists, against its schema in m3ter's OpenAPI
+  description.
+- **Schemathesis**: generated requests to each operation that the sandbox serves, first such as the
+  description allows, then such as it forbids. No response may be a server error, or differ from the
+  description in its status or content type; and for allowed requests, in its schema.
+- **simple-salesforce**, **kinetic-core**, **aio-sf**, **jsforce**: describe, upserts, ingest jobs,
+  queries and query jobs with each client of Salesforce. Their own tests need their authors' objects
+  and users, so these are the same kinds of calls with m3sync's objects. simple-salesforce makes
+  https of every URL, and the sandbox serves http, so its URLs are set by hand.
+
+Salesforce's command line and jsforce's own tests in an org are not run.
+
+`conformance/m3ter_api.json` is the part of m3ter's OpenAPI description that the sandbox serves,
+without its texts and examples. `python conformance/reduce_description.py FILE` writes it from the
+whole description.
+"""
+
+
+def page(suites: Sequence[Suite], expected: dict[str, list[ExpectedFailure]]) -> str:
+    """The page as Markdown."""
+    return _HEAD + "\n".join(_table(suites)) + "\n" + _TAIL + "\n".join(_reasons(suites, expected))
+
+
+def _table(suites: Sequence[Suite]) -> Iterator[str]:
+    yield "| suite | version | tests | pass | fail as expected |"
+    yield "|---|---|---:|---:|---:|"
+    for one in suites:
+        if one.skipped:
+            yield f"| {one.name} | {one.version} | not run: {one.skipped} | | |"
+        else:
+            counts = f"{len(one.outcomes):,} | {one.passed:,} | {one.failed:,}"
+            yield f"| {one.name} | {one.version} | {counts} |"
+
+
+def _reasons(suites: Sequence[Suite], expected: dict[str, list[ExpectedFailure]]) -> Iterator[str]:
+    yield "\n## What fails, and why\n"
+    yield "| suite | test | tests | reason |"
+    yield "|---|---|---:|---|"
+    for suite in suites:
+        for entry in expected.get(suite.name, []):
+            count = sum(entry.names(one.test) for one in suite.outcomes)
+            yield f"| {suite.name} | `{entry.test}` | {count} | {entry.reason} |"
+    yield ""
