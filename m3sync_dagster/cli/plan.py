@@ -144,7 +144,8 @@ def _as_dict(plan: "EntityPlan", links: "OrgLinks") -> dict[str, object]:
         if count or action not in {"paused", "waiting"}
     }
     rows = [asdict(one) | {"salesforce_url": _link(plan, one, links)} for one in plan.sample]
-    return {**counts, "sample": rows}
+    linked = {"links": plan.links.as_dict()} if plan.mapping.link else {}
+    return {**counts, **linked, "sample": rows}
 
 
 def _link(plan: "EntityPlan", row: "PlannedRow", links: "OrgLinks") -> str | None:
@@ -160,6 +161,7 @@ def _show(title: str, plans: dict[str, "EntityPlan"], links: "OrgLinks", *, fiel
     ]
     counts = [[entity, *(plan.counts[a] for a in actions)] for entity, plan in plans.items()]
     print_table(title, ["entity", *actions], counts)
+    _show_links(plans)
     samples = [
         (entity, Linked(one.m3ter_id, _link(plan, one, links)), one)
         for entity, plan in plans.items()
@@ -182,6 +184,15 @@ def _show(title: str, plans: dict[str, "EntityPlan"], links: "OrgLinks", *, fiel
     print_table("The first rows that would be sent", columns, rows)
     if not fields:
         print_message("Their values: --fields. More of them: --sample N. One record: --record ID.")
+
+
+def _show_links(plans: dict[str, "EntityPlan"]) -> None:
+    for entity, plan in plans.items():
+        if plan.mapping.link:
+            sys.stdout.write("\n")
+            counts = plan.links.as_dict()
+            title = f"Links to {plan.mapping.link.object}"
+            print_table(title, ["entity", *counts], [[entity, *counts.values()]])
 
 
 def _changed(sample: "PlannedRow") -> str:

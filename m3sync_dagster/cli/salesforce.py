@@ -37,14 +37,22 @@ Name = Annotated[
 CheckOnly = Annotated[
     bool, typer.Option("--check-only", help="Let Salesforce validate it, and change nothing.")
 ]
+AccountLink = Annotated[
+    bool,
+    typer.Option(
+        "--account-link", help="Also the lookup to Account, and the permission set for it."
+    ),
+]
 
 
 @salesforce.command()
-def metadata(*, out: Out = FOLDER, entity: Entities = None) -> None:
+def metadata(
+    *, out: Out = FOLDER, entity: Entities = None, account_link: AccountLink = False
+) -> None:
     """Write a Salesforce DX project with m3sync's objects, fields and permission set."""
     from m3sync_dagster.salesforce.metadata_package import sfdx_files
 
-    files = sfdx_files(entity or list(ENTITIES))
+    files = sfdx_files(entity or list(ENTITIES), account_link=account_link)
     kept = [out / path for path in files if (out / path).exists()]
     if kept:
         raise ConfigurationError(
@@ -75,33 +83,46 @@ def _write(files: dict[Path, bytes]) -> None:
 
 @salesforce.command()
 def deploy(
-    name: Name, *, entity: Entities = None, check_only: CheckOnly = False, json: Json = False
+    name: Name,
+    *,
+    entity: Entities = None,
+    account_link: AccountLink = False,
+    check_only: CheckOnly = False,
+    json: Json = False,
 ) -> None:
     """Deploy m3sync's objects, fields and permission set, without assigning the permission set.
+
+    An integration whose account has a link gets --account-link by itself.
 
     The user needs the permissions Customize Application and Modify Metadata Through Metadata API
     Functions.
     """
     prepare()
-    with _resource(name).opened() as resource:
-        result = _deploy(resource, entity or list(ENTITIES), check_only=check_only)
+    from m3sync_dagster.salesforce.metadata_package import package, sfdx_files
+
+    target, links = _target(name)
+    files = sfdx_files(entity or list(ENTITIES), account_link=account_link or links)
+    with target.opened() as resource:
+        result = _deploy(resource, package(files), check_only=check_only)
     if json:
         print_json(_as_dict(result))
     else:
-        _show(result)
+        _show(result, with_link=account_link or links)
     if not result.success:
         raise typer.Exit(FAILED)
 
 
-def _resource(name: str) -> "SalesforceResource":
+def _target(name: str) -> tuple["SalesforceResource", bool]:
+    """The org of an integration or a credential, and whether the integration needs our lookup."""
     from m3sync_dagster.cli.find_integration import find
     from m3sync_dagster.components.credential_components import SalesforceCredential
     from m3sync_dagster.components.load_project import load_project
+    from m3sync_dagster.salesforce.metadata_package import ACCOUNT_LINK
 
     for unit in load_project().units:
         for one in unit.components:
             if isinstance(one, SalesforceCredential) and one.name == name:
-                return one.resource()
+                return one.resource(), False
     loaded = find(name)
     if loaded.integration.namespace != "custom_objects":
         raise ConfigurationError(
@@ -110,14 +131,14 @@ def _resource(name: str) -> "SalesforceResource":
             "Salesforce credential.",
         )
     loaded.require_usable()
-    return loaded.salesforce()
+    account = loaded.integration.mappings.get("account")
+    link = account.link if account else None
+    return loaded.salesforce(), link is not None and link.field == ACCOUNT_LINK
 
 
-def _deploy(resource: "SalesforceResource", entities: list[str], *, check_only: bool) -> "Deploy":
+def _deploy(resource: "SalesforceResource", archive: bytes, *, check_only: bool) -> "Deploy":
     from m3sync_dagster.salesforce.deploy import UNKNOWN, deploy, how_to_follow
-    from m3sync_dagster.salesforce.metadata_package import package, sfdx_files
 
-    archive = package(sfdx_files(entities))
     with progress() as bars:
         task = bars.add_task("check" if check_only else "deploy", total=None, status="queued")
         deploy_id = None
@@ -156,7 +177,7 @@ def _as_dict(result: "Deploy") -> dict[str, object]:
     }
 
 
-def _show(result: "Deploy") -> None:
+def _show(result: "Deploy", *, with_link: bool) -> None:
     if result.problems:
         print_table(
             "Problems",
@@ -169,7 +190,8 @@ def _show(result: "Deploy") -> None:
     elif result.check_only:
         print_message(f"All {result.total} components could be deployed; nothing was changed.")
     else:
+        sets = "sets m3sync and m3sync_account_link" if with_link else "set m3sync"
         print_message(
-            f"{result.deployed} components are in the org. Assign the permission set m3sync to the "
-            "integration user: the deploy assigns it to no one."
+            f"{result.deployed} components are in the org. Assign the permission {sets} to the "
+            "integration user: the deploy assigns nothing to anyone."
         )

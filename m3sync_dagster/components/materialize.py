@@ -17,6 +17,7 @@ from m3sync_dagster.components.entity_syncs import (
     resource_of,
 )
 from m3sync_dagster.components.integration import Integration
+from m3sync_dagster.components.link_report import WITHOUT_LINK, missing_links
 from m3sync_dagster.components.resources import (
     SalesforceResource,
     StateResource,
@@ -30,6 +31,7 @@ from m3sync_dagster.runs.error_observation import show_event
 from m3sync_dagster.runs.failure_tags import record_failure
 from m3sync_dagster.runs.run_status import INTEGRATION_TAG, REFUSED, first_hour
 from m3sync_dagster.state import RunState
+from m3sync_dagster.sync.account_link_types import LinkBy
 from m3sync_dagster.sync.engine import EntitySync, Progress
 from m3sync_dagster.sync.errors import (
     ConfigurationError,
@@ -88,6 +90,10 @@ def materialize_entity(
         for progress in sync.run(full=run.full):
             logged = _tell(context, entity, progress, logged)
         _record_rejects(context, run.state, entity, sync)
+        link = integration.mappings[entity.name].link
+        if link and (missing := missing_links(link, sync.links)):
+            # Those that were not looked up by code in this run may still have no link.
+            record(context, run.state, entity, missing, lasting=link.by is LinkBy.CODE)
         record_replaced(context, run.state, entity, sync)
         metadata = sync_metadata(run.synced_object(entity, sync.rejected), sync.rejected)
         _record_success(context, run.state, integration, entity, sync.counts)
@@ -99,6 +105,7 @@ def materialize_entity(
         **sync.counts.as_dict(),
         "salesforce_api_calls": run.org.calls - calls_before,
         "duration_seconds": round(time.monotonic() - started, 3),
+        **({WITHOUT_LINK: sync.links.without_link} if link else {}),
     }
     context.log.info(counts_line(f"{integration.name}, {entity.name}", measures))
     source = source_key(integration.m3ter_credential, entity)

@@ -6,6 +6,7 @@ from difflib import get_close_matches
 import dagster as dg
 from pydantic import BaseModel
 
+from m3sync_dagster.components.account_link_config import LinkConfig
 from m3sync_dagster.components.credential_components import M3terCredential, SalesforceCredential
 from m3sync_dagster.components.salesforce_sync import EntitiesConfig, EntityConfig, SalesforceSync
 
@@ -56,4 +57,6 @@ def _known(component: str, above: Sequence[str]) -> Iterable[str]:
             return list(EntitiesConfig.model_fields)
         case ["attributes", "entities", _]:
             return EntityConfig.model_fields
+        case ["attributes", "entities", _, "link"]:
+            return LinkConfig.model_fields
     return ()

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import dagster as dg
 from pydantic import BaseModel, Field, PrivateAttr, create_model
 
+from m3sync_dagster.components.account_link_config import LinkConfig, account_link
 from m3sync_dagster.components.integration import Integration, Notify, current_hour
 from m3sync_dagster.components.integration_definitions import build_integration_definitions
 from m3sync_dagster.entities import ENTITIES, OTHER_NAMES
@@ -71,6 +72,10 @@ class EntityConfig(dg.Model):
         default_factory=dict,
         description="Salesforce field to when it is written: always, the default, or if_empty, "
         "which keeps each value that Salesforce has.",
+    )
+    link: LinkConfig | None = Field(
+        default=None,
+        description="Accounts: a lookup to the CRM's own record, such as Account.",
     )
     include_unsettled: bool = Field(
         default=False,
@@ -337,4 +342,5 @@ class SalesforceSync(dg.Component, dg.Model, dg.Resolvable):
             mask=frozenset(config.mask),
             match=Match(config.match),
             overwrite={name: Overwrite(when) for name, when in config.overwrite.items()},
+            link=account_link(config.link) if config.link else None,
         )

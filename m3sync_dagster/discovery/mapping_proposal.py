@@ -253,4 +253,5 @@ def _mapped_in_yaml(own: EntityOptions) -> dict[str, str]:
     mapped = {target: source for source, target in own.fields.items() if target}
     mapped |= {target: f"customFields.{name}" for name, target in own.custom_field_mappings.items()}
     mapped |= dict.fromkeys(own.constants, "a constant")
+    mapped |= {own.link.field: "the link of accounts"} if own.link else {}
     return mapped | ({own.gone_field: "the mark of deleted records"} if own.gone_field else {})

@@ -16,6 +16,7 @@ class FieldKind(StrEnum):
     - ``LIST``: an array of plain strings, sent as one text joined with ``;``.
     - ``JSON``: any array or object, sent as compact JSON text with sorted keys.
     - ``LOOKUP``: the m3ter id of another record, sent as that record's external ID.
+    - ``LINK``: the Salesforce Id of a record of the CRM that an account belongs to.
     - ``ANY``: a field without a description: a custom field, or one that is newer than this
       code. Its form follows from the value itself.
     - ``TITLE``: Salesforce's ``Name``: the first of several fields that has a value, cut to fit.
@@ -30,6 +31,7 @@ class FieldKind(StrEnum):
     LIST = "list"
     JSON = "json"
     LOOKUP = "lookup"
+    LINK = "link"
     ANY = "any"
     TITLE = "title"
 

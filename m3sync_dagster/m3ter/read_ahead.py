@@ -80,6 +80,10 @@ class ReadAhead:
         """The accounts that satisfy an expression; see ``M3terSource.matching_accounts``."""
         return self._source.matching_accounts(expression, account_ids)
 
+    def external_mappings(self, account_ids: Sequence[str] | None) -> _Pages:
+        """List the external mappings; see ``M3terSource.external_mappings``."""
+        return self._source.external_mappings(account_ids)
+
     def close(self) -> None:
         """Stop reading, and delete the temporary files.
 

@@ -31,6 +31,8 @@ PAGE_SIZE = 100
 """The most records that a page of an entity list holds."""
 USER_PAGE_SIZE = 200
 """The most users that a page holds."""
+EXTERNAL_MAPPING_PAGE_SIZE = 200
+"""The most external mappings that a page holds."""
 CONFIGURATION_PAGE_SIZE = 200
 """The most configurations of integrations that a page holds."""
 
@@ -146,6 +148,19 @@ class M3terSource:
             read = partial(self.records, ENTITIES["account"], ids)
             found = self._matching[expression, ids] = MatchingAccounts(expression, read)
         return found
+
+    def external_mappings(self, account_ids: Sequence[str] | None) -> Iterator[Sequence[bytes]]:
+        """List the external mappings; see ``interfaces.Source``.
+
+        m3ter does not document whether its filter by external system ignores case, so every
+        system's are read. Source: m3ter's OpenAPI description, ``ListExternalMappings``.
+        """
+        page = EXTERNAL_MAPPING_PAGE_SIZE
+        if account_ids is None:
+            yield from self._pages("externalmappings", pageSize=page)
+        else:
+            for account_id in dict.fromkeys(account_ids):
+                yield from self._pages("externalmappings", pageSize=page, m3terIds=account_id)
 
     def find_by_code(self, entity: EntityType, code: str) -> Iterator[bytes]:
         """Read the records with a code; none where m3ter cannot select a type's records by code.

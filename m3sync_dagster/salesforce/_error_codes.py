@@ -5,7 +5,7 @@ A key is the letters and digits of a code, in upper case.
 
 from dataclasses import dataclass
 
-from m3sync_dagster.sync.row_results import PARENT_NOT_FOUND, ErrorClass
+from m3sync_dagster.sync.row_results import PARENT_NOT_FOUND, REFUSED_LINK, ErrorClass
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +195,10 @@ _MISSING_PARENT = ErrorMeaning(
     "Nothing to do if the parent is sent later. Otherwise sync the parent's entity type too, and "
     "check that the parent was not rejected.",
 )
+_REFUSED_LINK = (
+    "Correct what the account is linked by in m3ter, or assign the permission set "
+    "m3sync_account_link to the integration user, so that it may read the record."
+)
 
 
 def _login(remedy: str) -> ErrorMeaning:
@@ -203,6 +207,13 @@ def _login(remedy: str) -> ErrorMeaning:
 
 MEANINGS_BY_MESSAGE: dict[str, tuple[tuple[str, ErrorMeaning], ...]] = {
     "INVALIDFIELD": ((PARENT_NOT_FOUND, _MISSING_PARENT),),
+    "INVALIDCROSSREFERENCEKEY": (
+        (REFUSED_LINK, ErrorMeaning(ErrorClass.PERMANENT, _REFUSED_LINK)),
+    ),
+    "MALFORMEDID": ((REFUSED_LINK, ErrorMeaning(ErrorClass.PERMANENT, _REFUSED_LINK)),),
+    "INSUFFICIENTACCESSONCROSSREFERENCEENTITY": (
+        (REFUSED_LINK, ErrorMeaning(ErrorClass.CONFIGURATION, _REFUSED_LINK)),
+    ),
     "REQUESTLIMITEXCEEDED": (("Concurrent", ErrorMeaning(ErrorClass.TRANSIENT, _TRY_LATER)),),
     "DUPLICATEVALUE": (
         ("Duplicate external id specified", ErrorMeaning(ErrorClass.PERMANENT, _BUG)),

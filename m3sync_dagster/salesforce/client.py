@@ -10,6 +10,7 @@ from m3sync_dagster.salesforce.bulk_job_poller import JobPoller
 from m3sync_dagster.salesforce.credential import ConnectedApp
 from m3sync_dagster.salesforce.describe import DescribeReader
 from m3sync_dagster.salesforce.error_classification import blocking_error
+from m3sync_dagster.salesforce.find_ids import find_ids
 from m3sync_dagster.salesforce.org_inventory import (
     custom_fields,
     installed_packages,
@@ -163,6 +164,16 @@ class SalesforceClient:
             SyncError: Salesforce could not be reached, or rejected the request.
         """
         return self._record_query.retrieve(target, salesforce_ids)
+
+    def find_ids(
+        self, object_name: str, field: str, values: Sequence[str]
+    ) -> Mapping[str, Sequence[str]]:
+        """Find the Ids of the records with these values in a field; see ``LinkOrg``.
+
+        Raises:
+            SyncError: Salesforce could not be reached, or rejected the request.
+        """
+        return find_ids(self.transport, object_name, field, values)
 
     def update(
         self, object_name: str, changes: Mapping[str, Mapping[str, Value]]

@@ -1,7 +1,8 @@
 """Our objects, fields and permission set, as Salesforce DX source and as a Metadata API package.
 
 The files are in ``metadata``; an integration may need a part of them. A lookup to an object that
-is not in the part is left out, and so is its permission.
+is not in the part is left out, and so is its permission. The lookup to Account is in
+``account_link_metadata``, with a permission set of its own: it is added only where it is wanted.
 
 Sources: Salesforce DX Developer Guide, "Salesforce DX Project Structure and Source Format";
 Metadata API Developer Guide, "Sample package.xml Manifest Files", "CustomObject" and
@@ -18,6 +19,9 @@ from xml.etree import ElementTree as ET
 from m3sync_dagster.entities import ENTITIES
 
 METADATA = Path(__file__).parent / "metadata"
+ACCOUNT_LINK_METADATA = Path(__file__).parent / "account_link_metadata"
+ACCOUNT_LINK = "Salesforce_Account__c"
+"""API name of the lookup from our object of accounts to Account."""
 PERMISSION_SET = "m3sync"
 """Name of the permission set that allows a user to write the objects."""
 
@@ -31,17 +35,19 @@ Files = dict[str, bytes]
 """File contents by path, with ``/`` as separator."""
 
 
-def sfdx_files(entities: Collection[str]) -> Files:
+def sfdx_files(entities: Collection[str], *, account_link: bool = False) -> Files:
     """The SFDX project that some entities need; for all entities, the files unchanged.
 
     Args:
         entities: names of entity types, at least one.
+        account_link: whether accounts get the lookup to Account; without accounts there is none.
     """
-    whole = {
-        path.relative_to(METADATA).as_posix(): path.read_bytes()
-        for path in sorted(METADATA.rglob("*"))
-        if path.is_file()
-    }
+    added = _read(ACCOUNT_LINK_METADATA) if account_link and "account" in entities else {}
+    return _part(entities) | added
+
+
+def _part(entities: Collection[str]) -> Files:
+    whole = _read(METADATA)
     objects = {ENTITIES[name].object for name in entities}
     if objects == {entity.object for entity in ENTITIES.values()}:
         return whole
@@ -50,6 +56,14 @@ def sfdx_files(entities: Collection[str]) -> Files:
         f"{_object_of(path)}.{_name_of(path)}" for path in part if path.endswith(".field-meta.xml")
     }
     return part | {_PERMISSIONS: _keep_permissions(whole[_PERMISSIONS], objects, fields)}
+
+
+def _read(folder: Path) -> Files:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
 
 
 def package(files: Files) -> bytes:
@@ -68,9 +82,10 @@ def package(files: Files) -> bytes:
             field.tag = f"{_NS}fields"
             objects[_object_of(path)].append(field)
     packed = {f"objects/{name}.object": _to_xml(root) for name, root in objects.items()}
-    packed[f"permissionsets/{PERMISSION_SET}.permissionset"] = files[_PERMISSIONS]
+    sets = {_name_of(path): path for path in files if path.endswith(".permissionset-meta.xml")}
+    packed |= {f"permissionsets/{name}.permissionset": files[sets[name]] for name in sets}
     version = json.loads(files["sfdx-project.json"])["sourceApiVersion"]
-    return _zip({"package.xml": _manifest(sorted(objects), version), **packed})
+    return _zip({"package.xml": _manifest(sorted(objects), sorted(sets), version), **packed})
 
 
 def _belongs(path: str, content: bytes, objects: set[str]) -> bool:
@@ -98,9 +113,9 @@ def _keep_permissions(permissions: bytes, objects: set[str], fields: set[str]) -
     return _to_xml(root)
 
 
-def _manifest(objects: list[str], version: str) -> bytes:
+def _manifest(objects: list[str], sets: list[str], version: str) -> bytes:
     root = ET.Element(f"{_NS}Package")
-    for kind, members in (("CustomObject", objects), ("PermissionSet", [PERMISSION_SET])):
+    for kind, members in (("CustomObject", objects), ("PermissionSet", sets)):
         types = ET.SubElement(root, f"{_NS}types")
         for member in members:
             ET.SubElement(types, f"{_NS}members").text = member

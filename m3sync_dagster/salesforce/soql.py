@@ -43,6 +43,17 @@ def records_query(target: Target, only: Selection | None) -> str:
     return f"SELECT {fields} FROM {target.object} WHERE {conditions}"  # noqa: S608 - names of the org
 
 
+def ids_query(object_name: str, field: str, values: list[str]) -> str:
+    """Write the query for the Ids of the records that have one of these values in a field."""
+    return _format(
+        "SELECT Id, {:literal} FROM {:literal} WHERE {:literal} IN {}",
+        field,
+        object_name,
+        field,
+        values,
+    )
+
+
 def column_path(column: Column) -> str:
     """The SOQL name of a column; for a lookup, the external ID of the parent."""
     if column.relationship:

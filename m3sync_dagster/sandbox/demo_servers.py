@@ -71,9 +71,10 @@ def serving(
     salesforce_port: int = 0,
     access: Access | None = None,
 ) -> Iterator[Sandbox]:
-    """Serve an organization and a Salesforce org without records while the block runs.
+    """Serve an organization and a Salesforce org without m3ter's records while the block runs.
 
-    Besides its own objects, the org has Account and a package like m3ter's.
+    Besides its own objects, the org has Account and a package like m3ter's. If the organization has
+    external mappings, the org has the Accounts that they name.
 
     Args:
         organization: the m3ter organization.
@@ -92,6 +93,8 @@ def serving(
     salesforce.add_sample_objects(org.state.org)
     if access.token:
         org.state.org.sessions.add(access.token)
+    if organization.count("externalmappings"):
+        salesforce.add_sample_accounts(org.state.org)
     with (
         running(_m3ter_app(organization, access), port=m3ter_port) as m3ter_url,
         running(org, port=salesforce_port) as salesforce_url,

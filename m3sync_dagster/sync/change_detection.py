@@ -4,19 +4,23 @@ Only decided here: a run sends the rows, ``m3sync plan`` prints them, and ``m3sy
 its rows with ``build_candidate``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
 import xxhash
 
+from m3sync_dagster.sync.account_link_types import LinkCounts
 from m3sync_dagster.sync.interfaces import KnownRows
 from m3sync_dagster.sync.mapping import FieldMapping, Mapped
+from m3sync_dagster.sync.record_decoder import id_of
 from m3sync_dagster.sync.row_results import NO_RECORD, Rejected
 from m3sync_dagster.sync.row_types import RecordHash, Row, Value
 from m3sync_dagster.sync.row_validation import RowValidator
 from m3sync_dagster.sync.target_schema import TargetSchema
 
+LOOKED_UP = 1_000
+"""Changed accounts that are looked up in Salesforce together."""
 _ENCODE = msgspec.json.Encoder().encode
 
 
@@ -84,6 +88,8 @@ class BatchChanges:
         rows: the rows to send.
         invalid: records that cannot be turned into rows.
         paused: records whose present values Salesforce has rejected, until their next attempt.
+        links: the accounts by the outcome of their link, if the mapping has one: all of the batch,
+            or those that were looked up in Salesforce.
     """
 
     unchanged: int = 0
@@ -91,6 +97,7 @@ class BatchChanges:
     rows: list[ChangedRow] = field(default_factory=list)
     invalid: list[Rejected] = field(default_factory=list)
     paused: list[Rejected] = field(default_factory=list)
+    links: LinkCounts = field(default_factory=LinkCounts)
 
     @property
     def to_do(self) -> bool:
@@ -113,6 +120,28 @@ class ChangeDetector:
         self._known = known
         self._schema = schema
 
+    def detect_all(self, batches: Iterable[Sequence[bytes]]) -> Iterator[tuple[int, BatchChanges]]:
+        """Detect the changes of all batches; yields also how many records were read for each.
+
+        Accounts that are looked up in Salesforce are collected until it takes few calls.
+
+        Raises:
+            SyncError: as for ``detect``.
+        """
+        if self._mapping.links is None or not self._mapping.links.by_code:
+            yield from ((len(batch), self.detect(batch)) for batch in batches)
+            return
+        changed: list[bytes] = []
+        for batch in batches:
+            in_scope, unknown = self._unknown(batch)
+            changed += unknown
+            yield len(batch), BatchChanges(unchanged=in_scope - len(unknown))
+            while len(changed) >= LOOKED_UP:
+                yield 0, self.detect(changed[:LOOKED_UP])
+                del changed[:LOOKED_UP]
+        if changed:
+            yield 0, self.detect(changed)
+
     def detect(self, batch: Sequence[bytes]) -> BatchChanges:
         """Detect the changes of a batch.
 
@@ -128,9 +157,11 @@ class ChangeDetector:
 
     def _detect(self, batch: Sequence[bytes]) -> BatchChanges:
         validator = self._schema.validator()
-        batch, digests = self._digests(batch)
+        found = BatchChanges()
+        batch, digests = self._digests(batch, found.links)
         unknown = self._known.unknown_digests(digests)
-        found = BatchChanges(unchanged=len(batch) - len(unknown))
+        found.unchanged = len(batch) - len(unknown)
+        self._look_up([batch[place] for place in unknown], found.links)
         candidates: dict[str, tuple[Candidate, bytes]] = {}
         for place in unknown:
             candidate = build_candidate(self._mapping, validator, batch[place])
@@ -139,19 +170,58 @@ class ChangeDetector:
         self._compare(candidates, found)
         return found
 
-    def _digests(self, batch: Sequence[bytes]) -> tuple[Sequence[bytes], list[bytes]]:
+    def _unknown(self, batch: Sequence[bytes]) -> tuple[int, list[bytes]]:
+        """How many records of a batch are in scope, and those of them that may have changed."""
+        self._schema.validator()
+        batch, digests = self._digests(batch, LinkCounts())
+        return len(batch), [batch[place] for place in self._known.unknown_digests(digests)]
+
+    def _digests(
+        self, batch: Sequence[bytes], links: LinkCounts
+    ) -> tuple[Sequence[bytes], list[bytes]]:
         """The records to compare, with the digest of all that their rows depend on.
 
         An expression can put an account in or out of scope without any change of the records that
-        belong to it, so these are looked at in each run.
+        belong to it, and an account's link can change without the account. So these are looked at
+        in each run.
         """
         seed = self._schema.digest_seed
-        if self._mapping.scope.expression is None:
+        finder, filtered = self._mapping.links, self._mapping.scope.expression is not None
+        if not filtered and (finder is None or finder.by_code):
             return batch, [xxhash.xxh3_128_digest(raw, seed) for raw in batch]
-        scopes = [(raw, self._mapping.scope_of(raw)) for raw in batch]
-        found = [(raw, scope) for raw, scope in scopes if scope is not None]
-        digests = [xxhash.xxh3_128_digest(raw + scope, seed) for raw, scope in found]
-        return [raw for raw, _ in found], digests
+        kept, digests = [], []
+        for raw in batch:
+            scope = self._mapping.scope_of(raw) if filtered else b""
+            if scope is None:
+                continue
+            if finder is not None and not finder.by_code:
+                scope += self._count_link(raw, links)
+            kept.append(raw)
+            digests.append(xxhash.xxh3_128_digest(raw + scope, seed))
+        return kept, digests
+
+    def _look_up(self, changed: Sequence[bytes], links: LinkCounts) -> None:
+        """Look up the accounts in scope that have changed, if that needs requests."""
+        finder = self._mapping.links
+        if finder is None or not finder.by_code:
+            return
+        if in_scope := [raw for raw in changed if self._is_in_scope(raw)]:
+            finder.prepare(in_scope)
+        for raw in in_scope:
+            self._count_link(raw, links)
+
+    def _is_in_scope(self, raw: bytes) -> bool:
+        account_id = id_of(raw)
+        return account_id is not None and self._mapping.scope.admits(account_id)
+
+    def _count_link(self, raw: bytes, links: LinkCounts) -> bytes:
+        """Count an account's link, if the account is in scope, and return its Id."""
+        finder = self._mapping.links
+        if finder is None or not self._is_in_scope(raw):
+            return b""
+        link = finder.find_raw(raw)
+        links.add(link.outcome, lambda: self._mapping.name_of(raw))
+        return (link.salesforce_id or "").encode()
 
     def _compare(self, candidates: dict[str, tuple[Candidate, bytes]], found: BatchChanges) -> None:
         """Compare rows with the acknowledged ones, and leave out new records that are not final."""

@@ -8,12 +8,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice
 
+from m3sync_dagster.sync.account_link_types import LinkCounts
+from m3sync_dagster.sync.account_links import with_links_of
 from m3sync_dagster.sync.change_detection import BatchChanges, ChangeDetector
 from m3sync_dagster.sync.csv_header_groups import RowGroups
 from m3sync_dagster.sync.deleted_parents import DeletedParents
 from m3sync_dagster.sync.interfaces import Destination, Ledger, Source
 from m3sync_dagster.sync.mapping import FieldMapping
 from m3sync_dagster.sync.record_matching import RecordMatching, needs_matching
+from m3sync_dagster.sync.refused_link import explain_refused_link
 from m3sync_dagster.sync.row_results import (
     NO_RECORD,
     Acknowledged,
@@ -28,6 +31,7 @@ from m3sync_dagster.sync.row_types import (
     COLLECTIONS_UP_TO,
     ReplacedRecord,
     Row,
+    Value,
 )
 from m3sync_dagster.sync.target_schema import TargetSchema
 
@@ -61,6 +65,7 @@ class EntitySync:
     Attributes:
         counts: the records that were read, by result.
         sending: whether it has begun to send rows.
+        links: the accounts by the outcome of their link, if the mapping has one.
         rejected: the first rows that were invalid or rejected.
         replaced: how many records had been deleted in Salesforce and were created again.
         replaced_names: the names of the first of them.
@@ -78,12 +83,15 @@ class EntitySync:
         send_parents: Callable[[str, Sequence[str]], None] | None = None,
     ) -> None:
         self.counts = Counts()
+        self.links = LinkCounts()
         self.sending = False
         self.rejected: list[Rejected] = []
         self.replaced = 0
         self.replaced_names: list[str] = []
         self.without_record = 0
-        mapping = mapping.with_accounts_of(source, mapping.scope.fetchable())
+        account_ids = mapping.scope.fetchable()
+        mapping = mapping.with_accounts_of(source, account_ids)
+        mapping = with_links_of(mapping, source, destination, account_ids)
         self._mapping = mapping
         self._source = source
         self._ledger = ledger
@@ -122,9 +130,9 @@ class EntitySync:
         # A mapping that does not fit the org is refused even if m3ter has no record to send.
         self._schema.validator()
         read = 0
-        for batch in batched(self._records()):
-            self._handle(self._detector.detect(batch))
-            read += len(batch)
+        for count, changes in self._detector.detect_all(batched(self._records())):
+            self._handle(changes)
+            read += count
             yield Progress(read, 0)
         for answered in self._send():
             yield Progress(read, answered)
@@ -171,6 +179,7 @@ class EntitySync:
     def _handle(self, changes: BatchChanges) -> None:
         """Count and record the changes of a batch, and stage the rows to send."""
         self.counts[Count.UNCHANGED] += changes.unchanged
+        self.links.update(changes.links)
         self._ledger.confirm(changes.confirmed)
         self._ledger.keep_paused(changes.paused)
         self._count(changes.paused)
@@ -259,11 +268,15 @@ class EntitySync:
             return results
         staged = self._ledger.staged_values(unnamed)
         return [
-            replace(r, record=self._mapping.refused_record(staged[r.m3ter_id], r.fields))
+            self._explain(r, staged[r.m3ter_id])
             if isinstance(r, Rejected) and not r.record and r.m3ter_id in staged
             else r
             for r in results
         ]
+
+    def _explain(self, rejected: Rejected, values: list[Value]) -> Rejected:
+        named = replace(rejected, record=self._mapping.refused_record(values, rejected.fields))
+        return explain_refused_link(self._mapping, named, values)
 
     def _name(self, record: ReplacedRecord) -> str:
         """A record in words: its title, if the mapping has one, and its id."""

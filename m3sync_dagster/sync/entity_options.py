@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from m3sync_dagster.entities import ENTITIES, EXTERNAL_ID, EntityType, Field, FieldKind
 from m3sync_dagster.sync.account_filter import AccountFilter
+from m3sync_dagster.sync.account_link_types import AccountLink, LinkBy
 from m3sync_dagster.sync.errors import ConfigurationError
 from m3sync_dagster.sync.lookup_paths import split_paths
 from m3sync_dagster.sync.mapping import FieldMapping
@@ -48,6 +49,7 @@ class EntityOptions:
     mask: frozenset[str] = frozenset()
     match: Match = Match.UPSERT
     overwrite: Mapping[str, Overwrite] = field(default_factory=dict)
+    link: AccountLink | None = None
 
 
 def build_mapping(
@@ -66,16 +68,16 @@ def build_mapping(
     """
     own = options[entity.name]
     _require_unsettled(entity, own)
+    _require_account(entity, own)
     lookups, keys = split_paths(entity, own.fields)
     own = replace(own, fields=lookups)
     _require_api_names(entity.name, own)
-    fields = (*_mapped_fields(entity, own, prefix), *_custom_fields(entity, own))
     given = {name: options.get(name, EntityOptions()) for name in ENTITIES}
     mapping = FieldMapping(
         entity=entity,
         object_name=own.object or prefix + entity.object,
         external_id_field=own.external_id_field or prefix + EXTERNAL_ID,
-        fields=fields,
+        fields=(*_mapped_fields(entity, own, prefix), *_custom_fields(entity, own), *_links(own)),
         constants=_constants(entity, own),
         parent_external_ids={
             name: theirs.external_id_field or prefix + EXTERNAL_ID for name, theirs in given.items()
@@ -90,6 +92,7 @@ def build_mapping(
         truncated=own.truncate,
         written=_written(entity.name, own),
         final_when=() if own.include_unsettled else entity.final_when,
+        link=own.link,
     )
     _refuse_doubles(mapping, own)
     _require_truncatable(mapping)
@@ -130,6 +133,8 @@ def _written(entity: str, own: EntityOptions) -> dict[str, tuple[str, ...]]:
     places |= {target: (*base, "constants", target) for target in own.constants}
     if own.gone_field:
         places[own.gone_field] = (*base, "gone_field")
+    if own.link:
+        places[own.link.field] = (*base, "link", "field")
     if own.external_id_field:
         places[own.external_id_field] = (*base, "external_id_field")
     return places
@@ -165,6 +170,11 @@ def _names(own: EntityOptions) -> Iterator[tuple[tuple[str, ...], str]]:
     for source, name in own.custom_field_mappings.items():
         yield ("custom_field_mappings", source), name
     yield from ((("constants", name), name) for name in own.constants)
+    if own.link:
+        yield ("link", "field"), own.link.field
+        yield ("link", "object"), own.link.object
+        if own.link.by is LinkBy.CODE:
+            yield ("link", "by", "code"), own.link.name
     for attribute in ("object", "external_id_field", "gone_field"):
         name = getattr(own, attribute)
         if name is not None:
@@ -180,10 +190,20 @@ def _require_unsettled(entity: EntityType, own: EntityOptions) -> None:
         )
 
 
+def _require_account(entity: EntityType, own: EntityOptions) -> None:
+    if own.link and entity.name != "account":
+        raise ConfigurationError(
+            f"a {entity.name} has no link of its own: it belongs to an account",
+            "Write link under account.",
+            ("entities", entity.name, "link"),
+        )
+
+
 def _require_truncatable(mapping: FieldMapping) -> None:
     """Only a mapped text can be cut; a part of an id would be another id."""
     uncut = {
         FieldKind.LOOKUP,
+        FieldKind.LINK,
         FieldKind.NUMBER,
         FieldKind.INTEGER,
         FieldKind.BOOLEAN,
@@ -233,6 +253,11 @@ def _custom_fields(entity: EntityType, own: EntityOptions) -> list[Field]:
         Field(f"customFields.{name}", target, FieldKind.ANY)
         for name, target in own.custom_field_mappings.items()
     ]
+
+
+def _links(own: EntityOptions) -> list[Field]:
+    link = own.link
+    return [Field(link.source, link.field, FieldKind.LINK)] if link else []
 
 
 def _prefixed(name: str, prefix: str) -> str:
@@ -290,6 +315,8 @@ def _where(entity: str, source: str, target: str, own: EntityOptions) -> tuple[s
             return (*base, "custom_field_mappings", name)
     if target in own.constants:
         return (*base, "constants", target)
+    if own.link and own.link.field == target:
+        return (*base, "link", "field")
     given = [name for name, sent_to in own.fields.items() if sent_to == target]
     if given:
         return (*base, "fields", source if source in given else given[-1])

@@ -12,6 +12,7 @@
     ├── DeadlineError             a Salesforce job took too long: the next run reads its results
     ├── DisabledError             the guard has stopped the schedule of an integration
     ├── IntegrationLockedError    another run writes the integration; nothing was sent: wait for it
+    ├── MissingLinkError      accounts have no link to the CRM: give each one in m3ter
     ├── MissingParentError        rows wait for a parent record: sync the parent first
     ├── RateLimitError            a quota is used up: the next run sends the rest
     └── RemoteError               a system is unreachable or its answer is unusable: try again later
@@ -86,6 +87,12 @@ class ConfigurationError(SyncError):
 
 class MissingParentError(SyncError):
     """Rows point to a record that is not in Salesforce."""
+
+    event = "integration.missingaccountmapping.error"
+
+
+class MissingLinkError(SyncError):
+    """Accounts were sent without a link to a record of the CRM."""
 
     event = "integration.missingaccountmapping.error"
 

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from m3sync_dagster.entities import EntityType
 from m3sync_dagster.sync.account_expression import AccountExpression
+from m3sync_dagster.sync.account_link_types import LinkOrg
 from m3sync_dagster.sync.errors import SyncError
 from m3sync_dagster.sync.fingerprint_basis import BasisChange, FingerprintBasis
 from m3sync_dagster.sync.matching_accounts import MatchingAccounts
@@ -262,8 +263,19 @@ class Source(Protocol):
         """
         ...
 
+    def external_mappings(self, account_ids: Sequence[str] | None) -> Iterator[Sequence[bytes]]:
+        """List the external mappings of all external systems, or of these accounts alone.
 
-class Destination(Protocol):
+        Yields:
+            The raw JSON text of each mapping of a page.
+
+        Raises:
+            SyncError: the list could not be read to its end.
+        """
+        ...
+
+
+class Destination(LinkOrg, Protocol):
     """The Salesforce org that rows are sent to."""
 
     @property

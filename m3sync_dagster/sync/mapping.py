@@ -8,7 +8,6 @@ change every record is mapped again; the rows that differ are sent.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from importlib.resources import files
 from typing import Self, TypeGuard
 
 import msgspec
@@ -16,6 +15,8 @@ import xxhash
 
 from m3sync_dagster.entities import EntityType, Field, FieldKind
 from m3sync_dagster.sync.account_filter import AccountFilter
+from m3sync_dagster.sync.account_link_types import AccountLink, LinkFinder
+from m3sync_dagster.sync.code_digest import CODE_DIGEST
 from m3sync_dagster.sync.converters import (
     CONVERTERS,
     ConversionError,
@@ -36,30 +37,6 @@ INVALID_VALUE = "M3SYNC_INVALID_VALUE"
 
 Record = dict[str, object]
 """A decoded m3ter record."""
-
-
-def _code_digest() -> int:
-    """A digest of the source text of all modules that turn a record into a row.
-
-    A corrected converter can change the rows of the same records, so all are mapped again.
-    """
-    package = files("m3sync_dagster")
-    sources = [one for one in package.joinpath("entities").iterdir() if one.name.endswith(".py")]
-    names = (
-        "account_filter",
-        "converters",
-        "convert_by_field_type",
-        "undecodable_json",
-        "mapping",
-        "record_decoder",
-        "row_validation",
-    )
-    sources += [package.joinpath("sync", f"{name}.py") for name in names]
-    texts = sorted((one.name, one.read_bytes()) for one in sources)
-    return xxhash.xxh3_64_intdigest(msgspec.json.encode(texts))
-
-
-CODE_DIGEST = _code_digest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +82,7 @@ class FieldMapping:
         masked: the Salesforce fields whose values are not stored.
         update_only: whether records are never created in Salesforce.
         if_empty: the Salesforce fields that are written only where they are empty.
+        link: the lookup to a record of the CRM; ``links`` finds its value, see ``with_links_of``.
     """
 
     entity: EntityType
@@ -121,6 +99,8 @@ class FieldMapping:
     masked: frozenset[str] = frozenset()
     update_only: bool = False
     if_empty: frozenset[str] = frozenset()
+    link: AccountLink | None = None
+    links: LinkFinder | None = field(default=None, compare=False)
 
     @cached_property
     def seed(self) -> int:
@@ -134,6 +114,7 @@ class FieldMapping:
             sorted(self.scope.restricted),
             sorted(self.truncated),
             self.final_when,
+            self.link,
         )
         return xxhash.xxh3_64_intdigest(msgspec.json.encode(parts))
 
@@ -226,6 +207,20 @@ class FieldMapping:
         linked = not isinstance(parent, str) or self.scope.admits_parent(parent)
         return b"" if linked else b"without parent"
 
+    def prepare_links(self, records: Sequence[bytes]) -> None:
+        """Look up the links of these records together, before they are mapped."""
+        if self.links is not None:
+            self.links.prepare(records)
+
+    def name_of(self, raw: bytes) -> str:
+        """What an account is called in messages: its name, unless that is masked, and its id."""
+        try:
+            m3ter_id, record = _decode(raw)
+        except ConversionError:
+            return "an account without a usable id"
+        name = self._named(record, "name")
+        return f"{name} ({m3ter_id})" if name else m3ter_id
+
     def _accounts_of(self, raw: bytes) -> tuple[object, object] | None:
         try:
             _, record = _decode(raw)
@@ -295,6 +290,8 @@ class FieldMapping:
     def _reader(self, source_field: Field) -> Callable[[Record], Value]:
         if source_field.kind is FieldKind.TITLE:
             return lambda record: _title(record, source_field)
+        if source_field.kind is FieldKind.LINK:
+            return self._linked
         if source_field.refers_to == self.entity.name:
             return lambda record: self._sibling(record.get(source_field.source))
         convert = CONVERTERS[source_field.kind]
@@ -307,6 +304,11 @@ class FieldMapping:
         """A record out of scope is not in Salesforce, so a lookup to it is left empty."""
         sibling = None if value is None else CONVERTERS[FieldKind.LOOKUP](value)
         return sibling if isinstance(sibling, str) and self.scope.admits_parent(sibling) else None
+
+    def _linked(self, record: Record) -> Value:
+        if self.links is None:
+            raise ValueError("what accounts are linked to was not read")
+        return self.links.find(record).salesforce_id
 
 
 def _text(value: object) -> str | None:

@@ -11,6 +11,8 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol, get_args
 
+from m3sync_dagster.sync.account_link_types import LinkCounts, LinkOrg
+from m3sync_dagster.sync.account_links import with_links_of
 from m3sync_dagster.sync.canonical_values import canonical, field_types
 from m3sync_dagster.sync.change_detection import BatchChanges, ChangeDetector, ChangedRow
 from m3sync_dagster.sync.engine import batched
@@ -45,7 +47,7 @@ class StoredRows(KnownRows, Protocol):
         ...
 
 
-class Org(SchemaReader, Protocol):
+class Org(SchemaReader, LinkOrg, Protocol):
     """Salesforce, read only."""
 
     def identity(self) -> OrgIdentity:
@@ -91,6 +93,7 @@ class EntityPlan:
         most: how many changed rows are compared field by field.
         counts: filled by ``run``: records by action.
         sample: filled by ``run``: the first rows that would be sent.
+        links: filled by ``run``: the accounts by the outcome of their link, if the mapping has one.
     """
 
     mapping: FieldMapping
@@ -102,6 +105,7 @@ class EntityPlan:
     most: int = SAMPLE
     counts: dict[Action, int] = field(default_factory=lambda: dict.fromkeys(get_args(Action), 0))
     sample: list[Sample] = field(default_factory=list)
+    links: LinkCounts = field(default_factory=LinkCounts)
 
     def run(self) -> Iterator[int]:
         """Make the plan; yields the number of records read after each batch.
@@ -116,11 +120,10 @@ class EntityPlan:
         existing = self._existing(schema.target) if self.mapping.update_only else None
         chosen: list[tuple[Row, Action]] = []
         read = 0
-        for batch in batched(self._records()):
-            detector = ChangeDetector(self._mapping_of(batch), known, schema)
-            rows = self._count(detector.detect(batch), existing)
+        for count, changes in self._detect(known, schema):
+            rows = self._count(changes, existing)
             chosen.extend(rows[: self.most - len(chosen)])
-            read += len(batch)
+            read += count
             yield read
         described = self.org.describe(self.mapping.object_name)
         values = _SalesforceValues(self.org, schema.target, described, self.mapping.if_empty)
@@ -132,11 +135,25 @@ class EntityPlan:
         record = self.source.fetch(self.mapping.entity, self.only)
         return [] if record is None else [[record]]
 
-    def _mapping_of(self, batch: Sequence[bytes]) -> FieldMapping:
-        """The mapping that knows which accounts are in scope; of one record, only its accounts."""
-        one = self.only is not None
-        ids = self.mapping.accounts_of(batch[0]) if one else self.mapping.scope.fetchable()
-        return self.mapping.with_accounts_of(self.source, ids)
+    def _detect(self, known: KnownRows, schema: TargetSchema) -> Iterator[tuple[int, BatchChanges]]:
+        batches = batched(self._records())
+        if self.only is None:
+            mapping = self._mapping_of(self.mapping.scope.fetchable())
+            yield from ChangeDetector(mapping, known, schema).detect_all(batches)
+            return
+        for batch in batches:
+            mapping = self._mapping_of(self.mapping.accounts_of(batch[0]))
+            yield from ChangeDetector(mapping, known, schema).detect_all([batch])
+
+    def _mapping_of(self, account_ids: Sequence[str] | None) -> FieldMapping:
+        """The mapping that knows which accounts are in scope, and their links.
+
+        Args:
+            account_ids: the accounts; of one record, those that decide on it; ``None`` for all.
+        """
+        mapping = self.mapping.with_accounts_of(self.source, account_ids)
+        linked = account_ids if self.only is None else [self.only]
+        return with_links_of(mapping, self.source, self.org, linked)
 
     def _known(self) -> KnownRows:
         """The stored rows; without fingerprints if their basis has changed."""
@@ -155,6 +172,7 @@ class EntityPlan:
 
     def _count(self, changes: BatchChanges, existing: IdDigests | None) -> list[tuple[Row, Action]]:
         """Count the changes of a batch, and return the rows that would be sent."""
+        self.links.update(changes.links)
         self.counts["unchanged"] += changes.unchanged
         self.counts["invalid"] += len(changes.invalid)
         self.counts["paused"] += len(changes.paused)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from m3sync_dagster.sync.errors import ConfigurationError
+from m3sync_dagster.sync.link_validation import hidden_object_finding, linked_object_findings
 from m3sync_dagster.sync.mapping import FieldMapping
 from m3sync_dagster.sync.salesforce_schema import SalesforceObject
 from m3sync_dagster.sync.schema_findings import SchemaFinding, require_none
@@ -66,7 +67,10 @@ class Preflight:
         found = [
             finding
             for name in names
-            for finding in self._check(name, is_written_next=name == entity)
+            for finding in (
+                *self._check(name, is_written_next=name == entity),
+                *self._check_linked(name, refresh=False),
+            )
         ]
         require_none(found)
         self._passed = True
@@ -78,7 +82,10 @@ class Preflight:
         Raises:
             SyncError: Salesforce could not be asked.
         """
-        return {name: self._check(name, is_written_next=True) for name in self._mappings}
+        return {
+            name: self._check(name, is_written_next=True) + self._check_linked(name, refresh=True)
+            for name in self._mappings
+        }
 
     def _check(self, name: str, *, is_written_next: bool) -> list[SchemaFinding]:
         mapping = self._mappings[name]
@@ -90,6 +97,21 @@ class Preflight:
             return self._check_uncached(mapping) if _blocks(found) else found
         except ConfigurationError as error:
             return [SchemaFinding(name, error.cause, error.remedy, where=("entities", name))]
+
+    def _check_linked(self, name: str, *, refresh: bool) -> list[SchemaFinding]:
+        """Validate the object that accounts are linked to; a cached describe will do in a run."""
+        mapping = self._mappings[name]
+        link = mapping.link
+        if link is None:
+            return []
+        cached = None if refresh else self._org.cached(link.object)
+        if cached is not None and not list(linked_object_findings(mapping, link, cached)):
+            return []
+        try:
+            described = self._org.describe(link.object, refresh=cached is not None)
+        except ConfigurationError as error:
+            return [hidden_object_finding(mapping, link, error.cause)]
+        return list(linked_object_findings(mapping, link, described))
 
     def _check_uncached(self, mapping: FieldMapping) -> list[SchemaFinding]:
         """Read it again without the cache, in case the admin has just corrected it."""

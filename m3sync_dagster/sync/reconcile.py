@@ -11,6 +11,7 @@ from itertools import islice
 import msgspec
 
 from m3sync_dagster.entities import FieldKind
+from m3sync_dagster.sync.account_links import with_links_of
 from m3sync_dagster.sync.canonical_values import Canonical, canonical, field_types
 from m3sync_dagster.sync.change_detection import build_candidate
 from m3sync_dagster.sync.engine import batched
@@ -86,7 +87,9 @@ class Reconciler:
         self.counts = DiffCounts()
         self.examples: list[Example] = []
         self.calls = 0
-        self._mapping = mapping.with_accounts_of(source, mapping.scope.fetchable())
+        account_ids = mapping.scope.fetchable()
+        mapping = mapping.with_accounts_of(source, account_ids)
+        self._mapping = with_links_of(mapping, source, org, account_ids)
         self._source = source
         self._org = org
         self._comparison = comparison
@@ -205,6 +208,7 @@ class Reconciler:
         pages = self._source.records(self._mapping.entity, self._mapping.scope.fetchable())
         read = 0
         for batch in batched(pages):
+            self._mapping.prepare_links(batch)
             self._add_m3ter([row for raw in batch if (row := self._m3ter_record(raw))])
             read += len(batch)
             yield read
@@ -275,6 +279,7 @@ class Reconciler:
         for batch in batched(self._source.records(self._mapping.entity, None)):
             raws = {m3ter_id: raw for raw in batch if (m3ter_id := id_of(raw))}
             extras = self._comparison.extra_records(list(raws))
+            self._mapping.prepare_links([raws[m3ter_id] for m3ter_id in extras])
             wanted = {m3ter_id: self._m3ter_record(raws[m3ter_id]) for m3ter_id in extras}
             self._add_m3ter([row for row in wanted.values() if row])
             self._comparison.remove_salesforce([extras[i] for i, row in wanted.items() if not row])

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from m3sync_dagster.sync.account_link_types import LinkOrg
 from m3sync_dagster.sync.row_types import Column, Target
 from m3sync_dagster.sync.salesforce_schema import OrgIdentity, SalesforceObject
 
@@ -42,7 +43,7 @@ class Selection:
     or_empty: bool = False
 
 
-class Org(Protocol):
+class Org(LinkOrg, Protocol):
     """Salesforce, for reading alone."""
 
     def identity(self) -> OrgIdentity:

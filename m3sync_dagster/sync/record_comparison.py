@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from m3sync_dagster.sync.account_links import with_links_of
 from m3sync_dagster.sync.canonical_values import canonical, field_types
 from m3sync_dagster.sync.change_detection import Candidate, build_candidate
 from m3sync_dagster.sync.interfaces import Source
@@ -145,7 +146,7 @@ class RecordComparison:
             SyncError: a system could not be read.
         """
         raw = self._source.fetch(self._mapping.entity, m3ter_id)
-        candidate = self._candidate(raw) if raw else None
+        candidate = self._candidate(m3ter_id, raw) if raw else None
         found = self._read_back(m3ter_id, salesforce_id)
         values = candidate.row.values if candidate and candidate.row else None
         fields = list(self._fields(m3ter_id, values, found))
@@ -162,9 +163,11 @@ class RecordComparison:
         """The record with this Salesforce Id, of 15 or 18 characters."""
         return self._read_one(Selection(Column("Id"), [salesforce_id]))
 
-    def _candidate(self, raw: bytes) -> Candidate | None:
+    def _candidate(self, m3ter_id: str, raw: bytes) -> Candidate | None:
         mapping = self._mapping
         mapping = mapping.with_accounts_of(self._source, mapping.accounts_of(raw))
+        mapping = with_links_of(mapping, self._source, self._org, [m3ter_id])
+        mapping.prepare_links([raw])
         return build_candidate(mapping, self._validator, raw)
 
     @property

@@ -92,6 +92,10 @@ PARENT_NOT_FOUND = "Foreign key external ID"
 """Starts Salesforce's message about a parent that does not exist; its external ID follows."""
 
 
+REFUSED_LINK = "the link of this account"
+"""Is in our words about a row that Salesforce rejected because of its link to a CRM record."""
+
+
 class Count(StrEnum):
     """The six counts of records, which add up to the number read."""
 

@@ -9,6 +9,7 @@ from collections.abc import Set as AbstractSet
 from m3sync_dagster.entities import Field, FieldKind
 from m3sync_dagster.sync.convert_by_field_type import rule_of
 from m3sync_dagster.sync.converters import ConversionError, text
+from m3sync_dagster.sync.link_validation import link_findings
 from m3sync_dagster.sync.mapping import FieldMapping, where_mapped
 from m3sync_dagster.sync.salesforce_schema import SalesforceField, SalesforceObject
 from m3sync_dagster.sync.schema_findings import SchemaFinding
@@ -68,9 +69,11 @@ class _SchemaValidation:
     def findings(self) -> Iterator[SchemaFinding]:
         yield from self._object()
         yield from self._missing()
+        yield from link_findings(self._mapping, self._described)
         yield from self._external_id()
         for source_field in self._mapping.fields:
-            if field := self._described.fields.get(source_field.salesforce):
+            field = self._described.fields.get(source_field.salesforce)
+            if field and source_field.kind is not FieldKind.LINK:
                 yield from self._field(source_field, field)
         yield from self._constants()
         yield from self._checkboxes_if_empty()
@@ -101,6 +104,8 @@ class _SchemaValidation:
 
     def _missing(self) -> Iterator[SchemaFinding]:
         wanted = [self._mapping.external_id_field, *self._mapping.columns]
+        if self._mapping.link:
+            wanted.remove(self._mapping.link.field)
         missing = [name for name in wanted if name not in self._described.fields]
         if CURRENCY_ISO_CODE in missing:
             missing.remove(CURRENCY_ISO_CODE)

@@ -39,6 +39,7 @@ _ACCEPTED_TYPES: dict[FieldKind, frozenset[str]] = {
     FieldKind.LIST: TEXTS | _CHOICES,
     FieldKind.JSON: TEXTS,
     FieldKind.LOOKUP: TEXTS - {ENCRYPTED} | {"reference"},
+    FieldKind.LINK: frozenset({"reference"}),
     FieldKind.ANY: _WRITABLE,
     FieldKind.TITLE: TEXTS,
 }
@@ -51,6 +52,7 @@ _WORDS = {
     FieldKind.LIST: "a list of texts",
     FieldKind.JSON: "JSON",
     FieldKind.LOOKUP: "the id of another record",
+    FieldKind.LINK: "the Salesforce Id of a record",
 }
 
 

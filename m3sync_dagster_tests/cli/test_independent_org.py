@@ -321,6 +321,74 @@ def test_accounts_go_into_the_standard_object(
         assert held["Region__c"] == (record.get("customFields") or {}).get("region")
 
 
+LINKS = {
+    "external_mapping": "external_mapping",
+    "custom_field": "{custom_field: sfdcId}",
+    "code": "{code: AccountNumber}",
+}
+LOOKUP = "Salesforce_Account__c"
+
+
+@pytest.mark.parametrize("by", LINKS)
+def test_accounts_are_linked_to_the_standard_object(
+    stage: Stage, defs: Path, by: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    organization, org = stage.sandbox.organization, Org()
+    org.install(CONSOLE, "m3x", "m3ter Connector")
+    write(defs, "acme", written("m3ter_connector"))
+    first, second, third, *_ = ids = organization.ids("accounts")
+    with serving(org, monkeypatch):
+        line = f"{LOOKUP} reference(Account) Salesforce Account"
+        org.rows.objects["m3x__Account__c"].fields[LOOKUP] = field_of(line)
+        crm = [
+            org.rows.upsert(
+                "Account", "m3ter_Id__c", {"m3ter_Id__c": f"crm {n}", "Name": "A"} | more
+            )[0]
+            for n, more in enumerate([{"AccountNumber": "A'1"}, {"AccountNumber": "a'1"}, {}])
+        ]
+        text = pasted(written("m3ter_connector"), propose(stage))
+        link = f"    account:\n      link: {{field: {LOOKUP}, by: {LINKS[by]}}}\n"
+        write(defs, "acme", text.replace("    account:\n", link, 1))
+        link_in_m3ter(stage, by, first, crm[0], "A'1")
+        link_in_m3ter(stage, by, second, "0019999999999AA", "a'1 other")
+        if by != "code":
+            rejected = stage.run("run", "acme", "--json")
+            assert rejected.code == 1
+            rejects = stage.run("rejects", "acme", "--json").json
+            (reject,) = [one for one in rejects if one["m3ter_id"] == second]
+            assert reject["code"] == "INVALID_CROSS_REFERENCE_KEY"
+            assert f"{LOOKUP} points to the Account 0019999999999AA" in reject["message"]
+        link_in_m3ter(stage, by, second, crm[1], "a'1")
+        run(stage)
+        assert stage.run("verify", "acme").code == 0
+    there = in_salesforce(org, "m3x__Account__c", "m3x__m3ter_Id__c")
+    assert {one: there[one].get(LOOKUP) for one in ids} == dict.fromkeys(ids) | {
+        first: crm[0],
+        second: crm[1],
+    }
+    assert third in there
+
+
+def link_in_m3ter(stage: Stage, by: str, account: str, salesforce_id: str, code: str) -> None:
+    organization = stage.sandbox.organization
+    if by == "code":
+        organization.merge("accounts", account, {"code": code})
+    elif by == "custom_field":
+        organization.merge("accounts", account, {"customFields": {"sfdcId": salesforce_id}})
+    else:
+        for one in organization.ids("externalmappings"):
+            if organization.get("externalmappings", one)["m3terId"] == account:
+                organization.remove("externalmappings", one)
+        organization.add(
+            "externalmappings",
+            m3terEntity="Account",
+            m3terId=account,
+            externalSystem="Salesforce",
+            externalTable="Account",
+            externalId=salesforce_id,
+        )
+
+
 def test_the_key_of_a_user_opens_the_org(
     stage: Stage, defs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

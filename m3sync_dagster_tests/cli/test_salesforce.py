@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from m3sync_dagster.cli import app
 from m3sync_dagster.entities import ENTITIES
-from m3sync_dagster.salesforce.metadata_package import METADATA
+from m3sync_dagster.salesforce.metadata_package import ACCOUNT_LINK_METADATA, METADATA
 from m3sync_dagster.sandbox import salesforce
 from m3sync_dagster.sandbox.demo_servers import DEFS
 from m3sync_dagster.sandbox.server import running
@@ -47,6 +47,12 @@ def files_in(folder: Path) -> dict[str, bytes]:
 def test_the_whole_project_is_what_we_ship(tmp_path: Path) -> None:
     assert run("salesforce", "metadata", "--out", str(tmp_path / "new")).code == 0
     assert files_in(tmp_path / "new") == files_in(METADATA)
+
+
+def test_the_lookup_to_account_is_an_option(tmp_path: Path) -> None:
+    assert run("salesforce", "metadata", "--account-link", "--out", str(tmp_path)).code == 0
+    written = files_in(tmp_path)
+    assert written == files_in(METADATA) | files_in(ACCOUNT_LINK_METADATA)
 
 
 def test_it_goes_to_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,6 +25,12 @@ class RowError(Exception):
         self.code, self.message, self.fields = code, message, list(fields)
 
 
+def _new_id(object_name: str) -> str:
+    """A new Id. Its last three characters encode the case of the others: here, no capitals."""
+    prefix = "001" if object_name == "Account" else "a00"
+    return f"{prefix}{next(_ids):012}AAA"
+
+
 class Rows:
     """Every object of an org, by API name."""
 
@@ -46,8 +52,7 @@ class Rows:
             message = f"Required fields are missing: [{', '.join(required)}]"
             raise RowError("REQUIRED_FIELD_MISSING", message, *required)
         if existing is None:
-            # The last three characters encode the case of the others: here, no capital letters.
-            record_id = f"a0{next(_ids):013}AAA"
+            record_id = _new_id(object_name)
             unchecked = {f.name: False for f in target.fields.values() if f.kind == "boolean"}
             target.records[record_id] = {"Id": record_id} | unchecked | values
             return record_id, True
@@ -82,7 +87,16 @@ class Rows:
         if found.locked:
             message = f"Unable to create/update fields: {name}. Please check the security settings"
             raise RowError("INVALID_FIELD_FOR_INSERT_UPDATE", message, name)
+        if found.target and value not in (None, ""):
+            return name, self._by_id(found, str(value))
         return name, stored(found, value)
+
+    def _by_id(self, lookup: Field, wanted: str) -> str:
+        """The Id of 18 characters of the record that a lookup is set to."""
+        for record_id in self.objects[lookup.target].records:
+            if wanted in (record_id, record_id[:15]):
+                return record_id
+        raise RowError("INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id")
 
     def _parent(self, target: Object, relation: str, value: dict[str, str]) -> tuple[str, str]:
         lookup = self.lookup(target, relation)

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import json
 from collections.abc import Iterator
 
 import msgspec
@@ -140,6 +141,20 @@ def test_accounts_that_satisfy_an_expression_are_listed_once(
     few = organization.matching_accounts(expression, [other])
     assert (few.matches(wanted), few.excludes(wanted)) == (False, False)
     assert calls(app)[-1][1]["ids"] == [other]
+
+
+def test_external_mappings_of_all_systems_are_read_to_the_end(
+    app: Starlette, store: sandbox.Organization, organization: M3terSource
+) -> None:
+    accounts = store.ids("accounts")[:201]
+    for account in accounts:
+        store.add("externalmappings", m3terId=account, externalSystem="any")
+    read = [json.loads(raw) for page in organization.external_mappings(None) for raw in page]
+    assert [one["m3terId"] for one in read] == accounts[::-1]
+    assert [query["pageSize"] for _, query in calls(app)[1:]] == [["200"], ["200"]]
+    few = [raw for page in organization.external_mappings(accounts[:2]) for raw in page]
+    assert [json.loads(raw)["m3terId"] for raw in few] == accounts[:2]
+    assert [query["m3terIds"] for _, query in calls(app)[3:]] == [[one] for one in accounts[:2]]
 
 
 def test_no_accounts_no_request(app: Starlette, organization: M3terSource) -> None:

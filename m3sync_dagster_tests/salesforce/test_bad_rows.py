@@ -155,6 +155,9 @@ class Listed:
     ) -> MatchingAccounts:
         return MatchingAccounts(expression, lambda: self.records(ENTITIES["account"], None))
 
+    def external_mappings(self, _accounts: Sequence[str] | None) -> Iterator[Sequence[bytes]]:
+        yield []
+
 
 class CountingClient(SalesforceClient):
     """Records the rows that are sent."""

@@ -11,7 +11,12 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from m3sync_dagster.entities import ENTITIES
-from m3sync_dagster.salesforce.metadata_package import PERMISSION_SET, package, sfdx_files
+from m3sync_dagster.salesforce.metadata_package import (
+    ACCOUNT_LINK,
+    PERMISSION_SET,
+    package,
+    sfdx_files,
+)
 
 SCRIPT = Path(__file__).parents[2] / "docs" / "check_metadata.sh"
 Statements = Counter[tuple[str, ...]]
@@ -52,6 +57,49 @@ def test_a_package_has_a_file_for_each_object_and_names_them_all() -> None:
         fields = [element.findtext("{*}fullName") for element in root.findall("{*}fields")]
         wanted = {f.salesforce for f in entity.fields if f.salesforce != "Name"} | {"m3ter_Id__c"}
         assert Counter(fields) == Counter(wanted)
+
+
+def test_the_lookup_to_account_comes_only_where_it_is_wanted() -> None:
+    files = sfdx_files(list(ENTITIES), account_link=True)
+    added = files.keys() - sfdx_files(list(ENTITIES)).keys()
+    assert {path.rpartition("/")[2] for path in added} == {
+        f"{ACCOUNT_LINK}.field-meta.xml",
+        "m3sync_account_link.permissionset-meta.xml",
+    }
+    packed = unpacked(package(files))
+    sets = {"m3sync", "m3sync_account_link"}
+    named = {path[-1] for path in statements(packed["package.xml"]) if path[-2] == "members"}
+    assert sets <= named
+    assert {f"permissionsets/{name}.permissionset" for name in sets} <= packed.keys()
+    root = ET.fromstring(packed["objects/m3ter_Account__c.object"])  # noqa: S314 - our own
+    (lookup,) = [f for f in root.findall("{*}fields") if f.findtext("{*}fullName") == ACCOUNT_LINK]
+    wanted = {"type": "Lookup", "referenceTo": "Account", "deleteConstraint": "SetNull"}
+    assert {tag: lookup.findtext(f"{{*}}{tag}") for tag in wanted} == wanted
+    assert lookup.findtext("{*}relationshipLabel") == "m3ter Accounts"
+    assert ACCOUNT_LINK.encode() not in packed["permissionsets/m3sync.permissionset"]
+
+
+def test_its_permission_set_allows_to_read_accounts_and_no_more() -> None:
+    files = unpacked(package(sfdx_files(["account"], account_link=True)))
+    granted = statements(files["permissionsets/m3sync_account_link.permissionset"])
+    assert {path[2:] for path in granted if path[1] == "objectPermissions"} == {
+        ("object", "Account"),
+        ("allowRead", "true"),
+        ("viewAllRecords", "true"),
+        ("allowCreate", "false"),
+        ("allowEdit", "false"),
+        ("allowDelete", "false"),
+        ("modifyAllRecords", "false"),
+    }
+    assert {path[2:] for path in granted if path[1] == "fieldPermissions"} == {
+        ("field", f"m3ter_Account__c.{ACCOUNT_LINK}"),
+        ("editable", "true"),
+        ("readable", "true"),
+    }
+
+
+def test_without_accounts_there_is_no_lookup() -> None:
+    assert sfdx_files(["contract"], account_link=True) == sfdx_files(["contract"])
 
 
 def test_the_same_files_give_the_same_bytes() -> None:

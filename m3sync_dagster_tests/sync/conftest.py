@@ -52,6 +52,7 @@ class Listed:
         self.pages = pages
         self.accounts = accounts
         self.asked: list[Sequence[str] | None] = []
+        self.external: list[Record] = []
 
     def records(
         self, _entity: EntityType, account_ids: Sequence[str] | None
@@ -59,6 +60,15 @@ class Listed:
         self.asked.append(account_ids)
         for page in self.pages:
             yield [r if isinstance(r, bytes) else json.dumps(r).encode() for r in page]
+
+    def external_mappings(self, account_ids: Sequence[str] | None) -> Iterator[Sequence[bytes]]:
+        """Two on a page, those of the accounts alone."""
+        wanted = [
+            json.dumps(one).encode()
+            for one in self.external
+            if account_ids is None or one["m3terId"] in account_ids
+        ]
+        yield from (wanted[at : at + 2] for at in range(0, len(wanted), 2))
 
     def fetch(self, _entity: EntityType, m3ter_id: str) -> bytes | None:
         for record in (record for page in self.pages for record in page):
@@ -93,6 +103,14 @@ class Org:
         self.lengths: dict[str, int] = {}
         self.updated: list[dict[str, dict[str, object]]] = []
         self.no_such: set[str] = set()
+        self.crm: dict[str, list[str]] = {}
+        self.looked_for: list[Sequence[str]] = []
+
+    def find_ids(
+        self, _object_name: str, _field: str, values: Sequence[str]
+    ) -> Mapping[str, Sequence[str]]:
+        self.looked_for.append(values)
+        return {value: self.crm[value] for value in values if value in self.crm}
 
     def identity(self) -> OrgIdentity:
         return OrgIdentity(self.organization_id)

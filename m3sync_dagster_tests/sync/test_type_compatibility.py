@@ -27,6 +27,7 @@ COMPATIBLE = {
     FieldKind.LIST: "string textarea encryptedstring picklist multipicklist unknown",
     FieldKind.JSON: "string textarea encryptedstring unknown",
     FieldKind.LOOKUP: "string textarea reference unknown",
+    FieldKind.LINK: "reference unknown",
     FieldKind.ANY: "string textarea encryptedstring picklist multipicklist double int boolean date "
     "datetime time reference unknown",
 }

@@ -1,7 +1,8 @@
 """The query parameters that filter a list.
 
 Source: m3ter's OpenAPI description, the parameters of ``ListAccounts``, ``ListContracts``,
-``ListCommitments``, ``ListBalances``, ``ListBalanceTransactions``, ``ListBills`` and
+``ListCommitments``, ``ListBalances``, ``ListBalanceTransactions``, ``ListBills``,
+``ListExternalMappings`` and
 ``GetIntegrationConfigs``.
 """
 
@@ -28,11 +29,20 @@ def filters(query: QueryParams, names: Iterable[str]) -> list[Filter]:
     """
     found = [_FILTERS[name](query[name]) for name in names if name in _FILTERS and name in query]
     codes = array_parameter(query, "codes") if "codes" in names else None
-    return found if codes is None else [*found, _code(codes)]
+    if codes is not None:
+        found.append(_code(codes))
+    mapped = array_parameter(query, "m3terIds") if "m3terIds" in names else None
+    if mapped is not None:
+        found.append(_mapped(mapped))
+    return found
 
 
 def _code(values: frozenset[str]) -> Filter:
     return lambda keys: isinstance(keys.code, str) and keys.code in values
+
+
+def _mapped(values: frozenset[str]) -> Filter:
+    return lambda keys: isinstance(keys.m3ter_id, str) and keys.m3ter_id in values
 
 
 def _account(value: str) -> Filter:
@@ -74,6 +84,15 @@ def _status(value: str) -> Filter:
     return lambda keys: keys.status == value
 
 
+def _external_system(value: str) -> Filter:
+    """m3ter does not document whether it ignores case; here it does not."""
+    return lambda keys: keys.external_system == value
+
+
+def _integration_configuration(value: str) -> Filter:
+    return lambda keys: keys.integration_config_id == value
+
+
 def _destination(value: str) -> Filter:
     return lambda keys: keys.destination_id == value
 
@@ -95,6 +114,8 @@ _FILTERS = {
     "entityType": _entity_type,
     "entityId": _entity_id,
     "destinationId": _destination,
+    "externalSystemId": _external_system,
+    "integrationConfigId": _integration_configuration,
     "locked": _locked,
     "status": _status,
     "accountId": _account,

@@ -61,6 +61,11 @@ RULES = {
         ),
     ),
     "users": Rules(("ids",), None, largest_page=200),
+    "externalmappings": Rules(
+        ("externalSystemId", "m3terIds", "integrationConfigId"),
+        ("m3terEntity", "m3terId", "externalSystem", "externalTable", "externalId"),
+        largest_page=200,
+    ),
     "integrationconfigs": Rules(("destinationId",), None, largest_page=200),
 }
 

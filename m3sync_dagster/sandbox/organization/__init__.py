@@ -3,6 +3,7 @@
 from m3sync_dagster.sandbox.organization.collection import Collection, Entry, Filter, Keys, Query
 from m3sync_dagster.sandbox.organization.store import (
     COLLECTIONS,
+    CRM_ACCOUNT_IDS,
     Organization,
     UnknownRecordError,
     VersionConflictError,
@@ -11,6 +12,7 @@ from m3sync_dagster.sandbox.organization.store import (
 
 __all__ = [
     "COLLECTIONS",
+    "CRM_ACCOUNT_IDS",
     "Collection",
     "Entry",
     "Filter",

@@ -31,6 +31,9 @@ class Keys(msgspec.Struct, rename="camel"):
     transaction_type_id: Json = None
     entity_type: Json = None
     entity_id: Json = None
+    m3ter_id: Json = None
+    external_system: Json = None
+    integration_config_id: Json = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Self
@@ -13,6 +13,8 @@ from m3sync_dagster.sandbox.json_types import JsonObject
 from m3sync_dagster.sandbox.organization.collection import Collection, Entry, Query
 from m3sync_dagster.sandbox.organization.ids_and_times import random_uuid, utc_text
 from m3sync_dagster.sandbox.organization.sample_configurations import PATH, sample_configurations
+from m3sync_dagster.sandbox.organization.sample_external_mappings import PATH as EXTERNAL_MAPPINGS
+from m3sync_dagster.sandbox.organization.sample_external_mappings import sample_external_mappings
 from m3sync_dagster.sandbox.organization.sample_records import sample_records
 from m3sync_dagster.sandbox.organization.sample_settings import SETTINGS
 from m3sync_dagster.sandbox.organization.sample_transactions import sample_transactions
@@ -24,11 +26,14 @@ COLLECTIONS = (
     "commitments",
     "balances",
     "bills",
+    EXTERNAL_MAPPINGS,
     PATH,
     *SETTINGS,
 )
 """The record types, by the last segment of their list path; parents before children."""
 
+CRM_ACCOUNT_IDS = tuple(f"001{number:012}AAA" for number in range(10))
+"""Salesforce Ids of the first accounts of a sandbox org, which count up from zero."""
 _encoder = msgspec.json.Encoder(decimal_format="number")
 _decoder = msgspec.json.Decoder(float_hook=Decimal)
 decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
@@ -71,6 +76,7 @@ class Organization:
         )
         organization.add_sample_configurations()
         organization.add_sample_transactions()
+        organization.add_sample_external_mappings(CRM_ACCOUNT_IDS)
         return organization
 
     @classmethod
@@ -110,6 +116,12 @@ class Organization:
             balance, path = self.get("balances", balance_id), self.transactions_path(balance_id)
             for one in sample_transactions(balance, user):
                 self._collections[path].put(one["id"], _encoder.encode(one))
+
+    def add_sample_external_mappings(self, crm_accounts: Sequence[str]) -> None:
+        """Map half of the accounts to Accounts in Salesforce, which are given by their Ids."""
+        user = self.ids("users")[0]
+        for one in sample_external_mappings(self.ids("accounts"), crm_accounts, user):
+            self._collections[EXTERNAL_MAPPINGS].put(one["id"], _encoder.encode(one))
 
     def count(self, entity: str) -> int:
         """The number of records of a type."""

@@ -8,6 +8,17 @@ name fails here as it does there. ``create_app`` creates the application; the en
 from m3sync_dagster.sandbox.salesforce.app import METADATA, create_app
 from m3sync_dagster.sandbox.salesforce.org import Credentials, Org
 from m3sync_dagster.sandbox.salesforce.org_and_user import OrgAndUser
-from m3sync_dagster.sandbox.salesforce.sample_objects import add_sample_objects
+from m3sync_dagster.sandbox.salesforce.sample_objects import (
+    add_sample_accounts,
+    add_sample_objects,
+)
 
-__all__ = ["METADATA", "Credentials", "Org", "OrgAndUser", "add_sample_objects", "create_app"]
+__all__ = [
+    "METADATA",
+    "Credentials",
+    "Org",
+    "OrgAndUser",
+    "add_sample_accounts",
+    "add_sample_objects",
+    "create_app",
+]

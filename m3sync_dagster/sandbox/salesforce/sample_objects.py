@@ -9,6 +9,8 @@ and some Salesforce fields have no m3ter field.
 import re
 
 from m3sync_dagster.sandbox.salesforce.org import Org, Package
+from m3sync_dagster.sandbox.salesforce.record_writer import Row, Writer
+from m3sync_dagster.sandbox.salesforce.row_columns import column_of
 from m3sync_dagster.sandbox.salesforce.schema import NUMERIC, FieldDef, Schema
 
 PACKAGE = Package("m3ter Connector", "m3sandbox")
@@ -118,6 +120,19 @@ Balance__c m3 Balance
   allowOverdraft__c Checkbox Allow Overdraft
 {_AUDIT}\
 """
+_ACCOUNTS = (
+    ("Northwind Traders", "United Kingdom"),
+    ("Contoso Retail", "United States"),
+    ("Müller & Söhne", "Germany"),
+    ("Fabrikam, Inc.", "United States"),
+    ("日本通信", "Japan"),
+    ("Litware Energy", "Ireland"),
+    ("Tailspin Toys", "Canada"),
+    ("Société Lumière", "France"),
+    ("Adventure Works", "Australia"),
+    ("Proseware", "Netherlands"),
+)
+"""Names and countries of the CRM's own Accounts."""
 _OBJECT = re.compile(r"^(\w+) (.+)\n((?: .+\n)+)", re.MULTILINE)
 _FIELD = re.compile(r"^  (\w+)([!~]?) (\w+)(?:\((.+?)\))? (.+)$", re.MULTILINE)
 
@@ -131,6 +146,17 @@ def add_sample_objects(org: Org) -> None:
     org.object("Account").key_prefix = ACCOUNT_KEY_PREFIX
     _add(org.schema, _OF_PACKAGE, f"{PACKAGE.namespace}__")
     org.packages.append(PACKAGE)
+
+
+def add_sample_accounts(org: Org) -> None:
+    """Add the CRM's own Accounts to an org that has none; their Ids count up from zero."""
+    table = org.table("Account")
+    columns = [column_of(org, table, name) for name in ("Name", "AccountNumber", "BillingCountry")]
+    rows = [
+        Row(None, columns, [name, f"CRM-{number:04}", country])
+        for number, (name, country) in enumerate(_ACCOUNTS, start=1)
+    ]
+    Writer(org, table).save(rows)
 
 
 def _add(schema: Schema, objects: str, prefix: str) -> None:

@@ -260,3 +260,31 @@ def test_fields_of_any_type_do_not_break_a_filter(
     for entity in ("accounts", "commitments"):
         organization.put_raw(entity, "x", b'{"id":"x","code":["a"],"productIds":7}')
         assert ids(http.get(f"{HOME}/{entity}?{query}&pageSize=100&ids=x")) in ([], ["x"])
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("", [2, 1, 0]),
+        ("?externalSystemId=Salesforce", [1, 0]),
+        ("?externalSystemId=salesforce", []),
+        ("?m3terIds=a", [2, 0]),
+        ("?m3terIds=a,b&externalSystemId=Salesforce", [1, 0]),
+        ("?integrationConfigId=i", [2]),
+        ("?pageSize=200", [2, 1, 0]),
+    ],
+)
+def test_filters_of_external_mappings(
+    http: httpx.Client, organization: Organization, query: str, expected: list[int]
+) -> None:
+    made = [
+        organization.add("externalmappings", m3terId=account, externalSystem=system, **more)
+        for account, system, more in (
+            ("a", "Salesforce", {}),
+            ("b", "Salesforce", {}),
+            ("a", "NetSuite", {"integrationConfigId": "i"}),
+        )
+    ]
+    found = [one for one in ids(http.get(f"{HOME}/externalmappings{query}")) if one in made]
+    assert found == [made[number] for number in expected]
+    assert http.get(f"{HOME}/externalmappings?pageSize=201").status_code == 400

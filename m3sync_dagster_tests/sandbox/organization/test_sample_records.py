@@ -7,7 +7,8 @@ import msgspec
 import pytest
 
 from m3sync_dagster.entities import ENTITIES, EntityType, Field, FieldKind
-from m3sync_dagster.sandbox.organization import COLLECTIONS, Organization
+from m3sync_dagster.sandbox.organization import COLLECTIONS, CRM_ACCOUNT_IDS, Organization
+from m3sync_dagster.sandbox.salesforce import add_sample_accounts, add_sample_objects, create_app
 
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 SAMPLE = Organization.sample()
@@ -53,6 +54,7 @@ def test_sizes() -> None:
         "commitments": 140,
         "balances": 180,
         "bills": 150,
+        "externalmappings": 63,
         "integrationconfigs": 5,
         "customfields": 1,
         "organizationconfig": 1,
@@ -189,3 +191,22 @@ def test_custom_fields_are_strings_integers_and_decimals_up_to_a_hundred() -> No
     assert {type(value) for one in custom for value in one.values()} == {str, int, Decimal}
     assert max(map(len, custom)) == 100
     assert min(map(len, custom)) == 0
+
+
+def test_some_accounts_are_mapped_to_accounts_that_the_sandbox_org_has() -> None:
+    mappings = records("externalmappings")
+    ids = {one["externalId"] for one in mappings if one["externalSystem"] == "Salesforce"}
+    org = create_app().state.org
+    add_sample_objects(org)
+    add_sample_accounts(org)
+    existing = {one["Id"] for one in org.records("Account")}
+    assert existing == set(CRM_ACCOUNT_IDS)
+    wrong = [one for one in ids if not {one, f"{one}AAA"} & existing]
+    assert wrong == ["https://acme.my.salesforce.com/001"]
+    targets: dict[str, set[str]] = {}
+    for one in mappings:
+        targets.setdefault(one["m3terId"], set()).add(one["externalId"][:15])
+    assert sorted(map(len, targets.values())) == [1] * 61 + [2]
+    assert targets.keys() < set(SAMPLE.ids("accounts"))
+    required = {"id", "m3terEntity", "m3terId", "externalSystem", "externalTable", "externalId"}
+    assert all(required <= one.keys() for one in mappings)

@@ -1,0 +1,81 @@
+"""Which Salesforce record external mappings say that an account belongs to."""
+
+import json
+import tracemalloc
+from collections.abc import Sequence
+
+import pytest
+
+from m3sync_dagster.sync.account_link_types import AMBIGUOUS, MALFORMED, NO_LINK, Link, LinkOutcome
+from m3sync_dagster.sync.external_mappings import ExternalMappings
+
+FIRST, SECOND = "001D000000IRFmaIAH", "001000000000001AAA"
+ONE = {"m3terEntity": "Account", "m3terId": "a", "externalSystem": "Salesforce"}
+
+
+def mapped(*ids: object, **fields: object) -> ExternalMappings:
+    mappings = ExternalMappings("Account")
+    for one in ids:
+        record = ONE | {"externalTable": "Account", "externalId": one} | fields
+        mappings.add(json.dumps(record).encode())
+    return mappings
+
+
+@pytest.mark.parametrize(
+    ("ids", "link"),
+    [
+        ([], NO_LINK),
+        ([FIRST], Link(LinkOutcome.MATCHED, FIRST)),
+        ([FIRST[:15]], Link(LinkOutcome.MATCHED, FIRST)),
+        ([FIRST, FIRST[:15], FIRST], Link(LinkOutcome.MATCHED, FIRST)),
+        ([FIRST, SECOND], AMBIGUOUS),
+        ([FIRST, SECOND, FIRST], AMBIGUOUS),
+        ([FIRST, SECOND, "wrong"], AMBIGUOUS),
+        (["wrong"], MALFORMED),
+        (["wrong", "003D000000IRFma"], MALFORMED),
+        (["wrong", FIRST], Link(LinkOutcome.MATCHED, FIRST)),
+        ([FIRST, "wrong"], Link(LinkOutcome.MATCHED, FIRST)),
+        ([FIRST[:17] + "G"], MALFORMED),
+        ([None, 5], NO_LINK),
+    ],
+)
+def test_an_account_has_one_record_or_no_link(ids: Sequence[object], link: Link) -> None:
+    assert mapped(*ids).find("a") == link
+    assert mapped(*ids).find("b") == NO_LINK
+
+
+@pytest.mark.parametrize(
+    ("fields", "counts"),
+    [
+        ({"externalSystem": "salesforce "}, True),
+        ({"externalSystem": "SALESFORCE", "m3terEntity": "ACCOUNT", "externalTable": "x"}, True),
+        ({"externalSystem": "NetSuite"}, False),
+        ({"externalSystem": "Salesforce Sandbox"}, False),
+        ({"m3terEntity": "Contract"}, False),
+        ({"m3terId": None}, False),
+    ],
+)
+def test_which_mappings_count(fields: dict[str, object], counts: bool) -> None:
+    assert (mapped(FIRST, **fields).find("a") != NO_LINK) == counts
+
+
+@pytest.mark.parametrize("raw", [b"[]", b"{}", b'"x"', b'{"m3terId": "\xff"}', b"not JSON"])
+def test_what_is_no_mapping_is_left_out(raw: bytes) -> None:
+    mappings = mapped(FIRST)
+    mappings.add(raw)
+    assert mappings.find("a") == Link(LinkOutcome.MATCHED, FIRST)
+
+
+def test_many_mappings_take_few_bytes_and_are_found() -> None:
+    number = 50_000
+    mappings = ExternalMappings("Account")
+    template = json.dumps(ONE | {"externalTable": "", "m3terId": "%d", "externalId": "001%012d"})
+    tracemalloc.start()
+    for each in range(number):
+        mappings.add((template % (each, each)).encode())
+    size = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert size < number * 50
+    found = [mappings.find(str(each)) for each in range(number)]
+    assert found == [Link(LinkOutcome.MATCHED, f"001{each:012}AAA") for each in range(number)]
+    assert mappings.find(str(number)) == NO_LINK
