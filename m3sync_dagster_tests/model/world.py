@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,8 @@ DATA = "/services/data/v67.0"
 OTHER_M3TER = "5a4db0e5-0000-4000-8000-000000000002"
 """The second m3ter organization."""
 OTHER_CREDENTIALS = m3ter.Credentials(OTHER_M3TER)
+OTHER_SERIAL = 10**9
+"""The ids of the second org begin here: no id of an ingest job is in two orgs."""
 BY_HAND = "Made by hand"
 """The name of the records that somebody else has made."""
 _SESSION = "administrator"
@@ -279,6 +282,7 @@ def world(
             _m3ter(stack, OTHER_CREDENTIALS, before),
         )
         orgs = (_org(stack, credentials, before), _org(stack, credentials, before))
+        orgs[1].org._serial = count(OTHER_SERIAL)
         made = World(organizations, orgs, environment, connection, defs, steps, patch)
         _hurry(made)
         yield made
