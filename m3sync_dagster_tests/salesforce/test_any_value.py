@@ -61,8 +61,8 @@ FIELDS: dict[str, dict[str, Any]] = {
     "AutoNumber": {"createable": False, "updateable": False},
 }
 """One field of each type, as the metadata of the org describes it."""
-KINDS = [kind for kind in FieldKind if kind is not FieldKind.TITLE]
-"""A title may be shortened, so it cannot be compared with the value."""
+KINDS = [kind for kind in FieldKind if kind not in {FieldKind.TITLE, FieldKind.LINK}]
+"""A title may be shortened, and a link is not a value of the record: neither can be compared."""
 PARENTS = ("A", "é", "null", "b c", "12345", "=1+1", "#N/A")
 """External IDs of the records that a lookup may point to."""
 DECODE = msgspec.json.Decoder(float_hook=Decimal).decode
