@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from m3sync_dagster.sandbox.demo_servers import Access, Sandbox
 
 _CONTENT = (
-    "A sample m3ter organization, and a Salesforce org without records: m3sync's own objects, a "
-    "package like m3ter's, and Account. Ctrl-C ends them."
+    "A sample m3ter organization, and a Salesforce org with m3sync's own objects, a package like "
+    "m3ter's, and ten Accounts. Ctrl-C ends them."
 )
 _MADE_UP = "Use a made-up value, not a real one."
 Port = typer.Option(min=0, max=65535, help="Port on this machine; 0 chooses a free one.")
@@ -127,7 +127,7 @@ def _readable(schema: Path | None) -> Iterator[None]:
 def serving(
     m3ter_port: int = 0, salesforce_port: int = 0, access: "Access | None" = None
 ) -> Iterator["Sandbox"]:
-    """Serve the sample organization and a Salesforce org without records while the block lasts.
+    """Serve the sample organization and a Salesforce org without m3ter's records, for a block.
 
     Raises:
         ConfigurationError: a port is in use, or the schema has no objects or is not readable.
