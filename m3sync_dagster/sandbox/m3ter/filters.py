@@ -6,7 +6,7 @@ Source: m3ter's OpenAPI description, the parameters of ``ListAccounts``, ``ListC
 ``GetIntegrationConfigs``.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
 from starlette.datastructures import QueryParams
@@ -45,8 +45,9 @@ def _mapped(values: frozenset[str]) -> Filter:
     return lambda keys: isinstance(keys.m3ter_id, str) and keys.m3ter_id in values
 
 
-def _account(value: str) -> Filter:
-    return lambda keys: keys.account_id == value
+def _equal(name: str) -> Callable[[str], Filter]:
+    """The filter by one key, which has to be the given text."""
+    return lambda value: lambda keys: bool(getattr(keys, name) == value)
 
 
 def _contract(value: str) -> Filter:
@@ -80,45 +81,16 @@ def _locked(value: str) -> Filter:
     return lambda keys: value == "true" or keys.locked is not True
 
 
-def _status(value: str) -> Filter:
-    return lambda keys: keys.status == value
-
-
-def _external_system(value: str) -> Filter:
-    """m3ter does not document whether it ignores case; here it does not."""
-    return lambda keys: keys.external_system == value
-
-
-def _integration_configuration(value: str) -> Filter:
-    return lambda keys: keys.integration_config_id == value
-
-
-def _destination(value: str) -> Filter:
-    return lambda keys: keys.destination_id == value
-
-
-def _transaction_type(value: str) -> Filter:
-    return lambda keys: keys.transaction_type_id == value
-
-
-def _entity_type(value: str) -> Filter:
-    return lambda keys: keys.entity_type == value
-
-
-def _entity_id(value: str) -> Filter:
-    return lambda keys: keys.entity_id == value
-
-
 _FILTERS = {
-    "transactionTypeId": _transaction_type,
-    "entityType": _entity_type,
-    "entityId": _entity_id,
-    "destinationId": _destination,
-    "externalSystemId": _external_system,
-    "integrationConfigId": _integration_configuration,
+    "transactionTypeId": _equal("transaction_type_id"),
+    "entityType": _equal("entity_type"),
+    "entityId": _equal("entity_id"),
+    "destinationId": _equal("destination_id"),
+    "externalSystemId": _equal("external_system"),  # whether m3ter ignores case is not documented
+    "integrationConfigId": _equal("integration_config_id"),
     "locked": _locked,
-    "status": _status,
-    "accountId": _account,
+    "status": _equal("status"),
+    "accountId": _equal("account_id"),
     "contractId": _contract,
     "productId": _product,
     "date": _active_on,
