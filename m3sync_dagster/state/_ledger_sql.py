@@ -264,6 +264,9 @@ UPDATE m3sync.rejected_record SET last_seen = clock_timestamp(), run_id = %(run_
 WHERE {_KEY} AND m3ter_id = ANY(%(ids)b)
 """
 
+# What this run has read of an earlier run's ingest jobs may be about records that left the scope.
+MARK_STALE = f"UPDATE m3sync.rejected_record SET run_id = '' WHERE {_KEY} AND run_id = %(run_id)s"
+
 # By the run and not by the time, because a server's clock may be set back during a run.
 DELETE_STALE = (
     f"DELETE FROM m3sync.rejected_record WHERE {_KEY} AND run_id IS DISTINCT FROM %(run_id)s"

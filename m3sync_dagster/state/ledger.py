@@ -225,6 +225,10 @@ class PostgresLedger:
             self._is_synced_analyzed = self._analyze("synced_record")
         return replaced
 
+    def mark_rejects_stale(self) -> None:
+        """Let ``delete_stale_rejects`` delete what is recorded so far, unless it is again."""
+        self._execute(sql.MARK_STALE)
+
     def delete_stale_rejects(self) -> None:
         """Delete rejects that this run has not recorded again."""
         self._execute(sql.DELETE_STALE)

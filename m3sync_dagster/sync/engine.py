@@ -122,6 +122,8 @@ class EntitySync:
         """
         for answered in self._resume():
             yield Progress(0, answered)
+        if self._answered:
+            self._ledger.mark_rejects_stale()
         self._ledger.clear()
         if full:
             self._ledger.withdraw_all()

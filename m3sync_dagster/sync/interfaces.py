@@ -181,6 +181,10 @@ class Ledger(JobLog, KnownRows, Protocol):
         """
         ...
 
+    def mark_rejects_stale(self) -> None:
+        """Let ``delete_stale_rejects`` delete what is recorded so far, unless it is again."""
+        ...
+
     def delete_stale_rejects(self) -> None:
         """Delete rejects that this run has not recorded again."""
         ...

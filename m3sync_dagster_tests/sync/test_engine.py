@@ -192,6 +192,22 @@ def test_a_job_that_was_left_is_picked_up_before_anything_is_read_or_sent(
     assert ledger.unfinished_jobs() == []
 
 
+@pytest.mark.parametrize(("listed", "rejected"), [("a", []), ("ab", ["b"])])
+def test_a_reject_of_such_a_job_is_listed_only_with_a_record_that_m3ter_lists(
+    sync: Sync,
+    ledger: PostgresLedger,
+    connection: psycopg.Connection,
+    listed: str,
+    rejected: list[str],
+) -> None:
+    org = killed_at_its_job(sync, ledger, Listed([account("a"), account("b")]))
+    taken = Acknowledged("a", "a01-a", created=True)
+    org.left["750A"] = [taken, Rejected("b", ErrorClass.PERMANENT, "DUPLICATE_VALUE", "no")]
+    org.refuse["b"] = ErrorClass.PERMANENT, "DUPLICATE_VALUE"
+    sync(Listed([account(key) for key in listed]), org)
+    assert [reject.m3ter_id for reject in list_rejects(connection)] == rejected
+
+
 def test_what_changed_since_the_job_was_sent_is_sent_after_it(
     sync: Sync, ledger: PostgresLedger
 ) -> None:
