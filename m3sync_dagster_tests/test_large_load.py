@@ -1,4 +1,4 @@
-"""A hundred thousand accounts through the installed program: by ingest jobs, in bounded memory."""
+"""Tens of thousands of accounts through the installed program: by ingest jobs, in bounded memory."""
 
 import json
 import os
@@ -14,8 +14,8 @@ from m3sync_dagster.state import connect
 from m3sync_dagster_tests.conftest import CREDENTIALS, INTEGRATION, DefsFolder, sandbox_of
 
 M3SYNC = Path(sys.executable).parent / "m3sync"
-GROWTH = 64 * 2**20
-"""Bytes by which the peak may grow from ten thousand records to a hundred thousand."""
+GROWTH = 16 * 2**20
+"""Bytes by which the peak may grow from ten thousand records to forty thousand: 560 a record."""
 
 
 def run_and_measure(environment: dict[str, str]) -> tuple[dict[str, int], int]:
@@ -62,7 +62,7 @@ def test_memory_does_not_grow_with_the_number_of_records(
     small, _ = load_and_load_again(10_000, postgres_url, defs_folder)
     with connect(postgres_url) as connection:
         connection.execute("TRUNCATE m3sync.synced_record, m3sync.ingest_job")
-    large, _ = load_and_load_again(100_000, postgres_url, defs_folder)
+    large, _ = load_and_load_again(40_000, postgres_url, defs_folder)
     assert large - small <= GROWTH
     with connect(postgres_url) as connection:
         row = connection.execute(
@@ -70,5 +70,5 @@ def test_memory_does_not_grow_with_the_number_of_records(
         ).fetchone()
     # The rows of one shape that are few go by sObject Collections.
     assert row
-    assert row[0] > 90_000
+    assert row[0] > 30_000
     assert row[1]

@@ -99,7 +99,7 @@ def with_newer_python(folder: Path, wheel: Path) -> Installed:
     made = Installed(folder)
     done = subprocess.run(
         [
-            *(made.python, "-m", "pip", "install", "--quiet"),
+            *(made.python, "-m", "pip", "install", "--quiet", "--no-compile"),
             *("--constraint", str(ROOT / "constraints.txt"), str(wheel)),
         ],
         capture_output=True,

@@ -1,5 +1,6 @@
 """One mistake has one exit code and one wording, whichever command meets it; nothing is sent."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,6 +124,13 @@ MISTAKES: dict[str, Mistake] = {
         ("https",), variable=("M3TER_BASE_URL", "http://api.m3ter.com")
     ),
 }
+
+
+@pytest.fixture(autouse=True)
+def _brief_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait hardly at all before a request is sent again: a server that is not there stays away."""
+    sleep = time.sleep
+    monkeypatch.setattr(time, "sleep", lambda seconds: sleep(min(seconds, 0.01)))
 
 
 @pytest.fixture

@@ -105,7 +105,7 @@ INVALID: list[tuple[str, str, str]] = [
     ),
     ("just text\n", ":1: ", "an object"),
     ("", ":1: ", "there is nothing in this file"),
-    ("type: m3sync_dagster.SalesforceSync\nattributes: " + 2000 * "[", ":", "recursion"),
+    ("type: m3sync_dagster.SalesforceSync\nattributes: " + 600 * "[", ":", "recursion"),
 ]
 
 

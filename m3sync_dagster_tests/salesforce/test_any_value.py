@@ -282,7 +282,7 @@ def carry(
     return {fate.m3ter_id: fate for fate in fates}
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     field=st.tuples(st.sampled_from(KINDS), st.sampled_from(list(FIELDS))),
     given_values=st.lists(values | broken, min_size=1, max_size=12),
