@@ -160,6 +160,11 @@ class PostgresLedger:
             for m3ter_id, error_class, code, message, fields in found
         ]
 
+    def without_record(self, entity: str, ids: Sequence[str]) -> set[str]:
+        """Return those of these records that may only update a Salesforce record, and have none."""
+        found = self._execute(sql.WITHOUT_RECORD, parent_entity=entity, ids=list(ids))
+        return {m3ter_id for (m3ter_id,) in found}
+
     def keep_paused(self, rejected: Sequence[Rejected]) -> None:
         """Record that this run has read these paused records, so that they stay rejected."""
         if rejected:
@@ -305,8 +310,8 @@ class PostgresLedger:
 
     def _record_rejected(self, rejected: Sequence[Rejected]) -> None:
         with self._connection.cursor() as cursor:
-            for query, unsent in ((sql.REJECT_SENT, False), (sql.REJECT_UNSENT, True)):
-                rows = [r for r in rejected if (r.error_class is ErrorClass.INVALID) is unsent]
+            for query, staged in ((sql.REJECT_STAGED, True), (sql.REJECT_NOT_STAGED, False)):
+                rows = [r for r in rejected if r.was_staged is staged]
                 if rows:
                     cursor.executemany(query, [self._key | _reject(row) for row in rows])
         if orphans := [r.m3ter_id for r in rejected if r.waits_for_parent]:

@@ -70,6 +70,16 @@ class KnownRows(Protocol):
         """Return the rejects whose row is unchanged and whose next attempt is not due."""
         ...
 
+    def without_record(self, entity: str, ids: Sequence[str]) -> set[str]:
+        """Return those of these records that may only update a Salesforce record, and have none.
+
+        Args:
+            entity: the integration's entity type. Of the same type as the rows, only records whose
+                next attempt is not due are returned, because the others may find their record.
+            ids: their m3ter ids.
+        """
+        ...
+
 
 class Ledger(JobLog, KnownRows, Protocol):
     """The state of one entity of one integration: acknowledged, staged and rejected rows."""

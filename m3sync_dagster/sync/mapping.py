@@ -81,6 +81,7 @@ class FieldMapping:
         final_when: a record is final if one of these fields has this value; empty: always.
         masked: the Salesforce fields whose values are not stored.
         update_only: whether records are never created in Salesforce.
+        update_only_parents: the entity types that it points to whose records are never created.
         if_empty: the Salesforce fields that are written only where they are empty.
         link: the lookup to a record of the CRM; ``links`` finds its value, see ``with_links_of``.
     """
@@ -98,6 +99,7 @@ class FieldMapping:
     final_when: tuple[tuple[str, str | bool], ...] = ()
     masked: frozenset[str] = frozenset()
     update_only: bool = False
+    update_only_parents: frozenset[str] = frozenset()
     if_empty: frozenset[str] = frozenset()
     link: AccountLink | None = None
     links: LinkFinder | None = field(default=None, compare=False)

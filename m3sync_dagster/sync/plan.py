@@ -176,6 +176,7 @@ class EntityPlan:
         self.counts["unchanged"] += changes.unchanged
         self.counts["invalid"] += len(changes.invalid)
         self.counts["paused"] += len(changes.paused)
+        self.counts["waiting"] += len(changes.waiting)
         rows = [(one.row, _action(one, existing)) for one in changes.rows]
         for _, action in rows:
             self.counts[action] += 1
