@@ -97,11 +97,18 @@ def migrated(postgres_server: str) -> Iterator[str]:
 @pytest.fixture
 def migrated_url(postgres_server: str, migrated: str) -> Iterator[str]:
     """The URL of a new database with Dagster's tables and ours."""
+    with copied(postgres_server, migrated) as url:
+        yield url
+
+
+@contextmanager
+def copied(server_url: str, template: str) -> Iterator[str]:
+    """A new database that is a copy of another, while the block lasts; gives its URL."""
     name = f"test_{uuid.uuid4().hex}"
-    with psycopg.connect(postgres_server, autocommit=True) as server:
-        server.execute(f"CREATE DATABASE {name} TEMPLATE {migrated}")
-    yield url_of(postgres_server, name)
-    with psycopg.connect(postgres_server, autocommit=True) as server:
+    with psycopg.connect(server_url, autocommit=True) as server:
+        server.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+    yield url_of(server_url, name)
+    with psycopg.connect(server_url, autocommit=True) as server:
         server.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
