@@ -10,17 +10,16 @@ from typing import Any
 
 import msgspec
 import psycopg
-from psycopg.types.json import Jsonb
 
 from m3sync_dagster.state import _ledger_sql as sql
 from m3sync_dagster.state.database_identity import database_identity
 from m3sync_dagster.state.record_matches import PostgresRecordMatches
+from m3sync_dagster.state.reject_values import reject_values
 from m3sync_dagster.state.sent_changes import SentChanges
 from m3sync_dagster.sync.fingerprint_basis import BasisChange, FingerprintBasis
 from m3sync_dagster.sync.row_results import (
     Acknowledged,
     ErrorClass,
-    RefusedRecord,
     Rejected,
     RowResult,
 )
@@ -45,8 +44,6 @@ minutes instead of a second. Autovacuum analyzes it up to a minute later.
 Source: PostgreSQL documentation, "Populating a Database", "Run ANALYZE Afterwards".
 """
 _SEPARATOR = "\x1f"  # no m3ter id contains it
-LONGEST_MESSAGE = 2_000
-"""Characters of a message that are stored: Salesforce repeats the rejected value in it."""
 
 
 class PostgresLedger:
@@ -313,7 +310,7 @@ class PostgresLedger:
             for query, staged in ((sql.REJECT_STAGED, True), (sql.REJECT_NOT_STAGED, False)):
                 rows = [r for r in rejected if r.was_staged is staged]
                 if rows:
-                    cursor.executemany(query, [self._key | _reject(row) for row in rows])
+                    cursor.executemany(query, [self._key | reject_values(row) for row in rows])
         if orphans := [r.m3ter_id for r in rejected if r.waits_for_parent]:
             self._execute(sql.WITHDRAW_PARENTS_ELSEWHERE, ids=orphans)
         ids = [row.m3ter_id for row in rejected]
@@ -333,23 +330,3 @@ def _hashes(seen: Sequence[RecordHash]) -> dict[str, list[object]]:
         "ids": [one.m3ter_id for one in seen],
         "fingerprints": [one.fingerprint for one in seen],
     }
-
-
-def _reject(row: Rejected) -> dict[str, object]:
-    record = row.record or RefusedRecord()
-    refused = {name: value and storable(value) for name, value in record.refused.items()}
-    return {
-        "m3ter_id": row.m3ter_id,
-        "class": row.error_class.value,
-        "code": row.code,
-        "message": storable(row.message),
-        "fields": list(row.fields),
-        "record_name": record.name and storable(record.name),
-        "record_code": record.code and storable(record.code),
-        "refused": Jsonb(refused) if refused else None,
-    }
-
-
-def storable(message: str) -> str:
-    """A message as PostgreSQL can store it: cut, and without the NUL character."""
-    return message.replace("\0", "\ufffd")[:LONGEST_MESSAGE]

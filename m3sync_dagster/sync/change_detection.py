@@ -11,7 +11,7 @@ import msgspec
 import xxhash
 
 from m3sync_dagster.sync.account_link_types import LinkCounts
-from m3sync_dagster.sync.interfaces import KnownRows
+from m3sync_dagster.sync.known_rows import KnownRows
 from m3sync_dagster.sync.mapping import FieldMapping, Mapped
 from m3sync_dagster.sync.parents_without_record import waiting_with_parent
 from m3sync_dagster.sync.record_decoder import id_of

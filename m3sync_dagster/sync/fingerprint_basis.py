@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from m3sync_dagster.sync.row_results import Rejected
 
 if TYPE_CHECKING:
-    from m3sync_dagster.sync.interfaces import KnownRows
+    from m3sync_dagster.sync.known_rows import KnownRows
     from m3sync_dagster.sync.row_types import RecordHash
 
 

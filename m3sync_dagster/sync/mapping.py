@@ -345,8 +345,3 @@ def _title(record: Record, source_field: Field) -> Value:
         if isinstance(found, str) and (title := " ".join(found.split())):
             return shortened(title, source_field.length)
     return None
-
-
-def where_mapped(mapping: FieldMapping, target: str) -> tuple[str, ...]:
-    """The YAML path that names a Salesforce field; the entity's for a default."""
-    return mapping.written.get(target, ("entities", mapping.entity.name))

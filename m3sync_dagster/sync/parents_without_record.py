@@ -5,7 +5,7 @@ Salesforce would refuse them in each run. They are not sent until the parent has
 
 from collections.abc import Collection
 
-from m3sync_dagster.sync.interfaces import KnownRows
+from m3sync_dagster.sync.known_rows import KnownRows
 from m3sync_dagster.sync.mapping import FieldMapping
 from m3sync_dagster.sync.row_results import NO_PARENT_RECORD, ErrorClass, Rejected
 from m3sync_dagster.sync.row_types import Row
