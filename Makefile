@@ -42,10 +42,10 @@ chaos: install
 	M3SYNC_CHAOS_HOURS=$(HOURS) M3SYNC_CHAOS_SEED=$(SEED) $(BIN)/python -m pytest -q \
 	  --show-capture=no m3sync_dagster_tests/chaos
 
-# Takes the pictures of the docs. The browser test says when they are outdated.
+# Takes the pictures of the docs. The browser tests say when they are outdated.
 pictures: install debian-packages
 	M3SYNC_PICTURES=$(CURDIR)/docs/pictures $(BIN)/python -m pytest -q -k pictures \
-	  m3sync_dagster_tests/live/test_ui.py
+	  m3sync_dagster_tests/live/test_ui.py m3sync_dagster_tests/cli/test_demo.py
 
 # Builds the image of deploy/Dockerfile without Docker, and runs a sync in it. As root, with Debian's
 # packages buildah and mmdebstrap.

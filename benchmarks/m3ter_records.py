@@ -8,6 +8,10 @@ from dataclasses import dataclass
 
 PAGE = 100
 """The most records of a page."""
+MAPPINGS = "externalmappings"
+"""The list of external mappings: of three accounts in five, each to an Account of its own."""
+MAPPINGS_PAGE = 200
+"""The most external mappings of a page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +32,17 @@ class Lists:
         """The JSON text of a page, and the number of its records.
 
         Args:
-            name: the list: ``accounts``, ``contracts``, ``commitments`` or ``balances``.
+            name: the list: ``accounts``, ``contracts``, ``commitments``, ``balances`` or
+                ``externalmappings``.
             begin: the position of its first record.
-            size: the most records; never more than ``PAGE``.
+            size: the most records; never more than ``PAGE``, or ``MAPPINGS_PAGE``.
         """
-        end = min(begin + min(size, PAGE), self.records)
+        most = MAPPINGS_PAGE if name == MAPPINGS else PAGE
+        count = self.records * 3 // 5 if name == MAPPINGS else self.records
+        end = min(begin + min(size, most), count)
         record = _RECORDS[name]
         texts = [record(number, self._revision_of(number)) for number in range(begin, end)]
-        token = f'"{end}"' if end < self.records else "null"
+        token = f'"{end}"' if end < count else "null"
         return f'{{"data":[{",".join(texts)}],"nextToken":{token}}}'.encode(), len(texts)
 
     def _revision_of(self, number: int) -> int:
@@ -50,8 +57,8 @@ def record_id(name: str, number: int) -> str:
 
 
 def names() -> tuple[str, ...]:
-    """The lists, parents first."""
-    return tuple(_RECORDS)
+    """The lists of entities, parents first."""
+    return tuple(name for name in _RECORDS if name != MAPPINGS)
 
 
 def _account(number: int, revision: int) -> str:
@@ -107,6 +114,14 @@ def _balance(number: int, revision: int) -> str:
     )
 
 
+def _mapping(number: int, _revision: int) -> str:
+    return (
+        f'{{"id":"{record_id(MAPPINGS, number)}","version":1,"m3terEntity":"Account",'
+        f'"m3terId":"{record_id("accounts", number)}","externalSystem":"Salesforce",'
+        f'"externalTable":"Account","externalId":"001{number:012}AAA",{_audit(number, 0)}}}'
+    )
+
+
 def _parents(number: int) -> str:
     return (
         f'"accountId":"{record_id("accounts", number)}",'
@@ -129,10 +144,12 @@ _PREFIXES = {
     "contracts": "c0000000",
     "commitments": "c1000000",
     "balances": "ba000000",
+    MAPPINGS: "e0000000",
 }
 _RECORDS: dict[str, Callable[[int, int], str]] = {
     "accounts": _account,
     "contracts": _contract,
     "commitments": _commitment,
     "balances": _balance,
+    MAPPINGS: _mapping,
 }

@@ -23,6 +23,7 @@ MIB = 1024**2
 class Counts(TypedDict):
     """The stand-in's counts of one run; ``unknown`` has the requests that it does not serve."""
 
+    m3ter_pages: int
     salesforce_calls: int
     rows: int
     bytes_sent: int

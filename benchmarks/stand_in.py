@@ -22,7 +22,13 @@ from urllib.parse import parse_qs, urlsplit
 
 from m3ter_records import PAGE, Lists
 
-from m3sync_dagster.sandbox.salesforce.app import METADATA
+from m3sync_dagster.sandbox.salesforce import (
+    METADATA,
+    Credentials,
+    Org,
+    add_account_link,
+    add_sample_objects,
+)
 from m3sync_dagster.sandbox.salesforce.describe_results import describe
 from m3sync_dagster.sandbox.salesforce.dx_source import read_schema
 
@@ -94,7 +100,10 @@ class Organizations:
         self.lock = threading.Lock()
         self._records: dict[tuple[str, str], str] = {}
         self._jobs: dict[str, Job] = {}
-        self._schema = read_schema(METADATA, "")
+        org = Org(read_schema(METADATA, ""), Credentials())
+        add_sample_objects(org)
+        add_account_link(org)
+        self._schema = org.schema
 
     def control(self, change: dict[str, float]) -> None:
         """Change the lists or the latencies; the counts begin again."""
@@ -108,7 +117,7 @@ class Organizations:
         self.counts = Counts()
 
     def describe(self, name: str) -> dict[str, object]:
-        """The describe of an object of m3sync's own metadata."""
+        """The describe of an object of m3sync's own metadata, or of Account."""
         definition = next(one for one in self._schema if one.name == name)
         return dict(describe(self._schema, definition, "/services/data/v67.0"))
 

@@ -177,14 +177,29 @@ class Postgres:
             connection.execute(statement.encode())
 
 
-def m3sync_program(
-    servers: Servers, folder: Path, entities: tuple[str, ...], postgres: Postgres, url: str
+def m3sync_program(  # noqa: PLR0913 - where it runs, and what it carries
+    servers: Servers,
+    folder: Path,
+    entities: tuple[str, ...],
+    postgres: Postgres,
+    url: str,
+    *,
+    options: str = "{}",
 ) -> Program:
-    """The process of ``m3sync run``, in a project that is ready for it."""
+    """The process of ``m3sync run``, in a project that is ready for it.
+
+    Args:
+        servers: both systems.
+        folder: an empty folder for the project.
+        entities: what it carries.
+        postgres: the server of its database.
+        url: the database.
+        options: the YAML of each entity's options.
+    """
     shutil.copy(ROOT / "dagster.yaml", folder)
     shutil.copy(ROOT / "workspace.yaml", folder)
     (folder / "defs" / "comparison").mkdir(parents=True)
-    listed = "{" + ", ".join(f"{name}: {{}}" for name in entities) + "}"
+    listed = "{" + ", ".join(f"{name}: {options}" for name in entities) + "}"
     (folder / "defs" / "comparison" / "defs.yaml").write_text(DEFS.format(entities=listed))
     environment = {
         "PATH": os.environ["PATH"],

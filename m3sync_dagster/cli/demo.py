@@ -196,5 +196,6 @@ assets of the group acme, or wait for the next hour: only these records are sent
 Every command works in the demo's folder, in another terminal:
   cd {shlex.quote(str(root))}
   m3sync plan acme
+  m3sync events acme             which accounts have no link to an Account of the CRM, and why
 Ctrl-C ends the demo.
 """)

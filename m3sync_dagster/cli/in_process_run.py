@@ -36,6 +36,7 @@ from m3sync_dagster.runs.dead_runs import PROCESS_TAG
 from m3sync_dagster.runs.run_status import (
     COMPLETE,
     COUNTS,
+    WITHOUT_LINK,
     entity_measures,
     failure_text,
     status_word,
@@ -90,7 +91,9 @@ class Report:
             "run_id": self.run_id,
             "status": self.status,
             "entities": {
-                entity: {name: measures[name] for name in COUNTS}
+                entity: {
+                    name: measures[name] for name in (*COUNTS, WITHOUT_LINK) if name in measures
+                }
                 for entity, measures in self.entities.items()
             },
         }

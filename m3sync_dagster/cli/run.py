@@ -65,15 +65,17 @@ def watched() -> Iterator[None]:
 
 
 def show(report: "Report") -> None:
-    """Print a run's counts as a table."""
-    from m3sync_dagster.runs.run_status import COUNTS, SECONDS
+    """Print a run's counts as a table; accounts without a link only if they are linked."""
+    from m3sync_dagster.runs.run_status import COUNTS, SECONDS, WITHOUT_LINK
 
-    headings = ["entity", *COUNTS[:-1], "API calls", "seconds"]
+    headings = {name: name for name in COUNTS} | {COUNTS[-1]: "API calls", SECONDS: "seconds"}
+    if any(WITHOUT_LINK in measures for measures in report.entities.values()):
+        headings[WITHOUT_LINK] = "without link"
     print_table(
         f"{report.integration}: {report.status} (run {report.run_id})",
-        headings,
+        ["entity", *headings.values()],
         [
-            [entity, *(measures[name] for name in (*COUNTS, SECONDS))]
+            [entity, *(measures.get(name) for name in headings)]
             for entity, measures in report.entities.items()
         ],
     )

@@ -74,7 +74,8 @@ def _started(summary: "RunSummary") -> str | None:
 
 def _counts(counts: dict[str, int | float]) -> str:
     """What was read, and every other count that is not zero."""
-    from m3sync_dagster.runs.run_status import COUNTS
+    from m3sync_dagster.runs.run_status import COUNTS, WITHOUT_LINK
 
-    rest = [name for name in COUNTS if name not in _UNCHANGED and counts[name]]
-    return ", ".join(f"{counts[name]} {name}" for name in ("read", *rest))
+    shown = (*COUNTS, WITHOUT_LINK)
+    rest = [name for name in shown if name not in _UNCHANGED and counts.get(name)]
+    return ", ".join(f"{counts[name]} {name.replace('_', ' ')}" for name in ("read", *rest))

@@ -3,9 +3,6 @@
 from m3sync_dagster.sync.account_link_types import AccountLink, LinkBy, LinkCounts, LinkOutcome
 from m3sync_dagster.sync.errors import MissingLinkError
 
-WITHOUT_LINK = "without_link"
-"""The metadata key of the number of accounts without a link."""
-
 _REMEDIES = {
     LinkBy.EXTERNAL_MAPPING: (
         "In m3ter, give each account one External Mapping: External System Salesforce, the Id of "

@@ -17,7 +17,7 @@ from m3sync_dagster.components.entity_syncs import (
     resource_of,
 )
 from m3sync_dagster.components.integration import Integration
-from m3sync_dagster.components.link_report import WITHOUT_LINK, missing_links
+from m3sync_dagster.components.link_report import missing_links
 from m3sync_dagster.components.resources import (
     SalesforceResource,
     StateResource,
@@ -29,7 +29,7 @@ from m3sync_dagster.components.to_sync_error import as_sync_error, traceback_of
 from m3sync_dagster.entities import EntityType
 from m3sync_dagster.runs.error_observation import show_event
 from m3sync_dagster.runs.failure_tags import record_failure
-from m3sync_dagster.runs.run_status import INTEGRATION_TAG, REFUSED, first_hour
+from m3sync_dagster.runs.run_status import INTEGRATION_TAG, REFUSED, WITHOUT_LINK, first_hour
 from m3sync_dagster.state import RunState
 from m3sync_dagster.sync.account_link_types import LinkBy
 from m3sync_dagster.sync.engine import EntitySync, Progress

@@ -35,6 +35,8 @@ COUNTS = (
 """What a sync counts for each entity, as the materialization's metadata calls it."""
 SECONDS = "duration_seconds"
 """How long it took, beside the counts."""
+WITHOUT_LINK = "without_link"
+"""How many accounts have no link to the CRM's own record, if the mapping has one."""
 
 START_REMEDY = (
     "If starts are slow, raise start_timeout_seconds under run_monitoring in dagster.yaml, or give "
@@ -132,7 +134,8 @@ def entity_measures(
 ) -> dict[str, dict[str, int | float]]:
     """What a run measured for each entity whose sync was completed: ``COUNTS`` and ``SECONDS``.
 
-    Parents come before their children. What it did for other integrations is left out.
+    An entity with a link has ``WITHOUT_LINK`` too. Parents come before their children. What it did
+    for other integrations is left out.
     """
     records = instance.get_records_for_run(
         run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION
@@ -142,7 +145,9 @@ def entity_measures(
         materialization = record.asset_materialization
         if materialization and materialization.asset_key.path[0] == integration:
             entity = entity_of(materialization.asset_key)
-            measures[entity] = {name: _number(materialization, name) for name in _MEASURES}
+            linked = (WITHOUT_LINK,) if WITHOUT_LINK in materialization.metadata else ()
+            names = (*_MEASURES, *linked)
+            measures[entity] = {name: _number(materialization, name) for name in names}
     return {name: measures[name] for name in ENTITIES if name in measures}
 
 

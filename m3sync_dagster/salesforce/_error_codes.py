@@ -183,7 +183,11 @@ _NO_RECORD = _table(
         "M3SYNCNORECORD": (
             "Write the m3ter id into the external ID field of the Salesforce record, or set match: "
             "upsert to have it created. `m3sync rejects retry` tries it in the next run."
-        )
+        ),
+        "M3SYNCNOPARENTRECORD": (
+            "Write the parent's m3ter id into the external ID field of its Salesforce record, or "
+            "set match: upsert for the parent. The run that finds the record sends this row too."
+        ),
     },
 )
 

@@ -74,7 +74,7 @@ def serving(
     """Serve an organization and a Salesforce org without m3ter's records while the block runs.
 
     Besides its own objects, the org has Account and a package like m3ter's. If the organization has
-    external mappings, the org has the Accounts that they name.
+    external mappings, the org has the Accounts that they name, and the lookup to Account.
 
     Args:
         organization: the m3ter organization.
@@ -95,6 +95,7 @@ def serving(
         org.state.org.sessions.add(access.token)
     if organization.count("externalmappings"):
         salesforce.add_sample_accounts(org.state.org)
+        salesforce.add_account_link(org.state.org)
     with (
         running(_m3ter_app(organization, access), port=m3ter_port) as m3ter_url,
         running(org, port=salesforce_port) as salesforce_url,

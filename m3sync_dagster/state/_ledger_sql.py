@@ -220,8 +220,8 @@ ON CONFLICT (integration, entity, m3ter_id) DO UPDATE SET
     last_seen = clock_timestamp()
 """
 
-# Only a staged row was sent; other results of a row are recorded already.
-REJECT_SENT = f"""
+# Other results of a row that is no longer staged are recorded already.
+REJECT_STAGED = f"""
 INSERT INTO m3sync.rejected_record AS known
     (integration, entity, m3ter_id, fingerprint, class, code, message, fields, record_name,
     record_code, refused, run_id)
@@ -230,7 +230,7 @@ SELECT integration, entity, m3ter_id, fingerprint, %(class)s, %(code)s, %(messag
 FROM m3sync.outgoing_record WHERE {_KEY} AND m3ter_id = %(m3ter_id)s
 {_ON_REPEATED_REJECT}"""
 
-REJECT_UNSENT = f"""
+REJECT_NOT_STAGED = f"""
 INSERT INTO m3sync.rejected_record AS known
     (integration, entity, m3ter_id, class, code, message, fields, record_name, record_code,
     refused, run_id)
@@ -257,6 +257,13 @@ JOIN unnest(%(ids)b::text[], %(fingerprints)b::bytea[]) AS seen (m3ter_id, finge
     ON rejected.m3ter_id = seen.m3ter_id AND rejected.fingerprint = seen.fingerprint
 WHERE rejected.integration = %(integration)s AND rejected.entity = %(entity)s
 AND rejected.retry_at > clock_timestamp()
+"""
+
+WITHOUT_RECORD = f"""
+SELECT m3ter_id FROM m3sync.rejected_record
+WHERE integration = %(integration)s AND entity = %(parent_entity)s AND m3ter_id = ANY(%(ids)b)
+AND code = '{NO_RECORD}'
+AND (entity <> %(entity)s OR retry_at > clock_timestamp())
 """
 
 KEEP_PAUSED = f"""

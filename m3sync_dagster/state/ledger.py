@@ -10,17 +10,16 @@ from typing import Any
 
 import msgspec
 import psycopg
-from psycopg.types.json import Jsonb
 
 from m3sync_dagster.state import _ledger_sql as sql
 from m3sync_dagster.state.database_identity import database_identity
 from m3sync_dagster.state.record_matches import PostgresRecordMatches
+from m3sync_dagster.state.reject_values import reject_values
 from m3sync_dagster.state.sent_changes import SentChanges
 from m3sync_dagster.sync.fingerprint_basis import BasisChange, FingerprintBasis
 from m3sync_dagster.sync.row_results import (
     Acknowledged,
     ErrorClass,
-    RefusedRecord,
     Rejected,
     RowResult,
 )
@@ -45,8 +44,6 @@ minutes instead of a second. Autovacuum analyzes it up to a minute later.
 Source: PostgreSQL documentation, "Populating a Database", "Run ANALYZE Afterwards".
 """
 _SEPARATOR = "\x1f"  # no m3ter id contains it
-LONGEST_MESSAGE = 2_000
-"""Characters of a message that are stored: Salesforce repeats the rejected value in it."""
 
 
 class PostgresLedger:
@@ -159,6 +156,11 @@ class PostgresLedger:
             Rejected(m3ter_id, ErrorClass(error_class), code, message, tuple(fields))
             for m3ter_id, error_class, code, message, fields in found
         ]
+
+    def without_record(self, entity: str, ids: Sequence[str]) -> set[str]:
+        """Return those of these records that may only update a Salesforce record, and have none."""
+        found = self._execute(sql.WITHOUT_RECORD, parent_entity=entity, ids=list(ids))
+        return {m3ter_id for (m3ter_id,) in found}
 
     def keep_paused(self, rejected: Sequence[Rejected]) -> None:
         """Record that this run has read these paused records, so that they stay rejected."""
@@ -305,10 +307,10 @@ class PostgresLedger:
 
     def _record_rejected(self, rejected: Sequence[Rejected]) -> None:
         with self._connection.cursor() as cursor:
-            for query, unsent in ((sql.REJECT_SENT, False), (sql.REJECT_UNSENT, True)):
-                rows = [r for r in rejected if (r.error_class is ErrorClass.INVALID) is unsent]
+            for query, staged in ((sql.REJECT_STAGED, True), (sql.REJECT_NOT_STAGED, False)):
+                rows = [r for r in rejected if r.was_staged is staged]
                 if rows:
-                    cursor.executemany(query, [self._key | _reject(row) for row in rows])
+                    cursor.executemany(query, [self._key | reject_values(row) for row in rows])
         if orphans := [r.m3ter_id for r in rejected if r.waits_for_parent]:
             self._execute(sql.WITHDRAW_PARENTS_ELSEWHERE, ids=orphans)
         ids = [row.m3ter_id for row in rejected]
@@ -328,23 +330,3 @@ def _hashes(seen: Sequence[RecordHash]) -> dict[str, list[object]]:
         "ids": [one.m3ter_id for one in seen],
         "fingerprints": [one.fingerprint for one in seen],
     }
-
-
-def _reject(row: Rejected) -> dict[str, object]:
-    record = row.record or RefusedRecord()
-    refused = {name: value and storable(value) for name, value in record.refused.items()}
-    return {
-        "m3ter_id": row.m3ter_id,
-        "class": row.error_class.value,
-        "code": row.code,
-        "message": storable(row.message),
-        "fields": list(row.fields),
-        "record_name": record.name and storable(record.name),
-        "record_code": record.code and storable(record.code),
-        "refused": Jsonb(refused) if refused else None,
-    }
-
-
-def storable(message: str) -> str:
-    """A message as PostgreSQL can store it: cut, and without the NUL character."""
-    return message.replace("\0", "\ufffd")[:LONGEST_MESSAGE]

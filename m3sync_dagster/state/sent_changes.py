@@ -15,9 +15,7 @@ import xxhash
 from m3sync_dagster.state import _sent_changes_sql as sql
 from m3sync_dagster.state.record_matches import NOT_SENT
 from m3sync_dagster.sync.row_results import (
-    NO_RECORD,
     Acknowledged,
-    ErrorClass,
     Rejected,
     RowResult,
 )
@@ -205,9 +203,7 @@ class SentChanges:
 
 
 def _is_sent(result: RowResult) -> bool:
-    if isinstance(result, Acknowledged):
-        return True
-    return result.error_class is not ErrorClass.INVALID and result.code != NO_RECORD
+    return isinstance(result, Acknowledged) or result.was_sent
 
 
 def _is_created(result: RowResult) -> bool:

@@ -11,8 +11,9 @@ import msgspec
 import xxhash
 
 from m3sync_dagster.sync.account_link_types import LinkCounts
-from m3sync_dagster.sync.interfaces import KnownRows
+from m3sync_dagster.sync.known_rows import KnownRows
 from m3sync_dagster.sync.mapping import FieldMapping, Mapped
+from m3sync_dagster.sync.parents_without_record import waiting_with_parent
 from m3sync_dagster.sync.record_decoder import id_of
 from m3sync_dagster.sync.row_results import NO_RECORD, Rejected
 from m3sync_dagster.sync.row_types import RecordHash, Row, Value
@@ -88,6 +89,7 @@ class BatchChanges:
         rows: the rows to send.
         invalid: records that cannot be turned into rows.
         paused: records whose present values Salesforce has rejected, until their next attempt.
+        waiting: rows that are not sent until their parent has a record.
         links: the accounts by the outcome of their link, if the mapping has one: all of the batch,
             or those that were looked up in Salesforce.
     """
@@ -97,6 +99,7 @@ class BatchChanges:
     rows: list[ChangedRow] = field(default_factory=list)
     invalid: list[Rejected] = field(default_factory=list)
     paused: list[Rejected] = field(default_factory=list)
+    waiting: list[Rejected] = field(default_factory=list)
     links: LinkCounts = field(default_factory=LinkCounts)
 
     @property
@@ -241,6 +244,10 @@ class ChangeDetector:
         paused = self._known.paused([row.seen for row in changed.values()])
         found.paused = [one for one in paused if self._is_still_refused(one)]
         for rejected in found.paused:
+            del changed[rejected.m3ter_id]
+        rows = [one.row for one in changed.values()]
+        found.waiting = waiting_with_parent(self._mapping, self._known, rows)
+        for rejected in found.waiting:
             del changed[rejected.m3ter_id]
         found.rows = list(changed.values())
 

@@ -186,7 +186,7 @@ class EntitySync:
         self._ledger.keep_paused(changes.paused)
         self._count(changes.paused)
         self._stage(changes)
-        self._record_and_count(changes.invalid)
+        self._record_and_count([*changes.invalid, *changes.waiting])
 
     def _stage(self, changes: BatchChanges) -> None:
         if changes.rows:

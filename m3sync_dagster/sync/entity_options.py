@@ -93,6 +93,12 @@ def build_mapping(
         written=_written(entity.name, own),
         final_when=() if own.include_unsettled else entity.final_when,
         link=own.link,
+        # A lookup with a path may point to another object than the one that this entity updates.
+        update_only_parents=frozenset(
+            name
+            for name, theirs in options.items()
+            if theirs.match is Match.UPDATE_ONLY and name not in keys
+        ),
     )
     _refuse_doubles(mapping, own)
     _require_truncatable(mapping)

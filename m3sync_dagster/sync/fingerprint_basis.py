@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from m3sync_dagster.sync.row_results import Rejected
 
 if TYPE_CHECKING:
-    from m3sync_dagster.sync.interfaces import KnownRows
+    from m3sync_dagster.sync.known_rows import KnownRows
     from m3sync_dagster.sync.row_types import RecordHash
 
 
@@ -116,3 +116,7 @@ class KnownRowsAfterChange:
     def paused(self, seen: Sequence["RecordHash"]) -> list[Rejected]:  # noqa: ARG002 - as the interface has it
         """The change ends all pauses."""
         return []
+
+    def without_record(self, entity: str, ids: Sequence[str]) -> set[str]:  # noqa: ARG002 - as above
+        """What was not found before the change may be found now."""
+        return set()

@@ -11,6 +11,7 @@ from m3sync_dagster.sync.account_expression import AccountExpression
 from m3sync_dagster.sync.account_link_types import LinkOrg
 from m3sync_dagster.sync.errors import SyncError
 from m3sync_dagster.sync.fingerprint_basis import BasisChange, FingerprintBasis
+from m3sync_dagster.sync.known_rows import KnownRows
 from m3sync_dagster.sync.matching_accounts import MatchingAccounts
 from m3sync_dagster.sync.reconcile_types import ReadRow, Selection
 from m3sync_dagster.sync.record_matches import RecordMatches
@@ -49,25 +50,6 @@ class JobLog(Protocol):
 
     def is_other_job_requested(self, object_name: str) -> bool:
         """Whether another integration has requested a job on an object whose id is unknown."""
-        ...
-
-
-class KnownRows(Protocol):
-    """The stored fingerprints and rejects of one entity, read only."""
-
-    def unknown_digests(self, digests: Sequence[bytes]) -> list[int]:
-        """Return the positions of the JSON texts that do not belong to acknowledged rows."""
-        ...
-
-    def acknowledged(self, ids: Sequence[str]) -> dict[str, bytes | None]:
-        """Return the fingerprints of the records that are in Salesforce, by m3ter id.
-
-        ``None`` is a withdrawn fingerprint: the record is in Salesforce, with unknown values.
-        """
-        ...
-
-    def paused(self, seen: Sequence[RecordHash]) -> list[Rejected]:
-        """Return the rejects whose row is unchanged and whose next attempt is not due."""
         ...
 
 

@@ -81,6 +81,7 @@ class FieldMapping:
         final_when: a record is final if one of these fields has this value; empty: always.
         masked: the Salesforce fields whose values are not stored.
         update_only: whether records are never created in Salesforce.
+        update_only_parents: the entity types that it points to whose records are never created.
         if_empty: the Salesforce fields that are written only where they are empty.
         link: the lookup to a record of the CRM; ``links`` finds its value, see ``with_links_of``.
     """
@@ -98,6 +99,7 @@ class FieldMapping:
     final_when: tuple[tuple[str, str | bool], ...] = ()
     masked: frozenset[str] = frozenset()
     update_only: bool = False
+    update_only_parents: frozenset[str] = frozenset()
     if_empty: frozenset[str] = frozenset()
     link: AccountLink | None = None
     links: LinkFinder | None = field(default=None, compare=False)
@@ -343,8 +345,3 @@ def _title(record: Record, source_field: Field) -> Value:
         if isinstance(found, str) and (title := " ".join(found.split())):
             return shortened(title, source_field.length)
     return None
-
-
-def where_mapped(mapping: FieldMapping, target: str) -> tuple[str, ...]:
-    """The YAML path that names a Salesforce field; the entity's for a default."""
-    return mapping.written.get(target, ("entities", mapping.entity.name))

@@ -24,7 +24,8 @@ from m3sync_dagster.sync.fingerprint_basis import (
 )
 from m3sync_dagster.sync.fingerprint_basis_change import current_basis
 from m3sync_dagster.sync.id_digests import IdDigests
-from m3sync_dagster.sync.interfaces import KnownRows, Source
+from m3sync_dagster.sync.interfaces import Source
+from m3sync_dagster.sync.known_rows import KnownRows
 from m3sync_dagster.sync.mapping import FieldMapping
 from m3sync_dagster.sync.preflight_schema import SchemaReader
 from m3sync_dagster.sync.reconcile_types import ReadRow, Selection
@@ -176,6 +177,7 @@ class EntityPlan:
         self.counts["unchanged"] += changes.unchanged
         self.counts["invalid"] += len(changes.invalid)
         self.counts["paused"] += len(changes.paused)
+        self.counts["waiting"] += len(changes.waiting)
         rows = [(one.row, _action(one, existing)) for one in changes.rows]
         for _, action in rows:
             self.counts[action] += 1

@@ -75,9 +75,19 @@ class Rejected:
     record: RefusedRecord | None = field(default=None, compare=False)
 
     @property
+    def was_sent(self) -> bool:
+        """Whether the row was sent to Salesforce, which has rejected it."""
+        return self.was_staged and self.code != NO_RECORD
+
+    @property
+    def was_staged(self) -> bool:
+        """Whether the row was staged; one with a parent that has no record is not."""
+        return self.error_class is not ErrorClass.INVALID and self.code != NO_PARENT_RECORD
+
+    @property
     def waits_for_parent(self) -> bool:
-        """Whether a record that it points to is not in Salesforce."""
-        return self.error_class is ErrorClass.DEPENDENCY and self.code != NO_RECORD
+        """Whether Salesforce did not find a record that it points to."""
+        return self.error_class is ErrorClass.DEPENDENCY and self.was_sent
 
 
 RowResult = Acknowledged | Rejected
@@ -87,6 +97,9 @@ NO_SUCH_RECORD = frozenset({"ENTITY_IS_DELETED", "INVALID_CROSS_REFERENCE_KEY"})
 
 NO_RECORD = "M3SYNC_NO_RECORD"
 """Code of a row that is not sent, because it may only update and Salesforce has no record."""
+
+NO_PARENT_RECORD = "M3SYNC_NO_PARENT_RECORD"
+"""Code of a row that is not sent, because its parent has the code ``NO_RECORD``."""
 
 PARENT_NOT_FOUND = "Foreign key external ID"
 """Starts Salesforce's message about a parent that does not exist; its external ID follows."""

@@ -10,7 +10,7 @@ from m3sync_dagster.entities import Field, FieldKind
 from m3sync_dagster.sync.convert_by_field_type import rule_of
 from m3sync_dagster.sync.converters import ConversionError, text
 from m3sync_dagster.sync.link_validation import link_findings
-from m3sync_dagster.sync.mapping import FieldMapping, where_mapped
+from m3sync_dagster.sync.mapping import FieldMapping
 from m3sync_dagster.sync.salesforce_schema import SalesforceField, SalesforceObject
 from m3sync_dagster.sync.schema_findings import SchemaFinding
 from m3sync_dagster.sync.type_compatibility import (
@@ -83,7 +83,7 @@ class _SchemaValidation:
 
     def _finding(self, cause: str, remedy: str, *target: str, blocks: bool = True) -> SchemaFinding:
         """A finding about a Salesforce field, or about the entity as a whole."""
-        where = where_mapped(self._mapping, target[0]) if target else ()
+        where = self._mapping.written.get(target[0]) if target else None
         name = self._mapping.entity.name
         return SchemaFinding(name, cause, remedy, blocks, where or ("entities", name))
 

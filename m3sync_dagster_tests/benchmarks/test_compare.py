@@ -7,7 +7,9 @@ from tools import M3SYNC, rivals, version_of
 def figures(
     rows: int, code: int = 0, output: str = "{}", unknown: list[str] | None = None
 ) -> Figures:
-    counts = Counts(salesforce_calls=1, rows=rows, bytes_sent=1, unknown=unknown or [])
+    counts = Counts(
+        m3ter_pages=1, salesforce_calls=1, rows=rows, bytes_sent=1, unknown=unknown or []
+    )
     return Figures(1.0, 1.0, 1.0, 0.0, 0.0, counts, code, output)
 
 

@@ -1,9 +1,11 @@
 import json
 
 import pytest
-from m3ter_records import PAGE, Lists, names, record_id
+from m3ter_records import MAPPINGS, MAPPINGS_PAGE, PAGE, Lists, names, record_id
 
 from m3sync_dagster.entities import ENTITIES, EntityType
+from m3sync_dagster.sync.account_link_types import LinkOutcome
+from m3sync_dagster.sync.external_mappings import ExternalMappings
 from m3sync_dagster.sync.record_decoder import decode_record
 
 COMPARED = [entity for entity in ENTITIES.values() if entity.path in set(names())]
@@ -38,6 +40,17 @@ def test_a_page_has_no_more_records_than_m3ter_allows() -> None:
 def test_one_percent_of_the_records_change() -> None:
     before, after = (read(Lists(1_000, revision), "accounts") for revision in (0, 1))
     assert sum(old != new for old, new in zip(before, after, strict=True)) == 10
+
+
+def test_three_in_five_accounts_have_an_external_mapping() -> None:
+    lists = Lists(1_000)
+    mappings = ExternalMappings("Account")
+    for mapping in read(lists, MAPPINGS):
+        mappings.add(json.dumps(mapping).encode())
+    links = [mappings.find(str(account["id"])) for account in read(lists, "accounts")]
+    linked = [link for link in links if link.outcome is LinkOutcome.MATCHED]
+    assert len(linked) == len({link.salesforce_id for link in linked}) == 600
+    assert lists.page(MAPPINGS, 0, 500)[1] == MAPPINGS_PAGE
 
 
 @pytest.mark.parametrize("entity", COMPARED, ids=lambda entity: entity.name)

@@ -4,7 +4,7 @@ import pytest
 from process_figures import Counts, Figures
 from results_page import Measured, Page, comparison, table, write
 
-COUNTS = Counts(salesforce_calls=6, rows=1_000, bytes_sent=2_500_000, unknown=[])
+COUNTS = Counts(m3ter_pages=10, salesforce_calls=6, rows=1_000, bytes_sent=2_500_000, unknown=[])
 START, LOAD = "Start: an empty organization", "1,000 accounts"
 
 

@@ -94,7 +94,11 @@ def test_a_reset_empties_the_org(client: httpx.Client) -> None:
 
 def test_it_describes_the_objects_of_m3sync(client: httpx.Client) -> None:
     described: ObjectDescribeJson = client.get(f"{DATA}/sobjects/{OBJECT}/describe").json()
-    assert parse_object(OBJECT, described).fields[KEY].external_id
+    fields = parse_object(OBJECT, described).fields
+    assert fields[KEY].external_id
+    assert fields["Salesforce_Account__c"].refers_to == ("Account",)
+    account = client.get(f"{DATA}/sobjects/Account/describe").raise_for_status().json()
+    assert account["keyPrefix"] == "001"
 
 
 def test_a_request_that_it_does_not_serve_is_on_record(client: httpx.Client) -> None:

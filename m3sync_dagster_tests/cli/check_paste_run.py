@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
-from m3sync_dagster.sandbox.demo_servers import DEFS
 from m3sync_dagster.sandbox.server import running
 from m3sync_dagster_tests.cli.conftest import Stage
+from m3sync_dagster_tests.cli.defs_folder import DEFS
 from m3sync_dagster_tests.independent_org.org import Org
 from m3sync_dagster_tests.independent_org.schema import STANDARD
 

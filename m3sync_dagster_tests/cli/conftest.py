@@ -5,6 +5,7 @@ import os
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,10 @@ from typer.testing import CliRunner
 from m3sync_dagster.cli import app
 from m3sync_dagster.cli.migrate import migrate_tables
 from m3sync_dagster.cli.prepare_environment import project_root
-from m3sync_dagster.sandbox.demo_servers import DEFS, START, Sandbox, serving
+from m3sync_dagster.sandbox.demo_servers import START, Sandbox, serving
 from m3sync_dagster.sandbox.organization import Organization
 from m3sync_dagster_tests.cli.admin import INTEGRATION, Admin
+from m3sync_dagster_tests.cli.defs_folder import DEFS
 
 HOUR = "2026-01-01-00:00"
 
@@ -95,24 +97,40 @@ def migrated(postgres_server: str) -> Iterator[str]:
 @pytest.fixture
 def migrated_url(postgres_server: str, migrated: str) -> Iterator[str]:
     """The URL of a new database with Dagster's tables and ours."""
+    with copied(postgres_server, migrated) as url:
+        yield url
+
+
+@contextmanager
+def copied(server_url: str, template: str) -> Iterator[str]:
+    """A new database that is a copy of another, while the block lasts; gives its URL."""
     name = f"test_{uuid.uuid4().hex}"
-    with psycopg.connect(postgres_server, autocommit=True) as server:
-        server.execute(f"CREATE DATABASE {name} TEMPLATE {migrated}")
-    yield url_of(postgres_server, name)
-    with psycopg.connect(postgres_server, autocommit=True) as server:
+    with psycopg.connect(server_url, autocommit=True) as server:
+        server.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+    yield url_of(server_url, name)
+    with psycopg.connect(server_url, autocommit=True) as server:
         server.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture
 def stage(migrated_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
-    """The demo's integration, the sandbox that it syncs, and tables."""
+    """The integration ``acme``, the sandbox that it syncs, and tables."""
     organization = Organization.generate(6, contracts=5, commitments=4, balances=7)
+    with staged(organization, DEFS, migrated_url, monkeypatch) as found:
+        yield found
+
+
+@contextmanager
+def staged(
+    organization: Organization, defs: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Stage]:
+    """The sandbox with an organization; its environment is this process's while the block lasts."""
     with serving(organization) as sandbox:
         for name, value in sandbox.environment.items():
             monkeypatch.setenv(name, value)
         monkeypatch.setenv("DAGSTER_HOME", str(project_root()))
-        monkeypatch.setenv("M3SYNC_POSTGRES_URL", migrated_url)
-        monkeypatch.setenv("M3SYNC_DEFS", str(DEFS))
+        monkeypatch.setenv("M3SYNC_POSTGRES_URL", database)
+        monkeypatch.setenv("M3SYNC_DEFS", str(defs))
         monkeypatch.setenv(START, HOUR)
         yield Stage(sandbox)
 

@@ -1,5 +1,6 @@
 """Accounts that are linked to the CRM's own Accounts, against the sandbox."""
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +156,64 @@ def test_a_list_that_cannot_be_read_to_its_end_moves_no_link(linked: Stage, admi
     organization.change_some(1.0, "accounts")
     answer = linked.run("run", "acme", "--json")
     assert (answer.code, links(linked)[account]) == (1, target)
+
+
+def test_records_that_people_create_get_links_and_their_children_wait_with_them(
+    stage: Stage, defs: Path, admin: Admin
+) -> None:
+    organization = stage.sandbox.organization
+    owned, other, *waiting = organization.ids("accounts")
+    accounts = [owned, other, *waiting, waiting[0]]
+    organization.remove("contracts", organization.ids("contracts")[-1])
+    for number, contract in enumerate(organization.ids("contracts")):
+        organization.change("contracts", contract, accountId=accounts[number])
+    for account in organization.ids("accounts"):
+        organization.change("accounts", account, parentAccountId=None)
+    account = "{match: update_only, link: {field: Salesforce_Account__c}}"
+    text = INTEGRATION.format(scope="", account=account, balance="{}")
+    write(defs, "acme", text[: text.index("    balance:")])
+    deploy(stage)
+    for one in (owned, other):
+        admin.add(ACCOUNT, one)
+    crm = [crm_account(admin) for _ in range(2)]
+    mapping = map_to(stage, owned, crm[0])
+    map_to(stage, waiting[0], crm[1])
+
+    planned = stage.run("plan", "acme", "--json").json["entities"]["account"]
+    assert (planned["update"], planned["waiting"], planned["create"]) == (2, len(waiting), 0)
+    assert planned["links"] == {"matched": 2, "none": 4, "ambiguous": 0, "malformed": 0}
+    counts = ran_both(stage)
+    assert counts["account"] == {"read": 6, "updated": 2, "waiting": 4, "without_link": 4}
+    assert counts["contract"] == {"read": 4, "created": 2, "waiting": 2}
+    assert links(stage) == {owned: crm[0], other: None}
+    codes = Counter(row["code"] for row in stage.run("rejects", "acme", "--json").json)
+    assert codes == {"M3SYNC_NO_RECORD": 4, "M3SYNC_NO_PARENT_RECORD": 2}
+    planned = stage.run("plan", "acme", "--json").json["entities"]["contract"]
+    assert (planned["waiting"], planned["create"]) == (2, 0)
+
+    # Two more runs look for the records, and from then on an hour costs the login.
+    for _ in range(2):
+        ran_both(stage)
+    calls = stage.calls()
+    assert ran_both(stage)["contract"] == {"read": 4, "unchanged": 2, "waiting": 2}
+    assert stage.calls() - calls == 1
+
+    admin.add(ACCOUNT, waiting[0])
+    organization.merge("externalmappings", mapping, {"externalId": crm[1]})
+    stage.run("rejects", "retry", "acme")
+    counts = ran_both(stage)
+    assert (counts["account"]["updated"], counts["account"]["waiting"]) == (2, 3)
+    assert counts["contract"] == {"read": 4, "created": 1, "unchanged": 2, "waiting": 1}
+    assert links(stage) == {owned: crm[1], other: None, waiting[0]: crm[1]}
+
+
+def ran_both(stage: Stage) -> dict[str, dict[str, int]]:
+    """The counts that are not zero, of accounts and contracts; without calls."""
+    entities = stage.run("run", "acme", "--json").json["entities"]
+    return {
+        entity: {k: n for k, n in counts.items() if n and k != "salesforce_api_calls"}
+        for entity, counts in entities.items()
+    }
 
 
 def test_a_custom_field_links_accounts(stage: Stage, defs: Path, admin: Admin) -> None:

@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from m3sync_dagster.sandbox.demo_servers import DEFS
 from m3sync_dagster_tests.cli.admin import identity_of
 from m3sync_dagster_tests.cli.conftest import Stage, write
+from m3sync_dagster_tests.cli.defs_folder import DEFS
 
 
 def test_a_sound_integration_passes_every_check(stage: Stage) -> None:

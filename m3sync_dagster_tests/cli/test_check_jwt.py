@@ -13,9 +13,9 @@ from cryptography.hazmat.primitives.serialization import (
 
 from m3sync_dagster.components.resources import SalesforceResource
 from m3sync_dagster.sandbox import salesforce
-from m3sync_dagster.sandbox.demo_servers import DEFS
 from m3sync_dagster.sandbox.server import running
 from m3sync_dagster_tests.cli.conftest import Stage, write
+from m3sync_dagster_tests.cli.defs_folder import DEFS
 
 pytestmark = pytest.mark.slow
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
-from m3sync_dagster.sandbox.demo_servers import DEFS
 from m3sync_dagster_tests.cli.admin import verified
 from m3sync_dagster_tests.cli.conftest import Answer, Stage, write
+from m3sync_dagster_tests.cli.defs_folder import DEFS
 from m3sync_dagster_tests.cli.processes import PROGRAM
 from m3sync_dagster_tests.conftest import PATIENCE
 

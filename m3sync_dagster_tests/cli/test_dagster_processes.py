@@ -102,6 +102,7 @@ def test_demo_once_syncs_everything_and_leaves_nothing_running_whatever_proxy_is
     sizes = {"account": 120, "contract": 160, "commitment": 140, "balance": 180}
     for entity, size in sizes.items():
         assert re.search(rf"{entity} +{size} +{size} +0 +0 +0 +0 +0 ", done.stdout)
+    assert re.search(r"account .* 61 *\n", done.stdout), "the accounts without a link"
     assert servers_in(DEMO) == []
 
 

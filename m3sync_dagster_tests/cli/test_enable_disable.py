@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from m3sync_dagster.sandbox.demo_servers import DEFS
 from m3sync_dagster.state import connect, enqueue, postgres_url
 from m3sync_dagster.state.outbox import due_notices, not_delivered
 from m3sync_dagster_tests.cli.conftest import Stage, write
+from m3sync_dagster_tests.cli.defs_folder import DEFS
 
 ACME = (DEFS / "acme" / "defs.yaml").read_text()
 CONNECTED = "  salesforce_credential: salesforce_sandbox\n"

@@ -18,7 +18,6 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from m3sync_dagster.sandbox.demo_servers import DEFS
 from m3sync_dagster_tests import independent_org as independent
 from m3sync_dagster_tests.cli.check_paste_run import (
     entities_of,
@@ -30,6 +29,7 @@ from m3sync_dagster_tests.cli.check_paste_run import (
     written,
 )
 from m3sync_dagster_tests.cli.conftest import Stage, write
+from m3sync_dagster_tests.cli.defs_folder import DEFS
 from m3sync_dagster_tests.independent_org.org import Org
 from m3sync_dagster_tests.independent_org.schema import API, CONSOLE, OTHER, TRAPS, field_of
 

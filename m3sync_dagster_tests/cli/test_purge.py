@@ -7,9 +7,9 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from m3sync_dagster.sandbox.demo_servers import DEFS
 from m3sync_dagster.state import IntegrationLock, connect
 from m3sync_dagster_tests.cli.conftest import Answer, Stage, write
+from m3sync_dagster_tests.cli.defs_folder import DEFS
 
 ACME = (DEFS / "acme" / "defs.yaml").read_text()
 

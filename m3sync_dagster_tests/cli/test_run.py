@@ -12,8 +12,8 @@ import pytest
 
 from m3sync_dagster.cli.prepare_environment import project_root
 from m3sync_dagster.project_folder import ONLY_INTEGRATION
-from m3sync_dagster.sandbox.demo_servers import DEFS
 from m3sync_dagster_tests.cli.conftest import Stage, write
+from m3sync_dagster_tests.cli.defs_folder import DEFS
 from m3sync_dagster_tests.cli.processes import program
 
 pytestmark = pytest.mark.slow

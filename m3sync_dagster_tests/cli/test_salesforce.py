@@ -16,9 +16,9 @@ from m3sync_dagster.cli import app
 from m3sync_dagster.entities import ENTITIES
 from m3sync_dagster.salesforce.metadata_package import ACCOUNT_LINK_METADATA, METADATA
 from m3sync_dagster.sandbox import salesforce
-from m3sync_dagster.sandbox.demo_servers import DEFS
 from m3sync_dagster.sandbox.server import running
 from m3sync_dagster_tests.cli.conftest import Answer, Stage, write
+from m3sync_dagster_tests.cli.defs_folder import DEFS
 from m3sync_dagster_tests.cli.processes import program
 from m3sync_dagster_tests.live.conftest import until
 

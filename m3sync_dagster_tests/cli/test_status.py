@@ -2,11 +2,11 @@ from pathlib import Path
 
 import pytest
 
-from m3sync_dagster.sandbox.demo_servers import DEFS
 from m3sync_dagster.state import connect, enqueue, postgres_url, write_guard_error
 from m3sync_dagster.state.outbox import due_notices, not_delivered, withdraw_removed
 from m3sync_dagster_tests.cli.admin import identity_of
 from m3sync_dagster_tests.cli.conftest import Stage, write
+from m3sync_dagster_tests.cli.defs_folder import DEFS
 
 FIELDS = [
     "name",

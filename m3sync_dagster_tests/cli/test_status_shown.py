@@ -12,10 +12,10 @@ from dagster._core.scheduler.instigation import ScheduleInstigatorData
 from dagster._daemon.types import DaemonHeartbeat
 
 from m3sync_dagster.guard.schedules import read_schedules
-from m3sync_dagster.sandbox.demo_servers import DEFS
 from m3sync_dagster.state import connect, postgres_url
 from m3sync_dagster_tests.cli.admin import identity_of
 from m3sync_dagster_tests.cli.conftest import Stage, write
+from m3sync_dagster_tests.cli.defs_folder import DEFS
 
 pytestmark = pytest.mark.slow
 

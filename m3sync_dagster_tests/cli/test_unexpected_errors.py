@@ -7,10 +7,11 @@ import psycopg
 import pytest
 from dagster import DagsterInstance
 
-from m3sync_dagster.sandbox.demo_servers import DEFS, START, serving
+from m3sync_dagster.sandbox.demo_servers import START, serving
 from m3sync_dagster.sandbox.organization import Organization
 from m3sync_dagster_tests.cli.admin import ACCOUNT
 from m3sync_dagster_tests.cli.conftest import HOUR, Stage, child_environment
+from m3sync_dagster_tests.cli.defs_folder import DEFS
 from m3sync_dagster_tests.cli.processes import PROGRAM
 from m3sync_dagster_tests.conftest import PATIENCE
 

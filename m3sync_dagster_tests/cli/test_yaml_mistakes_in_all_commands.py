@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from m3sync_dagster.sandbox.demo_servers import DEFS
 from m3sync_dagster_tests.cli.admin import ACCOUNT
 from m3sync_dagster_tests.cli.conftest import Stage, write
+from m3sync_dagster_tests.cli.defs_folder import DEFS
 
 pytestmark = pytest.mark.slow
 

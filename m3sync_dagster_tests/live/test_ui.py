@@ -1,7 +1,5 @@
 """The UI in a real browser, over five integrations: the pages that a newcomer opens."""
 
-import json
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from m3sync_dagster_tests.conftest import PATIENCE, ROOT, new_database
+from m3sync_dagster_tests.conftest import PATIENCE, new_database
 from m3sync_dagster_tests.live.conftest import Live, until
 from m3sync_dagster_tests.live.five_integrations import (
     BROKEN,
@@ -19,14 +17,16 @@ from m3sync_dagster_tests.live.five_integrations import (
     UNCONNECTED,
     five_integrations,
 )
-from m3sync_dagster_tests.live.ui_pages import PICTURES, browser_page, names_on, row_of
+from m3sync_dagster_tests.live.ui_pages import (
+    PICTURES,
+    browser_page,
+    names_on,
+    row_of,
+    take_picture,
+)
 
 pytestmark = pytest.mark.slow
 
-PICTURES_TO = "M3SYNC_PICTURES"
-"""The environment variable with the folder that the pictures are written to: ``make pictures``."""
-SHOWN = "shown.json"
-"""The names that the pictures show, so that a test knows when they are outdated."""
 COUNTS = ("read", "created", "updated", "unchanged", "invalid", "rejected", "waiting")
 STATE = """
 query($s: ScheduleSelector!) { scheduleOrError(scheduleSelector: $s) { ... on Schedule {
@@ -101,20 +101,12 @@ def asset(live: Live, integration: str, query: str = "") -> str:
 def test_the_pictures_of_the_documents_are_up_to_date(
     page: Page, live: Live, tmp_path: Path
 ) -> None:
-    folder = Path(os.environ.get(PICTURES_TO, tmp_path))
     page.goto(live.url)
     page.get_by_role("button", name="Hide navigation").click()
-    shown = {}
     for name, open_page in PICTURES.items():
         open_page(page, live.url, HEALTHY)
         page.wait_for_load_state("networkidle")
-        page.screenshot(path=folder / f"{name}.png", animations="disabled")
-        shown[name] = names_on(page)
-    (folder / SHOWN).write_text(json.dumps(shown, indent=2) + "\n")
-    kept = ROOT / "docs" / "pictures"
-    assert {path.stem for path in kept.glob("*.png")} == PICTURES.keys()
-    written = json.loads((kept / SHOWN).read_text())
-    assert shown == written, "the pages have changed; run: make pictures"
+        take_picture(page, name, names_on(page), tmp_path)
 
 
 def test_the_asset_page_shows_what_a_sync_did(page: Page, live: Live) -> None:

@@ -1,14 +1,24 @@
 """Dagster's UI in a real browser: the pages that people open, each opened until it is complete."""
 
+import json
+import os
 import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, Page, expect, sync_playwright
 
-from m3sync_dagster_tests.conftest import PATIENCE
+from m3sync_dagster_tests.conftest import PATIENCE, ROOT
+
+PICTURES_TO = "M3SYNC_PICTURES"
+"""The environment variable with the folder that the pictures are written to: ``make pictures``."""
+SHOWN = "shown.json"
+"""The names that the pictures show, so that a test knows when they are outdated."""
+KEPT = ROOT / "docs" / "pictures"
+"""The folder of the pictures that the documents show."""
 
 ENTITIES = ("account", "contract", "commitment", "balance")
 # A browser that sends requests only to the page that it shows.
@@ -59,6 +69,25 @@ def open_materialization(page: Page, url: str, integration: str) -> None:
 
 PICTURES = {"lineage": open_lineage, "materialization": open_materialization}
 """The pages whose pictures the documents show, by the names of the pictures."""
+
+
+def take_picture(page: Page, name: str, shown: list[str], folder: Path) -> None:
+    """Take the picture of an open page, and compare what it shows with the picture that is kept.
+
+    Args:
+        page: the page.
+        name: the picture's name.
+        shown: the names on it, which no time of day changes.
+        folder: where it is written, unless ``make pictures`` says where.
+    """
+    folder = Path(os.environ.get(PICTURES_TO, folder))
+    page.screenshot(path=folder / f"{name}.png", animations="disabled")
+    file = folder / SHOWN
+    before = json.loads(file.read_text()) if file.exists() else {}
+    file.write_text(json.dumps(before | {name: shown}, indent=2, ensure_ascii=False) + "\n")
+    kept = json.loads((KEPT / SHOWN).read_text())
+    assert (KEPT / f"{name}.png").is_file()
+    assert shown == kept.get(name), "the page has changed; run: make pictures"
 
 
 def row_of(page: Page, label: str) -> Locator:

@@ -5,7 +5,8 @@ import pytest
 from psycopg.pq import TransactionStatus
 
 from m3sync_dagster.state import PostgresLedger, count_rejects, list_rejects
-from m3sync_dagster.state.ledger import LONGEST_MESSAGE, MANY
+from m3sync_dagster.state.ledger import MANY
+from m3sync_dagster.state.reject_values import LONGEST_MESSAGE
 from m3sync_dagster.sync.fingerprint_basis import BasisChange, FingerprintBasis
 from m3sync_dagster.sync.row_results import ErrorClass, Rejected
 from m3sync_dagster.sync.row_types import RecordHash

@@ -37,6 +37,9 @@ class StoredRows:
     def paused(self, seen: Sequence[RecordHash]) -> list[Rejected]:
         return [self.rejected[one.fingerprint] for one in seen if one.fingerprint in self.rejected]
 
+    def without_record(self, entity: str, ids: Sequence[str]) -> set[str]:
+        raise AssertionError(f"no {entity} only updates: {ids}")
+
 
 MAPPING = mapping(options=EntityOptions(scope=AccountFilter(restricted=frozenset({"left out"}))))
 

@@ -9,6 +9,7 @@ from m3sync_dagster.sandbox.salesforce.app import METADATA, create_app
 from m3sync_dagster.sandbox.salesforce.org import Credentials, Org
 from m3sync_dagster.sandbox.salesforce.org_and_user import OrgAndUser
 from m3sync_dagster.sandbox.salesforce.sample_objects import (
+    add_account_link,
     add_sample_accounts,
     add_sample_objects,
 )
@@ -18,6 +19,7 @@ __all__ = [
     "Credentials",
     "Org",
     "OrgAndUser",
+    "add_account_link",
     "add_sample_accounts",
     "add_sample_objects",
     "create_app",

@@ -1,7 +1,8 @@
 """The pages that a link to the org opens in a browser: a record, and an object's list view.
 
-They have the addresses of Lightning Experience and none of its appearance. They need no login, and
-do not count as API calls.
+A record's page has its fields and its related lists: the records that point to it, and those that
+point to these. The pages have the addresses of Lightning Experience and none of its appearance.
+They need no login, and do not count as API calls.
 """
 
 from collections.abc import Iterable
@@ -16,22 +17,30 @@ from m3sync_dagster.sandbox.salesforce.field_values import csv_text
 from m3sync_dagster.sandbox.salesforce.http import org_of
 from m3sync_dagster.sandbox.salesforce.org import Org
 from m3sync_dagster.sandbox.salesforce.record_table import Table
+from m3sync_dagster.sandbox.salesforce.related_lists import (
+    RelatedList,
+    RelatedRecord,
+    related_lists,
+)
 from m3sync_dagster.sandbox.salesforce.schema import USER
 
+LEVELS = 2
+"""How many levels of related lists a record's page has."""
 LISTED = 50
 """Records that a list view shows."""
 _PAGE = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>{title} | m3sync sandbox</title>
 <meta name="color-scheme" content="light dark">
 <style>body {{ font: 15px sans-serif; margin: 2em }} th {{ text-align: left; padding-right: 2em }}
-td {{ white-space: pre-wrap }}</style></head>
-<body><h1>{title}</h1><p>{about}</p><table>{rows}</table></body></html>
+td {{ white-space: pre-wrap }} main {{ display: flex; gap: 4em; align-items: start }}
+h2 {{ font-size: 1em; margin: 0.5em 0 0 }} ul {{ margin: 0; line-height: 1.4 }}</style></head>
+<body><h1>{title}</h1><p>{about}</p><main><table>{rows}</table>{related}</main></body></html>
 """
 _HEADERS = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
 
 
 async def record_page(request: Request) -> HTMLResponse:
-    """``GET /lightning/r/{object}/{id}/view``: every field of a record."""
+    """``GET /lightning/r/{object}/{id}/view``: every field of a record, and its related lists."""
     org = org_of(request)
     with org.lock:
         try:
@@ -43,9 +52,10 @@ async def record_page(request: Request) -> HTMLResponse:
             return _not_found()
         record = _record(table, number)
         rows = [_row(name, _cell(org, table, name, value)) for name, value in record.items()]
+        lists = related_lists(org, table.definition, {record["Id"]}, LEVELS).get(record["Id"], [])
     name = table.definition.name
     about = f"{escape(table.definition.label)}. {_link(_list_address(name), 'All records')}"
-    return _page(record.get("Name") or record["Id"], about, rows)
+    return _page(record.get("Name") or record["Id"], about, rows, related=_related(lists))
 
 
 async def list_view(request: Request) -> HTMLResponse:
@@ -87,6 +97,27 @@ def _cell(org: Org, table: Table, name: str, text: str) -> str:
     return escape(text)
 
 
+def _related(lists: Iterable[RelatedList]) -> str:
+    """Related lists as HTML, below each other."""
+    found = "".join(
+        f"<h2>{escape(one.definition.plural_label)} ({one.count})</h2>"
+        f"<ul>{''.join(_item(one, record) for record in one.records)}{_more(one)}</ul>"
+        for one in lists
+    )
+    return f"<section>{found}</section>" if found else ""
+
+
+def _item(listed: RelatedList, record: RelatedRecord) -> str:
+    link = _link(_record_address(listed.definition.name, record.salesforce_id), record.name)
+    details = "".join(f" · {escape(text)}" for text in record.details)
+    return f"<li>{link}{details}{_related(record.lists)}</li>"
+
+
+def _more(listed: RelatedList) -> str:
+    more = listed.count - len(listed.records)
+    return f"<li>and {more} more</li>" if more else ""
+
+
 def _record_link(object_name: str, record: dict[str, str]) -> str:
     return _link(_record_address(object_name, record["Id"]), record.get("Name") or record["Id"])
 
@@ -107,9 +138,12 @@ def _row(heading: str, cell: str) -> str:
     return f"<tr><th>{escape(heading)}</th><td>{cell}</td></tr>"
 
 
-def _page(title: str, about: str, rows: Iterable[str], status: int = 200) -> HTMLResponse:
+def _page(
+    title: str, about: str, rows: Iterable[str], status: int = 200, *, related: str = ""
+) -> HTMLResponse:
     """A page; only the title is escaped here."""
-    text = _PAGE.format(title=escape(title), about=about, rows="\n".join(rows))
+    lines = "\n".join(rows)
+    text = _PAGE.format(title=escape(title), about=about, rows=lines, related=related)
     return HTMLResponse(text, status, _HEADERS)
 
 

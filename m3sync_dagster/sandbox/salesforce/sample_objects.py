@@ -7,7 +7,10 @@ and some Salesforce fields have no m3ter field.
 """
 
 import re
+from pathlib import Path
+from xml.etree import ElementTree as ET
 
+from m3sync_dagster.sandbox.salesforce.dx_source import read_field
 from m3sync_dagster.sandbox.salesforce.org import Org, Package
 from m3sync_dagster.sandbox.salesforce.record_writer import Row, Writer
 from m3sync_dagster.sandbox.salesforce.row_columns import column_of
@@ -15,6 +18,8 @@ from m3sync_dagster.sandbox.salesforce.schema import NUMERIC, FieldDef, Schema
 
 PACKAGE = Package("m3ter Connector", "m3sandbox")
 """The package, with its namespace."""
+LINK_METADATA = Path(__file__).parents[2] / "salesforce" / "account_link_metadata"
+"""The source of the lookup from m3sync's own object of accounts to Account."""
 ACCOUNT_KEY_PREFIX = "001"
 """How the Ids of accounts begin. Source: Object Reference, "Account"."""
 
@@ -157,6 +162,17 @@ def add_sample_accounts(org: Org) -> None:
         for number, (name, country) in enumerate(_ACCOUNTS, start=1)
     ]
     Writer(org, table).save(rows)
+
+
+def add_account_link(org: Org) -> None:
+    """Add the lookup to Account to m3sync's own object, as if it were deployed and permitted.
+
+    An org without that object gets none.
+    """
+    for path in LINK_METADATA.glob("**/objects/*/fields/*.field-meta.xml"):
+        if owner := org.schema.existing(path.parents[1].name):
+            field = ET.parse(path).getroot()  # noqa: S314 - the project's own metadata
+            org.schema.add_field(owner, read_field(org.schema, field))
 
 
 def _add(schema: Schema, objects: str, prefix: str) -> None:

@@ -34,6 +34,25 @@ def test_a_record_page_shows_every_field_and_links_to_the_parent(client: Client)
     assert f'href="/lightning/o/{ACCOUNT}/list"' in above
 
 
+def test_a_record_page_has_two_levels_of_related_lists(client: Client) -> None:
+    (account,) = client.upsert([{KEY: "a", "Name": "Acme <b>"}])
+    (below,) = client.upsert([{KEY: "b", "Name": "Child", "Parent_Account__r": {KEY: "a"}}])
+    rows = [
+        {KEY: f"c{n}", "Name": f"Balance {n}", "Amount__c": n, "m3ter_Account__r": {KEY: "b"}}
+        for n in range(12)
+    ]
+    balances = client.upsert(rows, BALANCE)
+    client.upsert([{KEY: "o", "Name": "Another account"}])
+    client.upsert([{KEY: "d", "Name": "Another", "m3ter_Account__r": {KEY: "o"}}], BALANCE)
+    page = client.http.get(f"/lightning/r/{ACCOUNT}/{account['id']}/view").text
+    assert re.findall(r"<h2>(.+?)</h2>", page) == ["m3ter Accounts (1)", "m3ter Balances (12)"]
+    links = re.findall(r'<li><a href="/lightning/r/\w+/(\w+)/view">', page)
+    assert links == [below["id"], *(one["id"] for one in balances[:10])]
+    assert "Balance 9</a> · 9</li><li>and 2 more</li>" in page
+    page = client.http.get(f"/lightning/r/{BALANCE}/{balances[0]['id']}/view").text
+    assert "<h2>" not in page
+
+
 def test_a_field_that_was_added_later_is_empty(own_client: Client) -> None:
     (row,) = own_client.upsert([{KEY: "a", "Name": "Acme"}])
     field = {"object": ACCOUNT, "field": "New__c", "set": {"label": "New", "type": "Text"}}
@@ -54,12 +73,14 @@ def test_a_list_view_links_to_the_newest_records(client: Client) -> None:
 @pytest.mark.parametrize("value", HOSTILE)
 def test_values_are_text_and_never_markup(client: Client, value: str) -> None:
     (row,) = client.upsert([{KEY: "a", "Name": value, "Code__c": value}])
+    child = {KEY: "b", "Name": value, "Code__c": value, "Parent_Account__r": {KEY: "a"}}
+    client.upsert([child])
     for path in (f"r/{ACCOUNT}/{row['id']}/view", f"o/{ACCOUNT}/list"):
         page = client.http.get(f"/lightning/{path}")
         assert page.headers["content-security-policy"].startswith("default-src 'none'")
         assert set(re.findall(r"<(\w+)", page.text)) <= {
             *("html", "head", "meta", "title", "style", "body", "h1", "p", "table", "tr", "th"),
-            *("td", "a"),
+            *("td", "a", "main", "section", "h2", "ul", "li"),
         }
         assert not re.search(r'href="(?!/lightning/)', page.text)
         assert value in unescape(page.text)
