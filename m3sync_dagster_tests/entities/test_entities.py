@@ -10,6 +10,7 @@ from m3ter.types import (
     CommitmentResponse,
     ContractResponse,
 )
+from m3ter.types.bills import LineItemResponse
 from pydantic import BaseModel
 
 from m3sync_dagster.entities import ENTITIES, EntityType, FieldKind
@@ -20,6 +21,7 @@ DOCUMENTED: dict[str, type[BaseModel]] = {
     "commitment": CommitmentResponse,
     "balance": Balance,
     "bill": BillResponse,
+    "bill_line_item": LineItemResponse,
 }
 NOT_MAPPED_BY_DEFAULT = {"id", "customFields", "lineItems"}
 

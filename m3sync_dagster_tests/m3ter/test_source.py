@@ -32,7 +32,9 @@ KEY = Credentials()
 
 @pytest.fixture
 def store() -> sandbox.Organization:
-    return sandbox.Organization.generate(250, contracts=120, commitments=7, balances=101, bills=9)
+    made = sandbox.Organization.generate(250, contracts=120, commitments=7, balances=101, bills=90)
+    made.add_sample_line_items()
+    return made
 
 
 @pytest.fixture
@@ -92,7 +94,7 @@ def test_one_token_serves_all_lists(app: Starlette, organization: M3terSource) -
     assert [call for call, _ in calls(app)].count("token") == 1
 
 
-@pytest.mark.parametrize("name", ENTITIES)
+@pytest.mark.parametrize("name", [name for name, one in ENTITIES.items() if one.account_filter])
 def test_narrowing_asks_for_each_account_by_itself(
     name: str, store: sandbox.Organization, app: Starlette, organization: M3terSource
 ) -> None:
@@ -103,7 +105,7 @@ def test_narrowing_asks_for_each_account_by_itself(
     everything = (store.get(entity.path, i) for i in store.ids(entity.path))
     expected = [r["id"] for r in everything if r[entity.account_field] in wanted]
     assert read == sorted(shown(store.raw(entity.path, i), name) for i in expected)
-    assert [query[entity.account_filter] for _, query in calls(app)[1:]] == [
+    assert [query[str(entity.account_filter)] for _, query in calls(app)[1:]] == [
         [account] for account in (*wanted, "no-such-account")
     ]
 
