@@ -114,6 +114,20 @@ def test_line_items_go_to_the_invoices_of_another_org(
         assert (code, found["entities"]["bill_line_item"]["equal"]) == (0, len(items))
 
 
+def test_a_deploy_includes_the_object_where_line_items_are_carried(
+    stage: Stage, defs: Path
+) -> None:
+    def deployed() -> int:
+        answer = stage.run("salesforce", "deploy", "acme", "--check-only", "--json")
+        return int(answer.json["components"])
+
+    carry(defs, account={}, bill={})
+    without = deployed()
+    carry(defs, account={}, bill={}, bill_line_item={})
+    fields = sum(field.salesforce != "Name" for field in ENTITIES["bill_line_item"].fields)
+    assert deployed() == without + fields + 2  # the object, and its external ID
+
+
 def test_line_items_that_m3ter_deletes_follow_when_gone(
     stage: Stage, defs: Path, admin: Admin
 ) -> None:

@@ -199,7 +199,7 @@ def test_line_items_follow_the_account_of_their_bill(
 def test_nulls_unknown_values_and_large_numbers(run: Run, environment: Sandbox) -> None:
     organization = environment.organization
     bill = settled(organization)[0]
-    given = {
+    given: dict[str, dict[str, object]] = {
         "bare": {},
         "null": {"description": None, "lineItemType": None, "subtotal": None, "segment": None},
         "odd": {"lineItemType": "SOMETHING_NEW", "unknownField": [1], "quantity": 0},
