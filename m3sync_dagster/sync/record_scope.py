@@ -32,7 +32,7 @@ def with_scope_of_record(mapping: FieldMapping, source: Source, raw: bytes) -> F
     Raises:
         SyncError: m3ter could not be read.
     """
-    owners = [one for one in mapping.owners_of(raw) or () if isinstance(one, str)]
+    owners = [one for one in mapping.owners_of(raw) or () if one and isinstance(one, str)]
     if (parent := mapping.scoped_by) is None:
         return _with_matching(mapping, source, owners)
     found = [read for one in owners if (read := source.fetch(parent, one)) is not None]
