@@ -1,4 +1,4 @@
-"""Tens of thousands of accounts through the installed program: by ingest jobs, in bounded memory."""
+"""Tens of thousands of accounts through the installed program: by ingest jobs, bounded memory."""
 
 import json
 import os

@@ -1,5 +1,7 @@
 """``m3sync salesforce``: writes or deploys m3sync's objects, fields and permission set."""
 
+from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,7 +18,7 @@ from m3sync_dagster.cli.output import (
     progress,
 )
 from m3sync_dagster.cli.prepare_environment import prepare
-from m3sync_dagster.entities import ENTITIES
+from m3sync_dagster.entities import DEFAULT_ENTITIES
 from m3sync_dagster.sync.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -49,10 +51,13 @@ AccountLink = Annotated[
 def metadata(
     *, out: Out = FOLDER, entity: Entities = None, account_link: AccountLink = False
 ) -> None:
-    """Write a Salesforce DX project with m3sync's objects, fields and permission set."""
+    """Write a Salesforce DX project with m3sync's objects, fields and permission set.
+
+    The object of bill_line_item is left out unless --entity names it.
+    """
     from m3sync_dagster.salesforce.metadata_package import sfdx_files
 
-    files = sfdx_files(entity or list(ENTITIES), account_link=account_link)
+    files = sfdx_files(entity or DEFAULT_ENTITIES, account_link=account_link)
     kept = [out / path for path in files if (out / path).exists()]
     if kept:
         raise ConfigurationError(
@@ -92,7 +97,8 @@ def deploy(
 ) -> None:
     """Deploy m3sync's objects, fields and permission set, without assigning the permission set.
 
-    An integration whose account has a link gets --account-link by itself.
+    An integration whose account has a link gets --account-link by itself, and one that carries
+    bill_line_item gets its object. Otherwise that object is left out unless --entity names it.
 
     The user needs the permissions Customize Application and Modify Metadata Through Metadata API
     Functions.
@@ -100,20 +106,36 @@ def deploy(
     prepare()
     from m3sync_dagster.salesforce.metadata_package import package, sfdx_files
 
-    target, links = _target(name)
-    files = sfdx_files(entity or list(ENTITIES), account_link=account_link or links)
-    with target.opened() as resource:
+    target = _target(name)
+    links = account_link or target.links
+    files = sfdx_files(entity or {*DEFAULT_ENTITIES, *target.carried}, account_link=links)
+    with target.resource.opened() as resource:
         result = _deploy(resource, package(files), check_only=check_only)
     if json:
         print_json(_as_dict(result))
     else:
-        _show(result, with_link=account_link or links)
+        _show(result, with_link=links)
     if not result.success:
         raise typer.Exit(FAILED)
 
 
-def _target(name: str) -> tuple["SalesforceResource", bool]:
-    """The org of an integration or a credential, and whether the integration needs our lookup."""
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """Where to deploy to, and what the integration needs besides the default objects.
+
+    Args:
+        resource: the org.
+        links: whether it needs our lookup to Account.
+        carried: the entities that it carries.
+    """
+
+    resource: "SalesforceResource"
+    links: bool = False
+    carried: Collection[str] = ()
+
+
+def _target(name: str) -> _Target:
+    """The org of an integration or a credential."""
     from m3sync_dagster.cli.find_integration import find
     from m3sync_dagster.components.credential_components import SalesforceCredential
     from m3sync_dagster.components.load_project import load_project
@@ -122,7 +144,7 @@ def _target(name: str) -> tuple["SalesforceResource", bool]:
     for unit in load_project().units:
         for one in unit.components:
             if isinstance(one, SalesforceCredential) and one.name == name:
-                return one.resource(), False
+                return _Target(one.resource())
     loaded = find(name)
     if loaded.integration.namespace != "custom_objects":
         raise ConfigurationError(
@@ -133,7 +155,8 @@ def _target(name: str) -> tuple["SalesforceResource", bool]:
     loaded.require_usable()
     account = loaded.integration.mappings.get("account")
     link = account.link if account else None
-    return loaded.salesforce(), link is not None and link.field == ACCOUNT_LINK
+    links = link is not None and link.field == ACCOUNT_LINK
+    return _Target(loaded.salesforce(), links, loaded.integration.mappings)
 
 
 def _deploy(resource: "SalesforceResource", archive: bytes, *, check_only: bool) -> "Deploy":

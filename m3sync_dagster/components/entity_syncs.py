@@ -132,11 +132,15 @@ class EntitySyncBuilder:
             self._context.log.warning("%s: %s", warning.entity, warning)
 
     def _lists(self) -> Iterator[tuple[EntityType, list[str] | None]]:
-        """The lists that this run reads; a run that repeats a failed one has only some steps."""
+        """The lists to read ahead; a run that repeats a failed one has only some steps.
+
+        Records that depend on their parents' status are listed after their parents.
+        """
         steps = self._context.run.step_keys_to_execute
         for name, mapping in self._selected().items():
             key = dg.AssetKey([self._integration.name, f"salesforce_{name}"])
-            if not steps or key.to_python_identifier() in steps:
+            runs = not steps or key.to_python_identifier() in steps
+            if runs and mapping.scoped_by is None:
                 yield mapping.entity, mapping.scope.fetchable()
 
     def _selected(self) -> dict[str, FieldMapping]:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field, PrivateAttr, create_model
 from m3sync_dagster.components.account_link_config import LinkConfig, account_link
 from m3sync_dagster.components.integration import Integration, Notify, current_hour
 from m3sync_dagster.components.integration_definitions import build_integration_definitions
-from m3sync_dagster.entities import ENTITIES, OTHER_NAMES
+from m3sync_dagster.entities import DEFAULT_ENTITIES, ENTITIES, OTHER_NAMES
 from m3sync_dagster.sync.account_expression import AccountExpression
 from m3sync_dagster.sync.account_filter import AccountFilter
 from m3sync_dagster.sync.entity_options import EntityOptions, WhenGone
@@ -80,7 +80,7 @@ class EntityConfig(dg.Model):
     include_unsettled: bool = Field(
         default=False,
         description="Bills: also carry bills that are neither approved nor locked, whose total "
-        "may still change.",
+        "may still change; their line items too, if these are carried.",
     )
     account_ids: list[str] | None = Field(
         default=None,
@@ -178,7 +178,7 @@ class SalesforceSyncParams(BaseModel):
 
 
 class SalesforceSyncScaffolder(dg.Scaffolder[SalesforceSyncParams]):
-    """Writes the ``defs.yaml`` of a new integration that carries all entity types."""
+    """Writes the ``defs.yaml`` of a new integration that carries the default entity types."""
 
     @classmethod
     def get_scaffold_params(cls) -> type[SalesforceSyncParams]:
@@ -190,7 +190,7 @@ class SalesforceSyncScaffolder(dg.Scaffolder[SalesforceSyncParams]):
         attributes = request.params.model_dump() | {
             "name": request.params.name or request.target_path.name,
             "namespace": "custom_objects",
-            "entities": {name: {} for name in ENTITIES},
+            "entities": {name: {} for name in DEFAULT_ENTITIES},
         }
         dg.scaffold_component(request, attributes)
 

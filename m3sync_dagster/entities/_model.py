@@ -71,8 +71,9 @@ class EntityType:
         label: its name for people: ``Account``.
         path: the list endpoint's last segment, under ``/organizations/{orgId}/``.
         account_field: the field that holds the id of the account the record belongs to;
-            ``id`` for accounts themselves.
-        account_filter: the query parameter with which the list endpoint narrows to one account.
+            ``id`` for accounts themselves. With ``scoped_by``, the id of that parent.
+        account_filter: the query parameter with which the list endpoint narrows to one account;
+            ``None``: it cannot, so the whole list is read.
         object: the API name of our Salesforce custom object, without a namespace prefix.
         custom_fields: whether m3ter lets people add custom fields to this type.
         fields: every documented response field except ``id`` and ``customFields``.
@@ -81,13 +82,17 @@ class EntityType:
         final_when: a new record is synced only if one of these fields has this value, since
             until then m3ter may recalculate it; a synced record is always updated; empty: always.
         code_filter: the query parameter with which the list endpoint selects codes, if it has one.
+        scoped_by: the parent type that decides for its children whether they are in scope and
+            final, because they have neither an account nor a status; it has its own
+            ``account_field`` and ``final_when``. m3ter reads one child under its parent's path.
+        on_request: new integrations and the default metadata leave it out.
     """
 
     name: str
     label: str
     path: str
     account_field: str
-    account_filter: str
+    account_filter: str | None
     object: str
     custom_fields: bool
     fields: tuple[Field, ...]
@@ -95,6 +100,8 @@ class EntityType:
     query: tuple[tuple[str, str], ...] = ()
     final_when: tuple[tuple[str, str | bool], ...] = ()
     code_filter: str | None = None
+    scoped_by: str | None = None
+    on_request: bool = False
 
     @property
     def lookups(self) -> Iterator[Field]:

@@ -70,9 +70,9 @@ class ReadAhead:
             self._start()
             yield page
 
-    def fetch(self, entity: EntityType, m3ter_id: str) -> bytes | None:
+    def fetch(self, entity: EntityType, m3ter_id: str, parent: str | None = None) -> bytes | None:
         """Read one record by its id; see ``M3terSource.fetch``."""
-        return self._source.fetch(entity, m3ter_id)
+        return self._source.fetch(entity, m3ter_id, parent)
 
     def matching_accounts(
         self, expression: AccountExpression, account_ids: Sequence[str] | None

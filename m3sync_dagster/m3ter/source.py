@@ -89,7 +89,8 @@ class M3terSource:
 
         Args:
             entity: the type.
-            account_ids: read only the records of these accounts; ``None``: all records.
+            account_ids: read only the records of these accounts; ``None``: all records. A list
+                that cannot be narrowed to an account is read as a whole.
 
         Yields:
             The raw JSON text of each record of a page. A page may be empty.
@@ -98,14 +99,14 @@ class M3terSource:
             SyncError: not the whole list could be read.
         """
         query = dict(entity.query)
-        if account_ids is None:
+        if account_ids is None or (account_ids and entity.account_filter is None):
             yield from self._pages(entity.path, **query)
-        else:
+        elif entity.account_filter is not None:
             for account_id in dict.fromkeys(account_ids):
                 narrowed = query | {entity.account_filter: account_id}
                 yield from self._pages(entity.path, **narrowed)
 
-    def fetch(self, entity: EntityType, m3ter_id: str) -> bytes | None:
+    def fetch(self, entity: EntityType, m3ter_id: str, parent: str | None = None) -> bytes | None:
         """Read one record by its id.
 
         Every entity type has such a request, and none can be archived: after a deletion m3ter
@@ -113,11 +114,13 @@ class M3terSource:
         record, so read a list first.
 
         Source: m3ter's OpenAPI description, ``GetAccount``, ``GetContract``, ``GetCommitment``,
-        ``GetBalance``, ``GetBill``.
+        ``GetBalance``, ``GetBill``, ``GetBillLineItem``.
 
         Args:
             entity: the type.
             m3ter_id: the record's id.
+            parent: of a type with ``scoped_by``, the parent in whose path the record is;
+                without it, the whole list is searched.
 
         Returns:
             The record's JSON text, a bill's with its line items; ``None`` where m3ter
@@ -127,6 +130,11 @@ class M3terSource:
             SyncError: the record could not be read.
         """
         path = f"{entity.path}/{quote(m3ter_id, safe='')}"
+        if entity.scoped_by is not None:
+            if parent is None:
+                listed = chain.from_iterable(self.records(entity, None))
+                return next((raw for raw in listed if id_of(raw) == m3ter_id), None)
+            path = f"{ENTITIES[entity.scoped_by].path}/{quote(parent, safe='')}/{path}"
         record = self._client.find(path)
         if record is not None and id_of(record) != m3ter_id:
             raise RemoteError(

@@ -169,7 +169,7 @@ WHERE kind = 'extra' AND m3ter_id = ANY(%(ids)b)
 """
 
 DELETED_IN_M3TER = """
-SELECT m3ter_id, salesforce_id FROM pg_temp.difference
+SELECT m3ter_id, salesforce_id, salesforce_payload AS payload FROM pg_temp.difference
 WHERE kind = 'extra' AND was_synced AND m3ter_id > %(after)s ORDER BY m3ter_id LIMIT %(size)s
 """
 

@@ -15,7 +15,7 @@ class AccountFilter:
         restricted: accounts left out; this list wins over ``allowed``.
         expression: what an account has to satisfy besides; ``None``: nothing.
         matching: which accounts satisfy the expression, as m3ter has them now; ``None`` until a
-            source was asked, see ``FieldMapping.with_accounts_of``.
+            source was asked, see ``with_scope_of``.
     """
 
     allowed: frozenset[str] = frozenset()

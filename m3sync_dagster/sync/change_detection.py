@@ -185,11 +185,11 @@ class ChangeDetector:
         """The records to compare, with the digest of all that their rows depend on.
 
         An expression can put an account in or out of scope without any change of the records that
-        belong to it, and an account's link can change without the account. So these are looked at
-        in each run.
+        belong to it; so can a parent's account its children; and an account's link can change
+        without the account. So these are looked at in each run.
         """
         seed = self._schema.digest_seed
-        finder, filtered = self._mapping.links, self._mapping.scope.expression is not None
+        finder, filtered = self._mapping.links, self._mapping.reads_scope
         if not filtered and (finder is None or finder.by_code):
             return batch, [xxhash.xxh3_128_digest(raw, seed) for raw in batch]
         kept, digests = [], []

@@ -22,7 +22,9 @@ def _code_digest() -> int:
         "account_links",
         "external_mappings",
         "salesforce_ids",
+        "parents_in_scope",
         "record_decoder",
+        "record_fields",
         "row_validation",
     )
     sources += [package.joinpath("sync", f"{name}.py") for name in names]

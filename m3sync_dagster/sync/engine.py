@@ -16,6 +16,7 @@ from m3sync_dagster.sync.deleted_parents import DeletedParents
 from m3sync_dagster.sync.interfaces import Destination, Ledger, Source
 from m3sync_dagster.sync.mapping import FieldMapping
 from m3sync_dagster.sync.record_matching import RecordMatching, needs_matching
+from m3sync_dagster.sync.record_scope import records_of, with_scope_of
 from m3sync_dagster.sync.refused_link import explain_refused_link
 from m3sync_dagster.sync.row_results import (
     NO_RECORD,
@@ -90,7 +91,7 @@ class EntitySync:
         self.replaced_names: list[str] = []
         self.without_record = 0
         account_ids = mapping.scope.fetchable()
-        mapping = mapping.with_accounts_of(source, account_ids)
+        mapping = with_scope_of(mapping, source, account_ids)
         mapping = with_links_of(mapping, source, destination, account_ids)
         self._mapping = mapping
         self._source = source
@@ -165,7 +166,7 @@ class EntitySync:
                 yield self._answered
 
     def _records(self) -> Iterable[Sequence[bytes]]:
-        return self._source.records(self._mapping.entity, self._mapping.scope.fetchable())
+        return records_of(self._mapping, self._source)
 
     def _send_again(self, ids: Sequence[str]) -> None:
         """Withdraw the fingerprints of records and stage those that m3ter still has."""

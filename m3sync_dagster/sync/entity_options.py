@@ -91,7 +91,7 @@ def build_mapping(
         },
         truncated=own.truncate,
         written=_written(entity.name, own),
-        final_when=() if own.include_unsettled else entity.final_when,
+        final_when=_final_when(entity, options),
         link=own.link,
         # A lookup with a path may point to another object than the one that this entity updates.
         update_only_parents=frozenset(
@@ -187,11 +187,21 @@ def _names(own: EntityOptions) -> Iterator[tuple[tuple[str, ...], str]]:
             yield (attribute,), name
 
 
+def _final_when(
+    entity: EntityType, options: Mapping[str, EntityOptions]
+) -> tuple[tuple[str, str | bool], ...]:
+    """When a record is final, or with ``scoped_by`` its parent, as the parent's options say."""
+    decides = ENTITIES[entity.scoped_by] if entity.scoped_by else entity
+    given = options.get(decides.name, EntityOptions())
+    return () if given.include_unsettled else decides.final_when
+
+
 def _require_unsettled(entity: EntityType, own: EntityOptions) -> None:
     if own.include_unsettled and not entity.final_when:
+        parent = entity.scoped_by
         raise ConfigurationError(
-            f"every {entity.name} is synced: include_unsettled is only for bills",
-            "Remove include_unsettled.",
+            f"a {entity.name} has no status of its own: include_unsettled is only for bills",
+            f"Write include_unsettled under {parent}." if parent else "Remove include_unsettled.",
             ("entities", entity.name, "include_unsettled"),
         )
 

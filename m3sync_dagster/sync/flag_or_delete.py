@@ -14,6 +14,7 @@ from m3sync_dagster.sync.entity_options import WhenGone
 from m3sync_dagster.sync.errors import ConfigurationError, SyncError
 from m3sync_dagster.sync.interfaces import Source
 from m3sync_dagster.sync.mapping import FieldMapping
+from m3sync_dagster.sync.reconcile import value_in
 from m3sync_dagster.sync.reconcile_types import DiffCounts, SyncedRecord
 from m3sync_dagster.sync.row_results import Acknowledged, Rejected, RowResult
 from m3sync_dagster.sync.row_types import Value
@@ -203,10 +204,19 @@ class Removal:
         return marks[kind]
 
     def _is_in_m3ter(self, row: SyncedRecord) -> bool:
-        found = self.source.fetch(self.mapping.entity, row.m3ter_id) is not None
+        fetched = self.source.fetch(self.mapping.entity, row.m3ter_id, self._parent_of(row))
+        found = fetched is not None
         if found:
             self.outcome.still_in_m3ter.append(row.m3ter_id)
         return found
+
+    def _parent_of(self, row: SyncedRecord) -> str | None:
+        """The parent under which m3ter has the record, as Salesforce's record names it."""
+        owner = self.mapping.owner if self.mapping.scoped_by else None
+        if owner is None or row.payload is None:
+            return None
+        parent = value_in(row.payload, owner)
+        return parent if isinstance(parent, str) else None
 
     def _remove(self, rows: Sequence[SyncedRecord], mark: Value) -> None:
         by_id = {row.salesforce_id: row for row in rows}

@@ -216,18 +216,18 @@ class Source(Protocol):
 
         Args:
             entity: the type.
-            account_ids: only the records of these accounts; ``None`` for all.
+            account_ids: only the records of these accounts, if m3ter can select; ``None``: all.
 
         Yields:
-            The raw JSON text of each record of a page. A page may be empty.
+            The raw JSON text of each record of a page, which may be empty.
 
         Raises:
             SyncError: the list could not be read to its end.
         """
         ...
 
-    def fetch(self, entity: EntityType, m3ter_id: str) -> bytes | None:
-        """Read one record by its id.
+    def fetch(self, entity: EntityType, m3ter_id: str, parent: str | None = None) -> bytes | None:
+        """Read one record by its id; see ``M3terSource.fetch``.
 
         Returns:
             The record's JSON text, which may have more fields than in the list; ``None`` where

@@ -6,14 +6,14 @@ change every record is mapped again; the rows that differ are sent.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Self, TypeGuard
+from typing import TypeGuard
 
 import msgspec
 import xxhash
 
-from m3sync_dagster.entities import EntityType, Field, FieldKind
+from m3sync_dagster.entities import ENTITIES, EntityType, Field, FieldKind
 from m3sync_dagster.sync.account_filter import AccountFilter
 from m3sync_dagster.sync.account_link_types import AccountLink, LinkFinder
 from m3sync_dagster.sync.code_digest import CODE_DIGEST
@@ -21,12 +21,14 @@ from m3sync_dagster.sync.converters import (
     CONVERTERS,
     ConversionError,
     Undecodable,
-    record_id,
-    shortened,
-    shown,
 )
-from m3sync_dagster.sync.interfaces import Source
-from m3sync_dagster.sync.record_decoder import decode_record
+from m3sync_dagster.sync.parents_in_scope import ParentsInScope
+from m3sync_dagster.sync.record_fields import (
+    Record,
+    decode_identified,
+    nested_value,
+    title_of,
+)
 from m3sync_dagster.sync.row_results import ErrorClass, RefusedRecord, Rejected, value_text
 from m3sync_dagster.sync.row_types import Value
 
@@ -34,9 +36,6 @@ INVALID_RECORD = "M3SYNC_INVALID_RECORD"
 """Code of a record that cannot be read or has no usable id."""
 INVALID_VALUE = "M3SYNC_INVALID_VALUE"
 """Code of a row with a value that does not fit its field."""
-
-Record = dict[str, object]
-"""A decoded m3ter record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +77,14 @@ class FieldMapping:
         parent_objects: entity type to its Salesforce object, as far as the YAML defines it.
         truncated: the m3ter fields whose texts are cut to the length of the Salesforce field.
         written: Salesforce field to the YAML path that names it.
-        final_when: a record is final if one of these fields has this value; empty: always.
+        final_when: a record is final if one of these fields has this value; empty: always. With
+            ``scoped_by``, that is said of its parent.
         masked: the Salesforce fields whose values are not stored.
         update_only: whether records are never created in Salesforce.
         update_only_parents: the entity types that it points to whose records are never created.
         if_empty: the Salesforce fields that are written only where they are empty.
         link: the lookup to a record of the CRM; ``links`` finds its value, see ``with_links_of``.
+        parents: the parents in scope, of an entity with ``scoped_by``; see ``with_scope_of``.
     """
 
     entity: EntityType
@@ -103,6 +104,7 @@ class FieldMapping:
     if_empty: frozenset[str] = frozenset()
     link: AccountLink | None = None
     links: LinkFinder | None = field(default=None, compare=False)
+    parents: ParentsInScope | None = field(default=None, compare=False)
 
     @cached_property
     def seed(self) -> int:
@@ -144,6 +146,17 @@ class FieldMapping:
         return next(places, None)
 
     @property
+    def owner(self) -> int | None:
+        """Position of the lookup to the account or parent that a record belongs to."""
+        wanted = self.entity.account_field
+        places = (
+            i
+            for i, f in enumerate(self.fields)
+            if f.source == wanted and f.kind is FieldKind.LOOKUP
+        )
+        return next(places, None)
+
+    @property
     def title(self) -> int | None:
         """Position of the field with the record's name for people."""
         places = (i for i, f in enumerate(self.fields) if f.kind is FieldKind.TITLE)
@@ -175,24 +188,18 @@ class FieldMapping:
             },
         )
 
-    def with_accounts_of(self, source: Source, account_ids: Sequence[str] | None) -> Self:
-        """The mapping that knows which accounts satisfy the expression, if there is one.
+    @property
+    def scoped_by(self) -> EntityType | None:
+        """The parent type that decides whether records are in scope and final, if there is one."""
+        return ENTITIES[self.entity.scoped_by] if self.entity.scoped_by else None
 
-        Args:
-            source: m3ter. It is asked when the first record is mapped.
-            account_ids: the accounts that records may belong to; ``None`` for all.
-        """
-        if self.scope.expression is None:
-            return self
-        matching = source.matching_accounts(self.scope.expression, account_ids)
-        return replace(self, scope=replace(self.scope, matching=matching))
-
-    def accounts_of(self, raw: bytes) -> list[str]:
-        """The accounts that decide on a record's row: its own, and an account's parent."""
-        return [one for one in self._accounts_of(raw) or () if isinstance(one, str)]
+    @property
+    def reads_scope(self) -> bool:
+        """Whether m3ter has to be asked which accounts or parents are in scope."""
+        return self.scope.expression is not None or self.entity.scoped_by is not None
 
     def scope_of(self, raw: bytes) -> bytes | None:
-        """What the row of a record depends on besides its JSON text, if there is an expression.
+        """What the row of a record depends on besides its JSON text, see ``reads_scope``.
 
         Returns:
             ``None`` if the record is out of scope. A record that cannot be read is not.
@@ -200,11 +207,11 @@ class FieldMapping:
         Raises:
             SyncError: the accounts could not be read.
         """
-        accounts = self._accounts_of(raw)
-        if accounts is None:
+        owners = self.owners_of(raw)
+        if owners is None:
             return b""
-        own, parent = accounts
-        if not self.scope.admits(own):
+        own, parent = owners
+        if not self._admits(own):
             return None
         linked = not isinstance(parent, str) or self.scope.admits_parent(parent)
         return b"" if linked else b"without parent"
@@ -217,15 +224,19 @@ class FieldMapping:
     def name_of(self, raw: bytes) -> str:
         """What an account is called in messages: its name, unless that is masked, and its id."""
         try:
-            m3ter_id, record = _decode(raw)
+            m3ter_id, record = decode_identified(raw)
         except ConversionError:
             return "an account without a usable id"
         name = self._named(record, "name")
         return f"{name} ({m3ter_id})" if name else m3ter_id
 
-    def _accounts_of(self, raw: bytes) -> tuple[object, object] | None:
+    def owners_of(self, raw: bytes) -> tuple[object, object] | None:
+        """The account or parent that a record belongs to, and an account's parent account.
+
+        ``None`` if the record cannot be read.
+        """
         try:
-            _, record = _decode(raw)
+            _, record = decode_identified(raw)
         except ConversionError:
             return None
         lookup = self.self_lookup
@@ -243,12 +254,12 @@ class FieldMapping:
             The row; or the reason why there is none; or ``None`` if the record is out of scope.
         """
         try:
-            m3ter_id, record = _decode(raw)
+            m3ter_id, record = decode_identified(raw)
         except ConversionError as problem:
             # A record without a usable id is identified by a digest of its text.
             name = f"unknown-{xxhash.xxh3_64_hexdigest(raw)}"
             return Unmapped(Rejected(name, ErrorClass.INVALID, INVALID_RECORD, str(problem)))
-        if not self.scope.admits(record.get(self.entity.account_field)):
+        if not self._admits(record.get(self.entity.account_field)):
             return None
         try:
             values = [*self._values(record), *self.constants.values()]
@@ -266,12 +277,27 @@ class FieldMapping:
         return None if self.masked.intersection(filled) else _text(record.get(source))
 
     def _is_final(self, record: Record) -> bool:
-        """A record whose status cannot be read is final, so that it is reported as invalid."""
+        """A record whose status or parent cannot be read is final: it is reported as invalid."""
+        if self.entity.scoped_by:
+            owner = record.get(self.entity.account_field)
+            return not isinstance(owner, str) or self._parents.is_final(owner)
         wanted = self.final_when
         return not wanted or any(
             (found := record.get(name)) == value or isinstance(found, Undecodable)
             for name, value in wanted
         )
+
+    def _admits(self, owner: object) -> bool:
+        """Whether records of this account, or of this parent, are in scope."""
+        if self.entity.scoped_by is None or not isinstance(owner, str):
+            return self.scope.admits(owner)
+        return self._parents.admits(owner)
+
+    @property
+    def _parents(self) -> ParentsInScope:
+        if self.parents is None:
+            raise ValueError("which parents are in scope was not read")
+        return self.parents
 
     def _values(self, record: Record) -> list[Value]:
         values: list[Value] = []
@@ -281,6 +307,9 @@ class FieldMapping:
                 values.append(read(record))
             except ConversionError as problem:
                 problems.append(f"{source_field.source}: {problem}")
+        owner = self.entity.account_field
+        if self.entity.scoped_by and not isinstance(record.get(owner), str):
+            problems.append(f"{owner}: it names no {self.entity.scoped_by}, which is needed")
         if problems:
             raise ConversionError("; ".join(problems))
         return values
@@ -291,7 +320,7 @@ class FieldMapping:
 
     def _reader(self, source_field: Field) -> Callable[[Record], Value]:
         if source_field.kind is FieldKind.TITLE:
-            return lambda record: _title(record, source_field)
+            return lambda record: title_of(record, source_field)
         if source_field.kind is FieldKind.LINK:
             return self._linked
         if source_field.refers_to == self.entity.name:
@@ -299,7 +328,7 @@ class FieldMapping:
         convert = CONVERTERS[source_field.kind]
         outer, _, inner = source_field.source.partition(".")
         if inner:
-            return lambda record: _nested(record.get(outer), outer, inner, convert)
+            return lambda record: nested_value(record.get(outer), outer, inner, convert)
         return lambda record: None if (value := record.get(outer)) is None else convert(value)
 
     def _sibling(self, value: object) -> Value:
@@ -315,33 +344,3 @@ class FieldMapping:
 
 def _text(value: object) -> str | None:
     return value_text(value) if isinstance(value, str) else None
-
-
-def _decode(raw: bytes) -> tuple[str, Record]:
-    """Decode a record, and make sure that it has a usable id."""
-    record = decode_record(raw)
-    if not isinstance(record, dict):
-        raise ConversionError(f"{shown(record)} is not a record")
-    try:
-        return str(record_id(record.get("id"))), record
-    except ConversionError as problem:
-        raise ConversionError(f"id: {problem}") from None
-
-
-def _nested(container: object, outer: str, inner: str, convert: Callable[[object], Value]) -> Value:
-    if container is None:
-        return None
-    if not isinstance(container, dict):
-        raise ConversionError(f"{outer} is {shown(container)}, not an object")
-    value = container.get(inner)
-    return None if value is None else convert(value)
-
-
-def _title(record: Record, source_field: Field) -> Value:
-    for source in source_field.sources:
-        found = record.get(source)
-        if isinstance(found, Undecodable):
-            raise ConversionError(f"{source}: {found.reason}")
-        if isinstance(found, str) and (title := " ".join(found.split())):
-            return shortened(title, source_field.length)
-    return None

@@ -6,7 +6,7 @@ would not be sent. For a mapping that only updates, Salesforce is asked which re
 without one wait.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol, get_args
@@ -30,6 +30,11 @@ from m3sync_dagster.sync.mapping import FieldMapping
 from m3sync_dagster.sync.preflight_schema import SchemaReader
 from m3sync_dagster.sync.reconcile_types import ReadRow, Selection
 from m3sync_dagster.sync.record_matching import is_empty
+from m3sync_dagster.sync.record_scope import (
+    records_of,
+    with_scope_of,
+    with_scope_of_record,
+)
 from m3sync_dagster.sync.row_types import Column, Row, Target, Value
 from m3sync_dagster.sync.salesforce_schema import OrgIdentity, SalesforceObject
 from m3sync_dagster.sync.target_schema import TargetSchema
@@ -130,31 +135,25 @@ class EntityPlan:
         values = _SalesforceValues(self.org, schema.target, described, self.mapping.if_empty)
         self.sample = values.compare(chosen)
 
-    def _records(self) -> Iterable[Sequence[bytes]]:
-        if self.only is None:
-            return self.source.records(self.mapping.entity, self.mapping.scope.fetchable())
-        record = self.source.fetch(self.mapping.entity, self.only)
-        return [] if record is None else [[record]]
-
     def _detect(self, known: KnownRows, schema: TargetSchema) -> Iterator[tuple[int, BatchChanges]]:
-        batches = batched(self._records())
-        if self.only is None:
-            mapping = self._mapping_of(self.mapping.scope.fetchable())
-            yield from ChangeDetector(mapping, known, schema).detect_all(batches)
+        if self.only is not None:
+            yield from self._detect_one(self.only, known, schema)
             return
-        for batch in batches:
-            mapping = self._mapping_of(self.mapping.accounts_of(batch[0]))
-            yield from ChangeDetector(mapping, known, schema).detect_all([batch])
+        account_ids = self.mapping.scope.fetchable()
+        mapping = with_scope_of(self.mapping, self.source, account_ids)
+        mapping = with_links_of(mapping, self.source, self.org, account_ids)
+        batches = batched(records_of(mapping, self.source))
+        yield from ChangeDetector(mapping, known, schema).detect_all(batches)
 
-    def _mapping_of(self, account_ids: Sequence[str] | None) -> FieldMapping:
-        """The mapping that knows which accounts are in scope, and their links.
-
-        Args:
-            account_ids: the accounts; of one record, those that decide on it; ``None`` for all.
-        """
-        mapping = self.mapping.with_accounts_of(self.source, account_ids)
-        linked = account_ids if self.only is None else [self.only]
-        return with_links_of(mapping, self.source, self.org, linked)
+    def _detect_one(
+        self, m3ter_id: str, known: KnownRows, schema: TargetSchema
+    ) -> Iterator[tuple[int, BatchChanges]]:
+        record = self.source.fetch(self.mapping.entity, m3ter_id)
+        if record is None:
+            return
+        mapping = with_scope_of_record(self.mapping, self.source, record)
+        mapping = with_links_of(mapping, self.source, self.org, [m3ter_id])
+        yield from ChangeDetector(mapping, known, schema).detect_all([[record]])
 
     def _known(self) -> KnownRows:
         """The stored rows; without fingerprints if their basis has changed."""

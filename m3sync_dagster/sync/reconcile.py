@@ -10,7 +10,6 @@ from itertools import islice
 
 import msgspec
 
-from m3sync_dagster.entities import FieldKind
 from m3sync_dagster.sync.account_links import with_links_of
 from m3sync_dagster.sync.canonical_values import Canonical, canonical, field_types
 from m3sync_dagster.sync.change_detection import build_candidate
@@ -29,6 +28,7 @@ from m3sync_dagster.sync.reconcile_types import (
     Selection,
 )
 from m3sync_dagster.sync.record_decoder import id_of
+from m3sync_dagster.sync.record_scope import records_of, with_scope_of
 from m3sync_dagster.sync.row_types import QUERY_IDS, Column
 from m3sync_dagster.sync.row_validation import RowValidator
 from m3sync_dagster.sync.type_compatibility import ENCRYPTED
@@ -62,6 +62,11 @@ class Example:
     fields: dict[str, tuple[Canonical, Canonical]] = field(default_factory=dict)
 
 
+def value_in(payload: bytes, place: int) -> Canonical:
+    """The value of a field, by its position in the mapping, in the payload of a record."""
+    return _DECODE(payload)[place + 1]
+
+
 class Reconciler:
     """The verification of one entity type, once.
 
@@ -88,7 +93,7 @@ class Reconciler:
         self.examples: list[Example] = []
         self.calls = 0
         account_ids = mapping.scope.fetchable()
-        mapping = mapping.with_accounts_of(source, account_ids)
+        mapping = with_scope_of(mapping, source, account_ids)
         self._mapping = with_links_of(mapping, source, org, account_ids)
         self._source = source
         self._org = org
@@ -145,7 +150,7 @@ class Reconciler:
         Records without an account are read too: the account may have been deleted by hand.
         """
         ids = self._mapping.scope.fetchable()
-        if ids is None or not 0 < len(ids) <= QUERY_IDS:
+        if ids is None or not 0 < len(ids) <= QUERY_IDS or self._mapping.scoped_by:
             return None
         if self._mapping.entity.account_field == "id":
             return Selection(self._key, ids)
@@ -161,13 +166,8 @@ class Reconciler:
 
     @property
     def _account(self) -> int | None:
-        """Position of the column that names a record's account."""
-        fields = self._mapping.fields
-        wanted = self._mapping.entity.account_field
-        places = (
-            i for i, f in enumerate(fields) if f.source == wanted and f.kind is FieldKind.LOOKUP
-        )
-        return next(places, None)
+        """Position of the column that names a record's account or parent."""
+        return self._mapping.owner
 
     def _read_back(self, only: Selection | None) -> Iterator[int]:
         held = 0
@@ -195,19 +195,19 @@ class Reconciler:
         )
 
     def _in_scope(self, m3ter_id: str, values: Sequence[Canonical]) -> bool | None:
-        """Whether the account of a Salesforce record is in the integration's scope."""
+        """Whether the account or parent of a Salesforce record is in the integration's scope."""
         scope = self._mapping.scope
         if not scope.allowed and not scope.restricted and not scope.expression:
             return True
         if self._mapping.entity.account_field == "id":
             return scope.admits_unlisted(m3ter_id)
         account = None if self._account is None else values[self._account]
-        return scope.admits_unlisted(account) if isinstance(account, str) else None
+        decides = self._mapping.parents or scope
+        return decides.admits_unlisted(account) if isinstance(account, str) else None
 
     def _read_m3ter(self) -> Iterator[int]:
-        pages = self._source.records(self._mapping.entity, self._mapping.scope.fetchable())
         read = 0
-        for batch in batched(pages):
+        for batch in batched(records_of(self._mapping, self._source)):
             self._mapping.prepare_links(batch)
             self._add_m3ter([row for raw in batch if (row := self._m3ter_record(raw))])
             read += len(batch)

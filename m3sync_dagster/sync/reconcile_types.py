@@ -118,10 +118,14 @@ class M3terRecord:
 
 @dataclass(frozen=True, slots=True)
 class SyncedRecord:
-    """A record that the integration has synced, and its Salesforce Id."""
+    """A record that the integration has synced, and its Salesforce Id.
+
+    ``payload`` is as in ``SalesforceRecord``, where it is needed.
+    """
 
     m3ter_id: str
     salesforce_id: str
+    payload: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from m3sync_dagster.sync.mapping import FieldMapping
 from m3sync_dagster.sync.plan import Org
 from m3sync_dagster.sync.reconcile_types import ReadRow, Selection
 from m3sync_dagster.sync.record_matching import is_empty
+from m3sync_dagster.sync.record_scope import with_scope_of_record
 from m3sync_dagster.sync.row_results import Rejected
 from m3sync_dagster.sync.row_types import Column, Target, Value
 from m3sync_dagster.sync.target_schema import TargetSchema
@@ -145,9 +146,9 @@ class RecordComparison:
         Raises:
             SyncError: a system could not be read.
         """
-        raw = self._source.fetch(self._mapping.entity, m3ter_id)
-        candidate = self._candidate(m3ter_id, raw) if raw else None
         found = self._read_back(m3ter_id, salesforce_id)
+        raw = self._fetch(m3ter_id, found)
+        candidate = self._candidate(m3ter_id, raw) if raw else None
         values = candidate.row.values if candidate and candidate.row else None
         fields = list(self._fields(m3ter_id, values, found))
         return ComparedRecord(raw is not None, candidate, found, fields, self._is_flagged(found))
@@ -163,9 +164,15 @@ class RecordComparison:
         """The record with this Salesforce Id, of 15 or 18 characters."""
         return self._read_one(Selection(Column("Id"), [salesforce_id]))
 
+    def _fetch(self, m3ter_id: str, found: ReadRow | None) -> bytes | None:
+        """Read m3ter's record; first under the parent that Salesforce's record names, if any."""
+        entity, owner = self._mapping.entity, self._mapping.owner
+        parent = found.values[owner] if found and entity.scoped_by and owner is not None else None
+        read = self._source.fetch(entity, m3ter_id, str(parent)) if parent else None
+        return read or self._source.fetch(entity, m3ter_id)
+
     def _candidate(self, m3ter_id: str, raw: bytes) -> Candidate | None:
-        mapping = self._mapping
-        mapping = mapping.with_accounts_of(self._source, mapping.accounts_of(raw))
+        mapping = with_scope_of_record(self._mapping, self._source, raw)
         mapping = with_links_of(mapping, self._source, self._org, [m3ter_id])
         mapping.prepare_links([raw])
         return build_candidate(mapping, self._validator, raw)

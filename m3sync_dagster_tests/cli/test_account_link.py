@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from m3sync_dagster.entities import ENTITIES
+from m3sync_dagster.entities import DEFAULT_ENTITIES
 from m3sync_dagster.salesforce.metadata_package import sfdx_files
 from m3sync_dagster_tests.cli.admin import ACCOUNT, DATA, INTEGRATION, Admin, verified
 from m3sync_dagster_tests.cli.conftest import Stage, write
@@ -33,7 +33,7 @@ def deploy(stage: Stage) -> None:
 
 def components() -> int:
     """The components of a deploy without the lookup: files of objects, fields and rights."""
-    return sum(path.endswith("-meta.xml") for path in sfdx_files(list(ENTITIES)))
+    return sum(path.endswith("-meta.xml") for path in sfdx_files(DEFAULT_ENTITIES))
 
 
 @pytest.fixture

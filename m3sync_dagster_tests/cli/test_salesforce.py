@@ -13,8 +13,12 @@ import pytest
 from typer.testing import CliRunner
 
 from m3sync_dagster.cli import app
-from m3sync_dagster.entities import ENTITIES
-from m3sync_dagster.salesforce.metadata_package import ACCOUNT_LINK_METADATA, METADATA
+from m3sync_dagster.entities import DEFAULT_ENTITIES, ENTITIES
+from m3sync_dagster.salesforce.metadata_package import (
+    ACCOUNT_LINK_METADATA,
+    METADATA,
+    sfdx_files,
+)
 from m3sync_dagster.sandbox import salesforce
 from m3sync_dagster.sandbox.server import running
 from m3sync_dagster_tests.cli.conftest import Answer, Stage, write
@@ -45,20 +49,28 @@ def files_in(folder: Path) -> dict[str, bytes]:
 
 
 def test_the_whole_project_is_what_we_ship(tmp_path: Path) -> None:
-    assert run("salesforce", "metadata", "--out", str(tmp_path / "new")).code == 0
+    named = [option for name in ENTITIES for option in ("--entity", name)]
+    assert run("salesforce", "metadata", *named, "--out", str(tmp_path / "new")).code == 0
     assert files_in(tmp_path / "new") == files_in(METADATA)
+
+
+def test_line_items_of_bills_are_left_out_unless_they_are_named(tmp_path: Path) -> None:
+    assert run("salesforce", "metadata", "--out", str(tmp_path)).code == 0
+    written = files_in(tmp_path)
+    assert written.keys() == {path for path in files_in(METADATA) if "Line_Item__c" not in path}
+    assert not [path for path, content in written.items() if b"Bill_Line_Item__c" in content]
 
 
 def test_the_lookup_to_account_is_an_option(tmp_path: Path) -> None:
     assert run("salesforce", "metadata", "--account-link", "--out", str(tmp_path)).code == 0
     written = files_in(tmp_path)
-    assert written == files_in(METADATA) | files_in(ACCOUNT_LINK_METADATA)
+    assert written == sfdx_files(DEFAULT_ENTITIES) | files_in(ACCOUNT_LINK_METADATA)
 
 
 def test_it_goes_to_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert run("salesforce", "metadata").code == 0
-    assert files_in(tmp_path / "salesforce") == files_in(METADATA)
+    assert files_in(tmp_path / "salesforce") == sfdx_files(DEFAULT_ENTITIES)
 
 
 @pytest.mark.parametrize("entity", ENTITIES)

@@ -10,9 +10,10 @@ from m3ter.types import (
     CommitmentResponse,
     ContractResponse,
 )
+from m3ter.types.bills import LineItemResponse
 from pydantic import BaseModel
 
-from m3sync_dagster.entities import ENTITIES, EntityType, FieldKind
+from m3sync_dagster.entities import DEFAULT_ENTITIES, ENTITIES, EntityType, FieldKind
 
 DOCUMENTED: dict[str, type[BaseModel]] = {
     "account": AccountResponse,
@@ -20,6 +21,7 @@ DOCUMENTED: dict[str, type[BaseModel]] = {
     "commitment": CommitmentResponse,
     "balance": Balance,
     "bill": BillResponse,
+    "bill_line_item": LineItemResponse,
 }
 NOT_MAPPED_BY_DEFAULT = {"id", "customFields", "lineItems"}
 
@@ -51,6 +53,19 @@ def test_every_documented_field_has_a_default_target(name: str) -> None:
 def test_no_two_fields_go_to_one(entity: EntityType) -> None:
     targets = [f.salesforce for f in entity.fields]
     assert len(targets) == len(set(targets))
+
+
+def test_line_items_are_the_only_type_that_is_off_unless_it_is_named() -> None:
+    assert [name for name in ENTITIES if name not in DEFAULT_ENTITIES] == ["bill_line_item"]
+
+
+def test_parents_decide_only_where_they_have_an_account_themselves() -> None:
+    for entity in ENTITIES.values():
+        if entity.scoped_by:
+            parent = ENTITIES[entity.scoped_by]
+            assert entity.scoped_by in entity.parents
+            assert not entity.final_when
+            assert (parent.scoped_by, bool(parent.account_filter)) == (None, True)
 
 
 def test_parents_come_before_their_children() -> None:

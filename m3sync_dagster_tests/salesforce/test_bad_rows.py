@@ -147,7 +147,7 @@ class Listed:
     ) -> Iterator[Sequence[bytes]]:
         yield [json.dumps(record).encode() for record in self.found.values()]
 
-    def fetch(self, _entity: EntityType, m3ter_id: str) -> bytes | None:
+    def fetch(self, _entity: EntityType, m3ter_id: str, _parent: str | None = None) -> bytes | None:
         return json.dumps(self.found[m3ter_id]).encode() if m3ter_id in self.found else None
 
     def matching_accounts(

@@ -16,6 +16,7 @@ RESOURCES = {
     "commitments": "config:commitment/*",
     "balances": "config:balance/*",
     "bills": "billing:bill/*",
+    "lineitems": "billing:bill/*",
     "users": "config:user/*",
 }
 """What the page says that allows a list, and a record of it."""
@@ -60,6 +61,8 @@ class Policy:
         await answer(scope, receive, send)
 
     def _resource_of(self, path: str) -> str | None:
-        """``/organizations/{org}/{list}``, or ``…/{list}/{id}``."""
+        """``/organizations/{org}/{list}``, ``…/{list}/{id}``, or a bill's line item."""
         parts = path.strip("/").split("/")
+        if parts[2:3] + parts[4:5] == ["bills", "lineitems"]:
+            return RESOURCES["lineitems"]
         return RESOURCES.get(parts[2]) if 2 < len(parts) < 5 else None

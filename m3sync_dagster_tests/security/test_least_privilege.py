@@ -26,8 +26,8 @@ Policed = Callable[..., AbstractContextManager[Policy]]
 def policed(
     environment: Sandbox, defs_folder: DefsFolder, monkeypatch: pytest.MonkeyPatch
 ) -> Policed:
-    """Puts the policy, without some resources, before m3ter, and syncs bills too."""
-    defs_folder.write("acme", f"{INTEGRATION}    bill: {{}}\n")
+    """Puts the policy, without some resources, before m3ter, and syncs every entity."""
+    defs_folder.write("acme", f"{INTEGRATION}    bill: {{}}\n    bill_line_item: {{}}\n")
     given = environment.environment
     key = Credentials(given["M3TER_ORG_ID"], given["M3TER_API_KEY"], given["M3TER_API_SECRET"])
 
@@ -100,7 +100,8 @@ def test_the_addresses_of_users_need_the_resource_of_users() -> None:
 def test_one_record_of_each_type_needs_no_more() -> None:
     organization = Organization.sample()
     with source(organization) as (reader, policy):
-        for name, entity in ENTITIES.items():
-            (record, *_) = organization.ids(f"{name}s")
-            assert reader.fetch(entity, record)
+        for entity in ENTITIES.values():
+            (record, *_) = organization.ids(entity.path)
+            bill = organization.get(entity.path, record).get("billId")
+            assert reader.fetch(entity, record, bill)
     assert policy.refused == []

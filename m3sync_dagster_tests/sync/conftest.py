@@ -70,7 +70,7 @@ class Listed:
         ]
         yield from (wanted[at : at + 2] for at in range(0, len(wanted), 2))
 
-    def fetch(self, _entity: EntityType, m3ter_id: str) -> bytes | None:
+    def fetch(self, _entity: EntityType, m3ter_id: str, _parent: str | None = None) -> bytes | None:
         for record in (record for page in self.pages for record in page):
             if not isinstance(record, bytes) and record["id"] == m3ter_id:
                 return json.dumps(record).encode()

@@ -5,14 +5,27 @@ import pytest
 from m3sync_dagster.entities import ENTITIES
 from m3sync_dagster.sync.account_filter import AccountFilter
 from m3sync_dagster.sync.entity_options import EntityOptions
-from m3sync_dagster.sync.mapping import INVALID_RECORD, INVALID_VALUE, Mapped, Unmapped
+from m3sync_dagster.sync.mapping import (
+    INVALID_RECORD,
+    INVALID_VALUE,
+    FieldMapping,
+    Mapped,
+    Unmapped,
+)
+from m3sync_dagster.sync.record_scope import with_scope_of
 from m3sync_dagster.sync.row_results import ErrorClass, RefusedRecord
-from m3sync_dagster_tests.sync.conftest import mapping, row
+from m3sync_dagster_tests.sync.conftest import Listed, mapping, row
 
 
 def settled(entity: str) -> dict[str, object]:
     """What makes a record one that is carried."""
-    return dict(ENTITIES[entity].final_when[:1])
+    found = ENTITIES[entity]
+    return {found.account_field: "b1"} if found.scoped_by else dict(found.final_when[:1])
+
+
+def scoped(entity: str) -> FieldMapping:
+    """The mapping of an entity; where parents decide, there is one, b1."""
+    return with_scope_of(mapping(entity), Listed([{"id": "b1", "status": "APPROVED"}]), None)
 
 
 def test_an_account_goes_to_our_fields() -> None:
@@ -48,7 +61,7 @@ def test_an_account_goes_to_our_fields() -> None:
 @pytest.mark.parametrize("entity", ENTITIES)
 def test_a_record_with_nothing_but_an_id_clears_everything(entity: str) -> None:
     only = settled(entity)
-    got = row(mapping(entity), {"id": "x1", **only})
+    got = row(scoped(entity), {"id": "x1", **only})
     assert got.pop("Name", "x1") == "x1"
     assert set(got.values()) - set(only.values()) == {None}
 
@@ -57,7 +70,7 @@ def test_a_record_with_nothing_but_an_id_clears_everything(entity: str) -> None:
 def test_null_is_equal_to_missing(entity: str) -> None:
     sources = {f.source.split(".")[0]: None for f in ENTITIES[entity].fields}
     only = {"id": "x1", **settled(entity)}
-    assert row(mapping(entity), only) == row(mapping(entity), {**sources, **only})
+    assert row(scoped(entity), only) == row(scoped(entity), {**sources, **only})
 
 
 @pytest.mark.parametrize(

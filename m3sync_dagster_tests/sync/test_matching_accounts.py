@@ -13,6 +13,7 @@ from m3sync_dagster.sync.entity_options import EntityOptions
 from m3sync_dagster.sync.errors import RemoteError
 from m3sync_dagster.sync.matching_accounts import MatchingAccounts
 from m3sync_dagster.sync.reconcile_types import DiffCounts
+from m3sync_dagster.sync.record_scope import with_scope_of
 from m3sync_dagster_tests.sync.conftest import Listed, Org, Record, Sync, account, mapping
 from m3sync_dagster_tests.sync.test_reconcile import SalesforceRow, reconciler, synced
 from m3sync_dagster_tests.sync.test_record_comparison import compared
@@ -98,7 +99,7 @@ def test_lists_and_expression_both_have_to_admit(
         frozenset({"gold", "tin", "unknown", "restricted"}), frozenset({"restricted"}), GOLD
     )
     source = Listed(accounts=[*accounts, tier("tin", "tin")])
-    built = mapping(entity, EntityOptions(scope=scope)).with_accounts_of(source, None)
+    built = with_scope_of(mapping(entity, EntityOptions(scope=scope)), source, None)
     raw = json.dumps(record).encode()
     assert (built.map(raw) is not None) is in_scope
     assert (built.scope_of(raw) is not None) is in_scope

@@ -9,6 +9,7 @@ from starlette.routing import Mount, Route
 
 from m3sync_dagster.sandbox.m3ter import (
     control_endpoints,
+    line_item_endpoints,
     list_endpoints,
     record_endpoints,
     search_endpoints,
@@ -69,6 +70,7 @@ def _api_routes() -> list[Route]:
         *settings_endpoints.ROUTES,
         *search_endpoints.ROUTES,
         *transaction_endpoints.ROUTES,
+        *line_item_endpoints.ROUTES,
         Route(
             "/organizations/{org}/accounts/{id}/children",
             list_endpoints.list_children,

@@ -2,8 +2,7 @@
 
 Source: m3ter's OpenAPI description, the parameters of ``ListAccounts``, ``ListContracts``,
 ``ListCommitments``, ``ListBalances``, ``ListBalanceTransactions``, ``ListBills``,
-``ListExternalMappings`` and
-``GetIntegrationConfigs``.
+``ListLineItems``, ``ListExternalMappings`` and ``GetIntegrationConfigs``.
 """
 
 from collections.abc import Callable, Iterable
@@ -88,6 +87,9 @@ _FILTERS = {
     "destinationId": _equal("destination_id"),
     "externalSystemId": _equal("external_system"),  # whether m3ter ignores case is not documented
     "integrationConfigId": _equal("integration_config_id"),
+    "billId": _equal("bill_id"),
+    "commitmentId": _equal("commitment_id"),
+    "lineItemType": _equal("line_item_type"),
     "locked": _locked,
     "status": _equal("status"),
     "accountId": _equal("account_id"),

@@ -7,14 +7,24 @@ from starlette.responses import Response
 
 from m3sync_dagster.sandbox.m3ter.leniency import record_id
 from m3sync_dagster.sandbox.m3ter.record_type_rules import rules_of
-from m3sync_dagster.sandbox.organization import Organization, decode_fields
+from m3sync_dagster.sandbox.organization import (
+    Organization,
+    UnknownRecordError,
+    decode_fields,
+)
 
 _SET_BY_M3TER = ("id", "version", "dtCreated", "dtLastModified", "createdBy", "lastModifiedBy")
 
 
 async def get_record(request: Request) -> Response:
-    """A record as it is stored."""
+    """A record as it is stored.
+
+    Raises:
+        UnknownRecordError: there is none, or m3ter has no such request for this type.
+    """
     organization, entity, one = record_target(request)
+    if not rules_of(entity).read_by_id:
+        raise UnknownRecordError(f"There is no resource {entity}/{one}.")
     return json_response(organization.raw(entity, one))
 
 

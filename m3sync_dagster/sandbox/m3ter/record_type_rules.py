@@ -31,12 +31,14 @@ class Rules:
         required: the fields that a create or update must have; None if the type is read-only here.
         largest_page: the highest ``pageSize``.
         excluded: the fields that a list can exclude.
+        read_by_id: whether one record can be read under the list's path.
     """
 
     filters: tuple[str, ...]
     required: tuple[str, ...] | None
     largest_page: int = 100
     excluded: tuple[ExcludedField, ...] = ()
+    read_by_id: bool = True
 
 
 RULES = {
@@ -60,6 +62,7 @@ RULES = {
             ExcludedField("billTotal", "includeBillTotal", "false", "false"),
         ),
     ),
+    "lineitems": Rules(("billId", "commitmentId", "lineItemType"), None, read_by_id=False),
     "users": Rules(("ids",), None, largest_page=200),
     "externalmappings": Rules(
         ("externalSystemId", "m3terIds", "integrationConfigId"),

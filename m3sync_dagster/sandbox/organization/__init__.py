@@ -1,6 +1,7 @@
 """An m3ter organization in memory, which the m3ter sandbox serves."""
 
 from m3sync_dagster.sandbox.organization.collection import Collection, Entry, Filter, Keys, Query
+from m3sync_dagster.sandbox.organization.sample_line_items import PATH as LINE_ITEMS
 from m3sync_dagster.sandbox.organization.store import (
     COLLECTIONS,
     CRM_ACCOUNT_IDS,
@@ -13,6 +14,7 @@ from m3sync_dagster.sandbox.organization.store import (
 __all__ = [
     "COLLECTIONS",
     "CRM_ACCOUNT_IDS",
+    "LINE_ITEMS",
     "Collection",
     "Entry",
     "Filter",

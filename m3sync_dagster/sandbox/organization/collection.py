@@ -34,6 +34,9 @@ class Keys(msgspec.Struct, rename="camel"):
     m3ter_id: Json = None
     external_system: Json = None
     integration_config_id: Json = None
+    bill_id: Json = None
+    commitment_id: Json = None
+    line_item_type: Json = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +129,11 @@ class Collection:
             return None
         del self._order[bisect_left(self._order, entry.sequence, key=_sequence)]
         return entry.raw
+
+    def delete_where(self, matches: Filter) -> None:
+        """Removes the records whose keys satisfy a condition."""
+        for entry in [one for one in self._order if matches(one.keys)]:
+            self.delete(entry.id)
 
     def page(self, query: Query) -> tuple[list[Entry], bool]:
         """The matching records of one page, newest first, and whether there are more."""

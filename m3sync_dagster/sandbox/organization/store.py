@@ -15,6 +15,8 @@ from m3sync_dagster.sandbox.organization.ids_and_times import random_uuid, utc_t
 from m3sync_dagster.sandbox.organization.sample_configurations import PATH, sample_configurations
 from m3sync_dagster.sandbox.organization.sample_external_mappings import PATH as EXTERNAL_MAPPINGS
 from m3sync_dagster.sandbox.organization.sample_external_mappings import sample_external_mappings
+from m3sync_dagster.sandbox.organization.sample_line_items import PATH as LINE_ITEMS
+from m3sync_dagster.sandbox.organization.sample_line_items import sample_line_items
 from m3sync_dagster.sandbox.organization.sample_records import sample_records
 from m3sync_dagster.sandbox.organization.sample_settings import SETTINGS
 from m3sync_dagster.sandbox.organization.sample_transactions import sample_transactions
@@ -26,6 +28,7 @@ COLLECTIONS = (
     "commitments",
     "balances",
     "bills",
+    LINE_ITEMS,
     EXTERNAL_MAPPINGS,
     PATH,
     *SETTINGS,
@@ -76,6 +79,7 @@ class Organization:
         )
         organization.add_sample_configurations()
         organization.add_sample_transactions()
+        organization.add_sample_line_items()
         organization.add_sample_external_mappings(CRM_ACCOUNT_IDS)
         return organization
 
@@ -116,6 +120,12 @@ class Organization:
             balance, path = self.get("balances", balance_id), self.transactions_path(balance_id)
             for one in sample_transactions(balance, user):
                 self._collections[path].put(one["id"], _encoder.encode(one))
+
+    def add_sample_line_items(self) -> None:
+        """Give each bill the records of its line items."""
+        for bill_id in self.ids("bills"):
+            for one in sample_line_items(self.get("bills", bill_id)):
+                self._collections[LINE_ITEMS].put(one["id"], _encoder.encode(one))
 
     def add_sample_external_mappings(self, crm_accounts: Sequence[str]) -> None:
         """Map half of the accounts to Accounts in Salesforce, which are given by their Ids."""
@@ -189,7 +199,7 @@ class Organization:
             self._write(entity, record_id, fields | {"id": record_id} | kept, version + 1)
 
     def remove(self, entity: str, record_id: str) -> bytes:
-        """Deletes a record and returns it.
+        """Deletes a record, and a bill's line items with it, and returns it.
 
         Raises:
             UnknownRecordError: there is no such record.
@@ -197,6 +207,8 @@ class Organization:
         with self._lock:
             raw = self.raw(entity, record_id)
             self._collection(entity).delete(record_id)
+            if entity == "bills":
+                self._collections[LINE_ITEMS].delete_where(lambda k: k.bill_id == record_id)
             return raw
 
     def transactions_path(self, balance_id: str) -> str:

@@ -54,6 +54,7 @@ def test_sizes() -> None:
         "commitments": 140,
         "balances": 180,
         "bills": 150,
+        "lineitems": sum(len(bill["lineItems"]) for bill in records("bills")),
         "externalmappings": 63,
         "integrationconfigs": 5,
         "customfields": 1,
