@@ -23,7 +23,9 @@ def _code_digest() -> int:
         "external_mappings",
         "salesforce_ids",
         "record_decoder",
+        "row_reader",
         "row_validation",
+        "source_values",
     )
     sources += [package.joinpath("sync", f"{name}.py") for name in names]
     texts = sorted((one.name, one.read_bytes()) for one in sources)
