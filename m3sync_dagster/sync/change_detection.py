@@ -12,7 +12,8 @@ import xxhash
 
 from m3sync_dagster.sync.account_link_types import LinkCounts
 from m3sync_dagster.sync.known_rows import KnownRows
-from m3sync_dagster.sync.mapping import FieldMapping, Mapped
+from m3sync_dagster.sync.mapped_records import Decoded, Mapped
+from m3sync_dagster.sync.mapping import FieldMapping
 from m3sync_dagster.sync.parents_without_record import waiting_with_parent
 from m3sync_dagster.sync.record_decoder import id_of
 from m3sync_dagster.sync.row_results import NO_RECORD, Rejected
@@ -47,9 +48,21 @@ class Candidate:
 
 def build_candidate(mapping: FieldMapping, validator: RowValidator, raw: bytes) -> Candidate | None:
     """Map and validate a record's JSON text; ``None`` if it is out of scope."""
-    mapped = mapping.map(raw)
-    if mapped is None:
+    decoded = mapping.decode(raw)
+    if decoded is None:
         return None
+    if not isinstance(decoded, Decoded):
+        return Candidate(decoded.rejected.m3ter_id, decoded.final, rejected=decoded.rejected)
+    values = validator.reader(mapping).values(decoded.record)
+    if values is None:
+        return _in_two_steps(mapping, validator, decoded)
+    row = Row(decoded.m3ter_id, values)
+    return Candidate(decoded.m3ter_id, decoded.final, row, None, _fingerprint(mapping, values))
+
+
+def _in_two_steps(mapping: FieldMapping, validator: RowValidator, decoded: Decoded) -> Candidate:
+    """Map and validate a record that may be invalid, which finds every reason."""
+    mapped = mapping.map_decoded(decoded)
     if not isinstance(mapped, Mapped):
         return Candidate(mapped.rejected.m3ter_id, mapped.final, rejected=mapped.rejected)
     valid = validator.validate(mapped)

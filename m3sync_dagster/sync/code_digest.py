@@ -25,6 +25,7 @@ def _code_digest() -> int:
         "parents_in_scope",
         "record_decoder",
         "record_fields",
+        "row_reader",
         "row_validation",
     )
     sources += [package.joinpath("sync", f"{name}.py") for name in names]

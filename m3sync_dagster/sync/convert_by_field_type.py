@@ -6,12 +6,15 @@ Types".
 
 import math
 import re
+import sys
 from collections.abc import Callable
 from decimal import Decimal
 
 from m3sync_dagster.sync.converters import (
     BLANK,
     ConversionError,
+    any_value,
+    boolean,
     calendar_date,
     clock_time,
     date_time,
@@ -21,14 +24,19 @@ from m3sync_dagster.sync.converters import (
     shown,
     text,
 )
+from m3sync_dagster.sync.record_fields import Convert, no_conversion
 from m3sync_dagster.sync.row_types import Value
 from m3sync_dagster.sync.salesforce_schema import SalesforceField
 
 Rule = Callable[[Value, SalesforceField], Value]
 """Gives the value to send to a field, or raises ``ConversionError``."""
+Step = Callable[[object], Value]
+"""Gives the value to send for a m3ter value, or raises ``ConversionError``."""
 
 MOST_DIGITS = 18
 """Digits that a number has at most. Source: Salesforce Help, "Custom Field Types"."""
+_FEW_DIGITS = 15
+"""Digits of numbers that fit into every number field with as many before the decimal point."""
 EARLIEST, LATEST = "1700-01-01", "4000-12-31"
 """The first and the last date that Salesforce accepts.
 
@@ -55,6 +63,85 @@ def rule_of(described: SalesforceField, *, by_external_id: bool = False) -> Rule
         return converted
 
     return required
+
+
+def one_step(convert: Convert, rule: Rule, described: SalesforceField) -> Step:
+    """One function for a converter and the rule after it, with the same result.
+
+    For a value that cannot be sent, only that it raises ``ConversionError`` is the same, and not
+    the text.
+
+    Args:
+        convert: the converter of the m3ter field.
+        rule: the rule of the Salesforce field, from ``rule_of``.
+        described: the Salesforce field.
+    """
+    step: Step
+    if (convert, rule) in _SAME_CONVERSION:
+        converting: Callable[[object, SalesforceField], Value] = rule  # type: ignore[assignment] # it begins with this converter, so it takes any value
+
+        def step(value: object) -> Value:
+            return converting(value, described)
+    else:
+
+        def step(value: object) -> Value:
+            return rule(None if value is None else convert(value), described)
+
+    if rule is _text and convert in (text, any_value, no_conversion):
+        return _plain_text(described.length or sys.maxsize, step)
+    if rule is _number and convert in (number, integer, any_value):
+        return _short_number(0 if convert is integer else _FEW_DIGITS, described, step)
+    return step
+
+
+def _plain_text(most: int, otherwise: Step) -> Step:
+    """A step that sends a short text of printable characters as it is: there is nothing to convert.
+
+    It begins with no blank, so it is not empty. A character may count as two, see ``length``.
+    """
+    half = most // 2
+
+    def step(value: object) -> Value:
+        if value is None:
+            return None
+        if (
+            type(value) is str
+            and value.isprintable()
+            and value[:1] > " "
+            and (len(value) <= half or (len(value) <= most and value.isascii()))
+        ):
+            return value
+        return otherwise(value)
+
+    return step
+
+
+def _short_number(decimals: int, described: SalesforceField, otherwise: Step) -> Step:
+    """A step that sends a number of few digits as it is if the field holds as many.
+
+    Args:
+        decimals: the most digits after the decimal point.
+        described: the field.
+        otherwise: what any other value gets.
+    """
+    most_digits = described.precision - described.scale if described.precision else _FEW_DIGITS
+    limit = 10 ** min(most_digits, _FEW_DIGITS) if most_digits > 0 else 0
+
+    def step(value: object) -> Value:
+        if type(value) is int and -limit < value < limit:
+            return Decimal(value)
+        if type(value) is Decimal:
+            _, digits, exponent = value.as_tuple()
+            if (
+                isinstance(exponent, int)
+                and len(digits) <= _FEW_DIGITS
+                and -decimals <= exponent <= 0
+                and len(digits) + exponent <= most_digits >= 0
+            ):
+                return value
+        return otherwise(value)
+
+    return step
 
 
 def _unchanged(value: Value, _described: SalesforceField) -> Value:
@@ -190,3 +277,14 @@ _RULES: dict[str, Rule] = {
     "reference": _reference,
 }
 """Describe's field types; a type that is not listed accepts any value."""
+
+_SAME_CONVERSION: frozenset[tuple[Convert, Rule]] = frozenset(
+    {
+        (text, _text),
+        (number, _number),
+        (boolean, _checkbox),
+        (calendar_date, _date),
+        (date_time, _datetime),
+    }
+)
+"""The converters with which a rule begins: a value needs only one of the two conversions."""

@@ -47,6 +47,8 @@ LONGEST_ID = 255
 _GOOD_ID = re.compile(r"[^\x00-\x20](?:[^\x00-\x1f]*[^\x00-\x20])?")
 _TIME = re.compile(r"\d\d:\d\d(:\d\d(\.\d{1,3})?)?Z?", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_DATE_TIME = re.compile(r"\d{4}-\d\d-\d\dT(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{3}Z", re.ASCII)
+"""The form in which a date-time is sent."""
 _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 _NEWLINES = re.compile(r"\r\n?")
 
@@ -102,6 +104,8 @@ def length(words: str) -> int:
 
 def shortened(words: str, most: int) -> str:
     """A text cut to a length, but not in the middle of a character."""
+    if 2 * len(words) <= most:
+        return words.rstrip(BLANK)
     units = words.encode("utf-16-le")[: 2 * most]
     return units.decode("utf-16-le", errors="ignore").rstrip(BLANK)
 
@@ -179,6 +183,8 @@ def date_time(value: object) -> Value:
     """
     try:
         moment = datetime.fromisoformat(value)  # type: ignore[arg-type] # TypeError says it is not text
+        if isinstance(value, str) and _DATE_TIME.fullmatch(value):
+            return value
         moment = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     except (TypeError, ValueError, OverflowError):
         raise ConversionError(f"{shown(value)} is not a date-time in ISO 8601") from None

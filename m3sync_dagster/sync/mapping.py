@@ -5,7 +5,7 @@ from the integration's YAML. Its ``seed`` is part of every JSON text's digest, s
 change every record is mapped again; the rows that differ are sent.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeGuard
@@ -22,44 +22,25 @@ from m3sync_dagster.sync.converters import (
     ConversionError,
     Undecodable,
 )
+from m3sync_dagster.sync.mapped_records import (
+    INVALID_RECORD,
+    INVALID_VALUE,
+    Decoded,
+    Mapped,
+    Unmapped,
+)
 from m3sync_dagster.sync.parents_in_scope import ParentsInScope
 from m3sync_dagster.sync.record_fields import (
+    Convert,
+    Get,
     Record,
     decode_identified,
-    nested_value,
+    getter,
+    no_conversion,
     title_of,
 )
 from m3sync_dagster.sync.row_results import ErrorClass, RefusedRecord, Rejected, value_text
 from m3sync_dagster.sync.row_types import Value
-
-INVALID_RECORD = "M3SYNC_INVALID_RECORD"
-"""Code of a record that cannot be read or has no usable id."""
-INVALID_VALUE = "M3SYNC_INVALID_VALUE"
-"""Code of a row with a value that does not fit its field."""
-
-
-@dataclass(frozen=True, slots=True)
-class Mapped:
-    """A record that was mapped to a row.
-
-    Args:
-        m3ter_id: the record.
-        values: one for each of the mapping's fields, then its constants.
-        final: whether m3ter will no longer recalculate it; a record that is not final is synced
-            only if it is already in Salesforce.
-    """
-
-    m3ter_id: str
-    values: list[Value]
-    final: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Unmapped:
-    """A record that cannot be mapped, and why; ``final`` as in ``Mapped``."""
-
-    rejected: Rejected
-    final: bool = True
 
 
 @dataclass(frozen=True)
@@ -253,6 +234,11 @@ class FieldMapping:
         Returns:
             The row; or the reason why there is none; or ``None`` if the record is out of scope.
         """
+        decoded = self.decode(raw)
+        return self.map_decoded(decoded) if isinstance(decoded, Decoded) else decoded
+
+    def decode(self, raw: bytes) -> Decoded | Unmapped | None:
+        """Decode a record's JSON text, which is the first part of ``map``."""
         try:
             m3ter_id, record = decode_identified(raw)
         except ConversionError as problem:
@@ -261,15 +247,20 @@ class FieldMapping:
             return Unmapped(Rejected(name, ErrorClass.INVALID, INVALID_RECORD, str(problem)))
         if not self._admits(record.get(self.entity.account_field)):
             return None
+        return Decoded(m3ter_id, record, self._is_final(record))
+
+    def map_decoded(self, decoded: Decoded) -> Mapped | Unmapped:
+        """Map a decoded record to a row, which is the second part of ``map``."""
+        record = decoded.record
         try:
             values = [*self._values(record), *self.constants.values()]
         except ConversionError as problem:
             named = RefusedRecord(self._named(record, "name"), self._named(record, "code"))
             rejected = Rejected(
-                m3ter_id, ErrorClass.INVALID, INVALID_VALUE, str(problem), record=named
+                decoded.m3ter_id, ErrorClass.INVALID, INVALID_VALUE, str(problem), record=named
             )
-            return Unmapped(rejected, self._is_final(record))
-        return Mapped(m3ter_id, values, self._is_final(record))
+            return Unmapped(rejected, decoded.final)
+        return Mapped(decoded.m3ter_id, values, decoded.final)
 
     def _named(self, record: Record, source: str) -> str | None:
         """A record's name or code, unless a field that is filled from it is masked."""
@@ -299,41 +290,44 @@ class FieldMapping:
             raise ValueError("which parents are in scope was not read")
         return self.parents
 
+    def lacks_parent(self, record: Record) -> bool:
+        """Whether a record does not name the parent that decides on it, see ``scoped_by``."""
+        parent = self.entity.scoped_by
+        return parent is not None and not isinstance(record.get(self.entity.account_field), str)
+
     def _values(self, record: Record) -> list[Value]:
         values: list[Value] = []
         problems = []
-        for read, source_field in zip(self._readers, self.fields, strict=True):
+        for (get, convert), source_field in zip(self.sources, self.fields, strict=True):
             try:
-                values.append(read(record))
+                found = get(record)
+                values.append(None if found is None else convert(found))
             except ConversionError as problem:
                 problems.append(f"{source_field.source}: {problem}")
-        owner = self.entity.account_field
-        if self.entity.scoped_by and not isinstance(record.get(owner), str):
-            problems.append(f"{owner}: it names no {self.entity.scoped_by}, which is needed")
+        if self.lacks_parent(record):
+            owner, parent = self.entity.account_field, self.entity.scoped_by
+            problems.append(f"{owner}: it names no {parent}, which is needed")
         if problems:
             raise ConversionError("; ".join(problems))
         return values
 
     @cached_property
-    def _readers(self) -> list[Callable[[Record], Value]]:
-        return [self._reader(source_field) for source_field in self.fields]
+    def sources(self) -> list[tuple[Get, Convert]]:
+        """How the value of each field is found in a record, and converted."""
+        return [self._source(source_field) for source_field in self.fields]
 
-    def _reader(self, source_field: Field) -> Callable[[Record], Value]:
+    def _source(self, source_field: Field) -> tuple[Get, Convert]:
         if source_field.kind is FieldKind.TITLE:
-            return lambda record: title_of(record, source_field)
+            return lambda record: title_of(record, source_field), no_conversion
         if source_field.kind is FieldKind.LINK:
-            return self._linked
+            return self._linked, no_conversion
         if source_field.refers_to == self.entity.name:
-            return lambda record: self._sibling(record.get(source_field.source))
-        convert = CONVERTERS[source_field.kind]
-        outer, _, inner = source_field.source.partition(".")
-        if inner:
-            return lambda record: nested_value(record.get(outer), outer, inner, convert)
-        return lambda record: None if (value := record.get(outer)) is None else convert(value)
+            return getter(source_field.source), self._sibling
+        return getter(source_field.source), CONVERTERS[source_field.kind]
 
     def _sibling(self, value: object) -> Value:
         """A record out of scope is not in Salesforce, so a lookup to it is left empty."""
-        sibling = None if value is None else CONVERTERS[FieldKind.LOOKUP](value)
+        sibling = CONVERTERS[FieldKind.LOOKUP](value)
         return sibling if isinstance(sibling, str) and self.scope.admits_parent(sibling) else None
 
     def _linked(self, record: Record) -> Value:

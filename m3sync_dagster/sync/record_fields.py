@@ -15,6 +15,10 @@ from m3sync_dagster.sync.row_types import Value
 
 Record = dict[str, object]
 """A decoded m3ter record."""
+Get = Callable[[Record], object]
+"""Gives a field's value as m3ter has it; ``None`` if there is none."""
+Convert = Callable[[object], Value]
+"""Converts a value that is not ``None``, or raises ``ConversionError``."""
 
 
 def decode_identified(raw: bytes) -> tuple[str, Record]:
@@ -32,20 +36,20 @@ def decode_identified(raw: bytes) -> tuple[str, Record]:
         raise ConversionError(f"id: {problem}") from None
 
 
-def nested_value(
-    container: object, outer: str, inner: str, convert: Callable[[object], Value]
-) -> Value:
-    """The value of a nested object's field.
+def getter(source: str) -> Get:
+    """The function that gives the value at a path, such as ``code`` or ``address.country``."""
+    outer, _, inner = source.partition(".")
+    if inner:
+        return lambda record: _nested(record.get(outer), outer, inner)
+    return lambda record: record.get(outer)
 
-    Raises:
-        ConversionError: the value cannot be used, or the container is no object.
-    """
+
+def _nested(container: object, outer: str, inner: str) -> object:
     if container is None:
         return None
     if not isinstance(container, dict):
         raise ConversionError(f"{outer} is {shown(container)}, not an object")
-    value = container.get(inner)
-    return None if value is None else convert(value)
+    return container.get(inner)
 
 
 def title_of(record: Record, source_field: Field) -> Value:
@@ -61,3 +65,8 @@ def title_of(record: Record, source_field: Field) -> Value:
         if isinstance(found, str) and (title := " ".join(found.split())):
             return shortened(title, source_field.length)
     return None
+
+
+def no_conversion(value: object) -> Value:
+    """The value of a title or a link, which needs no conversion."""
+    return value  # type: ignore[return-value] # both functions give a ``Value``

@@ -11,7 +11,9 @@ import xxhash
 from m3sync_dagster.entities import FieldKind
 from m3sync_dagster.sync.convert_by_field_type import Rule, rule_of
 from m3sync_dagster.sync.converters import BLANK, ConversionError, shortened
-from m3sync_dagster.sync.mapping import INVALID_VALUE, FieldMapping, Mapped
+from m3sync_dagster.sync.mapped_records import INVALID_VALUE, Mapped
+from m3sync_dagster.sync.mapping import FieldMapping
+from m3sync_dagster.sync.row_reader import RowReader
 from m3sync_dagster.sync.row_results import ErrorClass, Rejected
 from m3sync_dagster.sync.row_types import Column, Row, Target, Value
 from m3sync_dagster.sync.salesforce_schema import SalesforceField, SalesforceObject
@@ -47,6 +49,7 @@ class RowValidator:
             rule_of(field, by_external_id=column.relationship is not None)
             for field, column in zip(self._fields, columns, strict=True)
         ]
+        self._reader: RowReader | None = None
         self.target = Target(
             object=mapping.object_name,
             external_id_field=mapping.external_id_field,
@@ -58,6 +61,19 @@ class RowValidator:
     def fields_digest(self) -> int:
         """64 bits that change whenever the definition of a mapped field does."""
         return xxhash.xxh3_64_intdigest(msgspec.json.encode((self._fields, self.target)))
+
+    def reader(self, mapping: FieldMapping) -> RowReader:
+        """What reads the rows of valid records in one step; it is made once for a mapping.
+
+        Args:
+            mapping: this validator's mapping. It may know more: the accounts that satisfy an
+                expression, and the links of accounts.
+        """
+        if self._reader is None or self._reader.mapping is not mapping:
+            cut = [place in self._cut for place in range(len(self._fields))]
+            targets = list(zip(self._fields, self._rules, cut, strict=True))
+            self._reader = RowReader(mapping, targets)
+        return self._reader
 
     def validate(self, mapped: Mapped) -> Row | Rejected:
         """Return the row to send, or a rejection with every reason."""

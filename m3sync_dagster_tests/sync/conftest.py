@@ -15,7 +15,8 @@ from m3sync_dagster.sync.entity_options import EntityOptions, build_mapping
 from m3sync_dagster.sync.errors import RemoteError, SyncError
 from m3sync_dagster.sync.fingerprint_basis_change import apply_basis_change
 from m3sync_dagster.sync.interfaces import JobLog
-from m3sync_dagster.sync.mapping import FieldMapping, Mapped
+from m3sync_dagster.sync.mapped_records import Mapped
+from m3sync_dagster.sync.mapping import FieldMapping
 from m3sync_dagster.sync.matching_accounts import MatchingAccounts
 from m3sync_dagster.sync.reconcile_types import ReadRow, Selection
 from m3sync_dagster.sync.row_results import Acknowledged, ErrorClass, Rejected, RowResult

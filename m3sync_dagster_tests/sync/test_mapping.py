@@ -5,13 +5,8 @@ import pytest
 from m3sync_dagster.entities import ENTITIES
 from m3sync_dagster.sync.account_filter import AccountFilter
 from m3sync_dagster.sync.entity_options import EntityOptions
-from m3sync_dagster.sync.mapping import (
-    INVALID_RECORD,
-    INVALID_VALUE,
-    FieldMapping,
-    Mapped,
-    Unmapped,
-)
+from m3sync_dagster.sync.mapped_records import INVALID_RECORD, INVALID_VALUE, Mapped, Unmapped
+from m3sync_dagster.sync.mapping import FieldMapping
 from m3sync_dagster.sync.record_scope import with_scope_of
 from m3sync_dagster.sync.row_results import ErrorClass, RefusedRecord
 from m3sync_dagster_tests.sync.conftest import Listed, mapping, row

@@ -10,7 +10,7 @@ from m3sync_dagster.entities import ENTITIES
 from m3sync_dagster.sync.account_filter import AccountFilter
 from m3sync_dagster.sync.entity_options import EntityOptions, build_mapping
 from m3sync_dagster.sync.errors import ConfigurationError, RemoteError
-from m3sync_dagster.sync.mapping import Mapped, Unmapped
+from m3sync_dagster.sync.mapped_records import Mapped, Unmapped
 from m3sync_dagster.sync.parents_in_scope import ParentsInScope
 from m3sync_dagster.sync.record_scope import with_scope_of
 from m3sync_dagster_tests.sync.conftest import Listed, Record, mapping

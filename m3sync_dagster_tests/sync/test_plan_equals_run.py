@@ -12,7 +12,8 @@ import pytest
 from m3sync_dagster.state import PostgresLedger, list_rejects
 from m3sync_dagster.sync.account_filter import AccountFilter
 from m3sync_dagster.sync.entity_options import EntityOptions
-from m3sync_dagster.sync.mapping import FieldMapping, Unmapped
+from m3sync_dagster.sync.mapped_records import Unmapped
+from m3sync_dagster.sync.mapping import FieldMapping
 from m3sync_dagster.sync.plan import Action, EntityPlan
 from m3sync_dagster.sync.reconcile_types import ReadRow, Selection
 from m3sync_dagster.sync.row_results import Acknowledged, Count, ErrorClass, Rejected, RowResult

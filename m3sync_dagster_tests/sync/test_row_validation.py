@@ -5,7 +5,8 @@ import pytest
 from m3sync_dagster.entities import ENTITIES, Field, FieldKind
 from m3sync_dagster.sync.account_filter import AccountFilter
 from m3sync_dagster.sync.errors import ConfigurationError
-from m3sync_dagster.sync.mapping import FieldMapping, Mapped
+from m3sync_dagster.sync.mapped_records import Mapped
+from m3sync_dagster.sync.mapping import FieldMapping
 from m3sync_dagster.sync.row_results import ErrorClass, Rejected
 from m3sync_dagster.sync.row_types import Column, Row, Value
 from m3sync_dagster.sync.row_validation import RowValidator
