@@ -1,5 +1,6 @@
 """The guard's judgement, case by case."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -12,7 +13,7 @@ from dagster._core.scheduler.instigation import (
 )
 from dagster._core.workspace.load_target import WorkspaceFileTarget
 
-from m3sync_dagster.guard.disable_policy import Decision, History, decide
+from m3sync_dagster.guard.disable_policy import Change, ChangeKind, Decision, History, decide
 from m3sync_dagster.guard.failure_history import FinishedRun
 from m3sync_dagster.guard.schedules import Schedule
 from m3sync_dagster.state import GuardState
@@ -239,3 +240,35 @@ def test_of_failures_too_old_to_be_known_only_a_success_of_everything_is_a_recov
 def test_a_success_that_is_deleted_still_counts() -> None:
     state = decide(SEEN, RUNNING, history(TEN[:9], ended(9, created=50.0))).state
     assert change_of(decide(state, RUNNING, history(TEN[:9]))) is None
+
+
+def test_the_state_of_a_disabled_integration_names_the_tenth_failure_and_the_newest() -> None:
+    state = decide(WARNED_TWICE, RUNNING, history([*TEN, ended(11)])).state
+    assert state.disabled_since == datetime.fromtimestamp(at(10), UTC)
+    assert (state.notified_level, state.notified_at) == (10, at(11))
+
+
+def test_a_warning_is_about_the_failures_until_the_newest() -> None:
+    state = decide(SEEN, RUNNING, history(TEN[:6])).state
+    assert (state.notified_level, state.notified_at) == (5, at(6))
+
+
+def test_a_change_counts_the_runs_among_its_failures_that_could_not_start() -> None:
+    runs = [replace(run, started=number not in {2, 3, 9}) for number, run in enumerate(TEN, 1)]
+    change = decide(SEEN, RUNNING, history(runs[:9])).change
+    assert change is not None
+    assert (change.failures, change.not_started) == (8, 2)
+
+
+@pytest.mark.parametrize(
+    ("kind", "failures", "name"),
+    [
+        (ChangeKind.FAILING, 5, "acme:failing-5:run-7"),
+        (ChangeKind.DISABLED, 10, "acme:disabled-10:run-7"),
+        # However many failures are still known when it is found, it is the same recovery.
+        (ChangeKind.RECOVERED, 5, "acme:recovered:run-7"),
+        (ChangeKind.RECOVERED, 0, "acme:recovered:run-7"),
+    ],
+)
+def test_the_name_of_a_change(kind: ChangeKind, failures: int, name: str) -> None:
+    assert Change(kind, ended(7), failures).name("acme") == name
