@@ -60,12 +60,17 @@ def test_a_returned_value_is_equal_to_the_sent_one(
         ("double", Decimal("0.1"), 0.2),
         ("double", Decimal(0), None),
         ("double", Decimal("1.5"), "by hand"),
+        # Close to zero too, where adding a number would hide the difference.
+        ("double", Decimal("1E-30"), "2E-30"),
         ("boolean", True, False),
         ("date", "2026-01-31", "2026-02-01"),
         ("datetime", "2026-01-31T10:20:30.000Z", "2026-01-31T10:20:31.000+0000"),
         ("datetime", "2026-01-31T10:20:30.000Z", None),
         ("multipicklist", "a;b", "a"),
         ("reference", LONG_ID, LONG_ID.lower()),
+        # Only Ids have characters that are computed from the others.
+        ("reference", f"{LONG_ID[:15]}-AK", f"{LONG_ID[:15]}-AL"),
+        ("reference", LONG_ID[:16], LONG_ID[:15]),
     ],
 )
 def test_a_changed_value_is_not_equal_to_the_sent_one(
