@@ -66,7 +66,7 @@ conformance: install
 # MODULES="sync/errors.py guard" selects; SAMPLE=200 SEED=1 tries so many. See docs/mutation.md.
 mutation: install
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group mutation
-	PATH="$(CURDIR)/$(BIN):$$PATH" nice -n 19 $(BIN)/python mutation/run.py $(MODULES) \
+	PATH="$(CURDIR)/$(BIN):$$PATH" TZ=America/New_York nice -n 19 $(BIN)/python mutation/run.py $(MODULES) \
 	  $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(SEED),--seed $(SEED))
 
 lint: install

@@ -96,18 +96,24 @@ def _arguments() -> argparse.Namespace:
 
 
 def _configure(modules: Iterable[str]) -> None:
-    """Mutate the modules, and judge by mypy and by the tests of their packages."""
+    """Mutate the modules, and judge by mypy and by the tests that mirror them."""
     paths = [PACKAGE / one for one in modules]
     settings = config()
     settings.only_mutate = [f"{one}/*" if one.is_dir() else str(one) for one in paths]
     settings.do_not_mutate = ["*/migrations/*"]  # they run once, before any mutant does
-    packages = {one.relative_to(PACKAGE).parts[0] for one in paths}
-    settings.pytest_add_cli_args_test_selection = sorted(str(TESTS / one) for one in packages)
+    settings.pytest_add_cli_args_test_selection = sorted({str(_tests_of(one)) for one in paths})
     settings.type_check_command = [
         *("mypy", *map(str, paths)),
         *("--output", "json", "--disable-error-code", "unused-ignore"),
         *("--cache-dir", str(Path(".mypy_cache/mutation").absolute())),
     ]
+
+
+def _tests_of(path: Path) -> Path:
+    """The tests that judge a file or a folder: those that mirror it, else those of its folder."""
+    mirror = TESTS / path.relative_to(PACKAGE)
+    own = mirror.with_name(f"test_{path.name}")
+    return mirror if path.is_dir() else own if own.exists() else mirror.parent
 
 
 def _leave_wording_alone() -> None:

@@ -85,6 +85,13 @@ def test_an_unknown_code_is_permanent_and_reported_as_unknown() -> None:
     assert "does not know" in look_up_code("BRAND_NEW_CODE").remedy
 
 
+def test_the_message_of_a_known_code_is_salesforces() -> None:
+    refused = ApiError("STRING_TOO_LONG", "data value too large", ("A__c",)).reject("r1")
+    assert refused == Rejected(
+        "r1", ErrorClass.PERMANENT, "STRING_TOO_LONG", "data value too large", ("A__c",)
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
