@@ -146,6 +146,8 @@ def test_a_cut_text_has_no_blanks_at_its_end(words: str, cut: str) -> None:
 
 
 def test_a_long_value_is_shown_in_short() -> None:
+    assert shown("x" * 60) == repr("x" * 60)
+    assert shown("x" * 61) == repr("x" * 60 + "…")
     with pytest.raises(ConversionError) as caught:
         CONVERTERS[FieldKind.DATE]("x" * 5_000)
     assert len(str(caught.value)) < 150

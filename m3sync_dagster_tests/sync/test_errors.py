@@ -58,6 +58,7 @@ def test_an_error_is_shown_as_cause_and_remedy() -> None:
     error = RemoteError("m3ter is unreachable.", "Try again later.")
     assert str(error) == "m3ter is unreachable. Try again later."
     assert str(SyncError("a cause", "A remedy.")) == "a cause. A remedy."
+    assert str(SyncError("no object X", "A remedy.")) == "no object X. A remedy."
 
 
 def test_another_remedy_keeps_class_cause_and_details() -> None:
