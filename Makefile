@@ -7,7 +7,7 @@ MINUTES ?= 60
 HOURS ?= 200
 BIN := .venv/bin
 
-.PHONY: install demo test check model chaos pictures image bench conformance lint types debian-packages constraints clean
+.PHONY: install demo test check model chaos pictures image bench conformance mutation lint types debian-packages constraints clean
 
 install: .venv/installed
 
@@ -62,6 +62,13 @@ bench: install
 conformance: install
 	$(BIN)/python conformance/run.py
 
+# Changes the code in one place at a time, and fails if no quick test and no type check notices it.
+# MODULES="sync/errors.py guard" selects; SAMPLE=200 SEED=1 tries so many. See docs/mutation.md.
+mutation: install
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group mutation
+	PATH="$(CURDIR)/$(BIN):$$PATH" TZ=America/New_York nice -n 19 $(BIN)/python mutation/run.py $(MODULES) \
+	  $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(SEED),--seed $(SEED))
+
 lint: install
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -85,4 +92,4 @@ constraints: install
 	$(BIN)/python -m pip freeze --exclude-editable > constraints.txt
 
 clean:
-	rm -rf .venv .bench .conformance .m3sync .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .bench .conformance mutants .m3sync .mypy_cache .ruff_cache .pytest_cache

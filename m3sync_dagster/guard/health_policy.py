@@ -21,8 +21,8 @@ class RejectLimit:
     """How many rejected rows people are notified of: once there are so many, or such a share.
 
     Args:
-        rows: the number; ``None``: only the share counts.
-        share: the share of the records read, from 0 to 1; ``None``: only the number counts.
+        rows: the number, 1 or more; ``None``: only the share counts.
+        share: the share of the records read, above 0 and up to 1; ``None``: only the number counts.
     """
 
     rows: int | None = None
@@ -32,7 +32,7 @@ class RejectLimit:
         """Whether one of the two limits is reached."""
         by_rows = self.rows is not None and rejected >= self.rows
         by_share = self.share is not None and read > 0 and rejected / read >= self.share
-        return rejected > 0 and (by_rows or by_share)
+        return by_rows or by_share
 
 
 @dataclass(frozen=True, slots=True)

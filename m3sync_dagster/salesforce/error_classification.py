@@ -74,11 +74,10 @@ class ApiError:
 
     def reject(self, m3ter_id: str) -> Rejected:
         """Make it the result of a row."""
-        meaning = self.meaning
-        message = f"{self.message} (a code m3sync does not know)" if meaning is UNKNOWN else None
-        return Rejected(
-            m3ter_id, meaning.error_class, self.code, message or self.message, self.fields
-        )
+        meaning, message = self.meaning, self.message
+        if meaning is UNKNOWN:
+            message = f"{message} (a code m3sync does not know)"
+        return Rejected(m3ter_id, meaning.error_class, self.code, message, self.fields)
 
 
 def normalise(code: str) -> str:
@@ -109,7 +108,7 @@ def parse_row_error(text: str) -> ApiError:
     message, _, tail = rest.rpartition(":")
     if not tail.endswith("--"):
         return ApiError(code, rest)
-    return ApiError(code, message, tuple(re.findall(r"[\w.]+", tail.removesuffix("--"))))
+    return ApiError(code, message, tuple(re.findall(r"[\w.]+", tail)))
 
 
 def parse_job_error(text: str) -> ApiError:

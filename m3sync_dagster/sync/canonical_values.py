@@ -48,10 +48,7 @@ def canonical(value: object, kind: str) -> Canonical:
 
 
 def _text(value: object) -> Canonical:
-    if isinstance(value, float):
-        return repr(value)
-    words = str(as_text(value) or "")
-    return words.strip(BLANK) or None
+    return repr(value) if isinstance(value, float) else str(as_text(value))
 
 
 def _number(value: object) -> Canonical:
@@ -65,7 +62,8 @@ def _number(value: object) -> Canonical:
 def _moment(value: object) -> Canonical:
     try:
         moment = datetime.fromisoformat(str(value))
-        moment = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+        if moment.tzinfo:
+            moment = moment.astimezone(UTC)
     except (ValueError, OverflowError):
         return str(value)
     return moment.replace(microsecond=0, tzinfo=None).isoformat() + "Z"

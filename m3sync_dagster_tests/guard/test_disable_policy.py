@@ -1,6 +1,7 @@
 """The guard's judgement, case by case."""
 
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from dagster._core.remote_origin import RemoteRepositoryOrigin
@@ -12,7 +13,14 @@ from dagster._core.scheduler.instigation import (
 )
 from dagster._core.workspace.load_target import WorkspaceFileTarget
 
-from m3sync_dagster.guard.disable_policy import Decision, History, decide
+from m3sync_dagster.guard.disable_policy import (
+    Change,
+    ChangeKind,
+    Decision,
+    History,
+    decide,
+    is_pause_over,
+)
 from m3sync_dagster.guard.failure_history import FinishedRun
 from m3sync_dagster.guard.schedules import Schedule
 from m3sync_dagster.state import GuardState
@@ -161,10 +169,16 @@ def test_all_attempts_of_one_run_are_one_failure() -> None:
 
 def test_enabling_clears_the_count_although_clocks_differ() -> None:
     """The machine where somebody clicks may be behind the one that created the runs."""
-    behind = schedule(started=FIRST_START + 1)
+    behind = schedule(started=FIRST_START + 0.5)
     decision = decide(DISABLED, behind, history(TEN))
     assert not decision.state.disabled
-    assert not decision.stop
+    assert (change_of(decision), decision.stop) == (None, False)
+
+
+def test_a_start_clears_why_and_until_when_it_was_disabled() -> None:
+    disabled = replace(DISABLED, disabled_until=SINCE)
+    state = decide(disabled, ENABLED_AGAIN, history([])).state
+    assert state == GuardState("acme", SECOND_START, count_from=at(10), notified_at=at(10))
 
 
 def test_a_recovery_is_reported_after_a_disabled_integration_works_again() -> None:
@@ -228,6 +242,13 @@ def test_only_a_success_of_what_failed_is_a_recovery(
         assert (found is not None and found[0] == "recovered") is recovered
 
 
+def test_the_last_failure_that_people_know_of_has_to_be_repaired_too() -> None:
+    failures = [*TEN[:4], ended(5, entities=CONTRACT)]
+    assert change_of(decide(WARNED, STOPPED, history(failures, ended(6)))) is None
+    repaired = history(failures, ended(6), ended(7, entities=CONTRACT))
+    assert change_of(decide(WARNED, STOPPED, repaired)) == ("recovered", 5, "run-7")
+
+
 def test_of_failures_too_old_to_be_known_only_a_success_of_everything_is_a_recovery() -> None:
     entities = ACCOUNT | CONTRACT
     some = History(entities, [], {"account": ended(20)})
@@ -239,3 +260,66 @@ def test_of_failures_too_old_to_be_known_only_a_success_of_everything_is_a_recov
 def test_a_success_that_is_deleted_still_counts() -> None:
     state = decide(SEEN, RUNNING, history(TEN[:9], ended(9, created=50.0))).state
     assert change_of(decide(state, RUNNING, history(TEN[:9]))) is None
+
+
+def test_the_state_of_a_disabled_integration_names_the_tenth_failure_and_the_newest() -> None:
+    state = decide(WARNED_TWICE, RUNNING, history([*TEN, ended(11)])).state
+    assert state.disabled_since == datetime.fromtimestamp(at(10), UTC)
+    assert (state.notified_level, state.notified_at) == (10, at(11))
+
+
+def test_a_warning_is_about_the_failures_until_the_newest() -> None:
+    state = decide(SEEN, RUNNING, history(TEN[:6])).state
+    assert (state.notified_level, state.notified_at) == (5, at(6))
+
+
+def test_a_change_counts_the_runs_among_its_failures_that_could_not_start() -> None:
+    runs = [replace(run, started=number not in {2, 3, 9}) for number, run in enumerate(TEN, 1)]
+    change = decide(SEEN, RUNNING, history(runs[:9])).change
+    assert change is not None
+    assert (change.failures, change.not_started) == (8, 2)
+
+
+@pytest.mark.parametrize(
+    ("kind", "failures", "name"),
+    [
+        (ChangeKind.FAILING, 5, "acme:failing-5:run-7"),
+        (ChangeKind.DISABLED, 10, "acme:disabled-10:run-7"),
+        # However many failures are still known when it is found, it is the same recovery.
+        (ChangeKind.RECOVERED, 5, "acme:recovered:run-7"),
+        (ChangeKind.RECOVERED, 0, "acme:recovered:run-7"),
+    ],
+)
+def test_the_name_of_a_change(kind: ChangeKind, failures: int, name: str) -> None:
+    assert Change(kind, ended(7), failures).name("acme") == name
+
+
+def test_after_a_recovery_people_are_warned_anew() -> None:
+    state = decide(WARNED_TWICE, RUNNING, history(TEN[:8], ended(9))).state
+    assert (state.notified_level, state.notified_at) == (0, None)
+    again = history([*TEN[:8], *numbers(*range(11, 16))], ended(9))
+    assert change_of(decide(state, RUNNING, again)) == ("failing", 5, "run-15")
+
+
+UNTIL = SINCE + timedelta(days=2)
+BEFORE, AFTER = UNTIL - timedelta(seconds=1), UNTIL + timedelta(seconds=1)
+PAUSED = GuardState(
+    "acme", FIRST_START, disabled_since=SINCE, disabled_reason="by hand", disabled_until=UNTIL
+)
+
+
+@pytest.mark.parametrize(
+    ("known", "found", "now", "over"),
+    [
+        pytest.param(PAUSED, STOPPED, BEFORE, False, id="before the time"),
+        pytest.param(PAUSED, STOPPED, UNTIL, True, id="at the time"),
+        pytest.param(PAUSED, schedule(), AFTER, True, id="the scheduler undid the stop"),
+        pytest.param(PAUSED, schedule(started=SECOND_START), AFTER, False, id="started by hand"),
+        pytest.param(PAUSED, None, AFTER, False, id="Dagster knows no schedule"),
+        pytest.param(GuardState("acme"), STOPPED, AFTER, False, id="never disabled"),
+    ],
+)
+def test_when_a_pause_is_over(
+    known: GuardState, found: Schedule | None, now: datetime, *, over: bool
+) -> None:
+    assert is_pause_over(known, found, now.timestamp()) is over

@@ -91,6 +91,7 @@ def test_lateness(
         (RejectLimit(share=0.05), (100, 4), False, []),
         (RejectLimit(share=0.05), (0, 0), False, []),
         (RejectLimit(rows=1), (0, 0), False, []),
+        (RejectLimit(rows=2), (1, 1), False, ["rejects"]),
         # What is not known is no reason to say that all is well.
         (RejectLimit(rows=1), (None, None), True, []),
         (None, (100, 100), True, []),
@@ -117,10 +118,41 @@ def test_an_entity_that_was_never_synced_says_nothing_of_rejects() -> None:
     assert (after, changes) == (state, [])
 
 
+def test_without_a_limit_it_is_forgotten_that_rows_were_rejected() -> None:
+    state = GuardState("acme", rejects_since=1.0)
+    after, _ = watch(state, None, health({"account": NOW}, limit=None), NOW)
+    assert after.rejects_since is None
+
+
+@pytest.mark.parametrize("rejected", [0, 100])
+def test_a_change_names_the_newest_sync(rejected: int) -> None:
+    state = GuardState("acme", late_since=0.0, rejects_since=None if rejected else 1.0)
+    found = health({"account": NOW - 1, "contract": NOW}, RejectLimit(rows=1), (100, rejected))
+    _, changes = watch(state, schedule(0.0), found, NOW)
+    assert [(change.run_id, change.since) for change in changes] == [
+        ("run of contract", NOW - 1),  # the recovery
+        ("run of contract", NOW),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("limit", "read", "rejected", "reached"),
+    [
+        (RejectLimit(rows=1), 1, 1, True),
+        (RejectLimit(share=1.0), 1, 1, True),
+        (RejectLimit(share=1.0), 2, 1, False),
+        (RejectLimit(rows=2, share=0.5), 4, 1, False),
+    ],
+)
+def test_a_limit(limit: RejectLimit, read: int, rejected: int, reached: bool) -> None:
+    assert limit.is_reached(read, rejected) is reached
+
+
 def test_the_message_says_how_many_and_since_when() -> None:
     limit = RejectLimit(rows=10)
     found = health({"account": LONG_AGO, "contract": LONG_AGO}, limit, (100, 6))
     _, (late, rejects) = watch(GuardState("acme"), schedule(0.0), found, NOW)
     assert late.text == "it has not synced completely since 2027-01-15 02:00 UTC"
     assert rejects.text == "12 of 200 records are invalid or were rejected by Salesforce"
+    assert late.run_id == "run of account"
     assert late.name("acme") == f"acme:late:{LONG_AGO:.0f}"

@@ -5,45 +5,17 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from dagster._core.scheduler.instigation import InstigatorStatus
 from dagster._core.test_utils import freeze_time
 
-from m3sync_dagster.guard.disable_policy import is_pause_over
-from m3sync_dagster.guard.enable_disable import BY_HAND, Switch
+from m3sync_dagster.guard.enable_disable import Switch
 from m3sync_dagster.guard.schedule_tick_check import disabled_reason
-from m3sync_dagster.guard.schedules import Schedule, start_again
-from m3sync_dagster.state import GuardState, connect, postgres_url
+from m3sync_dagster.guard.schedules import start_again
+from m3sync_dagster.state import connect, postgres_url
 from m3sync_dagster.sync.errors import ConfigurationError
 from m3sync_dagster_tests.guard.fixtures import LOCATION, Fleet, changes, state, tick
-from m3sync_dagster_tests.guard.test_disable_policy import FIRST_START, SECOND_START, schedule
 
 UNTIL = datetime.now(UTC).replace(microsecond=0) + timedelta(days=2)
 BEFORE, AFTER = UNTIL - timedelta(seconds=1), UNTIL + timedelta(seconds=1)
-PAUSED = GuardState(
-    "acme",
-    FIRST_START,
-    disabled_since=UNTIL - timedelta(days=1),
-    disabled_reason=BY_HAND,
-    disabled_until=UNTIL,
-)
-STOPPED = schedule(InstigatorStatus.STOPPED, None)
-
-
-@pytest.mark.parametrize(
-    ("known", "found", "now", "over"),
-    [
-        pytest.param(PAUSED, STOPPED, BEFORE, False, id="before the time"),
-        pytest.param(PAUSED, STOPPED, UNTIL, True, id="at the time"),
-        pytest.param(PAUSED, schedule(), AFTER, True, id="the scheduler undid the stop"),
-        pytest.param(PAUSED, schedule(started=SECOND_START), AFTER, False, id="started by hand"),
-        pytest.param(PAUSED, None, AFTER, False, id="Dagster knows no schedule"),
-        pytest.param(GuardState("acme"), STOPPED, AFTER, False, id="never disabled"),
-    ],
-)
-def test_when_a_pause_is_over(
-    known: GuardState, found: Schedule | None, now: datetime, *, over: bool
-) -> None:
-    assert is_pause_over(known, found, now.timestamp()) is over
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from m3sync_dagster.salesforce.error_classification import (
     JobStateError,
     NotFoundError,
     UnreadableBodyError,
+    blocking_error,
     look_up_code,
     normalise,
     parse_error_body,
@@ -23,7 +24,7 @@ from m3sync_dagster.sync.errors import (
     RemoteError,
     SyncError,
 )
-from m3sync_dagster.sync.row_results import ErrorClass, Rejected
+from m3sync_dagster.sync.row_results import Acknowledged, ErrorClass, Rejected, RowResult
 
 
 @pytest.mark.parametrize("code", ["InvalidJobState", "INVALIDJOBSTATE", "INVALID_JOB_STATE"])
@@ -84,6 +85,13 @@ def test_an_unknown_code_is_permanent_and_reported_as_unknown() -> None:
     assert "does not know" in look_up_code("BRAND_NEW_CODE").remedy
 
 
+def test_the_message_of_a_known_code_is_salesforces() -> None:
+    refused = ApiError("STRING_TOO_LONG", "data value too large", ("A__c",)).reject("r1")
+    assert refused == Rejected(
+        "r1", ErrorClass.PERMANENT, "STRING_TOO_LONG", "data value too large", ("A__c",)
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -105,6 +113,8 @@ def test_an_unknown_code_is_permanent_and_reported_as_unknown() -> None:
         ("SOME_CODE:no tail: at all", ApiError("SOME_CODE", "no tail: at all")),
         ("something went wrong", ApiError(NO_CODE, "something went wrong")),
         ("", ApiError(NO_CODE, "")),
+        (" two words: and more ", ApiError(NO_CODE, "two words: and more")),
+        (" CODE:message:A__c --\n", ApiError("CODE", "message", ("A__c",))),
     ],
 )
 def test_the_error_of_a_bulk_row_is_read(text: str, expected: ApiError) -> None:
@@ -120,6 +130,7 @@ def test_the_error_of_a_bulk_row_is_read(text: str, expected: ApiError) -> None:
             "Field name not found : X__c",
         ),
         ("the lights went out", "JOB_FAILED", "the lights went out"),
+        (" two words : and more ", "JOB_FAILED", "two words : and more"),
         ("", "JOB_FAILED", ""),
     ],
 )
@@ -242,3 +253,45 @@ def test_what_stops_a_sync(
     assert api_error.code in error.cause
     assert where in error.cause
     assert remedy in error.remedy
+
+
+@pytest.mark.parametrize(
+    ("api_error", "status", "cause"),
+    [
+        (ApiError("X", "first\nsecond"), 400, "GET /a: X: first second (HTTP 400)"),
+        (ApiError("HTTP_503", ""), 503, "GET /a: HTTP_503 (HTTP 503)"),
+        (ApiError("X", "m"), None, "GET /a: X: m"),
+    ],
+)
+def test_the_cause_of_what_stops_a_sync(
+    api_error: ApiError, status: int | None, cause: str
+) -> None:
+    assert to_sync_error(api_error, "GET /a", status).cause == f"Salesforce refused {cause}"
+
+
+ACCEPTED = Acknowledged("a", "001", created=True)
+TOO_LONG = Rejected("b", ErrorClass.PERMANENT, "STRING_TOO_LONG", "m")
+USED_UP = Rejected("c", ErrorClass.QUOTA, "EXCEEDED_QUOTA", "m")
+LOGGED_OUT = Rejected("d", ErrorClass.AUTHENTICATION, "INVALID_SESSION_ID", "m")
+FULL = Rejected("e", ErrorClass.CONFIGURATION, "StorageLimitExceeded", "m")
+NO_RIGHT = Rejected("f", ErrorClass.CONFIGURATION, "INSUFFICIENT_ACCESS_OR_READONLY", "m")
+
+
+@pytest.mark.parametrize(
+    ("results", "kind", "code"),
+    [
+        ([ACCEPTED, TOO_LONG, USED_UP, LOGGED_OUT], RateLimitError, "EXCEEDED_QUOTA"),
+        ([LOGGED_OUT, USED_UP], AuthenticationError, "INVALID_SESSION_ID"),
+        ([NO_RIGHT, FULL], ConfigurationError, "StorageLimitExceeded"),
+    ],
+)
+def test_the_first_row_error_that_concerns_all_rows_stops_a_sync(
+    results: list[RowResult], kind: type[SyncError], code: str
+) -> None:
+    error = blocking_error(results, "Account")
+    assert type(error) is kind
+    assert error.cause == f"Salesforce refused rows of Account: {code}: m"
+
+
+def test_errors_of_single_rows_do_not_stop_a_sync() -> None:
+    assert blocking_error([ACCEPTED, TOO_LONG, NO_RIGHT], "Account") is None

@@ -5,6 +5,7 @@ import psycopg
 from m3sync_dagster.state import (
     PostgresLedger,
     RejectFilter,
+    find_stored_ids,
     list_rejects,
     objects_with_rejects,
     read_refused_fingerprint,
@@ -12,7 +13,7 @@ from m3sync_dagster.state import (
     read_synced_row,
 )
 from m3sync_dagster.sync.fingerprint_basis import BasisChange, FingerprintBasis
-from m3sync_dagster.sync.row_results import ErrorClass, Rejected
+from m3sync_dagster.sync.row_results import Acknowledged, ErrorClass, Rejected
 from m3sync_dagster_tests.state.ledger_fixtures import acknowledge, connection, ledger, seen, staged
 
 __all__ = ["connection", "ledger"]  # fixtures
@@ -78,3 +79,33 @@ def test_rejects_name_their_object_and_their_org(
     assert list_rejects(connection, "acme", RejectFilter(m3ter_id="a")) == []
     assert objects_with_rejects(connection, "acme") == {"m3ter_Account__c": ORG}
     assert objects_with_rejects(connection, "other") == {}
+
+
+def test_a_stored_record_is_found_by_either_of_its_ids(
+    connection: psycopg.Connection, ledger: PostgresLedger
+) -> None:
+    short, long, like_an_id = "a0B5f000001AbCd", "a0B5f000001AbCeEAK", "a0B5f000001AbCf"
+    ids = {"a": short, "b": long, "c": like_an_id, like_an_id: "a0B5f000001AbCgEAK"}
+    ledger.stage([staged(m3ter_id) for m3ter_id in [*ids, "refused"]])
+    ledger.record([Acknowledged(*pair, created=True) for pair in ids.items()])
+    ledger.record([Rejected("refused", ErrorClass.PERMANENT, "X", "no")])
+    expected: dict[str, set[str]] = {
+        "a": {"a"},
+        "refused": {"refused"},
+        short: {"a"},
+        f"{short}EAK": {"a"},
+        long: {"b"},
+        long[:15]: {"b"},
+        # A m3ter id comes before a Salesforce Id.
+        like_an_id: {like_an_id},
+        f"{like_an_id}EAK": {"c"},
+        # Texts of other lengths are no Salesforce Ids.
+        short[:14]: set(),
+        f"{short}E": set(),
+        f"{short}EAKE": set(),
+        "x": set(),
+    }
+    found = {given: find_stored_ids(connection, "acme", "account", given) for given in expected}
+    assert found == expected
+    assert find_stored_ids(connection, "acme", "contract", "a") == set()
+    assert find_stored_ids(connection, "other", "account", "a") == set()

@@ -72,3 +72,8 @@ def test_properties_of_a_group(
     assert (group.rows, group.count) == (rows, 1)
     found = (group.empty_lookups, group.collections_only, group.parent)
     assert found == (frozenset(empty_lookups), collections_only, parent)
+
+
+def test_rows_without_lookups_of_two_groups() -> None:
+    group = RowGroups(Target("Thing__c", "Key__c", (Column("Name"),)), None).group([0, 1], [], 0)
+    assert (group.collections_only, group.parent) == (True, None)

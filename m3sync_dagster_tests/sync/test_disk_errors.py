@@ -21,6 +21,12 @@ def test_a_file_that_cannot_be_used_is_named(number: int, cause: str, remedy: st
     assert error.event == "integration.perform.error"
 
 
+def test_a_file_without_a_name_is_not_named() -> None:
+    error = file_error(OSError(errno.ENOSPC, "No space left on device"))
+    assert error
+    assert error.cause == "a file cannot be written (No space left on device)"
+
+
 @pytest.mark.parametrize("error", [ValueError("x"), OSError(errno.EPIPE, "x"), TimeoutError()])
 def test_any_other_error_is_not_explained(error: Exception) -> None:
     assert file_error(error) is None

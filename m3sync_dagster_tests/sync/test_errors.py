@@ -58,6 +58,7 @@ def test_an_error_is_shown_as_cause_and_remedy() -> None:
     error = RemoteError("m3ter is unreachable.", "Try again later.")
     assert str(error) == "m3ter is unreachable. Try again later."
     assert str(SyncError("a cause", "A remedy.")) == "a cause. A remedy."
+    assert str(SyncError("no object X", "A remedy.")) == "no object X. A remedy."
 
 
 def test_another_remedy_keeps_class_cause_and_details() -> None:
@@ -67,6 +68,27 @@ def test_another_remedy_keeps_class_cause_and_details() -> None:
     assert (changed.cause, changed.remedy) == ("a cause", "Another remedy.")
     assert changed.where == ("entities", "account")
     assert error.remedy == "A remedy."
+
+
+def test_another_cause_keeps_class_remedy_and_details() -> None:
+    error = ConfigurationError("a cause", "A remedy.", ("entities", "account"))
+    changed = error.with_cause("another cause\x1b[2K")
+    assert type(changed) is ConfigurationError
+    assert (changed.cause, changed.remedy) == (r"another cause\x1b[2K", "A remedy.")
+    assert changed.where == ("entities", "account")
+    assert error.cause == "a cause"
+
+
+def test_the_arguments_of_an_error_are_its_cause_and_remedy() -> None:
+    """Python shows them in ``repr``, and makes the error of another process from them."""
+    error = RemoteError("a cause", "A remedy.")
+    for one in (error, error.with_cause("a cause"), error.with_remedy("A remedy.")):
+        assert one.args == ("a cause", "A remedy.")
+
+
+def test_what_an_error_does_not_say() -> None:
+    assert ConfigurationError("a cause", "A remedy.").where == ()
+    assert not DeadlineError("a cause", "A remedy.").advanced
 
 
 def test_status_and_event_of_errors_are_m3ters_words() -> None:

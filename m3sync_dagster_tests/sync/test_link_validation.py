@@ -63,8 +63,12 @@ def found(org: DescribedOrg, built: FieldMapping) -> list[SchemaFinding]:
         (replace(GOOD, refers_to=()), None, None),
         (replace(GOOD, refers_to=("Contact", "Account")), None, None),
         (None, "has no field Salesforce_Account__c", "field"),
-        (replace(GOOD, type="string"), "is of type string", "field"),
-        (replace(GOOD, refers_to=("Contact",)), "is a lookup to Contact", "object"),
+        (replace(GOOD, type="string"), "Salesforce_Account__c is of type string", "field"),
+        (
+            replace(GOOD, refers_to=("Contact",)),
+            "Salesforce_Account__c is a lookup to Contact",
+            "object",
+        ),
         (replace(GOOD, updateable=False), "may read but not write Salesforce_Account__c", "field"),
     ],
 )
@@ -84,7 +88,11 @@ def test_the_lookup_is_a_writable_lookup_to_the_object(
     [
         (account(NUMBER), None, None),
         (account(), "has no field AccountNumber", "by"),
-        (account(replace(NUMBER, filterable=False)), "cannot be filtered by", "by"),
+        (
+            account(replace(NUMBER, filterable=False)),
+            "Account.AccountNumber cannot be filtered by",
+            "by",
+        ),
         (None, "the object Account does not exist", "object"),
     ],
 )

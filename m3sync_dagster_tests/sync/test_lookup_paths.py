@@ -19,7 +19,7 @@ BALANCE = ENTITIES["balance"]
 )
 def test_a_path_is_split_into_the_lookup_and_its_parents_key(path: str, field: str) -> None:
     key = path.split(".")[1]
-    fields = {"accountId": path, "code": "Code__c", "name": None}
+    fields = {"code": "Code__c", "accountId": path, "name": None}
     assert split_paths(BALANCE, fields) == (fields | {"accountId": field}, {"account": key})
 
 

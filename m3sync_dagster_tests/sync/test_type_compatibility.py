@@ -85,6 +85,19 @@ def test_types_whose_values_are_texts(type_: str, expected: bool) -> None:
             SalesforceField("F__c", "double", precision=14, scale=2),
             [],
         ),
+        # Describe gives no limit, or one that is not that of a text or a number.
+        (Field("code", "F__c", length=80), SalesforceField("F__c", "string"), []),
+        (Field("code", "F__c", length=80), SalesforceField("F__c", "picklist", length=40), []),
+        (
+            Field("amount", "F__c", FieldKind.NUMBER, precision=18, scale=6),
+            SalesforceField("F__c", "double"),
+            [],
+        ),
+        (
+            Field("amount", "F__c", FieldKind.NUMBER, precision=18, scale=6),
+            SalesforceField("F__c", "string", length=80, precision=9),
+            [],
+        ),
         (
             Field("locked", "F__c", FieldKind.BOOLEAN),
             SalesforceField("F__c", "string", length=5),
