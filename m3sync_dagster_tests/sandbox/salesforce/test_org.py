@@ -243,6 +243,23 @@ def test_global_describe(client: Client) -> None:
     assert client.get("/sobjects/Nothing__c/describe").status_code == 404
 
 
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ({"sObjects": f"{ACCOUNT},Nothing__c"}, [{"count": 2, "name": ACCOUNT}]),
+        ({"sObjects": BALANCE}, [{"count": 0, "name": BALANCE}]),
+    ],
+)
+def test_the_number_of_records(client: Client, query: dict[str, str], expected: object) -> None:
+    client.upsert([{KEY: "one", "Name": "One"}, {KEY: "two", "Name": "Two"}])
+    assert client.get("/limits/recordCount", **query).json() == {"sObjects": expected}
+
+
+def test_the_number_of_records_of_all_objects(client: Client) -> None:
+    counts = client.get("/limits/recordCount").json()["sObjects"]
+    assert {each["name"] for each in counts} >= {entity.object for entity in ENTITIES.values()}
+
+
 def test_an_unchanged_describe_returns_304(own_client: Client) -> None:
     path = f"/services/data/v67.0/sobjects/{ACCOUNT}/describe"
     seen = {"If-Modified-Since": own_client.http.get(path).headers["Last-Modified"]}
