@@ -38,10 +38,12 @@ def test_the_folders_in_an_archive_are_no_components(client: Client) -> None:
     with zipfile.ZipFile(archive, "w") as package:
         package.writestr("package.xml", PACKAGE)
         package.writestr("objects/", "")
-    files = {
-        "file": ("package.zip", archive.getvalue(), "application/zip"),
-        "json": (None, json.dumps({"deployOptions": {}}), "application/json"),
-    }
-    deploy = client.http.post(f"{DATA}/metadata/deployRequest", files=files).json()
+    deploy = client.http.post(
+        f"{DATA}/metadata/deployRequest",
+        files={
+            "file": ("package.zip", archive.getvalue(), "application/zip"),
+            "json": (None, json.dumps({"deployOptions": {}}), "application/json"),
+        },
+    ).json()
     polls = [client.get(f"/metadata/deployRequest/{deploy['id']}").json() for _ in range(2)]
     assert polls[1]["deployResult"]["status"] == "Succeeded"
