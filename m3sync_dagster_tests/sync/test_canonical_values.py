@@ -42,6 +42,8 @@ LONG_ID = "a0B5f000001AbCdEAK"
         ("multipicklist", "b;a", "a;b"),
         ("picklist", "One ", "One"),
         ("reference", LONG_ID[:15], LONG_ID),
+        ("email", " Ada.Lovelace@Example.ORG", "ada.lovelace@example.org"),
+        ("email", "", None),
     ],
 )
 def test_a_returned_value_is_equal_to_the_sent_one(
@@ -66,6 +68,7 @@ def test_a_returned_value_is_equal_to_the_sent_one(
         ("datetime", "2026-01-31T10:20:30.000Z", None),
         ("multipicklist", "a;b", "a"),
         ("reference", LONG_ID, LONG_ID.lower()),
+        ("email", "ada@example.org", "ada@example.com"),
     ],
 )
 def test_a_changed_value_is_not_equal_to_the_sent_one(

@@ -224,8 +224,37 @@ def test_lengths_that_metadata_does_not_give(own_client: Client, kind: str, leng
     fields = own_client.get(f"/sobjects/{ACCOUNT}/describe").json()["fields"]
 
     assert {field["name"]: field["length"] for field in fields}["F__c"] == length
-    assert own_client.upsert([{KEY: "one", "F__c": "y" * length}])[0]["success"]
-    assert own_client.error({"F__c": "y" * (length + 1)})["statusCode"] == "STRING_TOO_LONG"
+    longest = "y" * (length - 6) + "@x.org"
+    assert own_client.upsert([{KEY: "one", "F__c": longest}])[0]["success"]
+    assert own_client.error({"F__c": f"y{longest}"})["statusCode"] == "STRING_TOO_LONG"
+
+
+@pytest.mark.parametrize(
+    ("given", "stored"),
+    [
+        ("Ada.Lovelace+1@Example.ORG", "ada.lovelace+1@example.org"),
+        ("a..a@test.jp", "a..a@test.jp"),
+        ("a.@test.jp", "a.@test.jp"),
+        ("mü@example.org", "mü@example.org"),
+        ("ada@(comment)example.org", "ada@(comment)example.org"),
+        ("", None),
+        (".a@test.jp", "INVALID_EMAIL_ADDRESS"),
+        ("ada", "INVALID_EMAIL_ADDRESS"),
+        ("ada@", "INVALID_EMAIL_ADDRESS"),
+        ("ada@example..org", "INVALID_EMAIL_ADDRESS"),
+        ("ada lovelace@example.org", "INVALID_EMAIL_ADDRESS"),
+        ("ada@b@example.org", "INVALID_EMAIL_ADDRESS"),
+    ],
+)
+def test_email_addresses(own_client: Client, given: str, stored: str | None) -> None:
+    own_client.schema(object=ACCOUNT, field="F__c", set={"type": "Email"})
+    (result,) = own_client.upsert([{KEY: "one", "F__c": given}])
+    if result["success"]:
+        assert own_client.records()["one"]["F__c"] == stored
+    else:
+        assert result["errors"][0]["statusCode"] == stored
+        assert result["errors"][0]["fields"] == ["F__c"]
+        assert result["errors"][0]["message"].endswith(f"invalid email address: {given}")
 
 
 @pytest.mark.parametrize(
