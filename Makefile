@@ -57,8 +57,9 @@ image:
 bench: install
 	$(BIN)/python benchmarks/compare.py $(if $(QUICK),--quick) $(OPTIONS)
 
-# Runs the tests of m3ter's SDK, Schemathesis and clients of Salesforce against the sandbox, and
-# writes docs/conformance.md. They are installed into .conformance.
+# Runs the tests of m3ter's SDK and of jsforce, Schemathesis, Salesforce's CLI and other clients against
+# the sandbox, and writes docs/conformance.md. They are installed into .conformance. The repository of
+# jsforce is cloned from GitHub, or from the address in M3SYNC_JSFORCE.
 conformance: install
 	$(BIN)/python conformance/run.py
 

@@ -14,6 +14,8 @@ import venv
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
+
 HERE = Path(__file__).parent
 FOLDER = HERE.parent / ".conformance"
 REQUIREMENTS = HERE / "requirements.txt"
@@ -69,6 +71,18 @@ def sandbox(*options: str) -> Iterator[dict[str, str]]:
             yield json.loads("".join(_until_closed(lines)))
         finally:
             process.terminate()
+
+
+def salesforce_token(servers: dict[str, str]) -> str:
+    """A session of the Salesforce sandbox, by the client credentials flow."""
+    form = {
+        "grant_type": "client_credentials",
+        "client_id": servers["SALESFORCE_CLIENT_ID"],
+        "client_secret": servers["SALESFORCE_CLIENT_SECRET"],
+    }
+    answer = httpx.post(f"{servers['SALESFORCE_LOGIN_URL']}/services/oauth2/token", data=form)
+    token: str = answer.raise_for_status().json()["access_token"]
+    return token
 
 
 def _until_closed(lines: Iterator[str]) -> Iterator[str]:

@@ -1,14 +1,7 @@
-"""The suites of the Salesforce sandbox: clients that other people wrote."""
+"""The suites of Python clients of Salesforce, which other people wrote."""
 
-import os
-import shutil
-import subprocess
-
-from client_environment import FOLDER, HERE, program, sandbox, version_of
-from outcomes import Outcome, Suite, read_lines
-
-JSFORCE = "3.10.16"
-CLIENTS = HERE / "clients"
+from client_environment import HERE, program, sandbox, version_of
+from outcomes import Suite, outcomes_of_script
 
 
 def simple_salesforce() -> Suite:
@@ -26,36 +19,8 @@ def aio_sf() -> Suite:
     return _python_client("aio-sf")
 
 
-def jsforce() -> Suite:
-    """jsforce, the client that most JavaScript programs and Salesforce's own command line use."""
-    node, npm = shutil.which("node"), shutil.which("npm")
-    if not (node and npm):
-        return Suite("jsforce", JSFORCE, skipped="node and npm are not installed")
-    wanted = f"jsforce@{JSFORCE}"
-    options = ("--prefix", str(FOLDER), "--no-audit", "--no-fund", "--silent")
-    installed = subprocess.run([npm, "install", *options, wanted], check=False)  # noqa: S603 - npm
-    if installed.returncode:
-        return Suite("jsforce", JSFORCE, skipped="npm cannot install it")
-    with sandbox() as servers:
-        done = subprocess.run(  # noqa: S603 - our own script
-            [node, str(CLIENTS / "jsforce_calls.mjs")],
-            capture_output=True,
-            text=True,
-            check=False,
-            cwd=FOLDER,
-            env=os.environ | servers,
-            timeout=300,
-        )
-    return Suite("jsforce", JSFORCE, _outcomes(done))
-
-
 def _python_client(package: str) -> Suite:
+    script = f"{package.replace('-', '_')}_calls.py"
     with sandbox() as servers:
-        done = program(CLIENTS / "python_clients.py", package.replace("-", "_"), **servers)
-    return Suite(package, version_of(package), _outcomes(done))
-
-
-def _outcomes(done: subprocess.CompletedProcess[str]) -> tuple[Outcome, ...]:
-    """The outcomes that a script printed, and a failure if it ended with an error."""
-    outcomes = read_lines(done.stdout)
-    return (*outcomes, Outcome("script", done.stderr[-300:])) if done.returncode else outcomes
+        done = program(HERE / "clients" / "python" / script, **servers)
+    return Suite(package, version_of(package), outcomes_of_script(done, script))

@@ -6,10 +6,12 @@ or which names no test. So no number of failures can change unseen.
 
 import json
 import re
+import subprocess
 import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree as ET
 
 EXPECTED = Path(__file__).with_name("expected_failures.toml")
@@ -118,6 +120,32 @@ def read_junit(text: str) -> tuple[Outcome, ...]:
 def read_lines(text: str) -> tuple[Outcome, ...]:
     """The outcomes that one of our scripts printed: a JSON object in each line."""
     return tuple(Outcome(**json.loads(line)) for line in text.splitlines() if line)
+
+
+def outcomes_of_script(done: subprocess.CompletedProcess[str], script: str) -> tuple[Outcome, ...]:
+    """The outcomes that a script of ours printed, and a failure if it ended with an error."""
+    outcomes = read_lines(done.stdout)
+    failed = Outcome(f"{script}: script", done.stderr[-600:])
+    return (*outcomes, failed) if done.returncode else outcomes
+
+
+def read_jest(text: str, file: str) -> tuple[Outcome, ...]:
+    """The outcomes in a report of jest; tests that did not run are left out."""
+    results = json.loads(text)["testResults"]
+    outcomes = [
+        Outcome(f"{file}: {one['fullName']}", _jest_error(one))
+        for result in results
+        for one in result["assertionResults"]
+        if one["status"] in {"passed", "failed"}
+    ]
+    broken = [result["message"] for result in results if not result["assertionResults"]]
+    return (*outcomes, *(Outcome(f"{file}: file", message[:600]) for message in broken))
+
+
+def _jest_error(case: dict[str, Any]) -> str | None:
+    if case["status"] == "passed":
+        return None
+    return "\n".join(case["failureMessages"])[:600] or "failed"
 
 
 def _test_name(case: ET.Element) -> str:

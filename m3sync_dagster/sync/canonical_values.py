@@ -4,7 +4,8 @@ Salesforce stores values in its own forms, and its REST and Bulk APIs return the
 ``canonical`` converts both sides to one form, in which equal values are equal.
 
 Sources: Salesforce SOAP API Developer Guide, "Primitive Data Types" (a ``dateTime`` has a precision
-of one second); Salesforce Help 000394530 (a number leaves the REST and Bulk APIs as a double);
+of one second); Salesforce Help 000394530 (a number leaves the REST and Bulk APIs as a double) and
+000384328 (e-mail addresses are stored in lower case);
 Bulk API 2.0 Developer Guide, "Valid Date Format in Records" and "Get Results for a Query Job".
 """
 
@@ -51,6 +52,10 @@ def _text(value: object) -> Canonical:
     return repr(value) if isinstance(value, float) else str(as_text(value))
 
 
+def _email(value: object) -> Canonical:
+    return str(_text(value) or "").lower() or None
+
+
 def _number(value: object) -> Canonical:
     """The nearest double; a value that is not a number is unchanged, and so differs."""
     try:
@@ -81,6 +86,7 @@ def _reference(value: object) -> Canonical:
 
 
 _FORMS: dict[str, Callable[[object], Canonical]] = {
+    "email": _email,
     "double": _number,
     "currency": _number,
     "percent": _number,

@@ -68,6 +68,19 @@ def rejected(stage: Stage, leaf: str) -> str:
     return leaf
 
 
+def test_an_invalid_email_address_is_a_reject_with_a_remedy(stage: Stage, leaf: str) -> None:
+    email = {"object": ACCOUNTS, "field": "Email_Address__c", "set": {"type": "Email"}}
+    stage.salesforce("schema", email)
+    stage.sandbox.organization.change("accounts", leaf, emailAddress=".ada@x.org")
+    run(stage)
+    (row,) = stage.run("rejects", "--json").json
+    assert (row["m3ter_id"], row["code"]) == (leaf, "INVALID_EMAIL_ADDRESS")
+    assert row["fields"] == ["Email_Address__c"]
+    assert "invalid email address: .ada@x.org" in row["message"]
+    shown = stage.run("rejects").out
+    assert "Correct the value in m3ter" in " ".join(shown.split())
+
+
 def test_a_reject_shows_its_record_the_refused_value_and_the_link(
     stage: Stage, rejected: str
 ) -> None:

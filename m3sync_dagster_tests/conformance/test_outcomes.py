@@ -1,11 +1,15 @@
+import subprocess
+
 import pytest
 from outcomes import (
     EXPECTED,
     ExpectedFailure,
     Outcome,
     Suite,
+    outcomes_of_script,
     problems_of,
     read_expected,
+    read_jest,
     read_junit,
     read_lines,
 )
@@ -72,6 +76,35 @@ def test_reads_a_junit_report() -> None:
 def test_reads_the_lines_of_a_script() -> None:
     text = '{"test": "a", "error": null}\n{"test": "b", "error": "no"}\n'
     assert read_lines(text) == (Outcome("a"), Outcome("b", "no"))
+
+
+JEST = """\
+{"testResults": [
+ {"message": "", "assertionResults": [
+  {"fullName": "upsert is done", "status": "passed", "failureMessages": []},
+  {"fullName": "search finds", "status": "failed", "failureMessages": ["404"]},
+  {"fullName": "not chosen", "status": "pending", "failureMessages": []}]},
+ {"message": "cannot read the file", "assertionResults": []}]}
+"""
+
+
+def test_reads_a_report_of_jest() -> None:
+    assert read_jest(JEST, "crud") == (
+        Outcome("crud: upsert is done"),
+        Outcome("crud: search finds", "404"),
+        Outcome("crud: file", "cannot read the file"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"), [(0, ()), (1, (Outcome("crud: script", "no server"),))]
+)
+def test_a_script_that_ends_with_an_error_is_a_failure(
+    code: int, expected: tuple[Outcome, ...]
+) -> None:
+    text = '{"test": "a", "error": null}\n'
+    done = subprocess.CompletedProcess("node", code, text, "no server")
+    assert outcomes_of_script(done, "crud") == (Outcome("a"), *expected)
 
 
 def test_every_entry_of_the_list_has_a_reason() -> None:

@@ -170,7 +170,8 @@ def _mistyped(field: Field, value: object) -> RowError:
 def _text(field: Field, value: object) -> str:
     if not isinstance(value, str):
         raise _mistyped(field, value)
-    if field.size and len(value) > field.size[0]:
+    # In UTF-16 code units, as Salesforce Help 005166849 says of formulas and Apex.
+    if field.size and len(value.encode("utf-16-le")) > 2 * field.size[0]:
         message = f"{field.label}: data value too large: {value[:40]} (max length={field.size[0]})"
         raise RowError("STRING_TOO_LONG", message, field.name)
     return value

@@ -194,6 +194,13 @@ class Collections:
         assert (error["statusCode"], error["fields"]) == ("STRING_TOO_LONG", ["Name"])
         assert keys(client) == set()
 
+    @pytest.mark.parametrize(("more", "fits"), [("", True), ("x", False)])
+    def test_an_emoji_counts_as_two_characters(
+        self, client: LoggedIn, more: str, *, fits: bool
+    ) -> None:
+        text = "🧾" * (LONGEST_NAME // 2) + more
+        assert client.upsert([{KEY: "a", "Name": text}])[0]["success"] is fits
+
     def test_a_number_out_of_range_is_an_error_of_the_row(self, client: LoggedIn) -> None:
         error = client.error({"Amount__c": 10**12}, BALANCE)
         assert error["statusCode"] == "NUMBER_OUTSIDE_VALID_RANGE"

@@ -45,6 +45,8 @@ LONG_ID = "a0B5f000001AbCdEAK"
         ("multipicklist", "b;a", "a;b"),
         ("picklist", "One ", "One"),
         ("reference", LONG_ID[:15], LONG_ID),
+        ("email", " Ada.Lovelace@Example.ORG", "ada.lovelace@example.org"),
+        ("email", "", None),
     ],
 )
 def test_a_returned_value_is_equal_to_the_sent_one(
@@ -77,6 +79,7 @@ def test_a_returned_value_is_equal_to_the_sent_one(
         # Only Ids have characters that are computed from the others.
         ("reference", f"{LONG_ID[:15]}-AK", f"{LONG_ID[:15]}-AL"),
         ("reference", LONG_ID[:16], LONG_ID[:15]),
+        ("email", "ada@example.org", "ada@example.com"),
     ],
 )
 def test_a_changed_value_is_not_equal_to_the_sent_one(

@@ -54,6 +54,7 @@ _ENDPOINTS: list[tuple[str, str, Endpoint]] = [
     ("GET", "/services/data", org_endpoints.versions),
     ("GET", _DATA, org_endpoints.resources),
     ("GET", f"{_DATA}/limits", org_endpoints.limits),
+    ("GET", f"{_DATA}/limits/recordCount", org_endpoints.record_counts),
     ("GET", f"{_DATA}/recent", org_endpoints.recent),
     ("GET", f"{_DATA}/query", query_endpoints.query),
     ("GET", f"{_DATA}/query/{{locator}}", query_endpoints.next_page),

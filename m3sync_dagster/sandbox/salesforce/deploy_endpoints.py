@@ -74,7 +74,9 @@ async def info(request: Request) -> Response:
 def _read_archive(deploy: Deploy, content: bytes) -> None:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            files = {name: archive.read(name) for name in archive.namelist()}
+            # Salesforce's CLI adds an entry for each folder, whose name ends with a slash.
+            names = [name for name in archive.namelist() if not name.endswith("/")]
+            files = {name: archive.read(name) for name in names}
     except zipfile.BadZipFile:
         files = {}
     package = files.pop("package.xml", None)

@@ -1,6 +1,7 @@
 """The endpoints for API versions, limits and describe calls.
 
-Source: Salesforce REST API guide, "Versions", "Resources by Version", "Limits", "sObject Describe".
+Source: Salesforce REST API guide, "Versions", "Resources by Version", "Limits", "Record Count",
+"sObject Describe".
 """
 
 from datetime import UTC
@@ -69,6 +70,16 @@ async def limits(request: Request) -> Response:
 
 def _limit(usage: Usage) -> dict[str, int]:
     return {"Max": usage.max, "Remaining": max(usage.max - usage.used, 0)}
+
+
+async def record_counts(request: Request) -> Response:
+    """``GET .../limits/recordCount?sObjects=``: objects that do not exist are left out."""
+    org, names = org_of(request), request.query_params.get("sObjects")
+    wanted = list(org.schema) if names is None else map(org.schema.find, names.split(","))
+    counts = [
+        {"count": len(org.table(one.name)), "name": one.name} for one in wanted if one is not None
+    ]
+    return json_response({"sObjects": counts})
 
 
 async def sobjects(request: Request) -> Response:

@@ -224,8 +224,37 @@ def test_lengths_that_metadata_does_not_give(own_client: Client, kind: str, leng
     fields = own_client.get(f"/sobjects/{ACCOUNT}/describe").json()["fields"]
 
     assert {field["name"]: field["length"] for field in fields}["F__c"] == length
-    assert own_client.upsert([{KEY: "one", "F__c": "y" * length}])[0]["success"]
-    assert own_client.error({"F__c": "y" * (length + 1)})["statusCode"] == "STRING_TOO_LONG"
+    longest = "y" * (length - 6) + "@x.org"
+    assert own_client.upsert([{KEY: "one", "F__c": longest}])[0]["success"]
+    assert own_client.error({"F__c": f"y{longest}"})["statusCode"] == "STRING_TOO_LONG"
+
+
+@pytest.mark.parametrize(
+    ("given", "stored"),
+    [
+        ("Ada.Lovelace+1@Example.ORG", "ada.lovelace+1@example.org"),
+        ("a..a@test.jp", "a..a@test.jp"),
+        ("a.@test.jp", "a.@test.jp"),
+        ("mü@example.org", "mü@example.org"),
+        ("ada@(comment)example.org", "ada@(comment)example.org"),
+        ("", None),
+        (".a@test.jp", "INVALID_EMAIL_ADDRESS"),
+        ("ada", "INVALID_EMAIL_ADDRESS"),
+        ("ada@", "INVALID_EMAIL_ADDRESS"),
+        ("ada@example..org", "INVALID_EMAIL_ADDRESS"),
+        ("ada lovelace@example.org", "INVALID_EMAIL_ADDRESS"),
+        ("ada@b@example.org", "INVALID_EMAIL_ADDRESS"),
+    ],
+)
+def test_email_addresses(own_client: Client, given: str, stored: str | None) -> None:
+    own_client.schema(object=ACCOUNT, field="F__c", set={"type": "Email"})
+    (result,) = own_client.upsert([{KEY: "one", "F__c": given}])
+    if result["success"]:
+        assert own_client.records()["one"]["F__c"] == stored
+    else:
+        assert result["errors"][0]["statusCode"] == stored
+        assert result["errors"][0]["fields"] == ["F__c"]
+        assert result["errors"][0]["message"].endswith(f"invalid email address: {given}")
 
 
 @pytest.mark.parametrize(
@@ -241,6 +270,23 @@ def test_global_describe(client: Client) -> None:
     assert {entity.object for entity in ENTITIES.values()} <= names
     assert client.get(f"/sobjects/{ACCOUNT}").json()["objectDescribe"]["keyPrefix"] == "a00"
     assert client.get("/sobjects/Nothing__c/describe").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ({"sObjects": f"{ACCOUNT},Nothing__c"}, [{"count": 2, "name": ACCOUNT}]),
+        ({"sObjects": BALANCE}, [{"count": 0, "name": BALANCE}]),
+    ],
+)
+def test_the_number_of_records(client: Client, query: dict[str, str], expected: object) -> None:
+    client.upsert([{KEY: "one", "Name": "One"}, {KEY: "two", "Name": "Two"}])
+    assert client.get("/limits/recordCount", **query).json() == {"sObjects": expected}
+
+
+def test_the_number_of_records_of_all_objects(client: Client) -> None:
+    counts = client.get("/limits/recordCount").json()["sObjects"]
+    assert {each["name"] for each in counts} >= {entity.object for entity in ENTITIES.values()}
 
 
 def test_an_unchanged_describe_returns_304(own_client: Client) -> None:
