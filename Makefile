@@ -7,7 +7,7 @@ MINUTES ?= 60
 HOURS ?= 200
 BIN := .venv/bin
 
-.PHONY: install demo test check model chaos pictures image bench conformance lint types debian-packages constraints clean
+.PHONY: install demo test check model chaos pictures image bench conformance audit lint types debian-packages constraints clean
 
 install: .venv/installed
 
@@ -62,6 +62,13 @@ bench: install
 conformance: install
 	$(BIN)/python conformance/run.py
 
+# Asks which versions of constraints.txt have a known vulnerability. Needs pypi.org: pip-audit is
+# installed into .audit. Fails if the data cannot be reached.
+audit: install
+	test -d .audit || $(PYTHON) -m venv .audit
+	.audit/bin/python -m pip install --quiet --upgrade pip-audit
+	$(BIN)/python -m m3sync_dagster_tests.security.audit_dependencies .audit/bin/pip-audit
+
 lint: install
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -85,4 +92,4 @@ constraints: install
 	$(BIN)/python -m pip freeze --exclude-editable > constraints.txt
 
 clean:
-	rm -rf .venv .bench .conformance .m3sync .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .audit .bench .conformance .m3sync .mypy_cache .ruff_cache .pytest_cache
