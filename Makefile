@@ -7,7 +7,7 @@ MINUTES ?= 60
 HOURS ?= 200
 BIN := .venv/bin
 
-.PHONY: install demo test check model chaos pictures image bench conformance mutation lint types debian-packages constraints clean
+.PHONY: install demo test check model chaos pictures image bench conformance mutation audit lint types debian-packages constraints clean
 
 install: .venv/installed
 
@@ -70,6 +70,13 @@ mutation: install
 	PATH="$(CURDIR)/$(BIN):$$PATH" TZ=America/New_York nice -n 19 $(BIN)/python mutation/run.py $(MODULES) \
 	  $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(SEED),--seed $(SEED))
 
+# Asks which versions of constraints.txt have a known vulnerability. Needs pypi.org: pip-audit is
+# installed into .audit. Fails if the data cannot be reached.
+audit: install
+	test -d .audit || $(PYTHON) -m venv .audit
+	.audit/bin/python -m pip install --quiet --upgrade pip-audit
+	$(BIN)/python -m m3sync_dagster_tests.security.audit_dependencies .audit/bin/pip-audit
+
 lint: install
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -93,4 +100,4 @@ constraints: install
 	$(BIN)/python -m pip freeze --exclude-editable > constraints.txt
 
 clean:
-	rm -rf .venv .bench .conformance mutants .m3sync .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .audit .bench .conformance mutants .m3sync .mypy_cache .ruff_cache .pytest_cache

@@ -1,9 +1,10 @@
 """The model's world, with a boundary before each server and a PostgreSQL that can be disturbed."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import psycopg
 import pytest
@@ -45,6 +46,26 @@ EXECUTE FUNCTION chaos.refuse()
 """
 
 
+BEFORE_THE_HOUR, DURING_THE_TICK = "before the hour", "during the tick"
+"""Moments at which a daemon can be killed. If it is before the hour, it is started again in it."""
+
+
+class Daemon(Protocol):
+    """A daemon that starts the runs."""
+
+    def jump(self, hours: int) -> None:
+        """Let its clock jump by hours."""
+
+    def kill(self) -> None:
+        """Kill it with SIGKILL, and start another one."""
+
+    def kill_at(self, moment: str) -> None:
+        """Do so at a moment of the next hour."""
+
+    def check_hours(self) -> None:
+        """See that every hour until now was synced, and none by two runs that have succeeded."""
+
+
 @dataclass
 class Database:
     """The product's database, on a server of its own.
@@ -52,20 +73,23 @@ class Database:
     Args:
         server: the server.
         world: its connection is replaced after a restart.
-        daemon_jump: lets the clock of a daemon jump by hours too.
+        daemon: the one that starts the runs.
     """
 
     server: OwnServer
     world: World
-    daemon_jump: Callable[[int], None] | None = None
+    daemon: Daemon | None = None
 
     def restart(self, mode: str) -> None:
         """Stop the server and start it again.
 
         Args:
-            mode: ``fast``, or ``immediate``, which is like a crash.
+            mode: ``fast``, ``immediate``, which is like a crash, or ``SIGKILL``.
         """
-        self.server.stop(mode)
+        if mode == "SIGKILL":
+            self.server.kill()
+        else:
+            self.server.stop(mode)
         self.server.start(QUICK)
         self.world.connection.close()
         self.world.connection = psycopg.connect(self.server.url, autocommit=True)

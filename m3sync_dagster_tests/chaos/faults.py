@@ -27,7 +27,12 @@ from m3sync_dagster_tests.chaos.boundary import (
     slow,
     truncate,
 )
-from m3sync_dagster_tests.chaos.disturbed_world import DisturbedScenario
+from m3sync_dagster_tests.chaos.disturbed_world import (
+    BEFORE_THE_HOUR,
+    DURING_THE_TICK,
+    Daemon,
+    DisturbedScenario,
+)
 from m3sync_dagster_tests.model.interruptions import die
 from m3sync_dagster_tests.model.reference import ENTITIES
 from m3sync_dagster_tests.model.ways import (
@@ -71,6 +76,8 @@ ANSWERS: dict[str, Strike] = {
     "503 after the server acted": _error(503, acted=True),
 }
 """What can happen to a request, by the name that the summary gives it."""
+NOT_REPEATED = frozenset({NO_ANSWER, "HTML", "HTML after the server acted"})
+"""After these a run may end, even if it happens once."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +88,15 @@ class Answered:
     at: int
     times: int
     how: str
+
+    @property
+    def survived(self) -> bool:
+        """Whether a run must succeed all the same, because it repeats the request.
+
+        The first request is the login, which is not repeated after a 401.
+        """
+        is_refused_login = self.how == "401" and self.at == 1
+        return self.times == 1 and self.how not in NOT_REPEATED and not is_refused_login
 
     def run(self, scenario: DisturbedScenario, *, full: bool = False) -> None:
         name = f"{self.system}: {self.how}"
@@ -114,8 +130,9 @@ class AtStep:
         scenario.run(full=full, interrupted=steps.interrupted(self.step, act, after=False))
 
 
+KILLED = "run killed at a step"
 STEP_ACTS: dict[str, Callable[[DisturbedScenario], None]] = {
-    "run killed at a step": lambda _: die(),
+    KILLED: lambda _: die(),
     "connections to PostgreSQL cut": lambda scenario: scenario.world.drop_connections(),
     "PostgreSQL restarted (fast)": lambda scenario: scenario.database.restart("fast"),
     "PostgreSQL restarted (immediate)": lambda scenario: scenario.database.restart("immediate"),
@@ -154,9 +171,26 @@ class ClockJumps:
     def run(self, scenario: DisturbedScenario, *, full: bool = False) -> None:
         scenario.boundary.struck["clock jumped"] += 1
         scenario.database.pass_hours(self.hours)
-        if scenario.database.daemon_jump:
-            scenario.database.daemon_jump(self.hours)
+        if scenario.database.daemon:
+            scenario.database.daemon.jump(self.hours)
         scenario.run(full=full)
+
+
+@dataclass(frozen=True)
+class DaemonKilled:
+    """The daemon is killed at a moment, ``BEFORE_THE_HOUR`` or ``DURING_THE_TICK``."""
+
+    moment: str
+
+    def run(self, scenario: DisturbedScenario, *, full: bool = False) -> None:
+        scenario.boundary.struck[f"daemon killed {self.moment}"] += 1
+        _daemon(scenario).kill_at(self.moment)
+        scenario.run(full=full)
+
+
+def _daemon(scenario: DisturbedScenario) -> Daemon:
+    assert scenario.database.daemon
+    return scenario.database.daemon
 
 
 @dataclass(frozen=True)
@@ -169,7 +203,7 @@ class ProcessStruck:
     how: str
 
     def run(self, scenario: DisturbedScenario, *, full: bool = False) -> None:
-        strike = do(ACTS[self.how](scenario), acted=self.acted)
+        strike = do((ACTS | DAEMON_ACTS)[self.how](scenario), acted=self.acted)
         scenario.boundary.add(Plan(self.system, self.at, 1, self.how, strike))
         scenario.run(full=full)
 
@@ -186,8 +220,19 @@ ACTS: dict[str, Callable[[DisturbedScenario], Callable[[int], None]]] = {
     "PostgreSQL restarted (immediate)": lambda scenario: (
         lambda _: scenario.database.restart("immediate")
     ),
+    "PostgreSQL killed": lambda scenario: lambda _: scenario.database.restart("SIGKILL"),
 }
 """What can happen to a process, by the name that the summary gives it."""
+DAEMON_ACTS: dict[str, Callable[[DisturbedScenario], Callable[[int], None]]] = {
+    "daemon killed during the run": lambda scenario: lambda _: _daemon(scenario).kill(),
+    "daemon and run killed": lambda scenario: lambda run: _kill_both(run, _daemon(scenario)),
+}
+"""What can happen to the daemon while a run is under way."""
+
+
+def _kill_both(run: int, daemon: Daemon) -> None:
+    os.kill(_other(run), signal.SIGKILL)
+    daemon.kill()
 
 
 def _fill_disk(process: int) -> None:
@@ -240,19 +285,68 @@ _WAYS: st.SearchStrategy[Way] = weighted(
         st.just(BudgetUsedUp()): 1,
     }
 )
-IN_THIS_PROCESS: st.SearchStrategy[Fault] = weighted(
-    {
-        ANSWERED: 6,
-        st.builds(Answered, SYSTEMS, REQUESTS, st.just(1), st.just(NO_ANSWER)): 1,
-        st.builds(AtStep, STEPS, st.sampled_from(sorted(STEP_ACTS))): 5,
-        st.builds(InSalesforce, _WAYS): 4,
-        st.builds(ClockJumps, st.integers(-48, 72)): 1,
-    }
+_SIGKILL: st.SearchStrategy[Fault] = st.builds(
+    ProcessStruck, st.just(SALESFORCE), st.integers(1, 5), st.booleans(), st.just("SIGKILL")
+)
+
+
+@dataclass(frozen=True)
+class Faults:
+    """The faults of a kind of run.
+
+    Args:
+        all: each of them.
+        unrecorded: after these the run ends, maybe before it records what Salesforce has done.
+    """
+
+    all: st.SearchStrategy[Fault]
+    unrecorded: st.SearchStrategy[Fault]
+
+
+IN_THIS_PROCESS = Faults(
+    weighted(
+        {
+            ANSWERED: 6,
+            st.builds(Answered, SYSTEMS, REQUESTS, st.just(1), st.just(NO_ANSWER)): 1,
+            st.builds(AtStep, STEPS, st.sampled_from(sorted(STEP_ACTS))): 5,
+            st.builds(InSalesforce, _WAYS): 4,
+            st.builds(ClockJumps, st.integers(-48, 72)): 1,
+        }
+    ),
+    weighted(
+        {
+            st.builds(AtStep, st.integers(15, 40), st.just(KILLED)): 1,
+            st.builds(
+                Answered,
+                st.just(SALESFORCE),
+                st.sampled_from([3, 3, 4, 5]),  # The first rows are mostly the third request.
+                st.just(12),
+                st.just("cut after the server acted"),
+            ): 2,
+        }
+    ),
 )
 """The faults of a run in the process of the test."""
-IN_OWN_PROCESS: st.SearchStrategy[Fault] = weighted({_STRUCK: 3, ANSWERED: 1})
+IN_OWN_PROCESS = Faults(weighted({_STRUCK: 3, ANSWERED: 1}), _SIGKILL)
 """The faults of a run in a process of its own."""
-BY_THE_DAEMON: st.SearchStrategy[Fault] = weighted(
-    {_STRUCK: 3, ANSWERED: 1, st.builds(ClockJumps, st.integers(1, 30)): 1}
+_DAEMON_KILLED: st.SearchStrategy[Fault] = st.builds(
+    DaemonKilled, st.sampled_from([BEFORE_THE_HOUR, DURING_THE_TICK])
+) | st.builds(
+    ProcessStruck,
+    st.just(SALESFORCE),
+    st.integers(1, 3),
+    st.booleans(),
+    st.sampled_from(sorted(DAEMON_ACTS)),
+)
+BY_THE_DAEMON = Faults(
+    weighted(
+        {
+            _DAEMON_KILLED: 3,
+            _STRUCK: 3,
+            ANSWERED: 1,
+            st.builds(ClockJumps, st.integers(1, 30)): 1,
+        }
+    ),
+    _SIGKILL,
 )
 """The faults of a run that a daemon starts."""

@@ -5,8 +5,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from m3sync_dagster.m3ter.source import PAGE_SIZE
 from m3sync_dagster_tests.chaos.disturbed_world import DisturbedScenario
-from m3sync_dagster_tests.chaos.faults import Fault, weighted
+from m3sync_dagster_tests.chaos.faults import Fault, Faults, weighted
 from m3sync_dagster_tests.model.machine import ACCOUNTS, FIELDS, SETTINGS, put
 from m3sync_dagster_tests.model.reference import ENTITIES
 from m3sync_dagster_tests.model.scenario import name_of
@@ -106,14 +107,23 @@ class History:
     Args:
         jobs_above: ingest jobs send what is more than so many rows.
         hours: the disturbed hours.
+        page: m3ter lists so many records on a page.
     """
 
     jobs_above: int
     hours: list[Hour]
+    page: int = PAGE_SIZE
 
 
 NUMBERS = st.integers(1, 6)
 """Records of each type."""
+LOADED = {
+    "account": st.integers(1, 2),
+    "contract": st.just(1),
+    "commitment": st.just(1),
+    "balance": st.just(1),
+}
+"""Those that every history begins with, see ``machine.load``."""
 _ENTITY = st.sampled_from(ENTITIES)
 _ACCOUNT = ACCOUNTS.map(lambda account: {"accountId": account})
 _PARENT = ACCOUNTS.map(lambda account: {"parentAccountId": account})
@@ -137,7 +147,7 @@ SETTINGS_OF_A_PROCESS = _without(SETTINGS, _PLACE)
 
 
 def histories(
-    faults: st.SearchStrategy[Fault],
+    faults: Faults,
     hours: tuple[int, int],
     settings: st.SearchStrategy[Given] = SETTINGS,
 ) -> st.SearchStrategy[History]:
@@ -157,16 +167,40 @@ def histories(
 
 
 def _histories(
-    faults: st.SearchStrategy[Fault], hours: tuple[int, int], settings: st.SearchStrategy[Given]
+    faults: Faults, hours: tuple[int, int], settings: st.SearchStrategy[Given]
 ) -> st.SearchStrategy[History]:
     configured = st.builds(Configure, st.just({}) | settings)
     hour = st.builds(
         Hour,
         st.lists(weighted({_RECORDS: 4, configured: 1}), min_size=1, max_size=10),
-        faults,
+        faults.all,
         weighted({st.just(False): 3, st.just(True): 1}),
         weighted({st.just(True): 2, st.just(False): 1}),
         weighted({st.just(False): 5, st.just(True): 1}),
     )
-    most = st.sampled_from([2_000, 2, 0])
-    return st.builds(History, most, st.lists(hour, min_size=hours[0], max_size=hours[1]))
+    any_hour = weighted({hour: 3, _taken_back(faults): 1})
+    played = st.lists(any_hour, min_size=hours[0], max_size=hours[1])
+    most, page = st.sampled_from([2_000, 2, 0]), st.sampled_from([PAGE_SIZE, 2, 1])
+    return st.builds(History, most, played, page)
+
+
+def _taken_back(faults: Faults) -> st.SearchStrategy[Hour]:
+    """An hour in which only records are changed that every history begins with.
+
+    After the run they are what they were before, and the next hour is quiet. So it shows whether
+    the run has left a fingerprint that is no longer true.
+    """
+    edited = st.one_of(
+        *(
+            st.builds(Record, st.just("move"), st.just(entity), LOADED[entity], fields)
+            for entity, fields in FIELDS.items()
+        )
+    )
+    return st.builds(
+        Hour,
+        st.lists(edited, min_size=1, max_size=3),
+        weighted({faults.unrecorded: 2, faults.all: 1}),
+        st.just(True),
+        st.just(True),
+        st.just(False),
+    )

@@ -2,7 +2,8 @@
 
 import pytest
 
-from m3sync_dagster_tests.chaos.faults import IN_THIS_PROCESS
+from m3sync_dagster.m3ter.source import PAGE_SIZE
+from m3sync_dagster_tests.chaos.faults import IN_THIS_PROCESS, Answered, AtStep, Fault
 from m3sync_dagster_tests.chaos.history import History, Record, histories
 from m3sync_dagster_tests.chaos.try_seeds import history_of, try_seed
 from m3sync_dagster_tests.model.ways import Undisturbed
@@ -28,7 +29,7 @@ def test_a_failing_seed_is_cut_down_to_the_shortest_history_that_fails() -> None
             raise AssertionError("fails")
 
     with pytest.raises(AssertionError, match="fails") as caught:
-        try_seed(11, HISTORIES, play)
+        try_seed(12, HISTORIES, play)
     assert len(failed[0].hours) > len(failed[-1].hours)
     hours = failed[-1].hours
     moves = [one for hour in hours for one in hour.changes if isinstance(one, Record)]
@@ -37,4 +38,22 @@ def test_a_failing_seed_is_cut_down_to_the_shortest_history_that_fails() -> None
     assert [hour.full for hour in hours].count(True) == 1
     said = "\n".join(caught.value.__notes__)
     assert str(failed[-1]) in said
-    assert "make chaos HOURS=1 SEED=11" in said
+    assert "make chaos HOURS=1 SEED=12" in said
+
+
+def test_histories_take_changes_back_and_have_small_pages() -> None:
+    drawn = [history_of(number, HISTORIES) for number in range(1, 31)]
+    hours = [hour for history in drawn for hour in history.hours]
+    taken_back = [one for one in hours if one.taken_back and one.quiet_next and not one.full]
+    unrecorded = [one for one in taken_back if _ends_a_run(one.fault)]
+    assert len(unrecorded) > len(drawn)
+    assert {history.page for history in drawn} == {PAGE_SIZE, 1, 2}
+
+
+def _ends_a_run(fault: Fault) -> bool:
+    match fault:
+        case AtStep(how="run killed at a step"):
+            return True
+        case Answered(times=12, how="cut after the server acted"):
+            return True
+    return False

@@ -154,7 +154,7 @@ class Scenario:
         return [record for record in held if record[key] == record_id]
 
     def _touch(self, entity: str, record_id: str, **what: Any) -> None:  # noqa: ANN401 - of Touch
-        touch = Touch(self._expected(entity, record_id), **what)
+        touch = Touch(self.expected(entity, record_id), **what)
         self.touches.setdefault(self._place(entity, record_id), []).append(touch)
 
     def _touch_gone(self, entity: str, record_id: str, salesforce_id: str) -> None:
@@ -168,7 +168,8 @@ class Scenario:
     def _place(self, entity: str, record_id: str) -> Place:
         return self.settings.org, self.settings.object(entity), record_id
 
-    def _expected(self, entity: str, record_id: str) -> dict[str, Any] | None:
+    def expected(self, entity: str, record_id: str) -> dict[str, Any] | None:
+        """What Salesforce has to hold of a record; ``None`` if it is invalid, or not listed."""
         record = self.listed(entity).get(record_id)
         return None if record is None else reference.expected(self.settings, entity, record)
 
@@ -289,7 +290,7 @@ class Scenario:
         self.complete += 1
         for entity in ENTITIES:
             for record_id in self.listed(entity):
-                now = self._expected(entity, record_id)
+                now = self.expected(entity, record_id)
                 for touch in self.touches.get(self._place(entity, record_id), []):
                     known = everything or now != touch.row or self._back(entity, record_id, touch)
                     if touch.due is None and known:
@@ -361,7 +362,7 @@ class Scenario:
         for entity in ENTITIES:
             held = self.held(entity)
             for record_id in self.listed(entity):
-                want, have = self._expected(entity, record_id), held.get(record_id)
+                want, have = self.expected(entity, record_id), held.get(record_id)
                 if (entity, record_id) in rejects or self._excused(entity, record_id):
                     continue
                 if want is None:
@@ -403,18 +404,19 @@ class Scenario:
 
     def _unfounded(self, rejects: dict[tuple[str, str], str]) -> Iterator[str]:
         for (entity, record_id), error_class in rejects.items():
-            want = self._expected(entity, record_id)
+            want = self.expected(entity, record_id)
             if want is None or (entity, record_id) in self.refused:
                 continue
-            missing = list(self._missing_parents(entity, want))
+            missing = list(self.missing_parents(entity, want))
             if not missing:
                 yield f"{entity} {record_id} is {error_class}, and nothing is wrong with it"
             for parent, parent_id in missing:
-                known = self._expected(parent, parent_id) is not None
+                known = self.expected(parent, parent_id) is not None
                 if known and (parent, parent_id) not in rejects:
                     yield f"{entity} {record_id} waits for {parent} {parent_id}, which is not sent"
 
-    def _missing_parents(self, entity: str, want: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    def missing_parents(self, entity: str, want: dict[str, Any]) -> Iterator[tuple[str, str]]:
+        """The parents of a row that are not in Salesforce."""
         for name, parent in _lookups(entity).items():
             if want[name] and not self._found(parent, want[name]):
                 yield parent, want[name]
