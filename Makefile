@@ -70,7 +70,7 @@ mutation: install
 	PATH="$(CURDIR)/$(BIN):$$PATH" TZ=America/New_York nice -n 19 $(BIN)/python mutation/run.py $(MODULES) \
 	  $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(SEED),--seed $(SEED))
 
-# Asks which versions of constraints.txt have a known vulnerability. Needs pypi.org: pip-audit is
+# Asks which versions of constraints.txt have a known vulnerability. Needs PyPI: pip-audit is
 # installed into .audit. Fails if the data cannot be reached.
 audit: install
 	test -d .audit || $(PYTHON) -m venv .audit

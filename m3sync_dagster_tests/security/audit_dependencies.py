@@ -42,7 +42,7 @@ def verdict(text: str) -> tuple[int, list[str]]:
         libraries = json.loads(text)["dependencies"]
     except (ValueError, KeyError, TypeError):
         return NOT_AUDITED, [
-            "NOT AUDITED: pip-audit could not reach its data. Is pypi.org blocked?"
+            "NOT AUDITED: pip-audit could not reach its data. Is PyPI blocked?"
         ]
     found = [line for library in libraries for line in _vulnerabilities(library)]
     skipped = [str(library["name"]) for library in libraries if "skip_reason" in library]
@@ -65,7 +65,7 @@ def _not_audited(skipped: list[str], count: int) -> str:
     named = ", ".join(skipped[:_NAMED]) + (", …" if len(skipped) > _NAMED else "")
     return (
         f"NOT AUDITED: no data could be reached for {len(skipped)} of {count} libraries: {named}. "
-        "Run make audit where pypi.org can be reached."
+        "Run make audit where PyPI can be reached."
     )
 
 
