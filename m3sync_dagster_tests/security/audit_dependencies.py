@@ -41,9 +41,7 @@ def verdict(text: str) -> tuple[int, list[str]]:
     try:
         libraries = json.loads(text)["dependencies"]
     except (ValueError, KeyError, TypeError):
-        return NOT_AUDITED, [
-            "NOT AUDITED: pip-audit could not reach its data. Is PyPI blocked?"
-        ]
+        return NOT_AUDITED, ["NOT AUDITED: pip-audit could not reach its data. Is PyPI blocked?"]
     found = [line for library in libraries for line in _vulnerabilities(library)]
     skipped = [str(library["name"]) for library in libraries if "skip_reason" in library]
     if skipped or not libraries:
