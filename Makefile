@@ -24,7 +24,7 @@ demo: install
 
 # Runs the static checks, then all tests, also those with servers, daemons and a browser.
 test: install lint types debian-packages
-	$(BIN)/python -m pytest -n 3 --dist loadscope --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 4 --dist loadscope --no-loadscope-reorder
 
 # Runs the static checks and the quick tests, in under two minutes.
 check: install lint types
