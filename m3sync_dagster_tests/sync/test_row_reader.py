@@ -167,3 +167,14 @@ def test_an_ordinary_account_is_read_in_one_step() -> None:
         "Credit_Application_Order__c": "PREPAYMENT;BALANCE",
         "Created_In_m3ter__c": "2026-01-01T10:00:00.000Z",
     }
+
+
+@pytest.mark.parametrize(("record", "is_read"), [({"billId": "b"}, True), ({}, False)])
+def test_a_record_that_needs_a_parent_is_read_only_with_one(
+    record: dict[str, object], is_read: bool
+) -> None:
+    mapping = build_mapping(
+        ENTITIES["bill_line_item"], {"bill": EntityOptions(), "bill_line_item": EntityOptions()}, ""
+    )
+    values = RowValidator(mapping, fitting(mapping)).reader(mapping).values({"id": "i", **record})
+    assert (values is not None) is is_read
