@@ -111,12 +111,7 @@ def write_rows(
 
 
 def _cells(row: Row) -> list[str]:
-    cells = [row.m3ter_id]
-    cells += [
-        # Most values are texts that are written as they are.
-        value if type(value) is str and value and "\r" not in value else cell(value)
-        for value in row.values
-    ]
+    cells = [row.m3ter_id, *map(cell, row.values)]
     for place in row.kept:
         cells[place + 1] = UNCHANGED
     if row.salesforce_id:
