@@ -39,7 +39,7 @@ from m3sync_dagster_tests.chaos.history import (
     histories,
 )
 from m3sync_dagster_tests.chaos.play_history import Player, check_waiting
-from m3sync_dagster_tests.chaos.run_by_daemon import DaemonRuns, scheduled
+from m3sync_dagster_tests.chaos.run_by_daemon import HOUR_FORMAT, DaemonRuns, scheduled
 from m3sync_dagster_tests.chaos.run_commands import commands
 from m3sync_dagster_tests.chaos.try_seeds import try_seed
 from m3sync_dagster_tests.model import runs
@@ -133,9 +133,9 @@ def _see_that_hours_are_checked(daemon: DaemonRuns, connection: psycopg.Connecti
     with pytest.raises(AssertionError, match="hours that are lost"):
         daemon.check_hours()
     daemon.begin += timedelta(hours=1)
-    key = "WHERE key = 'dagster/partition'"
     connection.execute(
-        f"UPDATE run_tags SET value = (SELECT max(value) FROM run_tags {key}) {key}"  # noqa: S608
+        "UPDATE run_tags SET value = %s WHERE key = 'dagster/partition'",
+        [daemon.begin.strftime(HOUR_FORMAT)],
     )
     with pytest.raises(AssertionError, match="hours that two runs have synced"):
         daemon.check_hours()
