@@ -36,7 +36,7 @@ INVALID: list[tuple[str, str, str]] = [
     (
         edited("account: {}", "invoice: {}"),
         ":9, attributes.entities.invoice",
-        "There are: account, contract, commitment, prepayment, balance, bill.",
+        "There are: account, contract, commitment, prepayment, balance, bill, bill_line_item.",
     ),
     (
         edited("account: {}", "account:\n      fields:\n        name: X__c\n        code: X__c"),
