@@ -26,9 +26,9 @@ demo: install
 test: install lint types debian-packages
 	$(BIN)/python -m pytest -n 4 --dist loadscope --no-loadscope-reorder
 
-# Runs the static checks and the quick tests, in under two minutes.
+# Runs the static checks and the tests that start no program and use no database.
 check: install lint types
-	$(BIN)/python -m pytest -n 2 --dist loadscope -m "not slow" -q
+	$(BIN)/python -m pytest -n 2 --dist loadscope -m "not slow and not database" -q
 
 # Arbitrary sequences of changes and failures, others each time: for so many minutes those of syncs,
 # and for as many those of the guard.

@@ -39,9 +39,11 @@ PATIENCE = 300.0
 """Seconds to wait for what must happen before a test fails, as on a busy machine."""
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the slow tests, so that all processes have work until the end.
 
+    The marker of those that use PostgreSQL is given here, before any are deselected by markers.
     A slow test that fails is run once more, and pytest's summary lists it as RERUN: beside other
     servers and daemons on two cores a kill or a tick can come in the middle of something else. The
     tests within one process have no second chance.
@@ -50,6 +52,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("slow"):
             item.add_marker(pytest.mark.flaky(reruns=1))
+        if "postgres_server" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.database)
 
 
 class _Scheduling(LoadScopeScheduling):

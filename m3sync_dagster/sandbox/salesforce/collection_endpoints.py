@@ -23,6 +23,7 @@ from m3sync_dagster.sandbox.salesforce.json_rows import (
     type_of,
     without,
 )
+from m3sync_dagster.sandbox.salesforce.object_permissions import deletion_refused
 from m3sync_dagster.sandbox.salesforce.org import Org
 from m3sync_dagster.sandbox.salesforce.record_fields import chosen_fields, record_json
 from m3sync_dagster.sandbox.salesforce.record_table import Table
@@ -168,11 +169,17 @@ async def delete(request: Request) -> Response:
     """``DELETE .../composite/sobjects?ids=``: up to 200 records."""
     org = org_of(request)
     ids = check_count(_listed(request, "ids"))
-    found = [find(org, text) for text in ids]
+    found = [_to_delete(org, text) for text in ids]
     failed = any(isinstance(each, RowError) for each in found)
     if failed and request.query_params.get("allOrNone", "").lower() == "true":
         found = [each if isinstance(each, RowError) else rolled_back() for each in found]
     return json_response([_deleted(org, *pair) for pair in zip(ids, found, strict=True)])
+
+
+def _to_delete(org: Org, text: str) -> tuple[Table, int] | RowError:
+    found = find(org, text)
+    refused = None if isinstance(found, RowError) else deletion_refused(found[0].definition)
+    return refused or found
 
 
 def find(org: Org, text: str) -> tuple[Table, int] | RowError:

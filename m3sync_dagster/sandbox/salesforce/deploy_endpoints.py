@@ -32,6 +32,7 @@ from m3sync_dagster.sandbox.salesforce.http import (
     org_of,
     read_parts,
 )
+from m3sync_dagster.sandbox.salesforce.object_permissions import grant, withdraw
 from m3sync_dagster.sandbox.salesforce.org import Org
 from m3sync_dagster.sandbox.salesforce.schema import ObjectDef
 
@@ -160,8 +161,8 @@ def _field_problem(
 
 
 def _grant_problems(org: Org, deploy: Deploy, root: ET.Element) -> Iterator[str]:
-    for grant in root.findall(f"{NAMESPACE}fieldPermissions"):
-        object_name, _, name = text_of(grant, "field").partition(".")
+    for permissions in root.findall(f"{NAMESPACE}fieldPermissions"):
+        object_name, _, name = text_of(permissions, "field").partition(".")
         deployed = {
             text_of(one, "fullName"): text_of(one, "required") == "true"
             for one in field_elements(deploy.objects.get(object_name, ET.Element("none")))
@@ -180,7 +181,7 @@ def _apply(org: Org, deploy: Deploy) -> None:
         existing = schema.existing(schema.qualify(name))
         if existing is None:
             existing = add_object(schema, name, root)
-            existing.visible = False
+            withdraw(existing)
         for one in field_elements(root):
             read = read_field(schema, one)
             before = existing.fields.get(read.name)
@@ -199,15 +200,15 @@ def assign(org: Org, name: str) -> None:
     if root is None:
         raise not_found()
     schema = org.schema
-    for grant in root.findall(f"{NAMESPACE}objectPermissions"):
-        existing = schema.existing(schema.qualify(text_of(grant, "object")))
-        if existing and text_of(grant, "allowRead") == "true":
-            existing.visible = True
-    for grant in root.findall(f"{NAMESPACE}fieldPermissions"):
-        object_name, _, field_name = text_of(grant, "field").partition(".")
+    for permissions in root.findall(f"{NAMESPACE}objectPermissions"):
+        existing = schema.existing(schema.qualify(text_of(permissions, "object")))
+        if existing:
+            grant(existing, permissions)
+    for permissions in root.findall(f"{NAMESPACE}fieldPermissions"):
+        object_name, _, field_name = text_of(permissions, "field").partition(".")
         owner = schema.existing(schema.qualify(object_name))
         granted = owner.fields.get(schema.qualify(field_name)) if owner else None
         if granted:
-            granted.visible = text_of(grant, "readable") == "true"
-            granted.createable = granted.updateable = text_of(grant, "editable") == "true"
+            granted.visible = text_of(permissions, "readable") == "true"
+            granted.createable = granted.updateable = text_of(permissions, "editable") == "true"
     schema.touch()

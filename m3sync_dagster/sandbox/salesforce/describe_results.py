@@ -59,6 +59,9 @@ def summary(definition: ObjectDef, version_path: str) -> JsonObject:
         "keyPrefix": definition.key_prefix,
         **dict.fromkeys(_TRUE_FLAGS, True),
         **dict.fromkeys(_FALSE_FLAGS, False),
+        "createable": definition.createable,
+        "updateable": definition.updateable,
+        "deletable": definition.deletable,
         "custom": definition.name.endswith("__c"),
         "urls": {
             "sobject": path,
@@ -69,8 +72,8 @@ def summary(definition: ObjectDef, version_path: str) -> JsonObject:
 
 
 _TRUE_FLAGS = (
-    "createable", "deletable", "layoutable", "queryable", "replicateable",
-    "retrieveable", "searchable", "triggerable", "undeletable", "updateable",
+    "layoutable", "queryable", "replicateable", "retrieveable", "searchable", "triggerable",
+    "undeletable",
 )  # fmt: skip
 _FALSE_FLAGS = (
     "activateable", "customSetting", "deprecatedAndHidden", "feedEnabled", "hasSubtypes",

@@ -9,6 +9,7 @@ from typing import Final
 
 from m3sync_dagster.sandbox.salesforce.errors import RowError
 from m3sync_dagster.sandbox.salesforce.field_values import double_text
+from m3sync_dagster.sandbox.salesforce.object_permissions import deletion_refused
 from m3sync_dagster.sandbox.salesforce.org import Org
 from m3sync_dagster.sandbox.salesforce.record_table import Table
 from m3sync_dagster.sandbox.salesforce.record_writer import KEEP, Row, Saved, Writer
@@ -57,6 +58,8 @@ class _SaverById:
         if error := self._error(key, number, repeated):
             return Saved(error=error)
         if self._operation in {"delete", "hardDelete"}:
+            if refused := deletion_refused(self._table.definition):
+                return Saved(error=refused)
             self._org.delete(self._table, number or 0, hard=self._operation == "hardDelete")
             return Saved(self._table.id_of(number or 0))
         self._writer.begin()

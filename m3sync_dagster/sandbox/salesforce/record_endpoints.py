@@ -16,6 +16,7 @@ from m3sync_dagster.sandbox.salesforce.http import (
     version_path,
 )
 from m3sync_dagster.sandbox.salesforce.json_rows import JsonColumns
+from m3sync_dagster.sandbox.salesforce.object_permissions import deletion_refused
 from m3sync_dagster.sandbox.salesforce.org import Org
 from m3sync_dagster.sandbox.salesforce.record_fields import chosen_fields, record_json
 from m3sync_dagster.sandbox.salesforce.record_table import Table
@@ -58,9 +59,7 @@ async def get_record(request: Request) -> Response:
 
 async def delete_record(request: Request) -> Response:
     """``DELETE .../sobjects/{object}/{id}``: responds with 204."""
-    org, table, number = _by_id(request)
-    org.delete(table, number)
-    return Response(status_code=204)
+    return _delete(*_by_id(request))
 
 
 def _by_id(request: Request) -> tuple[Org, Table, int]:
@@ -110,7 +109,13 @@ async def delete_by_external_id(request: Request) -> Response:
     org, table, _, found = _by_external_id(request)
     if len(found) != 1:
         raise not_found()
-    org.delete(table, found[0])
+    return _delete(org, table, found[0])
+
+
+def _delete(org: Org, table: Table, number: int) -> Response:
+    if refused := deletion_refused(table.definition):
+        raise ApiError(403, refused.code, refused.message)
+    org.delete(table, number)
     return Response(status_code=204)
 
 

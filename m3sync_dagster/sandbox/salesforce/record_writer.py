@@ -12,6 +12,7 @@ from typing import Final
 
 from m3sync_dagster.sandbox.salesforce.errors import RowError
 from m3sync_dagster.sandbox.salesforce.field_values import Value, datetime_text, reader_of
+from m3sync_dagster.sandbox.salesforce.object_permissions import require_save
 from m3sync_dagster.sandbox.salesforce.org import Org
 from m3sync_dagster.sandbox.salesforce.record_table import Table
 from m3sync_dagster.sandbox.salesforce.row_columns import Column, duplicate_external_id
@@ -162,6 +163,7 @@ class Writer:
         for slot, value in staged.changes.items():
             values[slot] = value
         try:
+            require_save(self._table.definition, new=old is None)
             self._checks.apply(values, number)
         except RowError as error:
             return Saved(error=error)

@@ -105,7 +105,8 @@ class ValidationRule:
 class ObjectDef:
     """One object: its names, its fields by API name, and its validation rules.
 
-    ``visible`` is whether the sync user has permission to see it.
+    ``visible``, ``createable``, ``updateable`` and ``deletable`` are whether the sync user has
+    permission to see it, and to create, edit and delete its records.
     """
 
     name: str
@@ -115,6 +116,9 @@ class ObjectDef:
     fields: dict[str, FieldDef] = field(default_factory=dict)
     rules: list[ValidationRule] = field(default_factory=list)
     visible: bool = True
+    createable: bool = True
+    updateable: bool = True
+    deletable: bool = True
     _folded: dict[str, FieldDef] = field(default_factory=dict)
 
     def add(self, definition: FieldDef) -> None:
