@@ -24,7 +24,7 @@ def test_the_server_stops_at_the_end_of_the_block() -> None:
 
     with pytest.raises(httpx.ConnectError):
         httpx.get(url)
-    assert set(threading.enumerate()) == before
+    assert set(threading.enumerate()) <= before  # threads of earlier tests may have ended
 
 
 def test_an_idle_connection_does_not_delay_the_stop() -> None:
