@@ -1,7 +1,7 @@
 """The calls of simple-salesforce, the client that most Python programs use."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -112,21 +112,11 @@ def ingest_jobs(salesforce: Salesforce) -> Iterator[Call]:
     """Ingest jobs, with rows and from a file."""
     bulk = getattr(salesforce.bulk2, OBJECT)
 
-    def counts(done: list[dict[str, Any]]) -> tuple[int, int]:
-        total, failed = (
-            sum(int(one[name]) for one in done)
-            for name in ("numberRecordsProcessed", "numberRecordsFailed")
-        )
-        return total, failed
-
-    def ids(where: str) -> list[dict[str, str]]:
-        return [{"Id": one["Id"]} for one in salesforce.query(f"{FIND} {where}")["records"]]
-
     def upsert() -> tuple[int, int]:
         return counts(bulk.upsert(records=ROWS, external_id_field=KEY, wait=WAIT))
 
     def updated() -> tuple[int, int]:
-        rows = [one | {"Name": "Changed"} for one in ids("LIKE 'row %'")]
+        rows = [one | {"Name": "Changed"} for one in ids(salesforce, "LIKE 'row %'")]
         return counts(bulk.update(records=rows, wait=WAIT))
 
     def from_file() -> tuple[int, int]:
@@ -135,34 +125,50 @@ def ingest_jobs(salesforce: Salesforce) -> Iterator[Call]:
             file.flush()
             return counts(bulk.insert(csv_file=file.name, wait=WAIT))
 
-    def results() -> list[int]:
-        rows = [{KEY: "good", "Name": "Good"}, {KEY: "x" * 100, "Name": "Bad"}]
-        job = bulk.insert(records=rows, wait=WAIT)[0]["job_id"]
-        return [len(one) for one in bulk.get_all_ingest_records(job).values()]
-
     inserted = [{KEY: f"new {number}", "Name": "New"} for number in range(3)]
     yield "bulk2.upsert", upsert, (5, 0)
     yield "bulk2.upsert, again", upsert, (5, 0)
     yield "bulk2.insert", lambda: counts(bulk.insert(records=inserted, wait=WAIT)), (3, 0)
     yield "bulk2.insert, from a file", from_file, (2, 0)
     yield "bulk2.update", updated, (5, 0)
+    yield from results_and_deletions(salesforce)
+
+
+def results_and_deletions(salesforce: Salesforce) -> Iterator[Call]:
+    """The results of a job with a bad row, and jobs that delete what was inserted."""
+    bulk = getattr(salesforce.bulk2, OBJECT)
+
+    def results() -> list[int]:
+        rows = [{KEY: "good", "Name": "Good"}, {KEY: "x" * 100, "Name": "Bad"}]
+        job = bulk.insert(records=rows, wait=WAIT)[0]["job_id"]
+        return [len(one) for one in bulk.get_all_ingest_records(job).values()]
+
+    def deleted(delete: Callable[..., Any], where: str) -> tuple[int, int]:
+        return counts(delete(records=ids(salesforce, where), wait=WAIT))
+
     yield "bulk2.get_all_ingest_records", results, [1, 1, 0]
-    yield (
-        "bulk2.delete",
-        lambda: counts(bulk.delete(records=ids("IN ('new 0', 'new 1')"), wait=WAIT)),
-        (2, 0),
-    )
-    yield (
-        "bulk2.hard_delete",
-        lambda: counts(bulk.hard_delete(records=ids("= 'new 2'"), wait=WAIT)),
-        (1, 0),
-    )
+    yield "bulk2.delete", lambda: deleted(bulk.delete, "IN ('new 0', 'new 1')"), (2, 0)
+    yield "bulk2.hard_delete", lambda: deleted(bulk.hard_delete, "= 'new 2'"), (1, 0)
     bad = [{KEY: "bad", "Unknown__c": "1"}]
     yield (
         "bulk2.insert, unknown field",
         refused("InvalidBatch", lambda: bulk.insert(records=bad, wait=WAIT)),
         True,
     )
+
+
+def counts(done: list[dict[str, Any]]) -> tuple[int, int]:
+    """How many rows the jobs have processed, and how many of them failed."""
+    total, failed = (
+        sum(int(one[name]) for one in done)
+        for name in ("numberRecordsProcessed", "numberRecordsFailed")
+    )
+    return total, failed
+
+
+def ids(salesforce: Salesforce, where: str) -> list[dict[str, str]]:
+    """The Ids of records by a condition on their external ID, as rows of a job."""
+    return [{"Id": one["Id"]} for one in salesforce.query(f"{FIND} {where}")["records"]]
 
 
 def query_jobs(salesforce: Salesforce) -> Iterator[Call]:

@@ -127,6 +127,11 @@ class _Parser:
         self._at = 0
 
     def select(self) -> Select:
+        """Read the whole query.
+
+        Raises:
+            ApiError: it is malformed.
+        """
         self._expect("select")
         select = Select([], "")
         self._fields(select)
