@@ -92,7 +92,8 @@ def new_database(server_url: str, template: str = "template1") -> Iterator[str]:
     """The URL of a database that lasts as long as the block."""
     name = f"test_{uuid.uuid4().hex}"
     with psycopg.connect(server_url, autocommit=True) as server:
-        server.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        # Three times as fast as the default, which writes each page to the WAL.
+        server.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
     yield make_url(server_url).set(database=name).render_as_string(hide_password=False)
     with psycopg.connect(server_url, autocommit=True) as server:
         server.execute(f"DROP DATABASE {name} WITH (FORCE)")
@@ -110,11 +111,12 @@ def dagster_template(
     postgres_server: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[str]:
     """The name of a database with Dagster's tables and ours, to be copied."""
-    with new_database(postgres_server) as url, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("M3SYNC_POSTGRES_URL", url)
-        migrate(url)
-        with dagster_instance(tmp_path_factory.mktemp("home")):
-            pass  # Dagster creates the tables of a new database by opening it.
+    with new_database(postgres_server) as url:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("M3SYNC_POSTGRES_URL", url)
+            migrate(url)
+            with dagster_instance(tmp_path_factory.mktemp("home")):
+                pass  # Dagster creates the tables of a new database by opening it.
         yield str(make_url(url).database)
 
 
