@@ -2,7 +2,10 @@
 
 import gc
 import json
+import os
 import shutil
+import subprocess
+import sys
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
@@ -67,6 +70,22 @@ class _Scheduling(LoadScopeScheduling):
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> _Scheduling:
     """Source: the hook specification of pytest-xdist."""
     return _Scheduling(config, log)
+
+
+@pytest.fixture(scope="session")
+def somebody() -> str:
+    """The name of another user, who can run this Python; only root can start a process of theirs.
+
+    Python is often below root's own folder, which may be closed to everybody else.
+    """
+    name = "nobody"
+    if os.geteuid() != 0:
+        pytest.skip("only root can run a program as another user")
+    try:
+        subprocess.run([sys.executable, "-c", ""], user=name, check=True)
+    except (PermissionError, subprocess.CalledProcessError):
+        pytest.skip(f"the user {name} cannot run {sys.executable}")
+    return name
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,5 @@
 """Folders, users and servers as people have them; commands work, or say what to do."""
 
-import os
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -17,23 +16,6 @@ from m3sync_dagster_tests.cli.conftest import child_environment
 from m3sync_dagster_tests.cli.processes import PROGRAM
 
 pytestmark = pytest.mark.slow
-
-SOMEBODY = "nobody"
-
-
-@pytest.fixture(scope="module")
-def somebody() -> str:
-    """The name of another user, who can run this Python; only root can start a process of theirs.
-
-    Python is often below root's own folder, which may be closed to everybody else.
-    """
-    if os.getuid() != 0:
-        pytest.skip("only root can run a program as another user")
-    try:
-        subprocess.run([PROGRAM, "--version"], user=SOMEBODY, capture_output=True, check=True)
-    except (PermissionError, subprocess.CalledProcessError):
-        pytest.skip(f"the user {SOMEBODY} cannot run {PROGRAM}")
-    return SOMEBODY
 
 
 @pytest.fixture(scope="module")
