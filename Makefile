@@ -6,6 +6,8 @@ PORT ?= 3000
 MINUTES ?= 60
 HOURS ?= 200
 BIN := .venv/bin
+# Each module is compiled once, and not by each of the many processes of the tests.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: install demo test check model chaos pictures image bench conformance mutation audit lint types debian-packages constraints clean
 
@@ -24,7 +26,7 @@ demo: install
 
 # Runs the static checks, then all tests, also those with servers, daemons and a browser.
 test: install lint types debian-packages
-	$(BIN)/python -m pytest -n 4 --dist loadscope --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 6 --dist loadscope --no-loadscope-reorder
 
 # Runs the static checks and the tests that start no program and use no database.
 check: install lint types

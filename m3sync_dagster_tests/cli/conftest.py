@@ -3,7 +3,6 @@
 import json
 import os
 import tempfile
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from m3sync_dagster.sandbox.demo_servers import START, Sandbox, serving
 from m3sync_dagster.sandbox.organization import Organization
 from m3sync_dagster_tests.cli.admin import INTEGRATION, Admin
 from m3sync_dagster_tests.cli.defs_folder import DEFS
+from m3sync_dagster_tests.conftest import new_database
 
 HOUR = "2026-01-01-00:00"
 
@@ -76,40 +76,26 @@ def url_of(server: str, database: str) -> str:
 @pytest.fixture(scope="session")
 def migrated(postgres_server: str) -> Iterator[str]:
     """The name of a database with Dagster's tables and ours, for copies."""
-    name = f"template_{uuid.uuid4().hex}"
-    with psycopg.connect(postgres_server, autocommit=True) as server:
-        server.execute(f"CREATE DATABASE {name}")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DAGSTER_HOME", str(project_root()))
-        patch.setenv("M3SYNC_POSTGRES_URL", url_of(postgres_server, name))
-        migrate_tables()
-    with psycopg.connect(postgres_server, autocommit=True) as server:
-        # A database can be copied only while it has no connections.
-        server.execute(
-            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s",
-            (name,),
-        )
-    yield name
-    with psycopg.connect(postgres_server, autocommit=True) as server:
-        server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    with new_database(postgres_server) as url:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("DAGSTER_HOME", str(project_root()))
+            patch.setenv("M3SYNC_POSTGRES_URL", url)
+            migrate_tables()
+        name = str(make_url(url).database)
+        with psycopg.connect(postgres_server, autocommit=True) as server:
+            # A database can be copied only while it has no connections.
+            server.execute(
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s",
+                (name,),
+            )
+        yield name
 
 
 @pytest.fixture
 def migrated_url(postgres_server: str, migrated: str) -> Iterator[str]:
     """The URL of a new database with Dagster's tables and ours."""
-    with copied(postgres_server, migrated) as url:
+    with new_database(postgres_server, migrated) as url:
         yield url
-
-
-@contextmanager
-def copied(server_url: str, template: str) -> Iterator[str]:
-    """A new database that is a copy of another, while the block lasts; gives its URL."""
-    name = f"test_{uuid.uuid4().hex}"
-    with psycopg.connect(server_url, autocommit=True) as server:
-        server.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
-    yield url_of(server_url, name)
-    with psycopg.connect(server_url, autocommit=True) as server:
-        server.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ from playwright.sync_api import expect
 from m3sync_dagster.sandbox.demo_servers import DEFS
 from m3sync_dagster.sandbox.organization import Organization
 from m3sync_dagster_tests.cli.admin import ACCOUNT, verified
-from m3sync_dagster_tests.cli.conftest import Answer, Stage, copied, staged
+from m3sync_dagster_tests.cli.conftest import Answer, Stage, staged
+from m3sync_dagster_tests.conftest import new_database
 from m3sync_dagster_tests.live.ui_pages import KEPT, SHOWN, browser_page, take_picture
 
 pytestmark = pytest.mark.slow
@@ -25,7 +26,7 @@ PICTURE = "account"
 @pytest.fixture(scope="module")
 def demo(postgres_server: str, migrated: str) -> Iterator[Stage]:
     with (
-        copied(postgres_server, migrated) as url,
+        new_database(postgres_server, migrated) as url,
         pytest.MonkeyPatch.context() as patch,
         staged(Organization.sample(), DEFS, url, patch) as found,
     ):

@@ -1,6 +1,5 @@
 """Folders, users and servers as people have them; commands work, or say what to do."""
 
-import os
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -17,21 +16,6 @@ from m3sync_dagster_tests.cli.conftest import child_environment
 from m3sync_dagster_tests.cli.processes import PROGRAM
 
 pytestmark = pytest.mark.slow
-
-SOMEBODY = "nobody"
-
-
-def can_change_user() -> bool:
-    """Whether another user can run this Python; only root can try."""
-    if os.getuid() != 0:
-        return False
-    done = subprocess.run([PROGRAM, "--version"], user=SOMEBODY, capture_output=True, check=False)
-    return done.returncode == 0
-
-
-as_another_user = pytest.mark.skipif(
-    not can_change_user(), reason="this user cannot run this Python as another user"
-)
 
 
 @pytest.fixture(scope="module")
@@ -111,19 +95,19 @@ def test_no_home_folder_is_needed(empty_folder: Path, sandbox: Sandbox) -> None:
     assert "COMPLETE" in m3sync("run", "acme", cwd=folder, sandbox=sandbox, given={"HOME": None})
 
 
-@as_another_user
-def test_any_user_has_the_embedded_server(empty_folder: Path, sandbox: Sandbox) -> None:
+def test_any_user_has_the_embedded_server(
+    somebody: str, empty_folder: Path, sandbox: Sandbox
+) -> None:
     folder = project(empty_folder / "project")
     for path in (empty_folder, folder):
-        shutil.chown(path, SOMEBODY)
+        shutil.chown(path, somebody)
     given = {"HOME": "/nonexistent"}
-    said = m3sync("run", "acme", cwd=folder, sandbox=sandbox, user=SOMEBODY, given=given)
+    said = m3sync("run", "acme", cwd=folder, sandbox=sandbox, user=somebody, given=given)
     assert "COMPLETE" in said
 
 
-@as_another_user
 def test_read_only_files_are_named_with_what_to_write(
-    empty_folder: Path, sandbox: Sandbox, migrated_url: str
+    somebody: str, empty_folder: Path, sandbox: Sandbox, migrated_url: str
 ) -> None:
     empty_folder.chmod(0o755)
     path = project(empty_folder) / "defs" / "acme" / "defs.yaml"
@@ -139,7 +123,7 @@ def test_read_only_files_are_named_with_what_to_write(
         (["demo", "--once"], "may write"),
     ):
         said = m3sync(
-            *command, cwd=empty_folder, sandbox=sandbox, code=2, user=SOMEBODY, given=given
+            *command, cwd=empty_folder, sandbox=sandbox, code=2, user=somebody, given=given
         )
         assert str(empty_folder) in said or command[0] == "init"
         assert words in said

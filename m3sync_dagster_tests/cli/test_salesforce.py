@@ -231,7 +231,8 @@ def test_an_integration_of_the_managed_package_has_nothing_to_deploy(
 
 
 def test_ctrl_c_says_that_the_deploy_goes_on(stage: Stage) -> None:
-    rule = {"path": "deployRequest/", "method": "GET", "status": 503, "body": [], "times": 99}
+    waits = {"id": "0Af", "deployResult": {"status": "InProgress"}}
+    rule = {"path": "deployRequest/", "method": "GET", "status": 200, "body": waits, "times": None}
     stage.salesforce("faults", rule)
     with program("salesforce", "deploy", "acme", **os.environ) as running:
         url = f"{stage.sandbox.salesforce_url}/sandbox/calls"

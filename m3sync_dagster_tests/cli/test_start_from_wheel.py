@@ -72,12 +72,19 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return built
 
 
-@pytest.fixture(scope="module", params=["this Python", NEWER])
-def installed(request: pytest.FixtureRequest, wheel: Path) -> Iterator[Installed]:
-    # PostgreSQL's programs are run by another user, who may not read pytest's own folders.
+@pytest.fixture(scope="module")
+def venv() -> Iterator[Path]:
+    """Where to make a virtual environment.
+
+    PostgreSQL's programs are run by another user, who may not read pytest's own folders.
+    """
     with tempfile.TemporaryDirectory(prefix="m3s") as folder:
-        make = with_newer_python if request.param == NEWER else with_this_python
-        yield make(Path(folder) / "venv", wheel)
+        yield Path(folder) / "venv"
+
+
+@pytest.fixture(scope="module")
+def installed(venv: Path, wheel: Path) -> Installed:
+    return with_this_python(venv, wheel)
 
 
 def with_this_python(folder: Path, wheel: Path) -> Installed:
@@ -158,6 +165,15 @@ def test_the_demo_of_a_folder_without_one_is_refused(
 
 
 def test_from_an_empty_folder_to_the_first_sync(installed: Installed, empty_folder: Path) -> None:
+    start(installed, empty_folder)
+
+
+def test_a_newer_python_does_so_too(venv: Path, wheel: Path, empty_folder: Path) -> None:
+    start(with_newer_python(venv.with_name("newer"), wheel), empty_folder)
+
+
+def start(installed: Installed, empty_folder: Path) -> None:
+    """Make a project in an empty folder, and sync."""
     organization = Organization.generate(6, contracts=5, commitments=4, balances=7)
     with serving(organization) as sandbox:
         installed.run("init", "acme", cwd=empty_folder)

@@ -213,10 +213,6 @@ def test_dg_knows_the_components_and_lists_the_definitions(
     components = dg_command("list", "components", cwd=ROOT, **environment)
     for name in ("SalesforceSync", "M3terCredential", "SalesforceCredential"):
         assert f"m3sync_dagster.{name}" in components.stdout
-    good = dg_command("check", "yaml", str(defs_folder.path / "acme"), cwd=ROOT, **environment)
-    assert good.returncode == 0, good.stdout
-    checked = dg_command("check", "defs", cwd=ROOT, **environment)
-    assert checked.returncode == 0, checked.stderr
     defs_folder.write("acme", INTEGRATION.replace("start", "strat"))
     refused = dg_command("check", "defs", cwd=ROOT, **environment)
     assert refused.returncode != 0
