@@ -216,7 +216,7 @@ def _whole(value: Value, described: SalesforceField) -> Value:
         return None
     exact = Decimal(integer(value))  # type: ignore[arg-type] # as above
     bits = 31 if described.type == "int" else 63
-    if exact.adjusted() > 18 or not -(2**bits) <= exact < 2**bits:
+    if not -(2**bits) <= exact < 2**bits:
         raise ConversionError(f"{shown(exact)} is not a whole number of {bits + 1} bits")
     return exact
 

@@ -15,7 +15,7 @@ ACCOUNT = rb"""{
   "customFields": {
     "tier": "gold", "seats": 250, "share": 0.5, "debt": -3, "text": "250", "two words": "x",
     "big": 123456789012345678901234567890, "flag": true, "nothing": null, "list": [1],
-    "it's": "don't"
+    "it's": "don't", "dot.ted": "y"
   }
 }"""
 
@@ -38,6 +38,7 @@ TRUE = [
     "customFields.tier == gold",
     'customFields["two words"] == x',
     "customFields['it\\'s'] == \"don't\"",
+    "customFields.dot.ted == y",
     # AND binds closer than OR; brackets change that.
     "currency == USD OR currency == EUR AND id == other",
     "(currency == EUR OR currency == USD) AND id == 0a1b",
@@ -147,6 +148,22 @@ def test_an_error_names_the_column(text: str, column: int, cause: str) -> None:
     assert cause in refused.value.cause
     assert refused.value.remedy
     assert refused.value.where == ("account_filter",)
+
+
+@pytest.mark.parametrize(
+    ("text", "remedy"),
+    [
+        ("foo == 1", "Use one of id, name, accountName, code, accountCode, currency, address."),
+        ("foo == 1", ", address.country, customFields.NAME."),
+        ("id == code", "If the text is meant, put it in quotes."),
+        ("id = 1", "Write comparisons such as address.country == US, joined by AND and OR"),
+        (DEEP, "Write comparisons such as address.country == US, joined by AND and OR"),
+    ],
+)
+def test_an_error_says_what_to_write(text: str, remedy: str) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        AccountExpression(text)
+    assert remedy in refused.value.remedy
 
 
 def test_an_error_names_the_line_of_a_long_expression() -> None:

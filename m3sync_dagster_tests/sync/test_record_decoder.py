@@ -80,6 +80,7 @@ def test_a_value_nested_too_deep_does_not_affect_the_others(levels: int) -> None
         (b"1.50", Decimal("1.50")),
         (b"1e999", Decimal("1e999")),
         (b"9" * 30, int("9" * 30)),
+        (b"9" * 4000, int("9" * 4000)),
         (b"9" * 5000, Decimal("9" * 5000)),
         (b'"%s"' % (b"x" * 10_000_000), "x" * 10_000_000),
         (b'[{"a":1},{"a":1}]', [{"a": 1}, {"a": 1}]),
