@@ -90,7 +90,7 @@ def _digest(account_id: str) -> bytes:
 
 
 def _bucket_of(digest: bytes) -> int:
-    return int.from_bytes(digest[:2]) % _BUCKETS
+    return int.from_bytes(digest) % _BUCKETS
 
 
 def _place(bucket: bytearray, digest: bytes) -> int:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from m3sync_dagster.sync.converters import ConversionError, Undecodable
-from m3sync_dagster.sync.record_decoder import MOST_NESTED, decode_record, id_of
+from m3sync_dagster.sync.record_decoder import MOST_NESTED, _count_keys, decode_record, id_of
 
 GOOD = b'"id":"a1","good":"x"'
 
@@ -19,12 +19,17 @@ def nested(levels: int) -> bytes:
 @pytest.mark.parametrize(
     ("value", "reason"),
     [
-        (b'"\\ud83d"', "half a surrogate pair"),
+        (b'"\\ud83d"', "'\\ud83d' has half a surrogate pair"),
         (b'"\\ude00"', "half a surrogate pair"),
         (b'"\\ud83d and \\ude00"', "half a surrogate pair"),
         (b'"\xed\xa0\xbd"', "not UTF-8"),
         (b'"Caf\xe9"', "not UTF-8"),
         (b'"\xff0\xff"', "nested deeper"),
+        (b'"\xffa\xff"', "not UTF-8"),
+        (b'"\xff00"', "not UTF-8"),
+        (b'"00\xff"', "not UTF-8"),
+        (b'"\\ud83d0\\ud83d"', "half a surrogate pair"),
+        (b'1,"bad":2,"bad":3', "has 'bad' twice"),
         (b"1e99999999999999999999", "too large or too small"),
         (b"-1e-99999999999999999999", "too large or too small"),
         (b"NaN", "NaN is not a number"),
@@ -58,6 +63,13 @@ def test_it_may_be_inside_another_value(inner: bytes, path: tuple[str | int, ...
     for step in ("bad", *path):
         found = found[step]  # type: ignore[index] # the test's own structure
     assert isinstance(found, Undecodable)
+
+
+def test_the_keys_of_all_levels_are_counted_up_to_the_last_one_that_is_allowed() -> None:
+    value = {"a": [{"b": {"c": 1}}, "text"], "d": [[], 2]}
+    assert _count_keys(value, 4) == 4
+    with pytest.raises(RecursionError):
+        _count_keys(value, 3)
 
 
 @pytest.mark.parametrize("levels", [MOST_NESTED, 900, 100_000])
