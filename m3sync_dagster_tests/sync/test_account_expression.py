@@ -138,7 +138,9 @@ DEEP = "(" * (MOST_NESTED + 1) + "id == 1" + ")" * (MOST_NESTED + 1)
         ("id == customFields.other", 7, "'customFields.other' is a field"),
         ("customFields.seats > null", 22, "null can only be compared with == and !="),
         ("isnull(id) == 1", 7, "'(' is unexpected"),
+        ("customFields.a['b'] == 1", 1, "is no field"),
         (DEEP, MOST_NESTED + 1, "levels of brackets"),
+        (f"((id == 1)) OR {DEEP}", 15 + MOST_NESTED + 1, "levels of brackets"),
     ],
 )
 def test_an_error_names_the_column(text: str, column: int, cause: str) -> None:
@@ -177,6 +179,7 @@ def test_as_many_brackets_as_are_allowed() -> None:
         inner = f"({inner} AND id != x OR id == y)"
     assert matches(inner)
     assert matches("id == '((((' " + "OR id == 0a1b " * 5_000)
+    assert matches(" OR ".join(["id == '0a1b'"] * (MOST_NESTED + 1)))
 
 
 WORDS = ["id", "customFields.a", "address.country", "AND", "OR", "null", "1", "-2.5", "NaN", "US"]

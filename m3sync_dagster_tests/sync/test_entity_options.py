@@ -222,6 +222,19 @@ def test_options_that_contradict_themselves_are_refused(
 
 
 @pytest.mark.parametrize(
+    ("entity", "remedy"),
+    [
+        ("contract", "Remove include_unsettled."),
+        ("bill_line_item", "Write include_unsettled under bill."),
+    ],
+)
+def test_where_include_unsettled_belongs(entity: str, remedy: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        mapping(entity, EntityOptions(include_unsettled=True))
+    assert caught.value.remedy == remedy
+
+
+@pytest.mark.parametrize(
     "kind",
     ["daysBeforeBillDue", "billEpoch", "parentAccountId", "dtCreated", "external mapping"],
 )
@@ -390,7 +403,9 @@ def test_what_is_no_api_name_is_refused(options: EntityOptions, where: str, word
     with pytest.raises(ConfigurationError) as caught:
         mapping("contract", options)
     assert ".".join(caught.value.where) == f"entities.contract.{where}"
-    assert words in str(caught.value)
+    assert "in the contract is not an API name of Salesforce" in caught.value.cause
+    assert words in caught.value.remedy
+    assert ("RecordTypeId" in caught.value.remedy) is (words == "RecordTypeId")
 
 
 @pytest.mark.parametrize(

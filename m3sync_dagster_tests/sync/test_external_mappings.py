@@ -87,6 +87,7 @@ def test_an_id_that_is_not_ascii_is_found() -> None:
 
 
 DIGEST = b"a" * 12
+VALUE = b"cc" + DIGEST + b"cccc"
 OTHER = b"b" * 12 + b"c" * 18
 
 
@@ -94,12 +95,12 @@ OTHER = b"b" * 12 + b"c" * 18
     ("bucket", "place"),
     [
         (b"", -1),
-        (DIGEST + b"c" * 18, 0),
+        (DIGEST + VALUE, 0),
         (OTHER + DIGEST + b"c" * 18, 30),
         (b"b" * 15 + DIGEST + b"c" * 3, -1),
         (b"b" + DIGEST + b"c" * 17 + DIGEST + b"c" * 18, 30),
         # The bytes at 29 are no entry; those at 30 are.
-        (b"b" * 29 + b"a" + DIGEST + b"c" * 18, 30),
+        (b"b" * 29 + b"a" + DIGEST + VALUE, 30),
     ],
 )
 def test_a_digest_is_looked_for_only_where_an_entry_begins(bucket: bytes, place: int) -> None:
