@@ -38,6 +38,7 @@ def test_custom_fields_and_unknown_fields_go_where_the_yaml_says() -> None:
         "Flag__c": True,
     }
     assert {name: got[name] for name in wanted} == wanted
+    assert isinstance(got["Rate__c"], Decimal)
 
 
 def test_a_prefix_goes_before_our_names_and_no_others() -> None:

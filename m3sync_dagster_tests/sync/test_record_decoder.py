@@ -72,6 +72,12 @@ def test_the_keys_of_all_levels_are_counted_up_to_the_last_one_that_is_allowed()
         _count_keys(value, 3)
 
 
+def test_an_ordinary_record_is_not_read_by_pythons_decoder() -> None:
+    """That one makes a ``Decimal`` of a number with so many digits."""
+    record = decode_record(b'{ "a" : [{"b": %s}] }' % (b"9" * 4200))
+    assert repr(record) == repr({"a": [{"b": int("9" * 4200)}]})
+
+
 @pytest.mark.parametrize("levels", [MOST_NESTED, 900, 100_000])
 def test_a_value_nested_too_deep_does_not_affect_the_others(levels: int) -> None:
     record = decode_record(b'{"deep":%s,%s}' % (nested(levels), GOOD))
