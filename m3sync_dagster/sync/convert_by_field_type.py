@@ -99,7 +99,6 @@ def _plain_text(most: int, otherwise: Step) -> Step:
 
     It begins with no blank, so it is not empty. A character may count as two, see ``length``.
     """
-    half = most // 2
 
     def step(value: object) -> Value:
         if value is None:
@@ -108,7 +107,7 @@ def _plain_text(most: int, otherwise: Step) -> Step:
             type(value) is str
             and value.isprintable()
             and value[:1] > " "
-            and (len(value) <= half or (len(value) <= most and value.isascii()))
+            and (2 * len(value) <= most or (len(value) <= most and value.isascii()))
         ):
             return value
         return otherwise(value)
@@ -206,8 +205,7 @@ def _number(value: Value, described: SalesforceField) -> Value:
 
 def _figures(exact: Decimal) -> int:
     """The number of significant digits, without leading and trailing zeros."""
-    digits = exact.as_tuple().digits
-    return len(digits) if digits[-1] else len(bytes(digits).rstrip(b"\0"))
+    return len(bytes(exact.as_tuple().digits).rstrip(b"\0"))
 
 
 def _whole(value: Value, described: SalesforceField) -> Value:
@@ -216,7 +214,7 @@ def _whole(value: Value, described: SalesforceField) -> Value:
         return None
     exact = Decimal(integer(value))  # type: ignore[arg-type] # as above
     bits = 31 if described.type == "int" else 63
-    if exact.adjusted() > 18 or not -(2**bits) <= exact < 2**bits:
+    if not -(2**bits) <= exact < 2**bits:
         raise ConversionError(f"{shown(exact)} is not a whole number of {bits + 1} bits")
     return exact
 

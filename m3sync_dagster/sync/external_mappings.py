@@ -86,16 +86,16 @@ class ExternalMappings:
 
 
 def _digest(account_id: str) -> bytes:
-    return xxhash.xxh3_128_digest(account_id.encode("utf-8", "surrogatepass"))[:_DIGEST]
+    return xxhash.xxh3_128_digest(account_id)[:_DIGEST]
 
 
 def _bucket_of(digest: bytes) -> int:
-    return int.from_bytes(digest[:2]) % _BUCKETS
+    return int.from_bytes(digest) % _BUCKETS
 
 
 def _place(bucket: bytearray, digest: bytes) -> int:
     """Where the entry with this digest begins; -1 if there is none."""
     place = bucket.find(digest)
-    while place >= 0 and place % _ENTRY:
+    while place != -1 and place % _ENTRY:
         place = bucket.find(digest, place + 1)
     return place

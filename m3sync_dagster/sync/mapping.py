@@ -162,11 +162,7 @@ class FieldMapping:
         return RefusedRecord(
             value_text(values[title]) if self._is_stored(title) else None,
             value_text(values[code]) if self._is_stored(code) else None,
-            {
-                name: value_text(values[at])
-                for name, at in found.items()
-                if at is not None and self._is_stored(at)
-            },
+            {name: value_text(values[at]) for name, at in found.items() if self._is_stored(at)},
         )
 
     @property
@@ -298,12 +294,12 @@ class FieldMapping:
     def _values(self, record: Record) -> list[Value]:
         values: list[Value] = []
         problems = []
-        for (get, convert), source_field in zip(self.sources, self.fields, strict=True):
+        for place, (get, convert) in enumerate(self.sources):
             try:
                 found = get(record)
                 values.append(None if found is None else convert(found))
             except ConversionError as problem:
-                problems.append(f"{source_field.source}: {problem}")
+                problems.append(f"{self.fields[place].source}: {problem}")
         if self.lacks_parent(record):
             owner, parent = self.entity.account_field, self.entity.scoped_by
             problems.append(f"{owner}: it names no {parent}, which is needed")

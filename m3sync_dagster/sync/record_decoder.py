@@ -87,16 +87,7 @@ def _count_keys(value: object, levels: int) -> int:
 def _decode_by_value(raw: bytes) -> object:
     text = JsonParts().without_deep_parts(raw, MOST_NESTED)
     try:
-        return _checked(
-            json.loads(
-                text.decode("utf-8", "surrogateescape"),
-                strict=False,
-                parse_int=_whole,
-                parse_float=_number,
-                parse_constant=lambda name: Undecodable(f"{name} is not a number"),
-                object_pairs_hook=_object,
-            )
-        )
+        return _checked(_BY_VALUE(text.decode("utf-8", "surrogateescape")))
     except (ValueError, RecursionError) as error:
         raise ConversionError(f"the record is not valid JSON ({error})") from None
 
@@ -114,14 +105,20 @@ def _number(digits: str) -> object:
 
 def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     """An object, in which a duplicate key has an ``Undecodable`` as its value."""
-    made = dict(pairs)
-    if len(made) < len(pairs):
-        seen: set[str] = set()
-        for key, _ in pairs:
-            if key in seen:
-                made[key] = Undecodable(f"the record has {shown(key)} twice")
-            seen.add(key)
+    made: dict[str, object] = {}
+    for key, value in pairs:
+        twice = key in made
+        made[key] = Undecodable(f"the record has {shown(key)} twice") if twice else value
     return made
+
+
+_BY_VALUE = json.JSONDecoder(
+    strict=False,
+    parse_int=_whole,
+    parse_float=_number,
+    parse_constant=lambda name: Undecodable(f"{name} is not a number"),
+    object_pairs_hook=_object,
+).decode
 
 
 def _checked(value: object) -> object:

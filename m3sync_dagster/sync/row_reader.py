@@ -70,7 +70,7 @@ def _uncut(
         if isinstance(value, str):
             value = value.strip(BLANK)
             if length(value) > field.length:
-                raise ConversionError("it is to be cut")
+                raise ConversionError  # it is to be cut
         return rule(value, field)
 
     return step

@@ -15,7 +15,7 @@ ACCOUNT = rb"""{
   "customFields": {
     "tier": "gold", "seats": 250, "share": 0.5, "debt": -3, "text": "250", "two words": "x",
     "big": 123456789012345678901234567890, "flag": true, "nothing": null, "list": [1],
-    "it's": "don't"
+    "it's": "don't", "dot.ted": "y"
   }
 }"""
 
@@ -38,6 +38,7 @@ TRUE = [
     "customFields.tier == gold",
     'customFields["two words"] == x',
     "customFields['it\\'s'] == \"don't\"",
+    "customFields.dot.ted == y",
     # AND binds closer than OR; brackets change that.
     "currency == USD OR currency == EUR AND id == other",
     "(currency == EUR OR currency == USD) AND id == 0a1b",
@@ -137,7 +138,9 @@ DEEP = "(" * (MOST_NESTED + 1) + "id == 1" + ")" * (MOST_NESTED + 1)
         ("id == customFields.other", 7, "'customFields.other' is a field"),
         ("customFields.seats > null", 22, "null can only be compared with == and !="),
         ("isnull(id) == 1", 7, "'(' is unexpected"),
+        ("customFields.a['b'] == 1", 1, "is no field"),
         (DEEP, MOST_NESTED + 1, "levels of brackets"),
+        (f"((id == 1)) OR {DEEP}", 15 + MOST_NESTED + 1, "levels of brackets"),
     ],
 )
 def test_an_error_names_the_column(text: str, column: int, cause: str) -> None:
@@ -147,6 +150,22 @@ def test_an_error_names_the_column(text: str, column: int, cause: str) -> None:
     assert cause in refused.value.cause
     assert refused.value.remedy
     assert refused.value.where == ("account_filter",)
+
+
+@pytest.mark.parametrize(
+    ("text", "remedy"),
+    [
+        ("foo == 1", "Use one of id, name, accountName, code, accountCode, currency, address."),
+        ("foo == 1", ", address.country, customFields.NAME."),
+        ("id == code", "If the text is meant, put it in quotes."),
+        ("id = 1", "Write comparisons such as address.country == US, joined by AND and OR"),
+        (DEEP, "Write comparisons such as address.country == US, joined by AND and OR"),
+    ],
+)
+def test_an_error_says_what_to_write(text: str, remedy: str) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        AccountExpression(text)
+    assert remedy in refused.value.remedy
 
 
 def test_an_error_names_the_line_of_a_long_expression() -> None:
@@ -160,6 +179,7 @@ def test_as_many_brackets_as_are_allowed() -> None:
         inner = f"({inner} AND id != x OR id == y)"
     assert matches(inner)
     assert matches("id == '((((' " + "OR id == 0a1b " * 5_000)
+    assert matches(" OR ".join(["id == '0a1b'"] * (MOST_NESTED + 1)))
 
 
 WORDS = ["id", "customFields.a", "address.country", "AND", "OR", "null", "1", "-2.5", "NaN", "US"]

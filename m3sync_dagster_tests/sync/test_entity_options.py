@@ -4,8 +4,10 @@ from decimal import Decimal
 import pytest
 
 from m3sync_dagster.entities import ENTITIES, FieldKind
+from m3sync_dagster.sync.account_link_types import AccountLink, LinkBy
 from m3sync_dagster.sync.entity_options import EntityOptions, WhenGone, build_mapping
 from m3sync_dagster.sync.errors import ConfigurationError
+from m3sync_dagster.sync.match_and_overwrite import Match, Overwrite
 from m3sync_dagster_tests.sync.conftest import mapping, row
 
 
@@ -36,6 +38,7 @@ def test_custom_fields_and_unknown_fields_go_where_the_yaml_says() -> None:
         "Flag__c": True,
     }
     assert {name: got[name] for name in wanted} == wanted
+    assert isinstance(got["Rate__c"], Decimal)
 
 
 def test_a_prefix_goes_before_our_names_and_no_others() -> None:
@@ -95,6 +98,27 @@ def test_lookups_follow_the_parents_external_id_field() -> None:
             EntityOptions(constants={"Amount__c": 1}),
             "entities.balance.constants.Amount__c",
         ),
+        (
+            "account",
+            EntityOptions(link=AccountLink("Code__c")),
+            "entities.account.link.field",
+        ),
+        (
+            "account",
+            EntityOptions(fields={"code": "X__c", "name": "X__c"}),
+            "entities.account.fields.code",
+        ),
+        (
+            "account",
+            EntityOptions(fields={"code": "currency__c"}),
+            "entities.account",
+        ),
+        # The new field comes after the default one that it is mapped to.
+        (
+            "account",
+            EntityOptions(fields={"newer": "Code__c", "other": "Other__c"}),
+            "entities.account.fields.newer",
+        ),
     ],
 )
 def test_a_field_mapped_twice_names_its_place(
@@ -105,9 +129,233 @@ def test_a_field_mapped_twice_names_its_place(
     assert ".".join(caught.value.where) == where
 
 
-def test_commitments_have_no_custom_fields() -> None:
-    with pytest.raises(ConfigurationError, match="no custom fields on a commitment"):
-        mapping("commitment", EntityOptions(custom_field_mappings={"x": "X__c"}))
+@pytest.mark.parametrize(
+    ("entity", "options", "cause", "where"),
+    [
+        (
+            "commitment",
+            EntityOptions(custom_field_mappings={"x": "X__c"}),
+            "m3ter has no custom fields on a commitment",
+            "custom_field_mappings",
+        ),
+        (
+            "contract",
+            EntityOptions(link=AccountLink("X__c")),
+            "a contract has no link of its own: it belongs to an account",
+            "link",
+        ),
+        (
+            "contract",
+            EntityOptions(include_unsettled=True),
+            "a contract has no status of its own: include_unsettled is only for bills",
+            "include_unsettled",
+        ),
+        (
+            "account",
+            EntityOptions(gone_field="Gone__c"),
+            "the account says when_gone: keep and gone_field: Gone__c",
+            "gone_field",
+        ),
+        (
+            "account",
+            EntityOptions(when_gone=WhenGone.DELETE, gone_field="Gone__c"),
+            "the account says when_gone: delete and gone_field: Gone__c",
+            "gone_field",
+        ),
+        (
+            "account",
+            EntityOptions(when_gone=WhenGone.FLAG),
+            "the account says when_gone: flag and gone_field: None",
+            "when_gone",
+        ),
+        (
+            "account",
+            EntityOptions(
+                when_gone=WhenGone.FLAG, gone_field="Gone__c", constants={"GONE__C": True}
+            ),
+            "the account field Gone__c is both a constant and the gone_field",
+            "gone_field",
+        ),
+        (
+            "contract",
+            EntityOptions(truncate=frozenset({"startDate", "accountId", "code"})),
+            "accountId, startDate cannot be cut: it is not a mapped text of a contract",
+            "truncate",
+        ),
+        (
+            "contract",
+            EntityOptions(mask=frozenset({"X__c", "Code__c", "A__c"})),
+            "A__c, X__c cannot be masked: no field of this name is written to a contract",
+            "mask",
+        ),
+        (
+            "account",
+            EntityOptions(match=Match.UPDATE_ONLY, when_gone=WhenGone.DELETE),
+            (
+                "the account says match: update_only and when_gone: delete, and would delete "
+                "records that it has not created"
+            ),
+            "when_gone",
+        ),
+        (
+            "account",
+            EntityOptions(
+                when_gone=WhenGone.FLAG,
+                gone_field="Gone__c",
+                overwrite={"Gone__c": Overwrite.IF_EMPTY},
+            ),
+            (
+                "overwrite of the account names Gone__c, which is no field that the mapping fills "
+                "with a value"
+            ),
+            "overwrite",
+        ),
+    ],
+)
+def test_options_that_contradict_themselves_are_refused(
+    entity: str, options: EntityOptions, cause: str, where: str
+) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        mapping(entity, options)
+    assert caught.value.cause == cause
+    assert caught.value.remedy
+    assert caught.value.where == ("entities", entity, where)
+
+
+@pytest.mark.parametrize(
+    ("entity", "remedy"),
+    [
+        ("contract", "Remove include_unsettled."),
+        ("bill_line_item", "Write include_unsettled under bill."),
+    ],
+)
+def test_where_include_unsettled_belongs(entity: str, remedy: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        mapping(entity, EntityOptions(include_unsettled=True))
+    assert caught.value.remedy == remedy
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["daysBeforeBillDue", "billEpoch", "parentAccountId", "dtCreated", "external mapping"],
+)
+def test_only_a_text_can_be_cut(kind: str) -> None:
+    options = EntityOptions(truncate=frozenset({kind}), link=AccountLink("CRM__c"))
+    with pytest.raises(ConfigurationError, match="cannot be cut"):
+        mapping(options=options)
+
+
+def test_texts_that_can_be_cut() -> None:
+    texts = frozenset({"title", "name", "creditApplicationOrder", "customFields.tier"})
+    options = EntityOptions(truncate=texts, custom_field_mappings={"tier": "Tier__c"})
+    assert mapping(options=options).truncated == texts
+
+
+@pytest.mark.parametrize("name", ["allowOverdraft", "amount"])
+def test_numbers_and_checkboxes_cannot_be_cut(name: str) -> None:
+    with pytest.raises(ConfigurationError, match="cannot be cut"):
+        mapping("balance", EntityOptions(truncate=frozenset({name})))
+
+
+def test_every_name_of_the_yaml_has_its_path() -> None:
+    options = EntityOptions(
+        object="Object__c",
+        external_id_field="Key__c",
+        fields={"code": "Other_Code__c", "currency": None},
+        custom_field_mappings={"tier": "Tier__c"},
+        constants={"Source__c": "m3ter"},
+        when_gone=WhenGone.FLAG,
+        gone_field="Gone__c",
+        link=AccountLink("CRM__c"),
+    )
+    built = mapping(options=options)
+    assert {target: ".".join(path) for target, path in built.written.items()} == {
+        "Other_Code__c": "entities.account.fields.code",
+        "Tier__c": "entities.account.custom_field_mappings.tier",
+        "Source__c": "entities.account.constants.Source__c",
+        "Gone__c": "entities.account.gone_field",
+        "CRM__c": "entities.account.link.field",
+        "Key__c": "entities.account.external_id_field",
+    }
+    assert mapping().written == {}
+    # A record that m3ter lists is not deleted.
+    assert built.constants == {"Source__c": "m3ter", "Gone__c": None}
+    (link,) = (f for f in built.fields if f.kind is FieldKind.LINK)
+    assert (link.source, link.salesforce, built.link) == (
+        "external mapping",
+        "CRM__c",
+        options.link,
+    )
+
+
+def test_what_other_entities_say_about_the_parents_of_this_one() -> None:
+    options = {
+        "balance": EntityOptions(fields={"contractId": "Contract__r.Key__c"}),
+        "account": EntityOptions(object="Account", match=Match.UPDATE_ONLY),
+        "contract": EntityOptions(object="Contract", match=Match.UPDATE_ONLY),
+        "bill": EntityOptions(external_id_field="Bill_Key__c"),
+    }
+    built = build_mapping(ENTITIES["balance"], options, "x__")
+    assert built.parent_external_ids == {
+        "account": "x__m3ter_Id__c",
+        "contract": "Key__c",
+        "commitment": "x__m3ter_Id__c",
+        "balance": "x__m3ter_Id__c",
+        "bill": "Bill_Key__c",
+        "bill_line_item": "x__m3ter_Id__c",
+    }
+    # The path may point to another object than the contracts of this integration.
+    assert built.parent_objects == {
+        "account": "Account",
+        "commitment": "x__m3ter_Commitment__c",
+        "balance": "x__m3ter_Balance__c",
+        "bill": "x__m3ter_Bill__c",
+        "bill_line_item": "x__m3ter_Bill_Line_Item__c",
+    }
+    assert built.update_only_parents == {"account"}
+    assert "Contract__c" in built.columns
+
+
+def test_match_and_overwrite_are_taken_from_the_options() -> None:
+    options = EntityOptions(
+        match=Match.UPDATE_ONLY,
+        when_gone=WhenGone.FLAG,
+        gone_field="Gone__c",
+        overwrite={"Code__c": Overwrite.IF_EMPTY},
+    )
+    built = mapping(options=options)
+    assert (built.update_only, built.if_empty) == (True, frozenset({"Code__c"}))
+    plain = mapping(options=EntityOptions(when_gone=WhenGone.DELETE))
+    assert (plain.update_only, plain.if_empty) == (False, frozenset())
+
+
+def test_the_default_fields_stay_in_their_order() -> None:
+    options = EntityOptions(
+        fields={"name": "Name", "newer": "Newer__c", "newest": None, "code": "Other__c"},
+        custom_field_mappings={"tier": "Tier__c"},
+    )
+    contract = ENTITIES["contract"]
+    wanted = {f.source: f.salesforce for f in contract.fields if f.source != "title"} | {
+        "name": "Name",
+        "code": "Other__c",
+        "newer": "Newer__c",
+        "customFields.tier": "Tier__c",
+    }
+    built = mapping("contract", options)
+    assert [(f.source, f.salesforce) for f in built.fields] == list(wanted.items())
+    kinds = {f.source: f.kind for f in built.fields}
+    assert (kinds["code"], kinds["newer"], kinds["customFields.tier"]) == (
+        FieldKind.TEXT,
+        FieldKind.ANY,
+        FieldKind.ANY,
+    )
+
+
+def test_a_title_that_the_yaml_maps_is_kept_and_another_field_cannot_have_its_place() -> None:
+    titled = EntityOptions(fields={"title": "Title__c", "name": "Name"})
+    assert {"Title__c", "Name"} <= set(mapping(options=titled).columns)
+    with pytest.raises(ConfigurationError, match="is mapped twice"):
+        mapping(options=EntityOptions(fields={"title": "Name", "name": "Name"}))
 
 
 @pytest.mark.parametrize(
@@ -148,13 +396,17 @@ def test_an_option_that_can_do_nothing_is_refused(options: EntityOptions, where:
             "gone_field",
             "API name",
         ),
+        (EntityOptions(fields={"code": "1_Code__c"}), "fields.code", "API name"),
+        (EntityOptions(fields={"currency": None, "code": "É__c"}), "fields.code", "API name"),
     ],
 )
 def test_what_is_no_api_name_is_refused(options: EntityOptions, where: str, words: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         mapping("contract", options)
     assert ".".join(caught.value.where) == f"entities.contract.{where}"
-    assert words in str(caught.value)
+    assert "in the contract is not an API name of Salesforce" in caught.value.cause
+    assert words in caught.value.remedy
+    assert ("RecordTypeId" in caught.value.remedy) is (words == "RecordTypeId")
 
 
 @pytest.mark.parametrize(
@@ -181,3 +433,22 @@ def test_masked_fields_are_named_as_the_mapping_writes_them() -> None:
     # What is stored of a row does not change what is sent.
     plain = mapping("account", replace(options, mask=frozenset()))
     assert (found.seed, found.row_seed) == (plain.seed, plain.row_seed)
+
+
+@pytest.mark.parametrize(
+    ("link", "where"),
+    [
+        (AccountLink("My Field"), "field"),
+        (AccountLink("CRM__c", "My Object"), "object"),
+        (AccountLink("CRM__c", by=LinkBy.CODE, name="Account Number"), "by.code"),
+    ],
+)
+def test_what_is_no_api_name_in_a_link_is_refused(link: AccountLink, where: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        mapping(options=EntityOptions(link=link))
+    assert ".".join(caught.value.where) == f"entities.account.link.{where}"
+
+
+def test_a_custom_field_of_m3ter_may_have_any_name() -> None:
+    link = AccountLink("CRM__c", by=LinkBy.CUSTOM_FIELD, name="my CRM id")
+    assert mapping(options=EntityOptions(link=link)).link == link

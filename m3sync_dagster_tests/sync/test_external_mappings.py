@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from m3sync_dagster.sync.account_link_types import AMBIGUOUS, MALFORMED, NO_LINK, Link, LinkOutcome
-from m3sync_dagster.sync.external_mappings import ExternalMappings
+from m3sync_dagster.sync.external_mappings import ExternalMappings, _place
 
 FIRST, SECOND = "001D000000IRFmaIAH", "001000000000001AAA"
 ONE = {"m3terEntity": "Account", "m3terId": "a", "externalSystem": "Salesforce"}
@@ -79,3 +79,29 @@ def test_many_mappings_take_few_bytes_and_are_found() -> None:
     found = [mappings.find(str(each)) for each in range(number)]
     assert found == [Link(LinkOutcome.MATCHED, f"001{each:012}AAA") for each in range(number)]
     assert mappings.find(str(number)) == NO_LINK
+
+
+def test_an_id_that_is_not_ascii_is_found() -> None:
+    mappings = mapped(FIRST, m3terId="é🧾")
+    assert mappings.find("é🧾") == Link(LinkOutcome.MATCHED, FIRST)
+
+
+DIGEST = b"a" * 12
+VALUE = b"cc" + DIGEST + b"cccc"
+OTHER = b"b" * 12 + b"c" * 18
+
+
+@pytest.mark.parametrize(
+    ("bucket", "place"),
+    [
+        (b"", -1),
+        (DIGEST + VALUE, 0),
+        (OTHER + DIGEST + b"c" * 18, 30),
+        (b"b" * 15 + DIGEST + b"c" * 3, -1),
+        (b"b" + DIGEST + b"c" * 17 + DIGEST + b"c" * 18, 30),
+        # The bytes at 29 are no entry; those at 30 are.
+        (b"b" * 29 + b"a" + DIGEST + VALUE, 30),
+    ],
+)
+def test_a_digest_is_looked_for_only_where_an_entry_begins(bucket: bytes, place: int) -> None:
+    assert _place(bytearray(bucket), DIGEST) == place

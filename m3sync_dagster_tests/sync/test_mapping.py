@@ -1,15 +1,18 @@
 import json
 
 import pytest
+import xxhash
 
 from m3sync_dagster.entities import ENTITIES
 from m3sync_dagster.sync.account_filter import AccountFilter
+from m3sync_dagster.sync.account_link_types import AccountLink, LinkBy
+from m3sync_dagster.sync.account_links import with_links_of
 from m3sync_dagster.sync.entity_options import EntityOptions
 from m3sync_dagster.sync.mapped_records import INVALID_RECORD, INVALID_VALUE, Mapped, Unmapped
 from m3sync_dagster.sync.mapping import FieldMapping
 from m3sync_dagster.sync.record_scope import with_scope_of
-from m3sync_dagster.sync.row_results import ErrorClass, RefusedRecord
-from m3sync_dagster_tests.sync.conftest import Listed, mapping, row
+from m3sync_dagster.sync.row_results import ErrorClass, RefusedRecord, Rejected
+from m3sync_dagster_tests.sync.conftest import Listed, Org, mapping, row
 
 
 def settled(entity: str) -> dict[str, object]:
@@ -323,3 +326,124 @@ def test_an_invalid_record_shows_no_name_that_a_masked_field_has(
     unmapped = mapping(options=EntityOptions(mask=frozenset(mask))).map(raw.encode())
     assert isinstance(unmapped, Unmapped)
     assert unmapped.rejected.record == RefusedRecord(*shown)
+
+
+def test_an_invalid_record_has_the_reason_of_each_field_and_is_not_final_if_it_is_open() -> None:
+    raw = b'{"id":"b1","accountId":"","status":"PENDING","billDate":"soon","locked":"no"}'
+    unmapped = mapping("bill").map(raw)
+    assert unmapped == Unmapped(
+        Rejected(
+            "b1",
+            ErrorClass.INVALID,
+            INVALID_VALUE,
+            "locked: 'no' is neither true nor false; "
+            "billDate: 'soon' is not a date of the form 2026-01-31",
+        ),
+        final=False,
+    )
+
+
+def test_a_record_that_is_no_record_is_identified_by_its_text() -> None:
+    name = f"unknown-{xxhash.xxh3_64_hexdigest(b'[]')}"
+    reason = "'[]' is not a record"
+    assert mapping().map(b"[]") == Unmapped(
+        Rejected(name, ErrorClass.INVALID, INVALID_RECORD, reason)
+    )
+
+
+def test_a_line_item_without_a_bill_names_also_its_other_reasons() -> None:
+    unmapped = scoped("bill_line_item").map(b'{"id":"i1","quantity":"many"}')
+    assert isinstance(unmapped, Unmapped)
+    assert unmapped.rejected.message == (
+        "quantity: 'many' is not a number; billId: it names no bill, which is needed"
+    )
+
+
+@pytest.mark.parametrize(
+    ("record", "mask", "name"),
+    [
+        ({"id": "a1", "name": "Acme"}, set(), "Acme (a1)"),
+        ({"id": "a1", "name": "Acme"}, {"Account_Name__c"}, "a1"),
+        ({"id": "a1"}, set(), "a1"),
+        ({"id": "a1", "name": 5}, set(), "a1"),
+        ({"name": "Acme"}, set(), "an account without a usable id"),
+    ],
+)
+def test_an_account_is_called_by_its_name_and_its_id(
+    record: dict[str, object], mask: set[str], name: str
+) -> None:
+    built = mapping(options=EntityOptions(mask=frozenset(mask)))
+    assert built.name_of(json.dumps(record).encode()) == name
+
+
+@pytest.mark.parametrize(
+    ("entity", "record", "owners"),
+    [
+        ("account", {"id": "a", "parentAccountId": "p"}, ("a", "p")),
+        ("account", {"id": "a"}, ("a", None)),
+        ("contract", {"id": "c", "accountId": "a", "parentAccountId": "p"}, ("a", None)),
+        ("bill_line_item", {"id": "i", "billId": "b"}, ("b", None)),
+        ("contract", {"accountId": "a"}, None),
+    ],
+)
+def test_what_decides_whether_a_record_is_in_scope(
+    entity: str, record: dict[str, object], owners: object
+) -> None:
+    assert mapping(entity).owners_of(json.dumps(record).encode()) == owners
+
+
+@pytest.mark.parametrize(
+    ("record", "scope"),
+    [
+        ({"id": "in"}, b""),
+        ({"id": "out"}, None),
+        ({"id": "in", "parentAccountId": "in"}, b""),
+        ({"id": "in", "parentAccountId": "out"}, b"without parent"),
+        ({"id": "in", "parentAccountId": 5}, b""),
+        # It is reported as invalid.
+        ({"parentAccountId": "out"}, b""),
+    ],
+)
+def test_what_a_row_depends_on_besides_its_record(
+    record: dict[str, object], scope: bytes | None
+) -> None:
+    built = mapping(options=EntityOptions(scope=AccountFilter(restricted=frozenset({"out"}))))
+    assert built.scope_of(json.dumps(record).encode()) == scope
+
+
+def test_a_mapping_that_was_not_prepared_refuses_to_guess() -> None:
+    linked = mapping(options=EntityOptions(link=AccountLink("CRM__c")))
+    with pytest.raises(ValueError, match="linked to was not read"):
+        linked.map(b'{"id":"a1"}')
+    with pytest.raises(ValueError, match="parents are in scope was not read"):
+        mapping("bill_line_item").map(b'{"id":"i1","billId":"b1"}')
+
+
+def test_links_are_looked_up_for_all_records_together() -> None:
+    link = AccountLink("CRM__c", by=LinkBy.CODE, name="AccountNumber")
+    org = Org()
+    org.crm = {"c1": ["001000000000001AAA"], "c2": ["001000000000002AAA", "001000000000003AAA"]}
+    built = with_links_of(mapping(options=EntityOptions(link=link)), Listed(), org, None)
+    records: list[dict[str, object]] = [{"id": f"a{n}", "code": f"c{n}"} for n in range(1, 4)]
+    built.prepare_links([json.dumps(one).encode() for one in records])
+    assert org.looked_for == [["c1", "c2", "c3"]]
+    assert [row(built, one)["CRM__c"] for one in records] == ["001000000000001AAA", None, None]
+
+
+def test_without_a_link_there_is_nothing_to_look_up() -> None:
+    mapping().prepare_links([b'{"id":"a1"}'])
+    assert mapping().links is None
+
+
+def test_a_refused_value_is_shown_with_the_name_that_salesforce_gave_its_field() -> None:
+    built = mapping("contract")
+    values = list(row(built, {"id": "c1", "code": "C", "version": 2}).values())
+    assert built.refused_record(values, ["VERSION__c", "No_Such__c", "Code__c", "End_Date__c"]) == (
+        RefusedRecord("C", "C", {"VERSION__c": "2", "Code__c": "C", "End_Date__c": None})
+    )
+
+
+def test_an_entity_without_a_title_or_code_shows_neither() -> None:
+    built = mapping("contract", EntityOptions(fields={"title": None, "code": None}))
+    values = list(row(built, {"id": "c1", "code": "C", "name": "N"}).values())
+    assert built.refused_record(values, []) == RefusedRecord()

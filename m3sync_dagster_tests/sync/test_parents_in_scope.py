@@ -68,6 +68,21 @@ def test_a_list_that_breaks_off_decides_nothing() -> None:
             found.admits("b")
 
 
+def test_parents_are_read_once_and_not_before_they_are_needed() -> None:
+    reads: list[str] = []
+
+    def pages() -> list[list[bytes]]:
+        reads.append("read")
+        return [[bill("b")]]
+
+    found = ParentsInScope(BILL, AccountFilter(), BILL.final_when, pages)
+    assert reads == []
+    found.read()
+    assert reads == ["read"]
+    assert found.admits("b")
+    assert reads == ["read"]
+
+
 def test_a_parent_takes_few_bytes() -> None:
     count = 20_000
     found = ParentsInScope(

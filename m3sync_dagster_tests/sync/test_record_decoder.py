@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from m3sync_dagster.sync.converters import ConversionError, Undecodable
-from m3sync_dagster.sync.record_decoder import MOST_NESTED, decode_record, id_of
+from m3sync_dagster.sync.record_decoder import MOST_NESTED, _count_keys, decode_record, id_of
 
 GOOD = b'"id":"a1","good":"x"'
 
@@ -19,12 +19,17 @@ def nested(levels: int) -> bytes:
 @pytest.mark.parametrize(
     ("value", "reason"),
     [
-        (b'"\\ud83d"', "half a surrogate pair"),
+        (b'"\\ud83d"', "'\\ud83d' has half a surrogate pair"),
         (b'"\\ude00"', "half a surrogate pair"),
         (b'"\\ud83d and \\ude00"', "half a surrogate pair"),
         (b'"\xed\xa0\xbd"', "not UTF-8"),
         (b'"Caf\xe9"', "not UTF-8"),
         (b'"\xff0\xff"', "nested deeper"),
+        (b'"\xffa\xff"', "not UTF-8"),
+        (b'"\xff00"', "not UTF-8"),
+        (b'"00\xff"', "not UTF-8"),
+        (b'"\\ud83d0\\ud83d"', "half a surrogate pair"),
+        (b'1,"bad":2,"bad":3', "has 'bad' twice"),
         (b"1e99999999999999999999", "too large or too small"),
         (b"-1e-99999999999999999999", "too large or too small"),
         (b"NaN", "NaN is not a number"),
@@ -60,6 +65,19 @@ def test_it_may_be_inside_another_value(inner: bytes, path: tuple[str | int, ...
     assert isinstance(found, Undecodable)
 
 
+def test_the_keys_of_all_levels_are_counted_up_to_the_last_one_that_is_allowed() -> None:
+    value = {"a": [{"b": {"c": 1}}, "text"], "d": [[], 2]}
+    assert _count_keys(value, 4) == 4
+    with pytest.raises(RecursionError):
+        _count_keys(value, 3)
+
+
+def test_an_ordinary_record_is_not_read_by_pythons_decoder() -> None:
+    """That one makes a ``Decimal`` of a number with so many digits."""
+    record = decode_record(b'{ "a" : [{"b": %s}] }' % (b"9" * 4200))
+    assert repr(record) == repr({"a": [{"b": int("9" * 4200)}]})
+
+
 @pytest.mark.parametrize("levels", [MOST_NESTED, 900, 100_000])
 def test_a_value_nested_too_deep_does_not_affect_the_others(levels: int) -> None:
     record = decode_record(b'{"deep":%s,%s}' % (nested(levels), GOOD))
@@ -80,6 +98,7 @@ def test_a_value_nested_too_deep_does_not_affect_the_others(levels: int) -> None
         (b"1.50", Decimal("1.50")),
         (b"1e999", Decimal("1e999")),
         (b"9" * 30, int("9" * 30)),
+        (b"9" * 4000, int("9" * 4000)),
         (b"9" * 5000, Decimal("9" * 5000)),
         (b'"%s"' % (b"x" * 10_000_000), "x" * 10_000_000),
         (b'[{"a":1},{"a":1}]', [{"a": 1}, {"a": 1}]),

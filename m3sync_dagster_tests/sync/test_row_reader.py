@@ -1,6 +1,7 @@
 """A row that is read in one step is the one that mapping and validation make in two."""
 
 import json
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -9,11 +10,13 @@ from hypothesis import strategies as st
 
 from m3sync_dagster.entities import ENTITIES, Field, FieldKind
 from m3sync_dagster.sync.account_filter import AccountFilter
+from m3sync_dagster.sync.convert_by_field_type import rule_of
 from m3sync_dagster.sync.converters import Undecodable
 from m3sync_dagster.sync.entity_options import EntityOptions, build_mapping
 from m3sync_dagster.sync.mapped_records import Decoded, Mapped
 from m3sync_dagster.sync.mapping import FieldMapping
-from m3sync_dagster.sync.row_types import Row
+from m3sync_dagster.sync.row_reader import RowReader
+from m3sync_dagster.sync.row_types import Row, Value
 from m3sync_dagster.sync.row_validation import RowValidator
 from m3sync_dagster.sync.salesforce_schema import SalesforceField, SalesforceObject
 from m3sync_dagster.sync.schema_findings import SchemaMismatchError
@@ -178,3 +181,36 @@ def test_a_record_that_needs_a_parent_is_read_only_with_one(
     )
     values = RowValidator(mapping, fitting(mapping)).reader(mapping).values({"id": "i", **record})
     assert (values is not None) is is_read
+
+
+@pytest.mark.parametrize(
+    ("constants", "count"), [({}, 0), ({}, 2), ({"C__c": 1}, 1), ({"C__c": 1}, 3)]
+)
+def test_each_column_needs_a_target(constants: dict[str, Value], count: int) -> None:
+    field = FIELDS["long text"]
+    mapping = replace(built(FieldKind.TEXT, "value", cut=False), constants=constants)
+    with pytest.raises(ValueError, match="zip"):
+        RowReader(mapping, [(field, rule_of(field), False)] * count)
+
+
+@pytest.mark.parametrize(
+    ("to", "value", "sent"),
+    [
+        ("short text", " \x01123456\x02", "123456"),
+        ("short text", "🧾🧾🧾", "🧾🧾🧾"),
+        ("short text", "1234567", None),
+        ("short text", "🧾🧾🧾🧾", None),
+        ("long text", " 1234567", " 1234567"),
+        ("required text", " x ", "x"),
+    ],
+)
+def test_a_text_that_may_be_cut_is_read_without_the_blanks_if_it_fits(
+    to: str, value: str, sent: str | None
+) -> None:
+    mapping = built(FieldKind.TEXT, "value", cut=True)
+    validator = RowValidator(mapping, object_with(FIELDS[to]))
+    read = validator.reader(mapping).values({"value": value})
+    assert read == (None if sent is None else [sent, "always"])
+    assert validator.reader(mapping).values({}) == (
+        None if to == "required text" else [None, "always"]
+    )
