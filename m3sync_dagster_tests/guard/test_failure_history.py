@@ -158,6 +158,7 @@ def test_failures_are_read_up_to_a_week_before_the_newest_one_of_no_backfill(fle
         newest = fleet.run("globex", tags=RANGE)
     with freeze_time(NOON + WEEK):
         fleet.run("acme", tags={"dagster/backfill": "abcdefgh"})
+        fleet.run("acme", Status.SUCCESS)
     assert oldest_failure_read(fleet.instance) == NOON - WEEK
     # Dagster reads what was updated since then, and both end earlier than their tags are written.
     for run in (too_old, oldest):
@@ -195,26 +196,34 @@ def test_the_newest_success_of_each_entity_is_read(fleet: Fleet) -> None:
     with freeze_time(NOON - SECOND):
         early = bare_run(fleet, Status.SUCCESS, [asset("written")])
         fleet.run("early", Status.SUCCESS)
+        ends_last = fleet.run("by_tag", Status.STARTED)
     with freeze_time(NOON + SECOND):
         whole = bare_run(fleet, Status.SUCCESS, tag="by_tag")
         written = bare_run(fleet, Status.SUCCESS, [asset("written", "bill")], tag="two")
+        # Another run has materialized its asset since.
+        untagged = bare_run(fleet, Status.SUCCESS, [asset("failed")])
     with freeze_time(NOON + 2 * SECOND):
-        account = fleet.run("by_tag", Status.SUCCESS)
+        fleet.end(ends_last, Status.SUCCESS)
         failed = fleet.run("failed", entities=BOTH)
     with freeze_time(NOON + 3 * SECOND):
         bare_run(fleet, Status.SUCCESS, checks=[check], tag="by_tag")
     materialize(fleet, early, asset("written"))
+    materialize(fleet, untagged, asset("failed"), asset("unknown"))
     materialize(fleet, failed, asset("failed"))
     materialize(fleet, written, asset("written", "contract"), asset("two"))
+    materialize(fleet, whole, asset("two", "contract"))
     names = ("by_tag", "early", "written", "two", "failed")
     assert read_successes(fleet.instance, assets_of(*names), NOON) == {
         "by_tag": {
-            "account": finished(account, NOON + 2 * SECOND),
+            "account": finished(ends_last, NOON + 2 * SECOND, created=NOON - SECOND),
             "contract": finished(whole, NOON + SECOND, BOTH),
         },
         "early": {},
         "written": {"contract": finished(written, NOON + SECOND, ["contract"])},
-        "two": {"account": finished(written, NOON + SECOND)},
+        "two": {
+            "account": finished(written, NOON + SECOND),
+            "contract": finished(whole, NOON + SECOND, ["contract"]),
+        },
         "failed": {},
     }
 

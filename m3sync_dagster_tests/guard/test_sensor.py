@@ -95,10 +95,10 @@ def test_what_is_written_when_an_integration_is_disabled(noon: Fleet) -> None:
     early = fail(noon, "acme", "Salesforce is down.", 9)
     with freeze_time(NOON - timedelta(minutes=1) + timedelta(seconds=9)):
         unlaunched = noon.run("acme", Status.STARTING, tagged=False)
-        noon.instance.report_run_failed(unlaunched, "no memory.")
+        noon.instance.report_run_failed(unlaunched, "no node X.")
     lines = tick(noon).splitlines()
     reason = "10 runs in a row have failed, 1 of them could not start, the last one because "
-    reason += "the run could not start: no memory"
+    reason += "the run could not start: no node X"
     assert lines[:4] == [
         "1 integrations are watched.",
         "acme: disabled (10 in a row)",
@@ -116,7 +116,7 @@ def test_what_is_written_when_an_integration_is_disabled(noon: Fleet) -> None:
         "not_started": 1,
         "run_id": unlaunched.run_id,
         "since": "2026-11-24 11:59:09+00:00",
-        "error": "the run could not start: no memory.",
+        "error": "the run could not start: no node X.",
         "remedy": START_REMEDY,
         "assets": [["acme", "salesforce_account"]],
         "location": "m3sync",
