@@ -69,7 +69,7 @@ def test_what_is_written_of_a_schedule(instance: dg.DagsterInstance) -> None:
     sensor = InstigatorState(
         RemoteRepositoryOrigin(LOCATION, "__repository__").get_instigator_origin("guard"),
         InstigatorType.SENSOR,
-        InstigatorStatus.RUNNING,
+        InstigatorStatus.STOPPED,
     )
     instance.add_instigator_state(sensor)
 
@@ -94,6 +94,8 @@ def test_what_is_written_of_a_schedule(instance: dg.DagsterInstance) -> None:
     instance.delete_instigator_state(begun.state.instigator_origin_id, begun.state.selector_id)
     stop_for_good(instance, LOCATION, NAME, CRON)
     written(None)
+    with pytest.raises(dg.DagsterInvariantViolationError, match="already present"):
+        stop_for_good(instance, LOCATION, "guard", CRON)
 
 
 def test_starting_what_runs_already_is_a_new_start(instance: dg.DagsterInstance) -> None:
