@@ -110,12 +110,12 @@ def _record_start(
     started: Schedule,
 ) -> None:
     """Write that an integration is enabled: its failures so far no longer count."""
-    name, start_time = before.integration, started.started or 0.0
-    ended = _newest_end(instance, name)
+    name = before.integration
+    moments = (started.started, before.notified_at, _newest_end(instance, name))
     state = replace(
         before,
         schedule_started=started.started,
-        count_from=max(start_time, before.notified_at or 0.0, ended),
+        count_from=max(filter(None, moments)),
         notified_level=0,
         disabled_since=None,
         disabled_reason=None,
@@ -127,14 +127,14 @@ def _record_start(
     write_guard_states(connection, [state])
 
 
-def _newest_end(instance: dg.DagsterInstance, integration: str) -> float:
+def _newest_end(instance: dg.DagsterInstance, integration: str) -> float | None:
     """When a run of it ended last, by the clock of the machine that it ran on."""
     ended = dg.RunsFilter(
         tags={INTEGRATION_TAG: integration},
         statuses=[dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE],
     )
     newest = instance.get_run_records(ended, limit=1, order_by="end_time")
-    return (newest[0].end_time or 0.0) if newest else 0.0
+    return newest[0].end_time if newest else None
 
 
 def _require_not_by_guard(state: GuardState) -> None:

@@ -20,7 +20,7 @@ def shown_states(states: Iterable[GuardState]) -> list[str]:
 def _lines(state: GuardState) -> Iterator[str]:
     name = state.integration
     if state.disabled:
-        reason = (state.disabled_reason or "").rstrip(".")
+        reason = f"{state.disabled_reason}".rstrip(".")
         yield f"{name} is disabled {state.disabled_period}: {reason}. Run: m3sync enable {name}."
     elif state.notified_level:
         yield f"{name} has failed at least {state.notified_level} times in a row."

@@ -1,15 +1,24 @@
 """What we take for granted of Dagster's half-private ways with schedules."""
 
+from datetime import UTC, datetime, timedelta
+
 import dagster as dg
 import pytest
 from dagster._core.definitions.run_request import InstigatorType
 from dagster._core.definitions.selector import InstigatorSelector
-from dagster._core.scheduler.instigation import InstigatorStatus
+from dagster._core.remote_origin import RemoteRepositoryOrigin
+from dagster._core.scheduler.instigation import (
+    InstigatorState,
+    InstigatorStatus,
+    ScheduleInstigatorData,
+)
+from dagster._core.test_utils import freeze_time
 
 from m3sync_dagster.guard.schedules import (
     Schedule,
     read_schedules,
     start,
+    start_again,
     stop,
     stop_for_good,
 )
@@ -18,6 +27,7 @@ from m3sync_dagster_tests.guard.daemon_clock import IN_ITS_OWN_PROCESS, workspac
 from m3sync_dagster_tests.guard.fixtures import LOCATION
 
 NAME, CRON = "acme_hourly", "3 * * * *"
+NOON, SECOND = datetime(2026, 11, 24, 12, tzinfo=UTC), timedelta(seconds=1)
 
 
 def known(instance: dg.DagsterInstance) -> Schedule | None:
@@ -51,6 +61,41 @@ def test_what_is_left_to_the_code_s_default_is_not_enabled(instance: dg.DagsterI
     found = known(instance)
     assert found
     assert not found.enabled
+
+
+def test_what_is_written_of_a_schedule(instance: dg.DagsterInstance) -> None:
+    """Dagster's own state of it, with the cron string of the newest start by our code."""
+    origin = RemoteRepositoryOrigin(LOCATION, "__repository__").get_instigator_origin(NAME)
+    sensor = InstigatorState(
+        RemoteRepositoryOrigin(LOCATION, "__repository__").get_instigator_origin("guard"),
+        InstigatorType.SENSOR,
+        InstigatorStatus.STOPPED,
+    )
+    instance.add_instigator_state(sensor)
+
+    def written(started: float | None, cron: str = CRON) -> Schedule:
+        status = InstigatorStatus.STOPPED if started is None else InstigatorStatus.RUNNING
+        data = ScheduleInstigatorData(cron, started)
+        found = Schedule(InstigatorState(origin, InstigatorType.SCHEDULE, status, data))
+        assert read_schedules(instance, "m3sync") == {NAME: found}
+        return found
+
+    with freeze_time(NOON):
+        assert start(instance, LOCATION, NAME, CRON) == written(NOON.timestamp())
+    stop_for_good(instance, LOCATION, NAME, "4 * * * *")
+    stopped = written(None)
+    with freeze_time(NOON + SECOND):
+        assert start_again(instance, stopped) == written(NOON.timestamp() + 1)
+    with freeze_time(NOON + 2 * SECOND):
+        begun = start(instance, LOCATION, NAME, "4 * * * *")
+    assert begun == written(NOON.timestamp() + 2, "4 * * * *")
+    stop(instance, begun)
+    written(None, "4 * * * *")
+    instance.delete_instigator_state(begun.state.instigator_origin_id, begun.state.selector_id)
+    stop_for_good(instance, LOCATION, NAME, CRON)
+    written(None)
+    with pytest.raises(dg.DagsterInvariantViolationError, match="already present"):
+        stop_for_good(instance, LOCATION, "guard", CRON)
 
 
 def test_starting_what_runs_already_is_a_new_start(instance: dg.DagsterInstance) -> None:

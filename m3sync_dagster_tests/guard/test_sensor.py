@@ -1,362 +1,349 @@
-"""The guard over Dagster's real storage, with runs that the test writes down."""
+"""What one tick of the guard says, does and writes down."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 import psycopg
 import pytest
-from dagster._core.scheduler.instigation import InstigatorStatus
-from sqlalchemy import event
-from sqlalchemy.engine import Engine
+from dagster._core.remote_origin import ManagedGrpcPythonEnvCodeLocationOrigin
+from dagster._core.test_utils import freeze_time
+from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 
-from m3sync_dagster.definitions import defs
 from m3sync_dagster.guard import sensor as guard
-from m3sync_dagster.guard.enable_disable import Switch
-from m3sync_dagster.guard.schedule_tick_check import disabled_reason
+from m3sync_dagster.guard.health_policy import RejectLimit
+from m3sync_dagster.guard.schedules import start, stop
+from m3sync_dagster.runs.run_status import INTEGRATION_TAG, START_REMEDY
 from m3sync_dagster.state import (
+    GuardState,
     connect,
+    enqueue,
     list_events,
     postgres_url,
+    read_guard_states,
+    record_entity_sync,
     record_event,
+    write_guard_states,
 )
-from m3sync_dagster.sync.errors import (
-    ConfigurationError,
-)
-from m3sync_dagster_tests.conftest import DefsFolder
-from m3sync_dagster_tests.guard.fixtures import LOCATION as CODE
-from m3sync_dagster_tests.guard.fixtures import Fleet, Status, asset, changes, events, state, tick
+from m3sync_dagster_tests.conftest import PATIENCE
+from m3sync_dagster_tests.guard.fixtures import Fleet, Status, events, state, tick
 
-pytestmark = pytest.mark.slow
+NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
+STARTED = NOON - timedelta(hours=1)
+ELSEWHERE = ManagedGrpcPythonEnvCodeLocationOrigin(LoadableTargetOrigin(), "elsewhere")
 
 
-def test_the_tenth_failure_in_a_row_stops_the_schedule(fleet: Fleet) -> None:
-    fleet.add("acme")
-    fleet.add("globex")
-    for _ in range(9):
-        fleet.fail("acme")
-        fleet.run("globex", Status.SUCCESS)
-        tick(fleet)
-    assert fleet.schedule("acme").running
-    (tenth,) = fleet.fail("acme")
-    assert "acme: its schedule is stopped" in tick(fleet)
-    assert not fleet.schedule("acme").running
-    assert fleet.schedule("globex").running
-    assert changes() == ["acme:failing-5", "acme:failing-8", "acme:disabled-10"]
-    assert events("acme").count("integration.disabled.error") == 1
-    with connect(postgres_url()) as connection:
-        disabled = next(
-            one for one in list_events(connection) if one.name == "integration.disabled.error"
-        )
-    assert disabled.run_id == tenth.run_id
-    assert "m3sync enable acme" in disabled.remedy
-    assert state().disabled_reason
+@pytest.fixture
+def noon(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fleet]:
+    """Integrations without a channel, and a tick that may take long, as on a busy machine."""
+    monkeypatch.setattr(guard, "BUDGET", PATIENCE)
+    for name in ("M3SYNC_NOTIFY_URLS", "M3SYNC_SMTP_URL"):
+        monkeypatch.delenv(name, raising=False)
+    with freeze_time(NOON):
+        yield fleet
 
 
-def test_a_stop_that_the_scheduler_undid_is_made_again(fleet: Fleet) -> None:
-    fleet.add("acme")
-    before = fleet.schedule("acme").state
-    fleet.fail("acme", 10)
-    tick(fleet)
-    # The hourly checkpoint writes back what the scheduler read before the stop.
-    fleet.instance.update_instigator_state(before)
-    assert fleet.schedule("acme").running
-    reason = disabled_reason(fleet.instance, "acme", "acme_hourly")
-    assert reason
-    assert "m3sync enable acme" in reason
-    tick(fleet)
-    assert not fleet.schedule("acme").running
-    assert changes() == ["acme:disabled-10"]
-
-
-def test_the_schedule_s_own_tick_asks_the_record(fleet: Fleet, defs_folder: DefsFolder) -> None:
-    fleet.add("acme")
-    before = fleet.schedule("acme").state
-    fleet.fail("acme", 10)
-    tick(fleet)
-    fleet.instance.update_instigator_state(before)
-    repository = defs().get_repository_def()
-    context = dg.build_schedule_context(
-        instance=fleet.instance,
-        scheduled_execution_time=datetime(2026, 11, 24, 15, 3, tzinfo=UTC),
-        repository_def=repository,
-    )
-    result = repository.get_schedule_def("acme_hourly").evaluate_tick(context)
-    assert not result.run_requests
-    assert "acme is disabled since" in str(result.skip_message)
-    assert "10 runs in a row have failed" in str(result.skip_message)
-
-
-def test_a_default_in_the_code_does_not_wake_a_disabled_integration(fleet: Fleet) -> None:
-    fleet.add("acme")
-    fleet.fail("acme", 10)
-    tick(fleet)
-    stopped = fleet.schedule("acme").state
-    fleet.instance.update_instigator_state(stopped.with_status(InstigatorStatus.DECLARED_IN_CODE))
-    assert disabled_reason(fleet.instance, "acme", "acme_hourly")
-    tick(fleet)
-    assert not fleet.schedule("acme").running
-
-
-def test_starting_the_schedule_clears_the_count(fleet: Fleet) -> None:
-    fleet.add("acme")
-    fleet.fail("acme", 10)
-    tick(fleet)
-    fleet.start("acme")
-    assert disabled_reason(fleet.instance, "acme", "acme_hourly") is None
-    tick(fleet)
-    assert not state().disabled
-    fleet.fail("acme", 9)
-    tick(fleet)
-    assert fleet.schedule("acme").running
-    fleet.fail("acme")
-    tick(fleet)
-    assert not fleet.schedule("acme").running
-    assert changes().count("acme:disabled-10") == 2
-
-
-def test_a_success_resets_the_count_and_is_told_after_a_warning(fleet: Fleet) -> None:
-    fleet.add("acme")
-    fleet.fail("acme", 5)
-    tick(fleet)
-    fleet.run("acme", Status.SUCCESS)
-    tick(fleet)
-    tick(fleet)
-    assert changes() == ["acme:failing-5", "acme:recovered"]
-    fleet.fail("acme", 4)
-    tick(fleet)
-    fleet.run("acme", Status.SUCCESS)
-    fleet.fail("acme", 9)
-    tick(fleet)
-    assert fleet.schedule("acme").running
-
-
-def test_what_goes_wrong_with_one_integration_is_its_own(
-    fleet: Fleet,
-) -> None:
-    for name in ("acme", "globex"):
-        fleet.add(name)
-        fleet.fail(name, 10)
-    working = fleet.watched["acme"]
-    fleet.watched["acme"] = replace(working, notify=("a\0b",))  # PostgreSQL refuses it in a target
-    assert "acme: the guard could not evaluate it: a value cannot be stored" in tick(fleet)
-    assert fleet.schedule("acme").running
-    assert not fleet.schedule("globex").running
-    assert "a value cannot be stored" in str(state("acme").guard_error)
-    assert changes() == ["globex:disabled-10"]
-    fleet.watched["acme"] = working
-    tick(fleet)
-    assert not fleet.schedule("acme").running
-    assert state("acme").guard_error is None
-
-
-def test_a_run_that_never_got_to_our_code_is_put_on_record(fleet: Fleet) -> None:
-    """A person launches it, so it has no tag of ours, and the launcher fails."""
-    fleet.add("acme")
-    run = fleet.run("acme", Status.STARTING, tagged=False)
-    fleet.instance.report_run_failed(run, "The launcher could not start it.")
-    tick(fleet)
-    tick(fleet)
-    stored = fleet.instance.get_run_by_id(run.run_id)
-    assert stored is not None
-    assert stored.tags["m3sync/integration"] == "acme"
-    assert events("acme") == ["integration.perform.error"]
-    for _ in range(9):
-        lost = fleet.run("acme", Status.STARTING, tagged=False)
-        fleet.instance.report_run_failed(lost, "The launcher could not start it.")
-    tick(fleet)
-    assert not fleet.schedule("acme").running
-    reason = state().disabled_reason
-    assert reason
-    assert "The launcher could not start it" in reason
-
-
-def test_what_failed_the_run_is_the_cause_and_not_what_else_went_wrong(fleet: Fleet) -> None:
-    """Rows that Salesforce rejects are an event too, of a run that goes on."""
-    fleet.add("acme")
-    runs = [fleet.run("acme", Status.STARTED) for _ in range(10)]
-    with connect(postgres_url()) as connection:
-        for run in runs:
-            rejected = ConfigurationError("3 account records were rejected", "See m3sync rejects.")
-            record_event(connection, "acme", "account", run.run_id, rejected)
-            fleet.instance.report_run_failed(run, "The process is gone.")
-    tick(fleet)
-    assert "the last one because The process is gone" in str(state().disabled_reason)
-    assert events("acme").count("integration.perform.error") == 10
-
-
-@pytest.mark.parametrize("text", ["a\0b", "a\ud800b", "x" * 200_000])
-def test_no_text_keeps_the_guard_from_its_work(fleet: Fleet, text: str) -> None:
-    fleet.add("acme")
-    for _ in range(10):
-        fleet.instance.report_run_failed(fleet.run("acme", Status.STARTED), text)
-    tick(fleet)
-    assert not fleet.schedule("acme").running
-    assert str(state().disabled_reason).endswith(text[-1])
-
-
-@pytest.mark.parametrize("status", [Status.QUEUED, Status.CANCELED])
-def test_a_run_that_waits_or_was_canceled_is_found_by_its_integration(
-    fleet: Fleet, status: Status
-) -> None:
-    """A person launches it, so it has no tag of ours before our code begins."""
-    fleet.add("acme")
-    run = fleet.run("acme", status, tagged=False)
-    tick(fleet)
-    stored = fleet.instance.get_run_by_id(run.run_id)
-    assert stored is not None
-    assert stored.tags["m3sync/integration"] == "acme"
-
-
-def test_dagsters_ui_shows_each_change_on_the_assets(fleet: Fleet) -> None:
-    fleet.add("acme")
-    fleet.fail("acme", 10)
-    tick(fleet)
-    tick(fleet)
-    found = fleet.instance.fetch_observations(asset("acme"), limit=10).records
-    (observation,) = [record.asset_observation for record in found]
-    assert observation is not None
-    shown = {name: value.value for name, value in observation.metadata.items()}
-    assert (shown["state"], shown["failures_in_a_row"]) == ("disabled", 10)
-    assert all(shown[name] for name in ("since", "cause", "remedy", "run"))
-    assert "m3sync enable acme" in str(observation.description)
-    # Markdown would join the lines of the text to one.
-    assert "\nIntegration: acme  \nSince: " in str(observation.description)
-
-
-@contextmanager
-def queries() -> Iterator[list[str]]:
-    """What Dagster's storage is asked meanwhile."""
-    asked: list[str] = []
-
-    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-        asked.append(statement)
-
-    event.listen(Engine, "before_cursor_execute", note)
-    try:
-        yield asked
-    finally:
-        event.remove(Engine, "before_cursor_execute", note)
-
-
-@pytest.mark.parametrize("failing", [0, 7])
-def test_the_number_of_queries_is_the_same_for_one_and_for_many(fleet: Fleet, failing: int) -> None:
-    fleet.add("integration_0")
-    counts = []
-    for number in range(1, 40):
-        fleet.add(f"integration_{number}", started=False)
-    for number in range(failing):
-        fleet.fail(f"integration_{number}", 6)
-    some = dict(list(fleet.watched.items())[:1])
-    guard.tick(fleet.instance, fleet.watched, "m3sync")  # what is new is told and written once
-    for watched in (some, fleet.watched):
-        with queries() as asked:
-            guard.tick(fleet.instance, watched, "m3sync")
-        counts.append(len(asked))
-    assert counts[0] == counts[1]
-
-
-def test_the_runs_of_many_late_integrations_are_found_by_one_query(fleet: Fleet) -> None:
-    asked_for_runs = []
-    for names in (["a"], ["b", "c", "d", "e"]):
-        fleet.watched.clear()
+def add(fleet: Fleet, *names: str) -> None:
+    """Integrations of which the user ``u`` is notified, and the user ``r`` of rejected rows."""
+    with freeze_time(STARTED):
         for name in names:
-            fleet.add(name)
-            fleet.fail(name)
-        tick(fleet)  # which records the failures
-        fleet.let_be_late()
-        with queries() as asked:
-            lines = tick(fleet)
-        assert all(f"{name}: late" in lines for name in names)
-        asked_for_runs.append(sum("FROM runs" in query for query in asked))
-    assert asked_for_runs[0] == asked_for_runs[1]
+            fleet.add(name, notify=("u",))
+            fleet.watched[name] = replace(
+                fleet.watched[name], other_users=("r",), reject_limit=RejectLimit(rows=1)
+            )
+
+
+def fail(fleet: Fleet, name: str, text: str, times: int) -> list[str]:
+    """Let runs fail, each a second after the other; the ids of the runs."""
+    runs = []
+    for number in range(times):
+        with freeze_time(NOON - timedelta(minutes=1) + timedelta(seconds=number)):
+            run = fleet.run(name, Status.STARTED)
+            fleet.instance.report_run_failed(run, text)
+            runs.append(run.run_id)
+    return runs
+
+
+def written() -> dict[str, tuple[set[str], dict[str, object]]]:
+    """The notices that are written down: by change the targets and the content."""
+    found: dict[str, tuple[set[str], dict[str, object]]] = {}
+    with connect(postgres_url()) as connection:
+        rows = connection.execute("SELECT change, target, content FROM m3sync.notice").fetchall()
+    for change, target, content in rows:
+        found.setdefault(change, (set(), content))[0].add(target)
+    return found
+
+
+WAITING = {
+    "kind": "failing",
+    "schedule": "hourly",
+    "failures": 5,
+    "run_id": "",
+    "since": "",
+    "error": "",
+    "assets": [],
+}
+"""A notice of five failures that has not been delivered."""
+PAUSED = GuardState(
+    "", STARTED.timestamp(), disabled_since=STARTED, disabled_reason="a person has disabled it"
+)
+
+
+def test_what_is_written_when_an_integration_is_disabled(noon: Fleet) -> None:
+    add(noon, "acme")
+    with freeze_time(NOON):
+        start(noon.instance, ELSEWHERE, "acme_hourly", "3 * * * *")
+    early = fail(noon, "acme", "Salesforce is down.", 9)
+    with freeze_time(NOON - timedelta(minutes=1) + timedelta(seconds=9)):
+        unlaunched = noon.run("acme", Status.STARTING, tagged=False)
+        noon.instance.report_run_failed(unlaunched, "no node X.")
+    lines = tick(noon).splitlines()
+    reason = "10 runs in a row have failed, 1 of them could not start, the last one because "
+    reason += "the run could not start: no node X"
+    assert lines[:4] == [
+        "1 integrations are watched.",
+        "acme: disabled (10 in a row)",
+        "acme: its schedule is stopped",
+        f"acme is disabled since 2026-11-24 11:59 UTC: {reason}. Run: m3sync enable acme.",
+    ]
+    since = NOON - timedelta(seconds=51)
+    assert state() == GuardState(
+        "acme", STARTED.timestamp(), 0.0, 10, since.timestamp(), since, reason
+    )
+    content = {
+        "kind": "disabled",
+        "schedule": "acme_hourly",
+        "failures": 10,
+        "not_started": 1,
+        "run_id": unlaunched.run_id,
+        "since": "2026-11-24 11:59:09+00:00",
+        "error": "the run could not start: no node X.",
+        "remedy": START_REMEDY,
+        "assets": [["acme", "salesforce_account"]],
+        "location": "m3sync",
+    }
+    change = f"acme:disabled-10:{unlaunched.run_id}"
+    assert written() == {change: ({"user:u", "user:r", "dagster"}, content)}
+    with connect(postgres_url()) as connection:
+        recorded = {(one.name, one.run_id): one for one in list_events(connection, "acme")}
+    disabled = recorded.pop(("integration.disabled.error", unlaunched.run_id))
+    assert (disabled.entity, disabled.message, disabled.remedy) == (
+        None,
+        f"acme is disabled: {reason}",
+        "Correct what is wrong, then run: m3sync enable acme.",
+    )
+    failed = [*early, unlaunched.run_id]
+    assert recorded.keys() == {("integration.perform.error", run_id) for run_id in failed}
+    tags = {run.run_id: run.tags for run in noon.instance.get_runs()}
+    assert {tags[run_id][INTEGRATION_TAG] for run_id in failed} == {"acme"}
+    assert {tags[run_id]["m3sync/status"] for run_id in failed} == {"ERROR"}
+
+
+def test_what_is_done_for_one_integration_is_its_own(noon: Fleet) -> None:
+    add(noon, "failing", "fine", "mistaken", "unstorable_before", "unstorable", "recovered")
+    add(noon, "paused")
+    stop(noon.instance, noon.schedule("paused"))
+    queued = noon.run("fine", Status.QUEUED, tagged=False)
+    noon.watched["mistaken"] = replace(noon.watched["mistaken"], schedule=[])  # type: ignore[arg-type]
+    for name in ("unstorable", "unstorable_before"):
+        noon.watched[name] = replace(noon.watched[name], notify=("a\0b",))
+        fail(noon, name, "Salesforce is down", 5)
+    fifth = fail(noon, "failing", "Salesforce is down", 6)[4]
+    success = noon.run("recovered", Status.SUCCESS)
+    started = STARTED.timestamp()
+    states = [
+        GuardState("unstorable_before", guard_error="as before"),
+        GuardState("recovered", started, notified_level=5, notified_at=started),
+        replace(PAUSED, integration="paused", disabled_until=NOON),
+        replace(PAUSED, integration="removed"),
+    ]
+    with connect(postgres_url()) as connection:
+        write_guard_states(connection, states)
+        for name in ("recovered", "fine"):
+            enqueue(connection, name, f"{name}: waits", ["user:u", "dagster"], WAITING)
+    not_storable = "the guard could not evaluate it: a value cannot be stored in PostgreSQL"
+    text = tick(noon)
+    assert "removed" not in text
+    lines = [line.partition(" (PostgreSQL text")[0] for line in text.splitlines()]
+    mistake = "TypeError(\"unhashable type: 'list'\")"
+    assert lines[:8] == [
+        "7 integrations are watched.",
+        f"mistaken: the guard could not evaluate it: {mistake}",
+        "failing: failing (5 in a row)",
+        f"unstorable: {not_storable}",
+        "recovered: recovered (5 in a row)",
+        "paused: its schedule is started, because the time of --until has come",
+        f"unstorable_before: {not_storable}",
+        "failing has failed at least 5 times in a row.",
+    ]
+    with connect(postgres_url()) as connection:
+        errors = {name: one.guard_error for name, one in read_guard_states(connection).items()}
+    assert errors.pop("unstorable") == errors.pop("unstorable_before")
+    assert {name: error for name, error in errors.items() if error} == {"mistaken": mistake}
+    assert (noon.schedule("paused").started, state("paused").disabled) == (NOON.timestamp(), False)
+    (found,) = noon.instance.get_runs(dg.RunsFilter([queued.run_id]))
+    assert found.tags[INTEGRATION_TAG] == "fine"
+    everybody = {"user:u", "user:r", "dagster"}
+    assert {change: targets for change, (targets, _) in written().items()} == {
+        f"failing:failing-5:{fifth}": everybody,
+        f"recovered:recovered:{success.run_id}": everybody,
+        "recovered: waits": {"dagster"},
+        "fine: waits": {"user:u", "dagster"},
+    }
+
+
+def test_what_is_written_of_late_integrations(noon: Fleet) -> None:
+    """The newest run since then says why."""
+    moments = {
+        "no_run": NOON - timedelta(hours=7),
+        "failed": NOON - timedelta(hours=9),
+        "under_way": NOON - timedelta(hours=7),
+    }
+    for name, moment in moments.items():
+        with freeze_time(moment):
+            noon.add(name, notify=("u",))
+    with freeze_time(NOON - timedelta(hours=10)):
+        noon.run("no_run")
+    with freeze_time(moments["failed"] + timedelta(hours=1)):
+        refused = noon.run("failed", Status.STARTED)
+        noon.instance.report_run_failed(refused, "the quota is used up")
+    noon.run("under_way", Status.STARTED)
+    assert tick(noon).splitlines()[1:4] == [f"{name}: late" for name in moments]
+    for name, moment in moments.items():
+        assert state(name).late_since == moment.timestamp()
+    text = "it has not synced completely since it was enabled"
+    see = "See: m3sync status {0}; m3sync runs {0}"
+    log = f"See the log of run {refused.run_id} in Dagster, then run it again."
+    expected = {
+        "no_run": (f"{text}, and no run of it was started since then", see.format("no_run")),
+        "failed": (f"{text}; the last error: the quota is used up", log),
+        "under_way": (f"{text}, and its newest run is STARTED", see.format("under_way")),
+    }
+    assert written() == {
+        f"{name}:late:{moments[name].timestamp():.0f}": (
+            {"user:u", "dagster"},
+            {
+                "kind": "late",
+                "schedule": f"{name}_hourly",
+                "failures": 0,
+                "run_id": None,
+                "since": moments[name].isoformat(sep=" "),
+                "error": error,
+                "remedy": remedy,
+                "assets": [[name, "salesforce_account"]],
+                "location": "m3sync",
+            },
+        )
+        for name, (error, remedy) in expected.items()
+    }
+
+
+def test_what_is_written_of_rejected_rows(noon: Fleet) -> None:
+    """Those who are notified of nothing else are told, and what waits for others stays."""
+    add(noon, "acme")
+    basis = "INSERT INTO m3sync.fingerprint_basis (integration, entity, salesforce_org_id, "
+    basis += "m3ter_org_id, object, external_id_field) VALUES ('acme', 'account', '00D', 'm', "
+    basis += "'Account', 'x')"
+    reject = "INSERT INTO m3sync.rejected_record (integration, entity, m3ter_id, class, code, "
+    reject += (
+        "message, fields, run_id) VALUES ('acme', 'account', 'b', 'invalid', '', '', '{}', '')"
+    )
+    login = "INSERT INTO m3sync.credential_login (credential, identity, succeeded_at, "
+    login += "organization_id, instance_url) VALUES ('c', 'i', now(), '00D', 'https://acme.test')"
+    with connect(postgres_url()) as connection:
+        for statement in (basis, reject, login):
+            connection.execute(statement)
+        record_entity_sync(connection, "acme", "account", "the-run", (100, 1))
+        enqueue(connection, "acme", "a warning", ["user:u"], WAITING)
+        enqueue(connection, "acme", "many", ["user:r"], WAITING | {"kind": "rejects"})
+    assert tick(noon).splitlines()[1] == "acme: rejects"
+    content = {
+        "kind": "rejects",
+        "schedule": "acme_hourly",
+        "failures": 0,
+        "run_id": "the-run",
+        "since": "2026-11-24 12:00:00+00:00",
+        "error": "1 of 100 records are invalid or were rejected by Salesforce",
+        "remedy": "See: m3sync rejects acme",
+        "assets": [["acme", "salesforce_account"]],
+        "location": "m3sync",
+        "list_views": {"Account": "https://acme.test/lightning/o/Account/list"},
+    }
+    begun = f"acme:rejects:{NOON.timestamp():.0f}"
+    assert written() == {
+        "a warning": ({"user:u"}, WAITING),
+        begun: ({"user:r", "dagster"}, content),
+    }
+    with connect(postgres_url()) as connection:
+        record_entity_sync(connection, "acme", "account", "the-run", (100, 0))
+    assert tick(noon).splitlines()[1] == "acme: rejects_over"
+    del content["list_views"]
+    error = "0 of 100 records are invalid or were rejected by Salesforce"
+    content |= {"kind": "rejects_over", "error": error}
+    over = f"acme:rejects_over:{NOON.timestamp():.0f}"
+    assert written()[over] == ({"user:r", "dagster"}, content)
+    assert written()[begun][0] == {"dagster"}
+
+
+def test_a_start_withdraws_what_waits_of_failures_and_closes_the_event(noon: Fleet) -> None:
+    """Not of an integration of whose failures nobody knows, nor of one that stays disabled."""
+    names = ("disabled", "warned", "new", "still_disabled")
+    add(noon, *names)
+    before = [
+        replace(PAUSED, integration="disabled", schedule_started=1.0),
+        GuardState("warned", 1.0, notified_level=5, notified_at=1.0),
+        replace(PAUSED, integration="still_disabled", guard_error="of the last tick"),
+    ]
+    with connect(postgres_url()) as connection:
+        write_guard_states(connection, before)
+        for name in names:
+            enqueue(connection, name, f"{name}: waits", ["user:u"], WAITING)
+            record_event(connection, name, None, "run", guard.DisabledError("Why", "Enable it."))
+    tick(noon)
+    assert set(written()) == {"new: waits", "still_disabled: waits"}
+    assert [name for name in names if events(name)] == ["warned", "new", "still_disabled"]
+    assert not noon.schedule("still_disabled").running
+
+
+def test_the_guard_is_on_by_default_and_one_for_all_of_its_code_location(noon: Fleet) -> None:
+    add(noon, "acme")
+    fail(noon, "acme", "Salesforce is down", 10)
+    sensor = guard.build_guard(list(noon.watched.values()))
+    assert (sensor.name, sensor.minimum_interval_seconds, sensor.default_status) == (
+        "integration_guard",
+        30,
+        dg.DefaultSensorStatus.RUNNING,
+    )
+    assert "10 failures in a row" in str(sensor.description)
+    for place, running in ((ELSEWHERE, True), (None, False)):
+        instance = noon.instance
+        context = dg.SensorEvaluationContext(None, instance=instance, code_location_origin=place)
+        result = sensor.evaluate_tick(context)
+        assert str(result.skip_message).startswith("1 integrations are watched.")
+        assert noon.schedule("acme").running is running
+    reason = "10 runs in a row have failed, the last one because Salesforce is down"
+    assert state().disabled_reason == reason
 
 
 def test_a_tick_leaves_to_the_next_one_what_takes_too_long(
-    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+    noon: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    names = ["acme", "globex", "initech"]
-    for name in names:
-        fleet.add(name)
-        fleet.fail(name, 10)
+    add(noon, "acme", "globex", "initech")
     monkeypatch.setattr(guard, "BUDGET", 0.0)
-    for left in (2, 1, 0):
-        said = f"The next tick does {left} of {left + 1} integrations."
-        assert (said in tick(fleet)) == (left > 0)
-        assert sum(fleet.schedule(name).running for name in names) == left
-    assert changes() == [f"{name}:disabled-10" for name in names]
-
-
-def test_an_integration_with_an_error_keeps_no_other_one_waiting(
-    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("acme", "globex"):
-        fleet.add(name)
-        fleet.fail(name, 10)
-    fleet.watched["acme"] = replace(fleet.watched["acme"], notify=("a\0b",))
-    monkeypatch.setattr(guard, "BUDGET", 0.0)
-    tick(fleet)
-    assert fleet.schedule("globex").running
-    tick(fleet)
-    assert not fleet.schedule("globex").running
-
-
-def test_the_guard_is_on_by_default_and_one_for_all(instance: dg.DagsterInstance) -> None:
-    sensor = guard.build_guard([])
-    assert (sensor.name, sensor.default_status) == (
-        "integration_guard",
-        dg.DefaultSensorStatus.RUNNING,
-    )
-    with dg.build_sensor_context(instance=instance) as context:
-        result = sensor.evaluate_tick(context)
-    assert result.skip_message == "0 integrations are watched."
-
-
-def test_a_life_goes_on_after_it_was_enabled_by_the_command(fleet: Fleet) -> None:
-    fleet.add("acme")
-    fleet.fail("acme", 10)
-    tick(fleet)
-    with connect(postgres_url()) as connection:
-        Switch(fleet.instance, connection, CODE, "acme", "acme_hourly", "3 * * * *").enable()
-    fleet.run("acme", Status.SUCCESS)
-    tick(fleet)
-    for _ in range(9):
-        fleet.fail("acme")
-        tick(fleet)
-    assert changes() == [
-        "acme:disabled-10",
-        "acme:recovered",
-        "acme:failing-5",
-        "acme:failing-8",
+    texts = [tick(noon) for _ in range(3)]
+    assert texts == [
+        "3 integrations are watched.\nThe next tick does 2 of 3 integrations.",
+        "3 integrations are watched.\nThe next tick does 1 of 2 integrations.",
+        "3 integrations are watched.",
     ]
-
-
-def test_what_a_person_has_disabled_stays_so(fleet: Fleet) -> None:
-    fleet.add("acme")
-    before = fleet.schedule("acme").state
-    with connect(postgres_url()) as connection:
-        Switch(fleet.instance, connection, CODE, "acme", "acme_hourly", "3 * * * *").disable()
-    fleet.instance.update_instigator_state(before)
-    assert "a person" in str(disabled_reason(fleet.instance, "acme", "acme_hourly"))
-    tick(fleet)
-    assert not fleet.schedule("acme").running
-    assert changes() == []
-    fleet.start("acme")
-    tick(fleet)
-    assert fleet.schedule("acme").running
 
 
 def test_without_tables_a_tick_says_what_to_run(
     fleet: Fleet, empty_postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fleet.add("acme")
     monkeypatch.setenv("M3SYNC_POSTGRES_URL", empty_postgres_url)
     assert tick(fleet).endswith("Run: m3sync migrate.")
-    context = dg.build_sensor_context(instance=fleet.instance)
-    evaluated = guard.build_guard([]).evaluate_tick(context)
-    assert "m3sync migrate" in str(evaluated.skip_message)
     with psycopg.connect(empty_postgres_url) as connection:
         (made,) = connection.execute("SELECT to_regnamespace('m3sync')").fetchone() or ()
     assert made is None

@@ -24,8 +24,8 @@ ENABLE = "m3sync enable acme"
             ["acme has had no complete sync since 2026-11-26 19:05 UTC."],
         ),
         (
-            GuardState("acme", notified_level=10, disabled_since=SINCE, disabled_reason="Why."),
-            ["acme is disabled since 2026-11-26 19:05 UTC: Why. Run: m3sync enable acme."],
+            GuardState("acme", notified_level=10, disabled_since=SINCE, disabled_reason="No X."),
+            ["acme is disabled since 2026-11-26 19:05 UTC: No X. Run: m3sync enable acme."],
         ),
         (
             GuardState("acme", disabled_since=SINCE, disabled_reason="Why", disabled_until=UNTIL),
@@ -37,13 +37,17 @@ def test_a_line_for_what_is_not_fine(state: GuardState, lines: list[str]) -> Non
     assert shown_states([state]) == lines
 
 
-def test_disabled_ones_come_first_and_the_text_stays_short() -> None:
-    failing = [GuardState(f"a{number:02}", notified_level=5) for number in range(SHOWN + 4)]
+@pytest.mark.parametrize(
+    ("more", "last"), [(0, "a08 has"), (1, "and 1 more: see"), (5, "and 5 more: see")]
+)
+def test_disabled_ones_come_first_and_the_text_stays_short(more: int, last: str) -> None:
+    failing = [GuardState(f"a{number:02}", notified_level=5) for number in range(SHOWN - 1 + more)]
     disabled = GuardState("z", disabled_since=SINCE, disabled_reason="Why")
     lines = shown_states([*failing, disabled])
     assert lines[0].startswith("z is disabled")
     assert lines[1].startswith("a00 has failed")
-    assert (len(lines), lines[-1]) == (SHOWN + 1, "and 5 more: see m3sync status")
+    assert len(lines) == SHOWN + bool(more)
+    assert lines[-1].startswith(last)
 
 
 def test_every_tick_says_what_is_disabled(fleet: Fleet) -> None:
