@@ -1,3 +1,5 @@
+from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -7,24 +9,33 @@ from m3sync_dagster.sync.account_filter import AccountFilter
 from m3sync_dagster.sync.errors import ConfigurationError
 from m3sync_dagster.sync.mapped_records import Mapped
 from m3sync_dagster.sync.mapping import FieldMapping
-from m3sync_dagster.sync.row_results import ErrorClass, Rejected
+from m3sync_dagster.sync.row_results import ErrorClass, RefusedRecord, Rejected
 from m3sync_dagster.sync.row_types import Column, Row, Value
 from m3sync_dagster.sync.row_validation import RowValidator
 from m3sync_dagster.sync.salesforce_schema import SalesforceField, SalesforceObject
 
 
-def validator(
-    field: SalesforceField, kind: FieldKind = FieldKind.ANY, refers_to: str | None = None
-) -> RowValidator:
-    mapping = FieldMapping(
+def mapping_of(
+    *fields: Field,
+    constants: Mapping[str, Value] | None = None,
+    truncated: frozenset[str] = frozenset(),
+) -> FieldMapping:
+    return FieldMapping(
         entity=ENTITIES["contract"],
         object_name="X__c",
         external_id_field="Ext__c",
-        fields=(Field("source", field.name, kind, refers_to=refers_to),),
-        constants={},
+        fields=fields,
+        constants=constants or {},
         parent_external_ids={"account": "Parent_Ext__c"},
         scope=AccountFilter(),
+        truncated=truncated,
     )
+
+
+def validator(
+    field: SalesforceField, kind: FieldKind = FieldKind.ANY, refers_to: str | None = None
+) -> RowValidator:
+    mapping = mapping_of(Field("source", field.name, kind, refers_to=refers_to))
     fields = {"Ext__c": SalesforceField("Ext__c", "string"), field.name: field}
     return RowValidator(mapping, SalesforceObject("X__c", "X", fields))
 
@@ -96,8 +107,7 @@ FITS: list[tuple[SalesforceField, Value, Value]] = [
 @pytest.mark.parametrize(("field", "value", "sent"), FITS)
 def test_what_fits_the_field_is_sent(field: SalesforceField, value: Value, sent: Value) -> None:
     fitted = fit(field, value)
-    assert isinstance(fitted, Row), fitted
-    assert fitted.values == [sent]
+    assert fitted == Row("r1", [sent])
     assert type(fitted.values[0]) is type(sent)
 
 
@@ -159,15 +169,7 @@ def test_a_lookup_is_set_by_external_id_where_the_field_is_one() -> None:
 
 
 def test_all_missing_fields_are_named_at_once() -> None:
-    mapping = FieldMapping(
-        entity=ENTITIES["contract"],
-        object_name="X__c",
-        external_id_field="Ext__c",
-        fields=(Field("a", "A__c"), Field("b", "B__c")),
-        constants={"C__c": "c"},
-        parent_external_ids={},
-        scope=AccountFilter(),
-    )
+    mapping = mapping_of(Field("a", "A__c"), Field("b", "B__c"), constants={"C__c": "c"})
     described = SalesforceObject("X__c", "X", {"B__c": SalesforceField("B__c", "string")})
     with pytest.raises(ConfigurationError, match="shows no field Ext__c, A__c, C__c"):
         RowValidator(mapping, described)
@@ -175,16 +177,8 @@ def test_all_missing_fields_are_named_at_once() -> None:
 
 def test_a_text_is_cut_only_where_the_mapping_asks() -> None:
     def mapping(truncated: frozenset[str]) -> FieldMapping:
-        return FieldMapping(
-            entity=ENTITIES["contract"],
-            object_name="X__c",
-            external_id_field="Ext__c",
-            fields=(Field("long", "Long__c"), Field("other", "Other__c")),
-            constants={},
-            parent_external_ids={},
-            scope=AccountFilter(),
-            truncated=truncated,
-        )
+        fields = (Field("long", "Long__c"), Field("other", "Other__c"))
+        return mapping_of(*fields, truncated=truncated)
 
     names = {"Ext__c": 64, "Long__c": 5, "Other__c": 5}
     fields = {name: SalesforceField(name, "string", length=size) for name, size in names.items()}
@@ -195,6 +189,7 @@ def test_a_text_is_cut_only_where_the_mapping_asks() -> None:
     uncut = RowValidator(mapping(frozenset({"other"})), described).validate(row)
     assert isinstance(uncut, Rejected)
     assert uncut.fields == ("Long__c",)
+    assert uncut.record == RefusedRecord(refused={"Long__c": "  1234 6789"})
     assert mapping(frozenset()).seed != mapping(frozenset({"long"})).seed
 
 
@@ -202,6 +197,58 @@ def test_what_is_cut_fits_also_where_an_emoji_counts_as_two() -> None:
     title = SalesforceField("Name", "string", length=5)
     fitted = validator(title, FieldKind.TITLE).validate(Mapped("r1", ["🧾🧾🧾🧾"]))
     assert fitted == Row("r1", ["🧾🧾"], cut=True)
+
+
+def test_only_what_salesforce_strips_is_left_out_before_a_text_is_cut() -> None:
+    title = SalesforceField("Name", "string", length=5)
+    fitted = validator(title, FieldKind.TITLE).validate(Mapped("r1", ["\x1f \u3000123\u3000 "]))
+    assert fitted == Row("r1", ["\u3000123\u3000"])
+
+
+def test_a_title_that_the_field_can_hold_is_sent_as_it_is() -> None:
+    title = SalesforceField("Name", "string", length=Field("source", "Name").length)
+    fitted = validator(title, FieldKind.TITLE).validate(Mapped("r1", [" 1 "]))
+    assert fitted == Row("r1", [" 1 "])
+
+
+def test_a_row_of_another_mapping_is_refused() -> None:
+    for values in ([], ["a", "b"]):
+        with pytest.raises(ValueError, match="zip"):
+            validator(TEXT).validate(Mapped("r1", [*values]))
+        with pytest.raises(ValueError, match="zip"):
+            validator(TEXT).values_as_before(Mapped("r1", [*values]))
+
+
+def test_the_values_before_a_field_was_changed_are_converted_where_they_still_fit() -> None:
+    day = Field("day", "Day__c", FieldKind.DATE)
+    mapping = mapping_of(
+        Field("text", "Text__c"), day, Field("cut", "Cut__c"), truncated=frozenset({"cut"})
+    )
+    fields = [
+        SalesforceField("Ext__c", "string"),
+        SalesforceField("Text__c", "string", length=3),
+        SalesforceField("Day__c", "datetime"),
+        SalesforceField("Cut__c", "string", length=3),
+    ]
+    described = SalesforceObject("X__c", "X", {field.name: field for field in fields})
+    built = RowValidator(mapping, described)
+    row = Mapped("r1", ["too long", "2026-01-31", "12345"])
+    assert built.values_as_before(row) == ["too long", "2026-01-31T00:00:00.000Z", "123"]
+    assert isinstance(built.validate(row), Rejected)
+
+
+def test_the_reader_of_a_mapping_is_made_once() -> None:
+    built = validator(SalesforceField("Name", "string", length=4), FieldKind.TITLE)
+    mapping = built._mapping
+    reader = built.reader(mapping)
+    assert reader.mapping is mapping
+    assert built.reader(mapping) is reader
+    other = replace(mapping)
+    assert built.reader(other).mapping is other
+    titled = replace(mapping.fields[0], sources=("name",))
+    reader = built.reader(replace(mapping, fields=(titled,)))
+    assert reader.values({"name": "12"}) == ["12"]
+    assert reader.values({"name": "12345"}) is None  # it is to be cut
 
 
 def test_a_title_is_cut_to_what_the_org_holds() -> None:
