@@ -11,7 +11,7 @@ from m3sync_dagster.sync.entity_options import EntityOptions, WhenGone, build_ma
 from m3sync_dagster.sync.mapping import FieldMapping
 from m3sync_dagster.sync.match_and_overwrite import Match, Overwrite
 from m3sync_dagster.sync.salesforce_schema import SalesforceField, SalesforceObject
-from m3sync_dagster.sync.schema_findings import SchemaFinding, SchemaMismatchError, require_none
+from m3sync_dagster.sync.schema_findings import SchemaMismatchError, require_none
 from m3sync_dagster.sync.schema_validation import validate_schema
 from m3sync_dagster_tests.sync.fitting_object import fitting
 
@@ -325,15 +325,6 @@ def test_all_is_found_at_once() -> None:
         require_none(found)
     assert all(str(finding) in str(caught.value) for finding in found)
     assert caught.value.findings == tuple(found)
-
-
-def test_one_finding_is_the_message_and_warnings_do_not_stop() -> None:
-    one = SchemaFinding("account", "a cause", "A remedy.", where=("entities", "account"))
-    with pytest.raises(SchemaMismatchError) as caught:
-        require_none([one, replace(one, blocks=False)])
-    assert str(caught.value) == "a cause. A remedy."
-    assert caught.value.where == ("entities", "account")
-    require_none([replace(one, blocks=False)])
 
 
 def test_currency_iso_code_only_where_the_org_has_it() -> None:
