@@ -58,7 +58,7 @@ class Stored(StoredRows):
 
     def without_record(self, entity: str, ids: Sequence[str]) -> set[str]:
         assert entity == "account"
-        return self.waiting.intersection(ids)
+        return {one for one in ids if one in self.waiting}
 
 
 class ReadOrg(Org):

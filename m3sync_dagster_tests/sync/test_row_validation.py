@@ -10,7 +10,7 @@ from m3sync_dagster.sync.errors import ConfigurationError
 from m3sync_dagster.sync.mapped_records import Mapped
 from m3sync_dagster.sync.mapping import FieldMapping
 from m3sync_dagster.sync.row_results import ErrorClass, RefusedRecord, Rejected
-from m3sync_dagster.sync.row_types import Column, Row, Value
+from m3sync_dagster.sync.row_types import Column, Row, Target, Value
 from m3sync_dagster.sync.row_validation import RowValidator
 from m3sync_dagster.sync.salesforce_schema import SalesforceField, SalesforceObject
 
@@ -30,6 +30,11 @@ def mapping_of(
         scope=AccountFilter(),
         truncated=truncated,
     )
+
+
+def described(**lengths: int) -> SalesforceObject:
+    fields = {name: SalesforceField(name, "string", length=most) for name, most in lengths.items()}
+    return SalesforceObject("X__c", "X", {"Ext__c": SalesforceField("Ext__c", "string")} | fields)
 
 
 def validator(
@@ -160,8 +165,10 @@ def test_what_does_not_fit_is_an_invalid_row(
 
 def test_a_lookup_is_set_by_external_id_where_the_field_is_one() -> None:
     reference = SalesforceField("P__c", "reference", relationship="P__r")
-    linked = validator(reference, FieldKind.LOOKUP, "account").target
-    assert linked.columns == (Column("P__c", "P__r", "Parent_Ext__c"),)
+    linked = validator(reference, FieldKind.LOOKUP, "account")
+    columns = (Column("P__c", "P__r", "Parent_Ext__c"),)
+    assert linked.target == Target("X__c", "Ext__c", columns)
+    assert linked.validate(Mapped("r1", ["any id"])) == Row("r1", ["any id"])
     plain = validator(
         SalesforceField("P__c", "string", length=64), FieldKind.LOOKUP, "account"
     ).target
@@ -170,9 +177,9 @@ def test_a_lookup_is_set_by_external_id_where_the_field_is_one() -> None:
 
 def test_all_missing_fields_are_named_at_once() -> None:
     mapping = mapping_of(Field("a", "A__c"), Field("b", "B__c"), constants={"C__c": "c"})
-    described = SalesforceObject("X__c", "X", {"B__c": SalesforceField("B__c", "string")})
+    org = SalesforceObject("X__c", "X", {"B__c": SalesforceField("B__c", "string")})
     with pytest.raises(ConfigurationError, match="shows no field Ext__c, A__c, C__c"):
-        RowValidator(mapping, described)
+        RowValidator(mapping, org)
 
 
 def test_a_text_is_cut_only_where_the_mapping_asks() -> None:
@@ -180,13 +187,11 @@ def test_a_text_is_cut_only_where_the_mapping_asks() -> None:
         fields = (Field("long", "Long__c"), Field("other", "Other__c"))
         return mapping_of(*fields, truncated=truncated)
 
-    names = {"Ext__c": 64, "Long__c": 5, "Other__c": 5}
-    fields = {name: SalesforceField(name, "string", length=size) for name, size in names.items()}
-    described = SalesforceObject("X__c", "X", fields)
+    org = described(Long__c=5, Other__c=5)
     row = Mapped("r1", ["  1234 6789", "12345"])
-    cut = RowValidator(mapping(frozenset({"long"})), described).validate(row)
+    cut = RowValidator(mapping(frozenset({"long"})), org).validate(row)
     assert cut == Row("r1", ["1234", "12345"], cut=True)
-    uncut = RowValidator(mapping(frozenset({"other"})), described).validate(row)
+    uncut = RowValidator(mapping(frozenset({"other"})), org).validate(row)
     assert isinstance(uncut, Rejected)
     assert uncut.fields == ("Long__c",)
     assert uncut.record == RefusedRecord(refused={"Long__c": "  1234 6789"})
@@ -224,34 +229,32 @@ def test_the_values_before_a_field_was_changed_are_converted_where_they_still_fi
     mapping = mapping_of(
         Field("text", "Text__c"), day, Field("cut", "Cut__c"), truncated=frozenset({"cut"})
     )
-    fields = [
-        SalesforceField("Ext__c", "string"),
-        SalesforceField("Text__c", "string", length=3),
-        SalesforceField("Day__c", "datetime"),
-        SalesforceField("Cut__c", "string", length=3),
-    ]
-    described = SalesforceObject("X__c", "X", {field.name: field for field in fields})
-    built = RowValidator(mapping, described)
+    org = described(Text__c=3, Cut__c=3)
+    org.fields["Day__c"] = SalesforceField("Day__c", "datetime")
+    built = RowValidator(mapping, org)
     row = Mapped("r1", ["too long", "2026-01-31", "12345"])
     assert built.values_as_before(row) == ["too long", "2026-01-31T00:00:00.000Z", "123"]
     assert isinstance(built.validate(row), Rejected)
 
 
 def test_the_reader_of_a_mapping_is_made_once() -> None:
-    built = validator(SalesforceField("Name", "string", length=4), FieldKind.TITLE)
-    mapping = built._mapping
+    mapping = mapping_of(Field("a", "A__c"))
+    built = RowValidator(mapping, described(A__c=5))
     reader = built.reader(mapping)
     assert reader.mapping is mapping
     assert built.reader(mapping) is reader
     other = replace(mapping)
     assert built.reader(other).mapping is other
-    titled = replace(mapping.fields[0], sources=("name",))
-    reader = built.reader(replace(mapping, fields=(titled,)))
-    assert reader.values({"name": "12"}) == ["12"]
-    assert reader.values({"name": "12345"}) is None  # it is to be cut
 
 
-def test_a_title_is_cut_to_what_the_org_holds() -> None:
-    title = SalesforceField("Name", "string", length=4)
-    fitted = validator(title, FieldKind.TITLE).validate(Mapped("r1", ["123456"]))
-    assert fitted == Row("r1", ["1234"], cut=True)
+def test_the_reader_strips_and_cuts_only_what_the_mapping_asks() -> None:
+    mapping = mapping_of(Field("a", "A__c"), Field("b", "B__c"), truncated=frozenset({"a"}))
+    reader = RowValidator(mapping, described(A__c=5, B__c=5)).reader(mapping)
+    assert reader.values({"a": " 1 ", "b": " 1 "}) == ["1", " 1 "]
+    assert reader.values({"a": "123456", "b": "1"}) is None, "it is to be cut"
+
+
+def test_the_target_says_that_records_are_only_updated() -> None:
+    mapping = replace(mapping_of(Field("a", "A__c")), update_only=True)
+    target = RowValidator(mapping, described(A__c=255)).target
+    assert target == Target("X__c", "Ext__c", (Column("A__c"),), update_only=True)

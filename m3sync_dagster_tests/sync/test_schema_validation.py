@@ -70,6 +70,7 @@ def test_a_constant_that_does_not_fit_is_found_before_any_row(
     mapping = mapping_of(constants={"Fixed__c": value})
     (finding,) = validate_schema(mapping, changed(mapping, "Fixed__c", **changes))
     assert words in finding.cause
+    assert "m3ter_Contract__c.Fixed__c" in finding.cause
     assert finding.blocks
     assert finding.where == ("entities", "contract", "constants", "Fixed__c")
 
@@ -155,6 +156,7 @@ def test_what_blocks(name: str, changes: dict[str, Any], words: str) -> None:
     (found,) = validate_schema(mapping, changed(mapping, name, **changes))
     assert found.blocks
     assert words in found.cause
+    assert mapping.object_name in found.cause
     assert found.remedy.endswith(".")
     assert (found.entity, found.where) == ("contract", place_of(mapping, name))
 
@@ -174,6 +176,7 @@ def test_what_is_only_warned_of(name: str, changes: dict[str, Any], words: str) 
     (found,) = validate_schema(mapping, changed(mapping, name, **changes))
     assert not found.blocks
     assert words in found.cause
+    assert mapping.object_name in found.cause
     assert found.where == place_of(mapping, name)
 
 
@@ -304,10 +307,10 @@ def test_missing_and_hidden_fields_are_separate_findings_if_that_is_known() -> N
     assert "its rights do not allow to see" in unknown.cause
     assert unknown.where == place_of(mapping, "Code__c")
     absent, hidden = validate_schema(mapping, described, frozenset({"Code__c"}))
-    assert "has no field Description__c" in absent.cause
+    assert "m3ter_Contract__c has no field Description__c" in absent.cause
     assert "deploy" in absent.remedy
     assert absent.where == place_of(mapping, "Description__c")
-    assert "field-level security hides Code__c" in hidden.cause
+    assert "field-level security hides Code__c of m3ter_Contract__c" in hidden.cause
     assert "permission set" in hidden.remedy
     assert hidden.where == place_of(mapping, "Code__c")
     assert all(one.blocks for one in (unknown, absent, hidden))
