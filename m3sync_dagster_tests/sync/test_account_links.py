@@ -204,7 +204,7 @@ def test_a_custom_field_holds_the_id(fields: Record, link: Link) -> None:
 )
 def test_a_code_is_the_one_of_a_single_record(code: object, link: Link) -> None:
     org = LinkOrg()
-    org.crm = {"one": [FIRST], "two": [FIRST, SECOND], "1": [SECOND], "": [SECOND]}
+    org.crm = {"one": [FIRST], "two": [FIRST, SECOND], "1": [SECOND], "o\0ne": [SECOND]}
     by_code = finder(BY_CODE, Listed(), org)
     record = account("a", code=code)
     by_code.prepare([json.dumps(record).encode(), b"{", b"[]"])

@@ -102,15 +102,15 @@ def test_each_record_is_counted_and_what_would_be_sent_is_shown() -> None:
     org = ReadOrg()
     org.hold("changed", "before", "Same@X.example")
     records = [
-        account("changed", code="same@x.EXAMPLE"),
-        account("new", code="new@x.example"),
+        account("same"),
         account("paused"),
         account("invalid", name=[]),
-        account("same"),
+        account("changed", code="same@x.EXAMPLE"),
+        account("new", code="new@x.example"),
     ]
     built = mapping(options=TWO_FIELDS)
     stored = Stored(fingerprints={"changed": None}, pausing=frozenset({"paused"}))
-    stored.fingerprints["same"] = fingerprint(built, org, records[-1])
+    stored.fingerprints["same"] = fingerprint(built, org, records[0])
     plan = EntityPlan(built, Listed(records), stored, org)
     assert made(plan) == [2, 4, 5]
     assert plan.counts == {

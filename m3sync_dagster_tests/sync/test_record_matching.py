@@ -142,8 +142,9 @@ def test_ids_are_queried_in_sorted_parts(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(record_matching, "BATCH", 3)
     org = Records()
     assert match(Matches(dict.fromkeys("ecadb")), org) == [["e", "c", "a"], ["d", "b"]]
-    parts = [only.ids for _, only in org.asked if isinstance(only, Selection)]
-    assert parts == [["a", "b"], ["c", "d"], ["e"]]
+    key = Column("m3ter_Id__c")
+    parts = [Selection(key, ids) for ids in (["a", "b"], ["c", "d"], ["e"])]
+    assert [only for _, only in org.asked] == parts
 
 
 def test_values_that_are_not_empty_are_kept() -> None:
