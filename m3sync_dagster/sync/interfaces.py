@@ -226,7 +226,7 @@ class Source(Protocol):
         """
         ...
 
-    def fetch(self, entity: EntityType, m3ter_id: str, parent: str | None = None) -> bytes | None:
+    def fetch(self, entity: EntityType, m3ter_id: str, parent: str | None = ...) -> bytes | None:
         """Read one record by its id; see ``M3terSource.fetch``.
 
         Returns:

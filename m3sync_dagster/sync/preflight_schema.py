@@ -14,7 +14,7 @@ from m3sync_dagster.sync.schema_validation import validate_schema
 class SchemaReader(Protocol):
     """Reads the describes of Salesforce's objects."""
 
-    def describe(self, object_name: str, *, refresh: bool = False) -> SalesforceObject:
+    def describe(self, object_name: str, *, refresh: bool = ...) -> SalesforceObject:
         """Describe an object as it is now.
 
         Args:

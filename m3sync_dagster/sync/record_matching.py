@@ -83,25 +83,20 @@ class RecordMatching:
 
     def _look_up(self) -> None:
         """Read the known records by their Ids, and the rows left by their external IDs."""
-        unmatched = self._matches.unmatched()
-        known = [salesforce_id for salesforce_id in unmatched.values() if salesforce_id]
-        found = self._add_all(self._destination.retrieve(self._target, known)) if known else set()
-        left = sorted(unmatched.keys() - found)
+        known = [one for one in self._matches.unmatched().values() if one]
+        if known:
+            self._add_all(self._destination.retrieve(self._target, known))
+        left = sorted(self._matches.unmatched())
         for start in range(0, len(left), QUERY_IDS):
             only = Selection(
                 Column(self._mapping.external_id_field), left[start : start + QUERY_IDS]
             )
             self._add_all(self._destination.read_back(self._target, only))
 
-    def _add_all(self, batches: Iterable[Sequence[ReadRow]]) -> set[str]:
-        """Note the records of staged rows; returns the external IDs of a small number of them."""
-        ids: set[str] = set()
+    def _add_all(self, batches: Iterable[Sequence[ReadRow]]) -> None:
+        """Note the records of staged rows."""
         for rows in batches:
-            found = [self._matched(row, row.m3ter_id) for row in rows if row.m3ter_id]
-            self._matches.add(found)
-            if len(ids) <= FEW:
-                ids.update(one.m3ter_id for one in found)
-        return ids
+            self._matches.add([self._matched(row, row.m3ter_id) for row in rows if row.m3ter_id])
 
     def _matched(self, row: ReadRow, m3ter_id: str) -> MatchedRecord:
         pairs = zip(self._places, row.values, strict=True)

@@ -38,16 +38,17 @@ class RowValidator:
         self._fields = [described.fields[name] for name in mapping.columns]
         self._cut = [
             place
-            for place, (source_field, field) in enumerate(
-                zip(mapping.fields, self._fields[: len(mapping.fields)], strict=True)
-            )
+            for place, source_field in enumerate(mapping.fields)
             if source_field.source in mapping.truncated
-            or (source_field.kind is FieldKind.TITLE and field.length < source_field.length)
+            or (
+                source_field.kind is FieldKind.TITLE
+                and self._fields[place].length < source_field.length
+            )
         ]
         columns = self._columns(mapping)
         self._rules = [
-            rule_of(field, by_external_id=column.relationship is not None)
-            for field, column in zip(self._fields, columns, strict=True)
+            rule_of(field, by_external_id=columns[place].relationship is not None)
+            for place, field in enumerate(self._fields)
         ]
         self._reader: RowReader | None = None
         self.target = Target(
@@ -70,8 +71,10 @@ class RowValidator:
                 expression, and the links of accounts.
         """
         if self._reader is None or self._reader.mapping is not mapping:
-            cut = [place in self._cut for place in range(len(self._fields))]
-            targets = list(zip(self._fields, self._rules, cut, strict=True))
+            targets = [
+                (field, self._rules[place], place in self._cut)
+                for place, field in enumerate(self._fields)
+            ]
             self._reader = RowReader(mapping, targets)
         return self._reader
 
@@ -107,7 +110,7 @@ class RowValidator:
 
     def _cut_short(self, values: list[Value]) -> tuple[list[Value], bool]:
         """Cut titles and the texts under ``truncate``; returns also whether one was cut."""
-        shorter, cut = list(values) if self._cut else values, False
+        shorter, cut = list(values), False
         for place in self._cut:
             value, length = values[place], self._fields[place].length
             if isinstance(value, str) and length:

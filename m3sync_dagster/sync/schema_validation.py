@@ -116,10 +116,10 @@ class _SchemaValidation:
                 CURRENCY_ISO_CODE,
             )
         yield from self._misspelled(missing)
-        if missing and self._existing is None:
-            yield self._not_visible(missing)
+        if self._existing is not None:
+            yield from self._absent_or_hidden(missing, self._existing)
         elif missing:
-            yield from self._absent_or_hidden(missing, self._existing or frozenset())
+            yield self._not_visible(missing)
 
     def _misspelled(self, missing: list[str]) -> Iterator[SchemaFinding]:
         """Remove from the missing names those that differ only in case from a field's name.

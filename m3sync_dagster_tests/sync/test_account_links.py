@@ -1,16 +1,23 @@
 """Accounts get the Id of their record in the CRM, and a change of it moves the link."""
 
+import json
+from collections.abc import Iterator, Sequence
+
 import psycopg
 import pytest
 
 from m3sync_dagster.sync.account_filter import AccountFilter
 from m3sync_dagster.sync.account_link_types import (
-    SHOWN,
+    AMBIGUOUS,
+    MALFORMED,
+    NO_LINK,
     AccountLink,
+    Link,
     LinkBy,
-    LinkCounts,
+    LinkFinder,
     LinkOutcome,
 )
+from m3sync_dagster.sync.account_links import with_links_of
 from m3sync_dagster.sync.engine import EntitySync
 from m3sync_dagster.sync.entity_options import EntityOptions
 from m3sync_dagster.sync.errors import RemoteError
@@ -112,26 +119,128 @@ def test_a_masked_name_is_in_no_message(connection: psycopg.Connection) -> None:
     assert done.links.examples == {LinkOutcome.NONE: ["a"]}
 
 
+def finder(
+    link: AccountLink, source: Listed, org: Org, account_ids: list[str] | None = None
+) -> LinkFinder:
+    built = with_links_of(mapping(options=EntityOptions(link=link)), source, org, account_ids)
+    assert built.links
+    return built.links
+
+
+def found(links: LinkFinder, record: Record) -> Link:
+    """The link of an account, which is the same by its record and by its JSON text."""
+    link = links.find(record)
+    assert links.find_raw(json.dumps(record).encode()) == link
+    return link
+
+
+def test_a_mapping_without_a_link_looks_nothing_up() -> None:
+    plain = mapping()
+    assert with_links_of(plain, Listed(), LinkOrg(), None) is plain
+
+
 @pytest.mark.parametrize(
-    ("fields", "link", "outcome"),
+    ("account_ids", "links"),
     [
-        ({"customFields": {"sfdcId": FIRST}}, FIRST, "matched"),
-        ({"customFields": {"sfdcId": FIRST[:15]}}, FIRST, "matched"),
-        ({"customFields": {"sfdcId": "003D000000IRFma"}}, None, "malformed"),
-        ({"customFields": {"sfdcId": 12}}, None, "malformed"),
-        ({"customFields": {"sfdcId": ""}}, None, "none"),
-        ({"customFields": {"other": FIRST}}, None, "none"),
-        ({"customFields": None}, None, "none"),
-        ({}, None, "none"),
+        (None, [FIRST, SECOND, None, None]),
+        (["a", "c"], [FIRST, None, None, None]),
     ],
 )
-def test_a_custom_field_holds_the_id(
-    connection: psycopg.Connection, fields: Record, link: str | None, outcome: str
+def test_external_mappings_are_read_once_for_the_accounts_that_are_mapped(
+    account_ids: list[str] | None, links: list[str | None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    source, read = Listed(), []
+    source.external = [external("a", FIRST), external("c", "x"), external("b", SECOND)]
+    source.external.append(external("d", "003000000000001AAA"))
+    list_them = source.external_mappings
+
+    def listed(ids: Sequence[str] | None) -> Iterator[Sequence[bytes]]:
+        read.append(ids)
+        return list_them(ids)
+
+    monkeypatch.setattr(source, "external_mappings", listed)
+    by_mapping = finder(BY_MAPPING, source, LinkOrg(), account_ids)
+    by_mapping.prepare([b'{"id": "a"}'])
+    assert read == []
+    assert [found(by_mapping, account(one)).salesforce_id for one in "abcd"] == links
+    assert (by_mapping.find({"id": 7}), by_mapping.find({})) == (NO_LINK, NO_LINK)
+    assert (by_mapping.find_raw(b"{"), by_mapping.find_raw(b'{"id": 7}')) == (NO_LINK, NO_LINK)
+    assert read == [account_ids]
+
+
+@pytest.mark.parametrize(
+    ("fields", "link"),
+    [
+        ({"customFields": {"sfdcId": FIRST}}, Link(LinkOutcome.MATCHED, FIRST)),
+        ({"customFields": {"sfdcId": FIRST[:15]}}, Link(LinkOutcome.MATCHED, FIRST)),
+        ({"customFields": {"sfdcId": "003D000000IRFma"}}, MALFORMED),
+        ({"customFields": {"sfdcId": 12}}, MALFORMED),
+        ({"customFields": {"sfdcId": ""}}, NO_LINK),
+        ({"customFields": {"other": FIRST}}, NO_LINK),
+        ({"customFields": None}, NO_LINK),
+        ({"customFields": FIRST}, NO_LINK),
+        ({}, NO_LINK),
+    ],
+)
+def test_a_custom_field_holds_the_id(fields: Record, link: Link) -> None:
+    by_field = finder(BY_FIELD, Listed(), LinkOrg())
+    by_field.prepare([b"{"])
+    assert found(by_field, account("a", **fields)) == link
+    assert (by_field.find_raw(b"{"), by_field.find_raw(b"[]")) == (NO_LINK, NO_LINK)
+
+
+@pytest.mark.parametrize(
+    ("code", "link"),
+    [
+        ("one", Link(LinkOutcome.MATCHED, FIRST)),
+        (" one\t", Link(LinkOutcome.MATCHED, FIRST)),
+        ("two", AMBIGUOUS),
+        ("none", NO_LINK),
+        ("o\0ne", NO_LINK),
+        (" ", NO_LINK),
+        (1, NO_LINK),
+        (None, NO_LINK),
+    ],
+)
+def test_a_code_is_the_one_of_a_single_record(code: object, link: Link) -> None:
     org = LinkOrg()
-    done = sync(connection, Listed([account("a", **fields)]), org, BY_FIELD)
-    assert org.links == {"a": link}
-    assert {name: n for name, n in done.links.as_dict().items() if n} == {outcome: 1}
+    org.crm = {"one": [FIRST], "two": [FIRST, SECOND], "1": [SECOND], "o\0ne": [SECOND]}
+    by_code = finder(BY_CODE, Listed(), org)
+    record = account("a", code=code)
+    by_code.prepare([json.dumps(record).encode(), b"{", b"[]"])
+    assert found(by_code, record) == link
+    assert (by_code.find_raw(b"{"), by_code.find_raw(b"[]")) == (NO_LINK, NO_LINK)
+
+
+def test_only_the_codes_of_the_latest_accounts_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def find_ids(*question: str | Sequence[str]) -> dict[str, list[str]]:
+        asked.append(question)
+        return {"A": [FIRST], "B": [SECOND]}
+
+    org = LinkOrg()
+    monkeypatch.setattr(org, "find_ids", find_ids)
+    by_code = finder(BY_CODE, Listed(), org)
+    for codes in ("AC", "CA", "ABD", "", "B"):
+        records = [account(code, code=code) for code in codes]
+        by_code.prepare([json.dumps(one).encode() for one in records])
+        links = {"A": FIRST, "B": SECOND}
+        assert [found(by_code, one).salesforce_id for one in records] == [
+            links.get(code) for code in codes
+        ]
+    asked_of = [("Account", "AccountNumber", codes) for codes in (["A", "C"], ["B", "D"], ["B"])]
+    assert asked == asked_of
+
+
+def test_a_run_links_accounts_by_a_custom_field(connection: psycopg.Connection) -> None:
+    records = [
+        account(one, customFields={"sfdcId": value}) for one, value in (("a", FIRST), ("b", 1))
+    ]
+    org = LinkOrg()
+    done = sync(connection, Listed(records), org, BY_FIELD)
+    assert org.links == {"a": FIRST, "b": None}
+    assert done.links.as_dict() == {"matched": 1, "none": 0, "ambiguous": 0, "malformed": 1}
     assert org.looked_for == []
 
 
@@ -173,13 +282,3 @@ def test_a_rejection_says_which_link_it_may_be_about(connection: psycopg.Connect
     messages = {one.m3ter_id: one.message for one in done.rejected}
     assert f"the link of this account: {LOOKUP} points to the Account {FIRST}" in messages["a"]
     assert (messages["b"], messages["c"]) == ("no", "no")
-
-
-def test_a_few_accounts_of_each_outcome_are_named() -> None:
-    counts, batch = LinkCounts(), LinkCounts()
-    for number in range(4):
-        batch.add(LinkOutcome.NONE, lambda number=number: str(number))  # type: ignore[misc]
-    counts.update(batch)
-    counts.update(batch)
-    assert counts.counts[LinkOutcome.NONE] == 8
-    assert counts.examples[LinkOutcome.NONE] == ["0", "1", "2", "3", "0"][:SHOWN]

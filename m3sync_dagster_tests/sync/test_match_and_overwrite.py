@@ -7,6 +7,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from m3sync_dagster.entities import ENTITIES
 from m3sync_dagster.state import (
     PostgresLedger,
     PostgresReconciliation,
@@ -30,6 +31,7 @@ from m3sync_dagster.sync.schema_validation import validate_schema
 from m3sync_dagster_tests.sync.conftest import Listed, Org, Record, account, mapping, prepared
 
 UPDATE_ONLY = EntityOptions(match=Match.UPDATE_ONLY)
+ALWAYS = Overwrite.ALWAYS
 IF_EMPTY = {"Code__c": Overwrite.IF_EMPTY}
 KEEPING = EntityOptions(overwrite=IF_EMPTY)
 BOTH = replace(KEEPING, match=Match.UPDATE_ONLY)
@@ -311,28 +313,46 @@ def test_a_plan_shows_what_is_kept_and_what_waits(connection: psycopg.Connection
 
 
 @pytest.mark.parametrize(
-    ("options", "cause"),
+    ("options", "cause", "attribute"),
     [
-        (EntityOptions(overwrite={"Nope__c": Overwrite.IF_EMPTY}), "names Nope__c"),
+        (EntityOptions(overwrite={"Nope__c": Overwrite.IF_EMPTY}), "names Nope__c,", "overwrite"),
         (
-            EntityOptions(overwrite={"Parent_Account__c": Overwrite.IF_EMPTY}),
-            "names Parent_Account__c",
+            EntityOptions(overwrite={"Code__c": ALWAYS, "parent_account__C": ALWAYS}),
+            "names parent_account__C,",
+            "overwrite",
         ),
         (
             EntityOptions(
-                overwrite={"Gone__c": Overwrite.IF_EMPTY},
+                overwrite={"gone__C": Overwrite.IF_EMPTY},
                 when_gone=WhenGone.FLAG,
                 gone_field="Gone__c",
             ),
-            "names Gone__c",
+            "names gone__C,",
+            "overwrite",
         ),
-        (replace(UPDATE_ONLY, when_gone=WhenGone.DELETE), "when_gone: delete"),
+        (replace(UPDATE_ONLY, when_gone=WhenGone.DELETE), "when_gone: delete", "when_gone"),
     ],
 )
-def test_options_that_do_not_fit_are_refused(options: EntityOptions, cause: str) -> None:
+def test_options_that_do_not_fit_are_refused(
+    options: EntityOptions, cause: str, attribute: str
+) -> None:
     with pytest.raises(ConfigurationError) as refused:
         mapping(options=options)
-    assert cause in str(refused.value)
+    assert cause in refused.value.cause
+    assert refused.value.where == ("entities", "account", attribute)
+
+
+def test_a_name_that_is_refused_is_answered_with_the_names_that_fit() -> None:
+    options = EntityOptions(
+        fields={one.source: None for one in ENTITIES["account"].fields}
+        | {"code": "Code__c", "name": "Name__c", "parentAccountId": "Parent__c"},
+        overwrite={"Nope__c": Overwrite.IF_EMPTY},
+        when_gone=WhenGone.FLAG,
+        gone_field="Gone__c",
+    )
+    with pytest.raises(ConfigurationError) as refused:
+        mapping(options=options)
+    assert refused.value.remedy.endswith("by their API names: Name__c, Code__c.")
 
 
 def test_names_in_overwrite_are_not_case_sensitive() -> None:
@@ -341,8 +361,9 @@ def test_names_in_overwrite_are_not_case_sensitive() -> None:
         overwrite={"code__C": Overwrite.IF_EMPTY, "segment__c": Overwrite.IF_EMPTY},
     )
     assert mapping(options=options).if_empty == {"Code__c", "Segment__c"}
-    always = EntityOptions(overwrite={"Code__c": Overwrite.ALWAYS})
-    assert mapping(options=always).row_seed == mapping().row_seed
+    always = mapping(options=EntityOptions(overwrite={"Code__c": ALWAYS, "Name": ALWAYS}))
+    assert always == mapping()
+    assert always.row_seed == mapping().row_seed
 
 
 def findings(options: EntityOptions, **changed: object) -> list[str]:

@@ -35,9 +35,9 @@ def test_accounts_are_read_at_the_first_look_up_and_once() -> None:
 
     def pages() -> Iterator[list[bytes]]:
         read.append(True)
+        yield [b"not JSON", b'"text"', b'{"customFields": {"tier": "gold"}}']
         for number in range(3):
             yield [json.dumps(tier(f"{name}{number}", name)).encode() for name in ("gold", "tin")]
-        yield [b"not JSON", b'"text"', b'{"customFields": {"tier": "gold"}}']
 
     found = MatchingAccounts(GOLD, pages)
     assert not read

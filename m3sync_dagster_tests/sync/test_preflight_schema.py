@@ -5,10 +5,11 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from m3sync_dagster.entities import ENTITIES
+from m3sync_dagster.sync.account_link_types import AccountLink, LinkBy
 from m3sync_dagster.sync.entity_options import EntityOptions, build_mapping
 from m3sync_dagster.sync.errors import ConfigurationError
 from m3sync_dagster.sync.preflight_schema import Preflight
-from m3sync_dagster.sync.salesforce_schema import SalesforceObject
+from m3sync_dagster.sync.salesforce_schema import SalesforceField, SalesforceObject
 from m3sync_dagster.sync.schema_findings import SchemaMismatchError
 from m3sync_dagster_tests.sync.fitting_object import fitting
 
@@ -41,7 +42,8 @@ class Org:
     def cached(self, object_name: str) -> SalesforceObject | None:
         return self.describes.get(object_name)
 
-    def custom_fields(self, _object_name: str) -> frozenset[str] | None:
+    def custom_fields(self, object_name: str) -> frozenset[str] | None:
+        self.calls.append(f"fields of {object_name}")
         return self.custom
 
 
@@ -89,6 +91,9 @@ def test_findings_of_any_entity_stop_the_run(
     with pytest.raises(SchemaMismatchError) as caught:
         Preflight(MAPPINGS, Org(present, custom=custom)).require("account")
     assert [finding.entity for finding in caught.value.findings] == entities
+    assert {finding.where for finding in caught.value.findings} == {
+        ("entities", entity) for entity in entities
+    }
     assert words in caught.value.cause
 
 
@@ -116,4 +121,49 @@ def test_a_check_describes_every_object_and_returns_all_findings() -> None:
         "account": 0,
         "contract": 1,
     }
-    assert org.calls == [ACCOUNT, CONTRACT, f"refresh {CONTRACT}"]
+    calls = [ACCOUNT, CONTRACT, f"refresh {CONTRACT}", f"fields of {CONTRACT}"]
+    assert org.calls == calls
+
+
+def test_custom_fields_are_listed_only_if_one_is_missing() -> None:
+    mapping = MAPPINGS["account"]
+    names = [mapping.external_id_field, *mapping.columns]
+    fields = {name: GOOD[ACCOUNT].fields[name] for name in names}
+    described = replace(GOOD[ACCOUNT], fields=fields, updateable=False)
+    org = Org({ACCOUNT: described})
+    with pytest.raises(SchemaMismatchError):
+        Preflight({"account": mapping}, org).require("account")
+    assert org.calls == [ACCOUNT, f"refresh {ACCOUNT}"]
+
+
+NUMBER = SalesforceField("AccountNumber", "string", length=40)
+CRM = SalesforceObject("Account", "Account", {NUMBER.name: NUMBER})
+HIDDEN = replace(CRM, fields={})
+
+
+@pytest.mark.parametrize(
+    ("cached", "required", "checked"),
+    [
+        ({}, ["Account"], ["Account"]),
+        ({"Account": CRM}, [], ["Account"]),
+        ({"Account": HIDDEN}, ["refresh Account"], ["Account"]),
+    ],
+)
+def test_the_object_of_a_link_is_described_if_the_cached_describe_does_not_fit(
+    cached: dict[str, SalesforceObject], required: list[str], checked: list[str]
+) -> None:
+    link = AccountLink("Crm__c", by=LinkBy.CODE, name=NUMBER.name)
+    mapping = build_mapping(ENTITIES["account"], {"account": EntityOptions(link=link)}, "")
+    lookup = SalesforceField("Crm__c", "reference", refers_to=("Account",))
+    ours = replace(GOOD[ACCOUNT], fields=GOOD[ACCOUNT].fields | {"Crm__c": lookup})
+    org = Org({ACCOUNT: ours, "Account": CRM}, cached)
+    preflight = Preflight({"account": mapping}, org)
+    assert preflight.require("account") == []
+    assert org.calls == [ACCOUNT, *required]
+    org.calls.clear()
+    assert preflight.check_all() == {"account": []}
+    assert org.calls == [ACCOUNT, *checked]
+
+    org.present = {ACCOUNT: ours, "Account": HIDDEN}
+    with pytest.raises(SchemaMismatchError, match="has no field AccountNumber"):
+        Preflight({"account": mapping}, replace(org, describes={})).require("account")

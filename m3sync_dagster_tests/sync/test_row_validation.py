@@ -1,3 +1,5 @@
+from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -7,24 +9,38 @@ from m3sync_dagster.sync.account_filter import AccountFilter
 from m3sync_dagster.sync.errors import ConfigurationError
 from m3sync_dagster.sync.mapped_records import Mapped
 from m3sync_dagster.sync.mapping import FieldMapping
-from m3sync_dagster.sync.row_results import ErrorClass, Rejected
-from m3sync_dagster.sync.row_types import Column, Row, Value
+from m3sync_dagster.sync.row_results import ErrorClass, RefusedRecord, Rejected
+from m3sync_dagster.sync.row_types import Column, Row, Target, Value
 from m3sync_dagster.sync.row_validation import RowValidator
 from m3sync_dagster.sync.salesforce_schema import SalesforceField, SalesforceObject
+
+
+def mapping_of(
+    *fields: Field,
+    constants: Mapping[str, Value] | None = None,
+    truncated: frozenset[str] = frozenset(),
+) -> FieldMapping:
+    return FieldMapping(
+        entity=ENTITIES["contract"],
+        object_name="X__c",
+        external_id_field="Ext__c",
+        fields=fields,
+        constants=constants or {},
+        parent_external_ids={"account": "Parent_Ext__c"},
+        scope=AccountFilter(),
+        truncated=truncated,
+    )
+
+
+def described(**lengths: int) -> SalesforceObject:
+    fields = {name: SalesforceField(name, "string", length=most) for name, most in lengths.items()}
+    return SalesforceObject("X__c", "X", {"Ext__c": SalesforceField("Ext__c", "string")} | fields)
 
 
 def validator(
     field: SalesforceField, kind: FieldKind = FieldKind.ANY, refers_to: str | None = None
 ) -> RowValidator:
-    mapping = FieldMapping(
-        entity=ENTITIES["contract"],
-        object_name="X__c",
-        external_id_field="Ext__c",
-        fields=(Field("source", field.name, kind, refers_to=refers_to),),
-        constants={},
-        parent_external_ids={"account": "Parent_Ext__c"},
-        scope=AccountFilter(),
-    )
+    mapping = mapping_of(Field("source", field.name, kind, refers_to=refers_to))
     fields = {"Ext__c": SalesforceField("Ext__c", "string"), field.name: field}
     return RowValidator(mapping, SalesforceObject("X__c", "X", fields))
 
@@ -96,8 +112,7 @@ FITS: list[tuple[SalesforceField, Value, Value]] = [
 @pytest.mark.parametrize(("field", "value", "sent"), FITS)
 def test_what_fits_the_field_is_sent(field: SalesforceField, value: Value, sent: Value) -> None:
     fitted = fit(field, value)
-    assert isinstance(fitted, Row), fitted
-    assert fitted.values == [sent]
+    assert fitted == Row("r1", [sent])
     assert type(fitted.values[0]) is type(sent)
 
 
@@ -150,8 +165,10 @@ def test_what_does_not_fit_is_an_invalid_row(
 
 def test_a_lookup_is_set_by_external_id_where_the_field_is_one() -> None:
     reference = SalesforceField("P__c", "reference", relationship="P__r")
-    linked = validator(reference, FieldKind.LOOKUP, "account").target
-    assert linked.columns == (Column("P__c", "P__r", "Parent_Ext__c"),)
+    linked = validator(reference, FieldKind.LOOKUP, "account")
+    columns = (Column("P__c", "P__r", "Parent_Ext__c"),)
+    assert linked.target == Target("X__c", "Ext__c", columns)
+    assert linked.validate(Mapped("r1", ["any id"])) == Row("r1", ["any id"])
     plain = validator(
         SalesforceField("P__c", "string", length=64), FieldKind.LOOKUP, "account"
     ).target
@@ -159,42 +176,25 @@ def test_a_lookup_is_set_by_external_id_where_the_field_is_one() -> None:
 
 
 def test_all_missing_fields_are_named_at_once() -> None:
-    mapping = FieldMapping(
-        entity=ENTITIES["contract"],
-        object_name="X__c",
-        external_id_field="Ext__c",
-        fields=(Field("a", "A__c"), Field("b", "B__c")),
-        constants={"C__c": "c"},
-        parent_external_ids={},
-        scope=AccountFilter(),
-    )
-    described = SalesforceObject("X__c", "X", {"B__c": SalesforceField("B__c", "string")})
+    mapping = mapping_of(Field("a", "A__c"), Field("b", "B__c"), constants={"C__c": "c"})
+    org = SalesforceObject("X__c", "X", {"B__c": SalesforceField("B__c", "string")})
     with pytest.raises(ConfigurationError, match="shows no field Ext__c, A__c, C__c"):
-        RowValidator(mapping, described)
+        RowValidator(mapping, org)
 
 
 def test_a_text_is_cut_only_where_the_mapping_asks() -> None:
     def mapping(truncated: frozenset[str]) -> FieldMapping:
-        return FieldMapping(
-            entity=ENTITIES["contract"],
-            object_name="X__c",
-            external_id_field="Ext__c",
-            fields=(Field("long", "Long__c"), Field("other", "Other__c")),
-            constants={},
-            parent_external_ids={},
-            scope=AccountFilter(),
-            truncated=truncated,
-        )
+        fields = (Field("long", "Long__c"), Field("other", "Other__c"))
+        return mapping_of(*fields, truncated=truncated)
 
-    names = {"Ext__c": 64, "Long__c": 5, "Other__c": 5}
-    fields = {name: SalesforceField(name, "string", length=size) for name, size in names.items()}
-    described = SalesforceObject("X__c", "X", fields)
+    org = described(Long__c=5, Other__c=5)
     row = Mapped("r1", ["  1234 6789", "12345"])
-    cut = RowValidator(mapping(frozenset({"long"})), described).validate(row)
+    cut = RowValidator(mapping(frozenset({"long"})), org).validate(row)
     assert cut == Row("r1", ["1234", "12345"], cut=True)
-    uncut = RowValidator(mapping(frozenset({"other"})), described).validate(row)
+    uncut = RowValidator(mapping(frozenset({"other"})), org).validate(row)
     assert isinstance(uncut, Rejected)
     assert uncut.fields == ("Long__c",)
+    assert uncut.record == RefusedRecord(refused={"Long__c": "  1234 6789"})
     assert mapping(frozenset()).seed != mapping(frozenset({"long"})).seed
 
 
@@ -204,7 +204,57 @@ def test_what_is_cut_fits_also_where_an_emoji_counts_as_two() -> None:
     assert fitted == Row("r1", ["🧾🧾"], cut=True)
 
 
-def test_a_title_is_cut_to_what_the_org_holds() -> None:
-    title = SalesforceField("Name", "string", length=4)
-    fitted = validator(title, FieldKind.TITLE).validate(Mapped("r1", ["123456"]))
-    assert fitted == Row("r1", ["1234"], cut=True)
+def test_only_what_salesforce_strips_is_left_out_before_a_text_is_cut() -> None:
+    title = SalesforceField("Name", "string", length=5)
+    fitted = validator(title, FieldKind.TITLE).validate(Mapped("r1", ["\x1f \u3000123\u3000 "]))
+    assert fitted == Row("r1", ["\u3000123\u3000"])
+
+
+def test_a_title_that_the_field_can_hold_is_sent_as_it_is() -> None:
+    title = SalesforceField("Name", "string", length=Field("source", "Name").length)
+    fitted = validator(title, FieldKind.TITLE).validate(Mapped("r1", [" 1 "]))
+    assert fitted == Row("r1", [" 1 "])
+
+
+def test_a_row_of_another_mapping_is_refused() -> None:
+    for values in ([], ["a", "b"]):
+        with pytest.raises(ValueError, match="zip"):
+            validator(TEXT).validate(Mapped("r1", [*values]))
+        with pytest.raises(ValueError, match="zip"):
+            validator(TEXT).values_as_before(Mapped("r1", [*values]))
+
+
+def test_the_values_before_a_field_was_changed_are_converted_where_they_still_fit() -> None:
+    day = Field("day", "Day__c", FieldKind.DATE)
+    mapping = mapping_of(
+        Field("text", "Text__c"), day, Field("cut", "Cut__c"), truncated=frozenset({"cut"})
+    )
+    org = described(Text__c=3, Cut__c=3)
+    org.fields["Day__c"] = SalesforceField("Day__c", "datetime")
+    built = RowValidator(mapping, org)
+    row = Mapped("r1", ["too long", "2026-01-31", "12345"])
+    assert built.values_as_before(row) == ["too long", "2026-01-31T00:00:00.000Z", "123"]
+    assert isinstance(built.validate(row), Rejected)
+
+
+def test_the_reader_of_a_mapping_is_made_once() -> None:
+    mapping = mapping_of(Field("a", "A__c"))
+    built = RowValidator(mapping, described(A__c=5))
+    reader = built.reader(mapping)
+    assert reader.mapping is mapping
+    assert built.reader(mapping) is reader
+    other = replace(mapping)
+    assert built.reader(other).mapping is other
+
+
+def test_the_reader_strips_and_cuts_only_what_the_mapping_asks() -> None:
+    mapping = mapping_of(Field("a", "A__c"), Field("b", "B__c"), truncated=frozenset({"a"}))
+    reader = RowValidator(mapping, described(A__c=5, B__c=5)).reader(mapping)
+    assert reader.values({"a": " 1 ", "b": " 1 "}) == ["1", " 1 "]
+    assert reader.values({"a": "123456", "b": "1"}) is None, "it is to be cut"
+
+
+def test_the_target_says_that_records_are_only_updated() -> None:
+    mapping = replace(mapping_of(Field("a", "A__c")), update_only=True)
+    target = RowValidator(mapping, described(A__c=255)).target
+    assert target == Target("X__c", "Ext__c", (Column("A__c"),), update_only=True)

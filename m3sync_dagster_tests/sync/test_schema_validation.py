@@ -6,16 +6,29 @@ from typing import Any
 import pytest
 
 from m3sync_dagster.entities import ENTITIES, EXTERNAL_ID
+from m3sync_dagster.sync.account_link_types import AccountLink
 from m3sync_dagster.sync.entity_options import EntityOptions, WhenGone, build_mapping
 from m3sync_dagster.sync.mapping import FieldMapping
+from m3sync_dagster.sync.match_and_overwrite import Match, Overwrite
 from m3sync_dagster.sync.salesforce_schema import SalesforceField, SalesforceObject
-from m3sync_dagster.sync.schema_findings import SchemaFinding, SchemaMismatchError, require_none
+from m3sync_dagster.sync.schema_findings import SchemaMismatchError, require_none
 from m3sync_dagster.sync.schema_validation import validate_schema
 from m3sync_dagster_tests.sync.fitting_object import fitting
 
 
 def mapping_of(entity: str = "contract", **options: Any) -> FieldMapping:  # noqa: ANN401 - as EntityOptions
     return build_mapping(ENTITIES[entity], {entity: EntityOptions(**options)}, "")
+
+
+def named() -> FieldMapping:
+    """A mapping whose YAML names every field."""
+    fields = {one.source: one.salesforce for one in ENTITIES["contract"].fields}
+    return mapping_of(fields=fields, external_id_field=EXTERNAL_ID)
+
+
+def place_of(mapping: FieldMapping, name: str) -> tuple[str, ...]:
+    """Where the YAML names a Salesforce field; the entity if it does not."""
+    return mapping.written.get(name, ("entities", mapping.entity.name))
 
 
 def changed(mapping: FieldMapping, name: str, **changes: Any) -> SalesforceObject:  # noqa: ANN401 - as SalesforceField
@@ -57,6 +70,7 @@ def test_a_constant_that_does_not_fit_is_found_before_any_row(
     mapping = mapping_of(constants={"Fixed__c": value})
     (finding,) = validate_schema(mapping, changed(mapping, "Fixed__c", **changes))
     assert words in finding.cause
+    assert "m3ter_Contract__c.Fixed__c" in finding.cause
     assert finding.blocks
     assert finding.where == ("entities", "contract", "constants", "Fixed__c")
 
@@ -110,8 +124,9 @@ def test_a_gone_field_that_may_not_be_empty_is_a_finding() -> None:
 BLOCKING: list[tuple[str, dict[str, Any], str]] = [
     (EXTERNAL_ID, {"external_id": False}, "is not an External ID"),
     (EXTERNAL_ID, {"unique": False}, "is not Unique"),
-    (EXTERNAL_ID, {"type": "double", "length": 0}, "cannot hold m3ter's ids"),
-    (EXTERNAL_ID, {"length": 18}, "cannot hold m3ter's ids"),
+    (EXTERNAL_ID, {"unique": False, "case_sensitive": False}, "is not Unique"),
+    (EXTERNAL_ID, {"type": "double", "length": 0}, "a double field of length unknown, and cannot"),
+    (EXTERNAL_ID, {"length": 18}, "a string field of length 18, and cannot hold m3ter's ids"),
     (EXTERNAL_ID, {"type": "encryptedstring"}, "is encrypted, or cannot be filtered by"),
     (EXTERNAL_ID, {"filterable": False}, "is encrypted, or cannot be filtered by"),
     ("m3ter_Account__c", {"type": "encryptedstring"}, "of type encryptedstring, and accountId is"),
@@ -137,12 +152,13 @@ BLOCKING: list[tuple[str, dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("name", "changes", "words"), BLOCKING)
 def test_what_blocks(name: str, changes: dict[str, Any], words: str) -> None:
-    mapping = mapping_of()
+    mapping = named()
     (found,) = validate_schema(mapping, changed(mapping, name, **changes))
     assert found.blocks
     assert words in found.cause
+    assert mapping.object_name in found.cause
     assert found.remedy.endswith(".")
-    assert found.entity == "contract"
+    assert (found.entity, found.where) == ("contract", place_of(mapping, name))
 
 
 WARNING: list[tuple[str, dict[str, Any], str]] = [
@@ -156,10 +172,12 @@ WARNING: list[tuple[str, dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("name", "changes", "words"), WARNING)
 def test_what_is_only_warned_of(name: str, changes: dict[str, Any], words: str) -> None:
-    mapping = mapping_of()
+    mapping = named()
     (found,) = validate_schema(mapping, changed(mapping, name, **changes))
     assert not found.blocks
     assert words in found.cause
+    assert mapping.object_name in found.cause
+    assert found.where == place_of(mapping, name)
 
 
 HARMLESS: list[tuple[str, dict[str, Any]]] = [
@@ -172,6 +190,9 @@ HARMLESS: list[tuple[str, dict[str, Any]]] = [
     ("Code__c", {"type": "a type of the future"}),
     ("Usage_Filters__c", {"type": "textarea"}),
     ("m3ter_Account__c", {"refers_to": ("M3TER_ACCOUNT__C",)}),
+    ("m3ter_Account__c", {"refers_to": ()}),
+    ("Code__c", {"nillable": False}),
+    (EXTERNAL_ID, {"nillable": False, "defaulted": False}),
     ("Version__c", {"type": "currency"}),
     ("Start_Date__c", {"type": "string", "length": 20}),
 ]
@@ -183,22 +204,116 @@ def test_what_is_no_finding(name: str, changes: dict[str, Any]) -> None:
     assert validate_schema(mapping, changed(mapping, name, **changes)) == []
 
 
+def test_a_lookup_whose_path_names_the_parents_field_may_point_anywhere() -> None:
+    mapping = mapping_of(fields={"accountId": "Buyer__r.Key__c"})
+    buyer = {"type": "reference", "relationship": "Buyer__r", "refers_to": ("Account",)}
+    described = changed(mapping_of(), "Buyer__c", **buyer)
+    assert validate_schema(mapping, described) == []
+
+
+@pytest.mark.parametrize(
+    ("match", "rights", "words"),
+    [
+        (Match.UPSERT, {"createable": False}, "may not create records of m3ter_Contract__c"),
+        (Match.UPSERT, {"updateable": False}, "may not edit records"),
+        (Match.UPSERT, {"createable": False, "updateable": False}, "may not create or edit"),
+        (Match.UPDATE_ONLY, {"createable": False}, None),
+        (Match.UPDATE_ONLY, {"createable": False, "updateable": False}, "may not edit records"),
+    ],
+)
+def test_the_user_may_write_the_object(
+    match: Match, rights: dict[str, Any], words: str | None
+) -> None:
+    mapping = mapping_of(match=match)
+    found = validate_schema(mapping, replace(fitting(mapping), **rights))
+    assert [words in one.cause for one in found if words] == ([True] if words else [])
+    assert [(one.blocks, one.where) for one in found] == (
+        [(True, ("entities", "contract"))] if words else []
+    )
+
+
+@pytest.mark.parametrize("match", Match)
+def test_an_update_needs_neither_required_fields_nor_the_right_to_create(match: Match) -> None:
+    mapping = mapping_of(match=match)
+    fields = changed(mapping, "Region__c", nillable=False).fields
+    fields["Code__c"] = replace(fields["Code__c"], createable=False)
+    found = validate_schema(mapping, replace(fitting(mapping), fields=fields))
+    assert len(found) == (0 if match is Match.UPDATE_ONLY else 2)
+
+
+def test_each_constant_is_compared_though_another_does_not_fit() -> None:
+    mapping = mapping_of(constants={"Missing__c": "x", "A__c": "x", "B__c": 7, "C__c": 8})
+    fields = {
+        "A__c": SalesforceField("A__c", "date"),
+        "B__c": SalesforceField("B__c", "string"),
+        "C__c": SalesforceField("C__c", "string"),
+    }
+    described = without(fitting(mapping), "Missing__c")
+    found = validate_schema(mapping, replace(described, fields=described.fields | fields))
+    assert [one.where[-1] for one in found] == ["Missing__c", "A__c", "B__c", "C__c"]
+    assert all(one.blocks for one in found)
+
+
+@pytest.mark.parametrize(
+    ("field", "words"),
+    [
+        (SalesforceField("Active__c", "boolean"), "Active__c is a checkbox, which is never empty"),
+        (SalesforceField("Active__c", "double"), "does not accept the constant"),
+        (None, "shows no field Active__c"),
+    ],
+)
+def test_a_checkbox_is_not_written_only_if_it_is_empty(
+    field: SalesforceField | None, words: str
+) -> None:
+    mapping = mapping_of(constants={"Active__c": True}, overwrite={"Active__c": Overwrite.IF_EMPTY})
+    described = without(fitting(mapping), "Active__c")
+    fields = {field.name: field} if field else {}
+    (found,) = validate_schema(mapping, replace(described, fields=described.fields | fields))
+    assert words in found.cause
+    assert (found.blocks, found.where) == (True, place_of(mapping, "Active__c"))
+
+
+@pytest.mark.parametrize(
+    ("lookup", "words"),
+    [
+        (None, "has no field Crm__c, or hides it"),
+        (SalesforceField("Crm__c", "string"), "is of type string"),
+        (SalesforceField("Crm__c", "reference"), None),
+    ],
+)
+def test_the_link_of_accounts_has_findings_of_its_own(
+    lookup: SalesforceField | None, words: str | None
+) -> None:
+    mapping = mapping_of("account", link=AccountLink("Crm__c"))
+    described = without(fitting(mapping), "Crm__c")
+    fields = {lookup.name: lookup} if lookup else {}
+    found = validate_schema(mapping, replace(described, fields=described.fields | fields))
+    assert [words in one.cause for one in found if words] == ([True] if words else [])
+    assert [one.where for one in found] == (
+        [("entities", "account", "link", "field")] if words else []
+    )
+
+
 def without(described: SalesforceObject, *names: str) -> SalesforceObject:
     kept = {name: field for name, field in described.fields.items() if name not in names}
     return replace(described, fields=kept)
 
 
 def test_missing_and_hidden_fields_are_separate_findings_if_that_is_known() -> None:
-    mapping = mapping_of()
+    mapping = named()
     described = without(fitting(mapping), "Code__c", "Description__c")
     (unknown,) = validate_schema(mapping, described)
     assert "shows no field Code__c, Description__c" in unknown.cause
     assert "its rights do not allow to see" in unknown.cause
+    assert unknown.where == place_of(mapping, "Code__c")
     absent, hidden = validate_schema(mapping, described, frozenset({"Code__c"}))
-    assert "has no field Description__c" in absent.cause
+    assert "m3ter_Contract__c has no field Description__c" in absent.cause
     assert "deploy" in absent.remedy
-    assert "field-level security hides Code__c" in hidden.cause
+    assert absent.where == place_of(mapping, "Description__c")
+    assert "field-level security hides Code__c of m3ter_Contract__c" in hidden.cause
     assert "permission set" in hidden.remedy
+    assert hidden.where == place_of(mapping, "Code__c")
+    assert all(one.blocks for one in (unknown, absent, hidden))
 
 
 def test_all_is_found_at_once() -> None:
@@ -215,19 +330,12 @@ def test_all_is_found_at_once() -> None:
     assert caught.value.findings == tuple(found)
 
 
-def test_one_finding_is_the_message_and_warnings_do_not_stop() -> None:
-    one = SchemaFinding("account", "a cause", "A remedy.", where=("entities", "account"))
-    with pytest.raises(SchemaMismatchError) as caught:
-        require_none([one, replace(one, blocks=False)])
-    assert str(caught.value) == "a cause. A remedy."
-    assert caught.value.where == ("entities", "account")
-    require_none([replace(one, blocks=False)])
-
-
 def test_currency_iso_code_only_where_the_org_has_it() -> None:
     mapping = mapping_of("balance", fields={"currency": "CurrencyIsoCode"})
     several = changed(mapping, "CurrencyIsoCode", type="picklist", length=3)
-    assert [f for f in validate_schema(mapping, several) if f.blocks] == []
+    amount = replace(several.fields["Amount__c"], type="currency")
+    several = replace(several, fields=several.fields | {"Amount__c": amount})
+    assert validate_schema(mapping, several) == []
     (single,) = validate_schema(mapping, without(several, "CurrencyIsoCode"))
     assert single.blocks
     assert "only an org with several currencies has it" in single.cause
@@ -235,7 +343,7 @@ def test_currency_iso_code_only_where_the_org_has_it() -> None:
 
 
 def test_amounts_in_an_org_of_several_currencies_need_theirs() -> None:
-    mapping = mapping_of("balance")
+    mapping = mapping_of("balance", fields={"amount": "Amount__c"})
     described = changed(mapping, "Amount__c", type="currency")
     assert validate_schema(mapping, described) == []
     iso = SalesforceField("CurrencyIsoCode", "picklist", length=3)
@@ -244,6 +352,10 @@ def test_amounts_in_an_org_of_several_currencies_need_theirs() -> None:
     )
     assert not found.blocks
     assert "Amount__c" in found.cause
+    assert found.where == place_of(mapping, "Amount__c")
+    missing = without(described, "Name")
+    several = replace(missing, fields=missing.fields | {"CurrencyIsoCode": iso})
+    assert [one.blocks for one in validate_schema(mapping, several)] == [True, False]
 
 
 def test_a_finding_points_to_where_the_yaml_says_it() -> None:
