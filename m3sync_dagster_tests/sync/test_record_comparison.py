@@ -1,7 +1,6 @@
 """One record compared, between an m3ter and a Salesforce that are lists."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 import psycopg
 import pytest
@@ -22,25 +21,17 @@ from m3sync_dagster.sync.record_comparison import (
     State,
 )
 from m3sync_dagster.sync.row_types import Column, Target
-from m3sync_dagster.sync.salesforce_schema import SalesforceField, SalesforceObject
 from m3sync_dagster_tests.sync.conftest import Listed, Record, mapping
-from m3sync_dagster_tests.sync.fitting_object import fitting
+from m3sync_dagster_tests.sync.readable_org import Read, ReadableOrg, SalesforceRow
 from m3sync_dagster_tests.sync.test_account_links import (
     BY_CODE,
     BY_FIELD,
     BY_MAPPING,
     FIRST,
-    LOOKUP,
     SECOND,
     external,
 )
-from m3sync_dagster_tests.sync.test_reconcile import (
-    CHANGES,
-    ReadableOrg,
-    SalesforceRow,
-    key_of,
-    synced,
-)
+from m3sync_dagster_tests.sync.test_reconcile_tables import CHANGES, key_of, synced
 
 STATES: dict[str, State] = {
     "nothing": "equal",
@@ -122,20 +113,6 @@ def test_a_record_that_is_marked_as_deleted_is_flagged(
     del records["a"]
     org.rows[key_of(org, "a")].values["Deleted__c"] = flag
     assert compared(built, records, org, gone_field="Deleted__c").state == state
-
-
-class Read(ReadableOrg):
-    """An org with these rows, by Salesforce Id, that no run has synced."""
-
-    def __init__(self, built: FieldMapping, **rows: SalesforceRow) -> None:
-        super().__init__()
-        self.built = built
-        self.rows = rows
-
-    def _describe(self, _object_name: str) -> SalesforceObject:
-        described = fitting(self.built)
-        link = SalesforceField(LOOKUP, "reference", refers_to=("Account",))
-        return replace(described, fields=described.fields | {LOOKUP: link})
 
 
 class Asked(Listed):
