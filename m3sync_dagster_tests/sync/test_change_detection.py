@@ -154,6 +154,19 @@ def test_candidates(raw: bytes, has_row: bool, has_reject: bool, has_fingerprint
     assert found == (has_row, has_reject, has_fingerprint)
 
 
+def test_a_row_with_a_text_that_was_cut_is_compared_as_any_other() -> None:
+    org = Org()
+    org.lengths["title"] = 10
+    long = {"name": "an account's long name"}
+    (row,) = detect(StoredRows(), org, raw("a", **long)).rows
+    assert (row.row.values[0], row.row.cut) == ("an account", True)
+    stored = acknowledged(org, raw("a", **long))
+    found = detect(stored, org, raw("a", unmapped=True, **long))
+    assert [one.fingerprint for one in found.confirmed] == [row.seen.fingerprint]
+    assert found.rows == []
+    assert ids(detect(stored, org, raw("a", name="another long name"))) == ["a"]
+
+
 def test_a_record_out_of_scope_is_no_candidate() -> None:
     assert build_candidate(MAPPING, TargetSchema(MAPPING, Org()).validator(), RESTRICTED) is None
 

@@ -63,7 +63,7 @@ class Org:
 
     def _results(self, ids: Sequence[str] | Mapping[str, object]) -> list[RowResult]:
         return [
-            Rejected(one, ErrorClass.PERMANENT, "DELETE_FAILED", f"record {one} has children")
+            Rejected(one, ErrorClass.PERMANENT, f"REFUSED_{one}", f"record {one} has children")
             if one in self.refused
             else Acknowledged(one, one, created=False)
             for one in ids
@@ -216,4 +216,4 @@ def test_what_salesforce_refuses_is_counted_and_not_recorded_as_removed(
     assert records.removals == [
         (f"m{n}", action, "run") for n in range(402) if n not in {1, 2, 401}
     ]
-    assert work.outcome == Outcome(399, 3, "DELETE_FAILED: record s1 has children")
+    assert work.outcome == Outcome(399, 3, "REFUSED_s1: record s1 has children")

@@ -14,6 +14,7 @@ from m3sync_dagster.sync.reconcile_types import (
     DiffCounts,
     DifferenceKind,
 )
+from m3sync_dagster.sync.record_comparison import RecordComparison, State
 from m3sync_dagster_tests.sync.conftest import Listed, Record, account, mapping, prepared
 from m3sync_dagster_tests.sync.readable_org import ReadableOrg, SalesforceRow
 
@@ -104,8 +105,24 @@ CHANGES: dict[str, tuple[Change, DiffCounts, DifferenceKind | None]] = {
 }
 
 
+STATES: dict[str, State] = {
+    "nothing": "equal",
+    "a value edited in Salesforce": "changed",
+    "a record deleted in Salesforce": "missing",
+    "a record deleted in m3ter": "extra",
+    "an edited external ID": "changed",
+    "an emptied external ID": "changed",
+    "an external ID edited to another record's": "missing",
+    "a record changed in m3ter since the run": "changed",
+    "an invalid record in m3ter": "invalid",
+}
+"""The state of the record ``a`` after a change, when it is compared alone."""
+
+
 @pytest.mark.parametrize("name", CHANGES)
-def test_counts_after_a_change(connection: psycopg.Connection, name: str) -> None:
+def test_a_change_is_found_by_a_verification_and_by_a_comparison_of_the_record(
+    connection: psycopg.Connection, name: str
+) -> None:
     change, counts, kind = CHANGES[name]
     built = mapping()
     records, org = synced(connection, built, "a", "b", "c")
@@ -116,6 +133,12 @@ def test_counts_after_a_change(connection: psycopg.Connection, name: str) -> Non
         assert [example.kind for example in found.examples] == [kind]
     assert progress[-1].salesforce == len([r for r in org.rows.values() if r.external_id])
     assert found.calls >= 2
+    if name in STATES:
+        comparison = RecordComparison(built, Listed(list(records.values())), org, lambda: None)
+        compared = comparison.compare("a", org.ids.get("a"))
+        assert compared.state == STATES[name]
+        assert kind in (None, compared.state)
+        assert bool(compared.differences) is (compared.state == "changed")
 
 
 def test_an_example_shows_the_differing_fields(connection: psycopg.Connection) -> None:

@@ -1,8 +1,7 @@
-"""One record compared, between an m3ter and a Salesforce that are lists."""
+"""One record compared field by field, and what is asked of m3ter and Salesforce for it."""
 
 from collections.abc import Iterator, Sequence
 
-import psycopg
 import pytest
 
 from m3sync_dagster.entities import ENTITIES, EntityType
@@ -16,7 +15,6 @@ from m3sync_dagster.sync.match_and_overwrite import Overwrite
 from m3sync_dagster.sync.reconcile_types import ReadRow, Selection
 from m3sync_dagster.sync.record_comparison import (
     ComparedField,
-    ComparedRecord,
     RecordComparison,
     State,
 )
@@ -31,88 +29,6 @@ from m3sync_dagster_tests.sync.test_account_links import (
     SECOND,
     external,
 )
-from m3sync_dagster_tests.sync.test_reconcile_tables import CHANGES, key_of, synced
-
-STATES: dict[str, State] = {
-    "nothing": "equal",
-    "a value edited in Salesforce": "changed",
-    "a record deleted in Salesforce": "missing",
-    "a record deleted in m3ter": "extra",
-    "an edited external ID": "changed",
-    "an emptied external ID": "changed",
-    "an external ID edited to another record's": "missing",
-    "a record changed in m3ter since the run": "changed",
-    "an invalid record in m3ter": "invalid",
-}
-"""The state of the record ``a`` after each change: the same as a verification finds."""
-
-
-def compared(
-    built: FieldMapping,
-    records: dict[str, Record],
-    org: ReadableOrg,
-    m3ter_id: str = "a",
-    gone_field: str | None = None,
-) -> ComparedRecord:
-    source = Listed(list(records.values()))
-    comparison = RecordComparison(built, source, org, lambda: None, gone_field)
-    return comparison.compare(m3ter_id, org.ids.get(m3ter_id))
-
-
-@pytest.mark.parametrize("name", STATES)
-def test_the_state_is_the_one_that_a_verification_finds(
-    connection: psycopg.Connection, name: str
-) -> None:
-    change, _, kind = CHANGES[name]
-    built = mapping()
-    records, org = synced(connection, built, "a", "b", "c")
-    change(records, org)
-    found = compared(built, records, org)
-    assert found.state == STATES[name]
-    assert kind in (None, found.state)
-    assert bool(found.differences) is (found.state == "changed")
-
-
-def test_the_fields_have_the_values_of_both_sides(connection: psycopg.Connection) -> None:
-    built = mapping(
-        options=EntityOptions(constants={"Currency__c": "EUR"}, fields={"currency": None})
-    )
-    records, org = synced(connection, built, "a")
-    org.rows[key_of(org, "a")].values["Code__c"] = "edited"
-    found = compared(built, records, org)
-    fields = {one.field: (one.source, one.m3ter, one.salesforce) for one in found.fields}
-    assert list(fields) == ["m3ter_Id__c", *built.columns]
-    assert fields["m3ter_Id__c"] == ("id", "a", "a")
-    assert fields["Account_Name__c"] == ("name", "Account a", "Account a")
-    assert fields["Currency__c"] == (None, "EUR", "EUR")
-    assert [(one.field, one.m3ter, one.salesforce) for one in found.differences] == [
-        ("Code__c", None, "edited")
-    ]
-
-
-def test_a_record_of_another_account_is_out_of_scope(connection: psycopg.Connection) -> None:
-    built = mapping()
-    records, org = synced(connection, built, "a", "b")
-    narrowed = mapping(options=EntityOptions(scope=AccountFilter(restricted=frozenset({"a"}))))
-    assert compared(narrowed, records, org).state == "out_of_scope"
-    assert compared(narrowed, records, org, "b").state == "equal"
-
-
-def test_a_record_that_neither_side_has_is_absent(connection: psycopg.Connection) -> None:
-    built = mapping()
-    records, org = synced(connection, built, "a")
-    assert compared(built, records, org, "x").state == "absent"
-
-
-@pytest.mark.parametrize(("flag", "state"), [(True, "flagged"), (False, "extra"), (None, "extra")])
-def test_a_record_that_is_marked_as_deleted_is_flagged(
-    connection: psycopg.Connection, flag: bool | None, state: State
-) -> None:
-    built = mapping(options=EntityOptions(when_gone=WhenGone.FLAG, gone_field="Deleted__c"))
-    records, org = synced(connection, built, "a")
-    del records["a"]
-    org.rows[key_of(org, "a")].values["Deleted__c"] = flag
-    assert compared(built, records, org, gone_field="Deleted__c").state == state
 
 
 class Asked(Listed):
@@ -188,6 +104,67 @@ def test_each_field_has_the_value_of_each_side(
     assert (found.in_m3ter, found.candidate is not None) == (in_m3ter, in_m3ter)
     assert (found.salesforce is not None, found.flagged) == (salesforce is not None, False)
     assert found.state == state
+
+
+def test_a_constant_is_compared_and_has_no_source() -> None:
+    options = EntityOptions(constants={"Currency__c": "EUR"}, fields={"currency": None})
+    built = mapping(options=options)
+    org = Read(built, s=SalesforceRow("a", {"Currency__c": "USD"}))
+    found = comparison(built, Listed([{"id": "a", "name": "n"}]), org).compare("a")
+    assert found.fields[-1] == ComparedField("Currency__c", None, "EUR", "USD", differs=True)
+
+
+@pytest.mark.parametrize(
+    ("external_id", "synced_to", "listed", "state"),
+    [
+        ("a", "s", "a", "changed"),
+        ("edited", "s", "a", "changed"),
+        (None, "s", "a", "changed"),
+        ("b", "s", "ab", "missing"),
+        ("edited", None, "a", "missing"),
+        ("edited", "t", "a", "missing"),
+    ],
+)
+def test_a_record_is_also_found_by_the_salesforce_id_under_which_it_was_synced(
+    external_id: str | None, synced_to: str | None, listed: str, state: State
+) -> None:
+    built = mapping()
+    source = Listed([{"id": one, "name": "n"} for one in listed])
+    org = Read(built, s=SalesforceRow(external_id, {}))
+    found = comparison(built, source, org).compare("a", synced_to)
+    assert found.state == state
+    key = found.fields[0]
+    assert (key.salesforce, key.differs) == (
+        (external_id, external_id != "a") if state == "changed" else (None, False)
+    )
+
+
+def test_a_record_of_another_account_is_out_of_scope_and_nothing_differs() -> None:
+    built = mapping(options=EntityOptions(scope=AccountFilter(restricted=frozenset({"a"}))))
+    org = Read(built, s=SalesforceRow("a", {"Name": "edited"}))
+    found = comparison(built, Listed([{"id": "a", "name": "n"}]), org).compare("a")
+    assert (found.state, found.differences) == ("out_of_scope", [])
+
+
+@pytest.mark.parametrize(
+    ("flag", "is_configured", "state"),
+    [
+        (True, True, "flagged"),
+        (False, True, "extra"),
+        (None, True, "extra"),
+        (True, False, "extra"),
+    ],
+)
+def test_a_record_that_is_marked_as_deleted_is_flagged(
+    flag: bool | None, is_configured: bool, state: State
+) -> None:
+    built = mapping(options=EntityOptions(when_gone=WhenGone.FLAG, gone_field="Deleted__c"))
+    org = Read(built, s=SalesforceRow("a", {"Deleted__c": flag}))
+    gone_field = "Deleted__c" if is_configured else None
+    found = RecordComparison(built, Listed(), org, lambda: None, gone_field).compare("a")
+    assert (found.state, found.flagged) == (state, state == "flagged")
+    absent = RecordComparison(built, Listed(), org, lambda: None, gone_field).compare("x")
+    assert (absent.state, absent.flagged) == ("absent", False)
 
 
 @pytest.mark.parametrize(("code", "differs"), [("by hand", False), ("", True), (None, True)])
