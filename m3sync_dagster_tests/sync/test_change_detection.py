@@ -59,7 +59,7 @@ class StoredRows:
 
     def without_record(self, entity: str, ids: Sequence[str]) -> set[str]:
         assert self.parents, f"no {entity} only updates: {ids}"
-        return self.parents.intersection(ids)
+        return {one for one in ids if one in self.parents}
 
 
 MAPPING = mapping(options=EntityOptions(scope=AccountFilter(restricted=frozenset({"left out"}))))
@@ -142,6 +142,7 @@ def test_the_object_is_described_only_if_there_is_something_to_send() -> None:
     [
         (RECORD, True, False, True),
         (INVALID, False, True, False),
+        (b"{}", False, True, False),
         (b'{"id": "a", "emailAddress": "' + b"x" * 300 + b'"}', False, True, True),
     ],
 )
@@ -165,6 +166,16 @@ def test_a_row_with_a_text_that_was_cut_is_compared_as_any_other() -> None:
     assert [one.fingerprint for one in found.confirmed] == [row.seen.fingerprint]
     assert found.rows == []
     assert ids(detect(stored, org, raw("a", name="another long name"))) == ["a"]
+
+
+def test_the_same_values_in_another_object_have_another_fingerprint() -> None:
+    prints = set()
+    for name in ("One__c", "Other__c"):
+        built = mapping(options=EntityOptions(object=name))
+        candidate = build_candidate(built, TargetSchema(built, Org()).validator(), RECORD)
+        assert candidate
+        prints.add(candidate.fingerprint)
+    assert len(prints) == 2
 
 
 def test_a_record_out_of_scope_is_no_candidate() -> None:
@@ -286,6 +297,8 @@ def test_changed_accounts_are_looked_up_by_code_a_thousand_at_a_time(
         [raw("a", code="A"), raw("known", code="K")],
         [raw("b", code="B"), raw("c", code="C"), raw("left out", code="L"), raw("d")],
         [raw("e", code="A")],
+        [raw("known", code="K")],
+        [raw("f", code="A")],
     ]
     found = list(detector.detect_all(batches))
     assert [(count, changes.unchanged, ids(changes)) for count, changes in found] == [
@@ -295,6 +308,9 @@ def test_changed_accounts_are_looked_up_by_code_a_thousand_at_a_time(
         (0, 0, ["c"]),
         (1, 0, []),
         (0, 0, ["d", "e"]),
+        (1, 1, []),
+        (1, 0, []),
+        (0, 0, ["f"]),
     ]
     assert [dict(changes.links.counts) for _, changes in found] == [
         {},
@@ -303,5 +319,8 @@ def test_changed_accounts_are_looked_up_by_code_a_thousand_at_a_time(
         {LinkOutcome.NONE: 1},
         {},
         {LinkOutcome.NONE: 1, LinkOutcome.MATCHED: 1},
+        {},
+        {},
+        {LinkOutcome.MATCHED: 1},
     ]
     assert org.looked_for == [["A", "B"], ["C"], ["A"]]

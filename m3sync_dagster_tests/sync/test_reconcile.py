@@ -1,6 +1,7 @@
 """What a verification reads of both sides, in which form, and how it is shown."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import msgspec
 import pytest
@@ -9,6 +10,7 @@ from m3sync_dagster.entities import ENTITIES
 from m3sync_dagster.sync import engine
 from m3sync_dagster.sync.account_expression import AccountExpression
 from m3sync_dagster.sync.account_filter import AccountFilter
+from m3sync_dagster.sync.canonical_values import Canonical
 from m3sync_dagster.sync.change_detection import build_candidate
 from m3sync_dagster.sync.entity_options import EntityOptions, WhenGone, build_mapping
 from m3sync_dagster.sync.mapping import FieldMapping
@@ -26,7 +28,7 @@ from m3sync_dagster.sync.row_types import QUERY_IDS, Column, Target
 from m3sync_dagster.sync.target_schema import TargetSchema
 from m3sync_dagster_tests.sync.conftest import Listed, Record, account, mapping
 from m3sync_dagster_tests.sync.readable_org import Read, SalesforceRow
-from m3sync_dagster_tests.sync.test_account_links import BY_CODE
+from m3sync_dagster_tests.sync.test_account_links import BY_CODE, BY_MAPPING
 
 
 class Sides:
@@ -44,6 +46,7 @@ class Sides:
         self.matched = False
         self.lost: dict[str, str] = {}
         self.queries = 1
+        self.taken = 0
 
     def begin(self, salesforce_org_id: str) -> None:
         self.orgs.append(salesforce_org_id)
@@ -63,7 +66,9 @@ class Sides:
 
     def missing_salesforce_ids(self, size: int) -> Iterator[list[str]]:
         assert (self.matched, size) == (True, QUERY_IDS)
-        yield from (list(self.lost) for _ in range(self.queries) if self.lost)
+        for _ in range(self.queries if self.lost else 0):
+            self.taken += 1
+            yield list(self.lost)
 
     def m3ter_ids_of_missing(self, salesforce_ids: Sequence[str]) -> dict[str, str]:
         return {one: self.lost[one] for one in salesforce_ids if one in self.lost}
@@ -105,7 +110,7 @@ def test_both_sides_have_the_same_form() -> None:
         overwrite={"Code__c": Overwrite.IF_EMPTY, "Currency__c": Overwrite.IF_EMPTY},
     )
     built = mapping(options=options)
-    names = {"Name": "n", "Account_Name__c": "n"}
+    names: dict[str, object] = {"Name": "n", "Account_Name__c": "n"}
     org = Read(
         built,
         s1=SalesforceRow("a", names | {"Code__c": "x"}),
@@ -227,6 +232,7 @@ NONE = AccountFilter(frozenset("a"), frozenset("a"))
     ("built", "column", "filterable"),
     [
         (scoped("account", AccountFilter()), None, True),
+        (scoped("account", ALLOWED), "m3ter_Id__c", True),
         (scoped("account", FEW), "m3ter_Id__c", False),
         (scoped("account", MANY), None, True),
         (scoped("account", NONE), None, True),
@@ -249,7 +255,7 @@ def test_what_is_read_from_salesforce(
         return
     only, *moved = org.selections
     assert only
-    assert (only.column.field, only.ids) == (column, sorted(FEW.allowed))
+    assert (only.column.field, only.ids) == (column, sorted(built.scope.allowed))
     of_children = column != "m3ter_Id__c"
     assert only.or_empty is of_children
     each = [Selection(Column("m3ter_Id__c"), [one]) for one in sides.missing]
@@ -270,7 +276,7 @@ def test_records_that_were_moved_to_another_account_are_found() -> None:
     [
         (1, [Selection(Column("Id"), ["s1", "s2", "s3"])]),
         (FEW_QUERIES, [Selection(Column("Id"), ["s1", "s2", "s3"])] * FEW_QUERIES),
-        (FEW_QUERIES + 1, [Selection(Column("m3ter_Id__c"), [], or_empty=True)]),
+        (FEW_QUERIES + 5, [Selection(Column("m3ter_Id__c"), [], or_empty=True)]),
     ],
 )
 def test_records_whose_external_id_was_edited_are_found(
@@ -282,6 +288,7 @@ def test_records_whose_external_id_was_edited_are_found(
     sides.lost, sides.queries = {"s1": "a", "s2": "b", "s3": "c"}, queries
     read(built, Listed([account(one) for one in "abcd"]), org, sides)
     assert org.selections == [None, *selections]
+    assert sides.taken == min(queries, FEW_QUERIES + 1)
     found = {
         one.m3ter_id: (one.salesforce_id, one.payload)
         for one in sides.salesforce
@@ -326,9 +333,60 @@ def test_an_example_names_the_fields_of_which_salesforce_has_another_value() -> 
         Difference("c", None, "missing", False, None, both[1]),
     ]
     found, _ = read(built, Listed(), Read(built), sides)
-    fields = {"m3ter_Id__c": ("a", "x"), "Code__c": (None, "edited"), "Currency__c": ("EUR", None)}
+    fields: dict[str, tuple[Canonical, Canonical]] = {
+        "m3ter_Id__c": ("a", "x"),
+        "Code__c": (None, "edited"),
+        "Currency__c": ("EUR", None),
+    }
     assert found.examples == [
         Example("a", "s1", "changed", pending=True, fields=fields),
         Example("b", "s2", "extra", pending=False),
         Example("c", None, "missing", pending=False),
     ]
+
+
+def test_before_a_verification_nothing_is_found() -> None:
+    found = Reconciler(mapping(), Listed(), Read(mapping()), Sides())
+    assert (found.counts, found.examples, found.calls) == (DiffCounts(), [], 0)
+
+
+class Asked(Listed):
+    """An m3ter that notes whose external mappings were asked for."""
+
+    def external_mappings(self, account_ids: Sequence[str] | None) -> Iterator[Sequence[bytes]]:
+        self.asked.append(account_ids)
+        return super().external_mappings(account_ids)
+
+
+@pytest.mark.parametrize(
+    "built",
+    [
+        scoped("bill_line_item", ALLOWED),
+        mapping(options=EntityOptions(scope=ALLOWED, link=BY_MAPPING)),
+    ],
+    ids=["parents", "links"],
+)
+def test_m3ter_is_asked_about_the_accounts_in_scope_alone(built: FieldMapping) -> None:
+    source = Asked([account("a", billId="a")])
+    read(built, source, Read(built), Sides())
+    assert source.asked == [["a"], ["a"]]
+
+
+@pytest.mark.parametrize(("theirs", "ours"), [(1, 0), (1, 1), (-1, -1)])
+def test_payloads_of_other_columns_are_not_compared(theirs: int, ours: int) -> None:
+    built, sides = mapping(), Sides()
+    payloads = [msgspec.json.encode(["a"] * (len(built.columns) + 1 + n)) for n in (theirs, ours)]
+    sides.found = [Difference("a", "s1", "changed", True, payloads[0], payloads[1])]
+    with pytest.raises(ValueError, match="argument 2 is"):
+        read(built, Listed(), Read(built), sides)
+
+
+def test_a_row_with_a_value_too_few_is_not_read() -> None:
+    class Short(Read):
+        def read_back(self, target: Target, only: Selection | None) -> Iterator[Sequence[ReadRow]]:
+            for rows in super().read_back(target, only):
+                yield [replace(row, values=row.values[1:]) for row in rows]
+
+    org = Short(mapping(), s=SalesforceRow("a", {}))
+    with pytest.raises(ValueError, match="argument 2 is longer"):
+        read(mapping(), Listed(), org, Sides())

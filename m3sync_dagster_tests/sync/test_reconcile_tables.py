@@ -14,7 +14,7 @@ from m3sync_dagster.sync.reconcile_types import (
     DiffCounts,
     DifferenceKind,
 )
-from m3sync_dagster.sync.record_comparison import RecordComparison, State
+from m3sync_dagster.sync.record_comparison import ComparedRecord, RecordComparison, State
 from m3sync_dagster_tests.sync.conftest import Listed, Record, account, mapping, prepared
 from m3sync_dagster_tests.sync.readable_org import ReadableOrg, SalesforceRow
 
@@ -42,6 +42,14 @@ def reconciler(
     tables = PostgresReconciliation(connection, "acme", "account")
     found = Reconciler(built, Listed(list(records.values())), org, tables, gone_field)
     return found, list(found.run())
+
+
+def compared(
+    built: FieldMapping, records: dict[str, Record], org: ReadableOrg, m3ter_id: str = "a"
+) -> ComparedRecord:
+    """A record that is compared alone."""
+    comparison = RecordComparison(built, Listed(list(records.values())), org, lambda: None)
+    return comparison.compare(m3ter_id, org.ids.get(m3ter_id))
 
 
 def key_of(org: ReadableOrg, m3ter_id: str) -> str:
@@ -134,11 +142,10 @@ def test_a_change_is_found_by_a_verification_and_by_a_comparison_of_the_record(
     assert progress[-1].salesforce == len([r for r in org.rows.values() if r.external_id])
     assert found.calls >= 2
     if name in STATES:
-        comparison = RecordComparison(built, Listed(list(records.values())), org, lambda: None)
-        compared = comparison.compare("a", org.ids.get("a"))
-        assert compared.state == STATES[name]
-        assert kind in (None, compared.state)
-        assert bool(compared.differences) is (compared.state == "changed")
+        alone = compared(built, records, org)
+        assert alone.state == STATES[name]
+        assert kind in (None, alone.state)
+        assert bool(alone.differences) is (alone.state == "changed")
 
 
 def test_an_example_shows_the_differing_fields(connection: psycopg.Connection) -> None:

@@ -170,7 +170,7 @@ def test_a_record_that_is_marked_as_deleted_is_flagged(
 @pytest.mark.parametrize(("code", "differs"), [("by hand", False), ("", True), (None, True)])
 def test_a_field_that_keeps_its_value_does_not_differ(code: str | None, differs: bool) -> None:
     built = mapping(options=EntityOptions(overwrite={"Code__c": Overwrite.IF_EMPTY}))
-    values = {"Name": "edited", "Account_Name__c": "n", "Code__c": code}
+    values: dict[str, object] = {"Name": "edited", "Account_Name__c": "n", "Code__c": code}
     source = Listed([{"id": "a", "name": "n", "code": "c"}])
     found = comparison(built, source, Read(built, s=SalesforceRow("a", values))).compare("a")
     names = [one.field for one in found.differences]
