@@ -6,22 +6,17 @@ from dataclasses import replace
 import psycopg
 import pytest
 
-from m3sync_dagster.state import PostgresLedger
+from m3sync_dagster.state import PostgresLedger, SalesforceOrg, read_salesforce_orgs
 from m3sync_dagster.sync.entity_options import EntityOptions
 from m3sync_dagster.sync.errors import ConfigurationError, RemoteError
-from m3sync_dagster.sync.fingerprint_basis import (
-    BasisChange,
-    FingerprintBasis,
-    compare,
-    describe_change,
-)
+from m3sync_dagster.sync.fingerprint_basis import FingerprintBasis, describe_change
 from m3sync_dagster.sync.fingerprint_basis_change import (
     apply_basis_change,
     basis_change_event,
     current_basis,
 )
 from m3sync_dagster.sync.mapping import FieldMapping
-from m3sync_dagster.sync.row_results import ErrorClass, Rejected, RowResult
+from m3sync_dagster.sync.row_results import Acknowledged, ErrorClass, Rejected, RowResult
 from m3sync_dagster.sync.row_types import Value
 from m3sync_dagster.sync.salesforce_schema import Organization
 from m3sync_dagster.sync.target_schema import TargetSchema
@@ -30,33 +25,11 @@ from m3sync_dagster_tests.sync.conftest import Listed, Org, account, mapping, pr
 BASIS = FingerprintBasis("org", "m3ter", "Object__c", "Key__c")
 
 
-@pytest.mark.parametrize(
-    ("stored", "change"),
-    [
-        (None, BasisChange.UNKNOWN),
-        (BASIS, BasisChange.NONE),
-        (FingerprintBasis("org", "m3ter", "OBJECT__C", "KEY__C"), BasisChange.NONE),
-        (FingerprintBasis("another", "m3ter", "Object__c", "Key__c"), BasisChange.OTHER_PLACE),
-        (FingerprintBasis("org", "another", "Object__c", "Key__c"), BasisChange.OTHER_PLACE),
-        (FingerprintBasis("org", "m3ter", "Another__c", "Key__c"), BasisChange.OTHER_PLACE),
-        (FingerprintBasis("org", "m3ter", "Object__c", "Another__c"), BasisChange.OTHER_KEY),
-        (FingerprintBasis("another", "m3ter", "Object__c", "Another__c"), BasisChange.OTHER_PLACE),
-        (replace(BASIS, restored=True), BasisChange.OTHER_DATABASE),
-        (replace(BASIS, external_id_field="Old__c", restored=True), BasisChange.OTHER_KEY),
-        (replace(BASIS, object_name="Old__c", restored=True), BasisChange.OTHER_PLACE),
-    ],
-)
-def test_changes_of_the_basis(stored: FingerprintBasis | None, change: BasisChange) -> None:
-    assert compare(stored, BASIS) is change
-
-
-def test_a_change_in_words_names_what_has_changed() -> None:
-    stored = FingerprintBasis("old org", "m3ter", "Old__c", "Key__c")
-    words = describe_change("production", stored, BASIS)
-    assert "production is org, until now it was old org" in words
-    assert "object is Object__c, until now it was Old__c" in words
-    assert "m3ter organization" not in words
-    assert str(basis_change_event("production", stored, BASIS)).startswith(words)
+def test_another_place_is_reported_in_words() -> None:
+    stored = replace(BASIS, object_name="Old__c")
+    event = basis_change_event("production", stored, BASIS)
+    assert str(event).startswith(f"{describe_change('production', stored, BASIS)}: every record")
+    assert "correct the credential or the integration" in event.remedy
 
 
 def test_a_restored_database_is_named_in_words() -> None:
@@ -71,10 +44,16 @@ class OrgWithoutOrganization(Org):
 
 
 class RefusingOrg(Org):
+    """An org that accepts the external IDs of all records but the last."""
+
     def update(
         self, _object_name: str, changes: Mapping[str, Mapping[str, Value]]
     ) -> Iterator[list[RowResult]]:
-        yield [Rejected(key, ErrorClass.PERMANENT, "DUPLICATE_VALUE", "taken") for key in changes]
+        *accepted, refused = changes
+        yield [
+            *(Acknowledged(key, key, created=False) for key in accepted),
+            Rejected(refused, ErrorClass.PERMANENT, "DUPLICATE_VALUE", "taken"),
+        ]
 
 
 def check(
@@ -133,18 +112,27 @@ def test_another_external_id_field_is_filled_by_salesforce_id(
 def test_a_refused_external_id_stops_the_run_and_keeps_the_basis(
     connection: psycopg.Connection,
 ) -> None:
-    sync_two(connection, Org())
+    org = RefusingOrg()
+    sync_two(connection, org)
     stored = ledger(connection).basis()
     built = mapping(options=EntityOptions(external_id_field="Other_Id__c"))
-    with pytest.raises(ConfigurationError, match="did not accept it for the record") as caught:
-        check(connection, RefusingOrg(), built)
+    with pytest.raises(ConfigurationError) as caught:
+        check(connection, org, built)
+    assert str(caught.value).startswith(
+        "the external ID field of account is Other_Id__c now, and Salesforce did not accept it for "
+        f"the record b ({org.ids['b']}): DUPLICATE_VALUE: taken"
+    )
     assert caught.value.where == ("entities", "account", "external_id_field")
     assert ledger(connection).basis() == stored
 
 
-def test_an_org_whose_name_cannot_be_read_is_stored_without_it(
-    connection: psycopg.Connection,
+@pytest.mark.parametrize(
+    ("org", "name", "is_sandbox"), [(Org(), "Acme", True), (OrgWithoutOrganization(), None, None)]
+)
+def test_the_org_is_stored_with_its_name_if_that_can_be_read(
+    connection: psycopg.Connection, org: Org, name: str | None, is_sandbox: bool | None
 ) -> None:
-    org = OrgWithoutOrganization()
     assert check(connection, org, mapping()) is None
     assert ledger(connection).basis() == current_basis(mapping(), Listed(), org.identity())
+    found = SalesforceOrg(org.organization_id, name, is_sandbox)
+    assert read_salesforce_orgs(connection) == {"acme": {"account": found}}

@@ -1,12 +1,16 @@
 """Flagging and deleting records that were deleted in m3ter: what needs consent, what is done."""
 
+import json
 import re
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 import pytest
 
-from m3sync_dagster.sync.entity_options import WhenGone
+from m3sync_dagster.entities import ENTITIES, EntityType
+from m3sync_dagster.sync.entity_options import EntityOptions, WhenGone, build_mapping
 from m3sync_dagster.sync.errors import ConfigurationError, SyncError
 from m3sync_dagster.sync.flag_or_delete import DeletionConsent, Outcome, Removal
 from m3sync_dagster.sync.reconcile_types import DiffCounts, SyncedRecord
@@ -59,7 +63,7 @@ class Org:
 
     def _results(self, ids: Sequence[str] | Mapping[str, object]) -> list[RowResult]:
         return [
-            Rejected(one, ErrorClass.PERMANENT, "DELETE_FAILED", "it has children")
+            Rejected(one, ErrorClass.PERMANENT, f"REFUSED_{one}", f"record {one} has children")
             if one in self.refused
             else Acknowledged(one, one, created=False)
             for one in ids
@@ -135,10 +139,27 @@ def test_a_mark_has_the_type_of_its_field(type_: str, mark: str) -> None:
     assert re.fullmatch(mark, str(change["Deleted__c"]))
 
 
+@pytest.mark.parametrize("zone", ["Etc/GMT+12", "Etc/GMT-14"])
+def test_the_date_of_a_mark_is_that_of_utc(zone: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At any time, one of these two zones has another date."""
+    org = Org("date")
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", zone)
+        time.tzset()
+        before = datetime.now(UTC).date()
+        removal(WhenGone.FLAG, deleted(1), org).run(DiffCounts(equal=9, gone=1), DeletionConsent())
+        after = datetime.now(UTC).date()
+    time.tzset()
+    assert org.updated["s0"]["Deleted__c"] in {str(before), str(after)}
+
+
 def test_a_text_field_cannot_hold_a_mark() -> None:
     work = removal(WhenGone.FLAG, deleted(1), Org("string"))
-    with pytest.raises(ConfigurationError, match=r"Deleted__c .* is of the type string"):
+    with pytest.raises(
+        ConfigurationError, match=r"Deleted__c of m3ter_Account__c is of the type string"
+    ) as caught:
         work.run(DiffCounts(equal=9, gone=1), DeletionConsent())
+    assert caught.value.where == ("entities", "account", "gone_field")
 
 
 def test_a_record_that_m3ter_still_has_is_not_deleted() -> None:
@@ -148,10 +169,51 @@ def test_a_record_that_m3ter_still_has_is_not_deleted() -> None:
     assert (org.deleted, work.outcome.still_in_m3ter) == (["s0", "s2"], ["m1"])
 
 
-def test_what_salesforce_refuses_is_counted_and_not_recorded_as_removed() -> None:
-    records, org = deleted(3, before=True), Org(refused=frozenset({"s1", "s2"}))
-    work = removal(WhenGone.DELETE, records, org)
-    work.run(DiffCounts(equal=97, gone=3), DeletionConsent())
-    assert records.removals == [("m0", WhenGone.DELETE, "run")]
-    assert (work.outcome.done, work.outcome.refused) == (1, 2)
-    assert work.outcome.first_error == "DELETE_FAILED: it has children"
+class Asked(Listed):
+    """An m3ter that notes which records it was asked for, and under which parents."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.parents: dict[str, str | None] = {}
+
+    def fetch(self, _entity: EntityType, m3ter_id: str, parent: str | None = None) -> bytes | None:
+        self.parents[m3ter_id] = parent
+        return None
+
+
+@pytest.mark.parametrize(
+    ("entity", "parents"),
+    [
+        ("bill_line_item", {"with": "b1", "without": None, "unknown": None}),
+        ("balance", {"with": None, "without": None, "unknown": None}),
+    ],
+)
+def test_a_record_is_requested_under_the_parent_that_salesforce_names(
+    entity: str, parents: dict[str, str | None]
+) -> None:
+    built = build_mapping(ENTITIES[entity], {entity: EntityOptions(), "bill": EntityOptions()}, "")
+    rows = [SyncedRecord("unknown", "s")]
+    for m3ter_id, parent in (("with", "b1"), ("without", None)):
+        values = [parent if place == built.owner else "x" for place in range(len(built.columns))]
+        rows.append(SyncedRecord(m3ter_id, "s", json.dumps([m3ter_id, *values]).encode()))
+    source = Asked()
+    work = Removal(built, WhenGone.DELETE, None, source, Org(), Deleted(rows), "run", Outcome())
+    work.run(DiffCounts(equal=97, gone=3), DeletionConsent(first=True))
+    assert source.parents == parents
+
+
+@pytest.mark.parametrize(
+    ("action", "sent"), [(WhenGone.DELETE, "deleted"), (WhenGone.FLAG, "updated")]
+)
+def test_what_salesforce_refuses_is_counted_and_not_recorded_as_removed(
+    action: WhenGone, sent: str
+) -> None:
+    records = deleted(402, before=True)
+    org = Org(refused=frozenset({"s1", "s2", "s401"}))
+    work = removal(action, records, org)
+    work.run(DiffCounts(equal=9_598, gone=402), DeletionConsent(many=402))
+    assert list(getattr(org, sent)) == [f"s{n}" for n in range(402)]
+    assert records.removals == [
+        (f"m{n}", action, "run") for n in range(402) if n not in {1, 2, 401}
+    ]
+    assert work.outcome == Outcome(399, 3, "REFUSED_s1: record s1 has children")

@@ -15,8 +15,8 @@ from m3sync_dagster.sync.matching_accounts import MatchingAccounts
 from m3sync_dagster.sync.reconcile_types import DiffCounts
 from m3sync_dagster.sync.record_scope import with_scope_of
 from m3sync_dagster_tests.sync.conftest import Listed, Org, Record, Sync, account, mapping
-from m3sync_dagster_tests.sync.test_reconcile import SalesforceRow, reconciler, synced
-from m3sync_dagster_tests.sync.test_record_comparison import compared
+from m3sync_dagster_tests.sync.readable_org import SalesforceRow
+from m3sync_dagster_tests.sync.test_reconcile_tables import compared, reconciler, synced
 
 GOLD = AccountExpression("customFields.tier == gold")
 FILTERED = EntityOptions(scope=AccountFilter(expression=GOLD))

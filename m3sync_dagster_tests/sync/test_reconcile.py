@@ -1,211 +1,392 @@
-"""A verification on PostgreSQL's tables, between an m3ter and a Salesforce that are lists."""
+"""What a verification reads of both sides, in which form, and how it is shown."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
-import psycopg
+import msgspec
 import pytest
 
-from m3sync_dagster.state import PostgresReconciliation
+from m3sync_dagster.entities import ENTITIES
+from m3sync_dagster.sync import engine
+from m3sync_dagster.sync.account_expression import AccountExpression
 from m3sync_dagster.sync.account_filter import AccountFilter
-from m3sync_dagster.sync.entity_options import EntityOptions, WhenGone
+from m3sync_dagster.sync.canonical_values import Canonical
+from m3sync_dagster.sync.change_detection import build_candidate
+from m3sync_dagster.sync.entity_options import EntityOptions, WhenGone, build_mapping
 from m3sync_dagster.sync.mapping import FieldMapping
-from m3sync_dagster.sync.reconcile import Progress, Reconciler
-from m3sync_dagster.sync.reconcile_types import DiffCounts, DifferenceKind, ReadRow, Selection
-from m3sync_dagster.sync.row_types import Target
-from m3sync_dagster.sync.salesforce_schema import SalesforceField, SalesforceObject
-from m3sync_dagster_tests.sync.conftest import Listed, Org, Record, account, mapping, prepared
+from m3sync_dagster.sync.match_and_overwrite import Overwrite
+from m3sync_dagster.sync.reconcile import EXAMPLES, FEW_QUERIES, Example, Reconciler
+from m3sync_dagster.sync.reconcile_types import (
+    DiffCounts,
+    Difference,
+    M3terRecord,
+    ReadRow,
+    SalesforceRecord,
+    Selection,
+)
+from m3sync_dagster.sync.row_types import QUERY_IDS, Column, Target
+from m3sync_dagster.sync.target_schema import TargetSchema
+from m3sync_dagster_tests.sync.conftest import Listed, Record, account, mapping
+from m3sync_dagster_tests.sync.readable_org import Read, SalesforceRow
+from m3sync_dagster_tests.sync.test_account_links import BY_CODE, BY_MAPPING
 
 
-@dataclass
-class SalesforceRow:
-    """A record in Salesforce: its external ID, and its values by field."""
+class Sides:
+    """Both sides as lists; the test says what is compared, as state's tables do it."""
 
-    external_id: str | None
-    values: dict[str, object]
+    def __init__(self, *counts: DiffCounts) -> None:
+        self.counts = [*counts, DiffCounts()]
+        self.orgs: list[str] = []
+        self.salesforce: list[SalesforceRecord] = []
+        self.m3ter: list[M3terRecord] = []
+        self.removed: list[str] = []
+        self.extra: dict[str, str] = {}
+        self.found: list[Difference] = []
+        self.missing: list[str] = []
+        self.matched = False
+        self.lost: dict[str, str] = {}
+        self.queries = 1
+        self.taken = 0
+
+    def begin(self, salesforce_org_id: str) -> None:
+        self.orgs.append(salesforce_org_id)
+
+    def add_salesforce(self, rows: Sequence[SalesforceRecord]) -> None:
+        self.salesforce += rows
+
+    def add_m3ter(self, rows: Sequence[M3terRecord]) -> None:
+        self.m3ter += rows
+
+    def missing_ids(self, size: int) -> Iterator[list[str]]:
+        assert size == QUERY_IDS
+        yield from ([one] for one in self.missing)
+
+    def match_by_salesforce_id(self) -> None:
+        self.matched = True
+
+    def missing_salesforce_ids(self, size: int) -> Iterator[list[str]]:
+        assert (self.matched, size) == (True, QUERY_IDS)
+        for _ in range(self.queries if self.lost else 0):
+            self.taken += 1
+            yield list(self.lost)
+
+    def m3ter_ids_of_missing(self, salesforce_ids: Sequence[str]) -> dict[str, str]:
+        return {one: self.lost[one] for one in salesforce_ids if one in self.lost}
+
+    def ids_in_m3ter(self, ids: Sequence[str]) -> set[str]:
+        return {row.m3ter_id for row in self.m3ter}.intersection(ids)
+
+    def remove_salesforce(self, salesforce_ids: Sequence[str]) -> None:
+        self.removed += salesforce_ids
+
+    def compare(self) -> DiffCounts:
+        return self.counts.pop(0)
+
+    def extra_records(self, ids: Sequence[str]) -> dict[str, str]:
+        return {one: self.extra[one] for one in ids if one in self.extra}
+
+    def differences(self, most: int) -> list[Difference]:
+        assert most == EXAMPLES
+        return self.found
 
 
-class ReadableOrg(Org):
-    """An org whose records can be read back."""
+def read(
+    built: FieldMapping, source: Listed, org: Read, sides: Sides, gone_field: str | None = None
+) -> tuple[Reconciler, list[tuple[int, int]]]:
+    """A verification of these sides, and its progress."""
+    found = Reconciler(built, source, org, sides, gone_field)
+    return found, [(one.salesforce, one.m3ter) for one in found.run()]
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.rows: dict[str, SalesforceRow] = {}
-        self.selections: list[Selection | None] = []
 
-    def _describe(self, object_name: str) -> SalesforceObject:
-        described = super()._describe(object_name)
-        flag = SalesforceField("Deleted__c", "boolean")
-        return replace(described, fields=described.fields | {flag.name: flag})
+def payload(built: FieldMapping, m3ter_id: str | None, **values: object) -> bytes:
+    """A record's values, of which those that are not named are empty."""
+    return msgspec.json.encode([m3ter_id, *(values.get(name) for name in built.columns)])
 
-    def take_over(self) -> None:
-        """Make what was sent readable."""
-        self.rows = {
-            self.ids[m3ter_id]: SalesforceRow(m3ter_id, dict(values))
-            for m3ter_id, values in self.held.items()
-        }
+
+def test_both_sides_have_the_same_form() -> None:
+    options = EntityOptions(
+        when_gone=WhenGone.FLAG,
+        gone_field="Deleted__c",
+        overwrite={"Code__c": Overwrite.IF_EMPTY, "Currency__c": Overwrite.IF_EMPTY},
+    )
+    built = mapping(options=options)
+    names: dict[str, object] = {"Name": "n", "Account_Name__c": "n"}
+    org = Read(
+        built,
+        s1=SalesforceRow("a", names | {"Code__c": "x"}),
+        s2=SalesforceRow("b", {"Deleted__c": "true", "Code__c": "x", "Currency__c": "EUR"}),
+        s3=SalesforceRow(None, {}),
+    )
+    source = Listed(
+        [{"id": "a", "name": "n", "code": "c", "currency": None}],
+        [{"id": "b", "name": "old"}, {"id": "b", "name": "n"}, {"id": "c", "name": []}],
+    )
+    sides = Sides()
+    read(built, source, org, sides, "Deleted__c")
+    assert sides.orgs == [org.organization_id]
+    unflagged = payload(built, "a", **names, Deleted__c=False)
+    flagged = payload(built, "b", Deleted__c=True)
+    assert sides.salesforce == [
+        SalesforceRecord("a", "s1", True, False, unflagged, empty=["Currency__c"]),
+        SalesforceRecord("b", "s2", True, True, flagged, empty=[]),
+    ]
+    validator = TargetSchema(built, org).validator()
+    raws = (b'{"id": "a", "name": "n", "code": "c"}', b'{"id": "b", "name": "n"}')
+    prints = [one.fingerprint for raw in raws if (one := build_candidate(built, validator, raw))]
+    assert sides.m3ter == [
+        M3terRecord("a", prints[0], unflagged, filled={"Code__c": "c"}),
+        M3terRecord("b", prints[1], payload(built, "b", **names, Deleted__c=False)),
+        M3terRecord("c"),
+    ]
+
+
+def test_a_record_that_is_not_final_is_compared_as_such() -> None:
+    built, sides = mapping("bill"), Sides()
+    bills: list[Record] = [
+        {"id": "open", "status": "PENDING"},
+        {"id": "invalid", "status": "PENDING", "billDate": "soon"},
+        {"id": "final", "status": "APPROVED"},
+    ]
+    read(built, Listed(bills), Read(built), sides)
+    found = {one.m3ter_id: (one.final, bool(one.payload)) for one in sides.m3ter}
+    assert found == {"open": (False, True), "invalid": (False, False), "final": (True, True)}
+
+
+def test_the_progress_counts_the_records_of_both_sides(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "BATCH", 2)
+    built = mapping(options=EntityOptions(link=BY_CODE))
+    rows = {f"s{n}": SalesforceRow(f"a{n}", {}) for n in range(3)}
+    source = Listed([account(f"a{n}", code="c") for n in range(5)])
+    sides = Sides(DiffCounts(extra=1))
+    org = ReadTwice(built, **rows)
+    org.calls = 7
+    found, progress = read(built, source, org, sides)
+    first = [(3, 0), (6, 0), (6, 2), (6, 4), (6, 5)]
+    assert progress == [*first, (6, 7), (6, 9), (6, 10)]
+    assert found.calls == org.calls - 7 == 3
+    assert source.asked == [None, None]
+
+
+class ReadTwice(Read):
+    """An org that gives its records in two batches."""
 
     def read_back(self, target: Target, only: Selection | None) -> Iterator[Sequence[ReadRow]]:
-        self.calls += 1
-        self.selections.append(only)
-        yield [
-            ReadRow(row.external_id, key, [row.values.get(c.field) for c in target.columns])
-            for key, row in self.rows.items()
-            if _is_selected(key, row, target, only)
-        ]
+        yield from super().read_back(target, only)
+        yield from super().read_back(target, only)
 
 
-def _is_selected(key: str, row: SalesforceRow, target: Target, only: Selection | None) -> bool:
-    if only is None:
-        return row.external_id is not None
-    special = {"Id": key, target.external_id_field: row.external_id}
-    value = special.get(only.column.field, row.values.get(only.column.field))
-    return value in only.ids or (only.or_empty and value is None)
+IN_EUROPE = AccountFilter(expression=AccountExpression('currency == "EUR"'))
+ALLOWED = AccountFilter(allowed=frozenset({"a"}))
+RESTRICTED = AccountFilter(restricted=frozenset({"b"}))
 
 
-Change = Callable[[dict[str, Record], ReadableOrg], object]
-
-
-def synced(
-    connection: psycopg.Connection, built: FieldMapping, *ids: str
-) -> tuple[dict[str, Record], ReadableOrg]:
-    """Records that a run has synced: as in m3ter, and the org."""
-    records, org = {one: account(one) for one in ids}, ReadableOrg()
-    for _ in prepared(connection, Listed(list(records.values())), org, built).run():
-        pass
-    org.take_over()
-    return records, org
-
-
-def reconciler(
-    connection: psycopg.Connection,
-    built: FieldMapping,
-    records: dict[str, Record],
-    org: ReadableOrg,
-    gone_field: str | None = None,
-) -> tuple[Reconciler, list[Progress]]:
-    tables = PostgresReconciliation(connection, "acme", "account")
-    found = Reconciler(built, Listed(list(records.values())), org, tables, gone_field)
-    return found, list(found.run())
-
-
-def key_of(org: ReadableOrg, m3ter_id: str) -> str:
-    return org.ids[m3ter_id]
-
-
-def rename(new: str | None) -> Change:
-    def change(_records: dict[str, Record], org: ReadableOrg) -> None:
-        org.rows[key_of(org, "a")].external_id = new
-
-    return change
-
-
-def add_row(external_id: str | None) -> Change:
-    return lambda _, org: org.rows.update(
-        a0X000000000099=SalesforceRow(external_id, {"Account_Name__c": "x"})
+def scoped(entity: str, scope: AccountFilter, **fields: None) -> FieldMapping:
+    options = {one: EntityOptions(scope=scope) for one in ("account", "bill", entity)}
+    return build_mapping(
+        ENTITIES[entity], options | {entity: EntityOptions(scope=scope, fields=fields)}, ""
     )
 
 
-CHANGES: dict[str, tuple[Change, DiffCounts, DifferenceKind | None]] = {
-    "nothing": (lambda *_: None, DiffCounts(equal=3), None),
-    "a value edited in Salesforce": (
-        lambda _, org: org.rows[key_of(org, "a")].values.update(Code__c="edited"),
-        DiffCounts(equal=2, changed=1),
-        "changed",
-    ),
-    "a record deleted in Salesforce": (
-        lambda _, org: org.rows.pop(key_of(org, "a")),
-        DiffCounts(equal=2, missing=1),
-        "missing",
-    ),
-    "a record deleted in m3ter": (
-        lambda records, _: records.pop("a"),
-        DiffCounts(equal=2, extra=1, gone=1),
-        "extra",
-    ),
-    "a record that was never synced": (add_row("x"), DiffCounts(equal=3, extra=1), "extra"),
-    "a record without external ID": (add_row(None), DiffCounts(equal=3), None),
-    "an edited external ID": (rename("edited"), DiffCounts(equal=2, changed=1), "changed"),
-    "an emptied external ID": (rename(None), DiffCounts(equal=2, changed=1), "changed"),
-    "an external ID edited to another record's": (
-        lambda records, org: (records.update(d=account("d")), rename("d")(records, org)),
-        DiffCounts(equal=2, missing=1, changed=1, pending=1),
-        None,
-    ),
-    "a record changed in m3ter since the run": (
-        lambda records, _: records.update(a=account("a", code="new")),
-        DiffCounts(equal=2, changed=1, pending=1),
-        "changed",
-    ),
-    "a new record in m3ter": (
-        lambda records, _: records.update(d=account("d")),
-        DiffCounts(equal=3, missing=1, pending=1),
-        "missing",
-    ),
-    "an invalid record in m3ter": (
-        lambda records, _: records.update(a=account("a", code=[])),
-        DiffCounts(equal=2, invalid=1),
-        "invalid",
-    ),
-}
+@pytest.mark.parametrize(
+    ("built", "in_scope"),
+    [
+        (scoped("account", AccountFilter()), [True, True, True, True]),
+        (scoped("account", ALLOWED), [True, False, False, False]),
+        (scoped("account", RESTRICTED), [True, False, True, True]),
+        (scoped("account", IN_EUROPE), [True, None, None, None]),
+        (scoped("contract", AccountFilter()), [True, True, True, True]),
+        (scoped("contract", ALLOWED), [True, False, False, None]),
+        (scoped("contract", RESTRICTED), [True, False, True, None]),
+        (scoped("contract", IN_EUROPE), [True, None, None, None]),
+        (scoped("contract", ALLOWED, accountId=None), [None, None, None, None]),
+        (scoped("bill_line_item", RESTRICTED), [True, False, None, None]),
+    ],
+)
+def test_whether_a_record_in_salesforce_is_in_scope(
+    built: FieldMapping, in_scope: list[bool | None]
+) -> None:
+    """The records a, b, c and d belong to the account or parent a, to b, to c, and to none."""
+    place = built.owner
+    owner = "none" if place is None else built.columns[place]
+    owners = {"a": "a", "b": "b", "c": "c", "d": None}
+    rows = {f"s{one}": SalesforceRow(one, {owner: account}) for one, account in owners.items()}
+    bills: list[Record] = [{"id": one, "accountId": one} for one in "ab"]
+    source = Listed(bills, accounts=[{"id": one, "currency": one} for one in ("x", "b")])
+    source.accounts = [{"id": "a", "currency": "EUR"}, {"id": "b", "currency": "USD"}]
+    sides = Sides()
+    found = Reconciler(built, source, org := Read(built, **rows), sides)
+    found._selection = lambda: None  # type: ignore[method-assign] # reads all records
+    list(found.run())
+    assert [one.in_scope for one in sides.salesforce] == in_scope
+    assert org.selections == [None]
 
 
-@pytest.mark.parametrize("name", CHANGES)
-def test_counts_after_a_change(connection: psycopg.Connection, name: str) -> None:
-    change, counts, kind = CHANGES[name]
-    built = mapping()
-    records, org = synced(connection, built, "a", "b", "c")
-    change(records, org)
-    found, progress = reconciler(connection, built, records, org)
-    assert found.counts == counts
-    if kind:
-        assert [example.kind for example in found.examples] == [kind]
-    assert progress[-1].salesforce == len([r for r in org.rows.values() if r.external_id])
-    assert found.calls >= 2
+FEW, MANY = (
+    AccountFilter(allowed=frozenset(f"a{n:03}" for n in range(count)))
+    for count in (QUERY_IDS, QUERY_IDS + 1)
+)
+NONE = AccountFilter(frozenset("a"), frozenset("a"))
 
 
-def test_an_example_shows_the_differing_fields(connection: psycopg.Connection) -> None:
-    built = mapping()
-    records, org = synced(connection, built, "a", "b")
-    org.rows[key_of(org, "a")].values["Code__c"] = "edited"
-    (example,) = reconciler(connection, built, records, org)[0].examples
-    assert (example.m3ter_id, example.salesforce_id) == ("a", key_of(org, "a"))
-    assert example.fields == {"Code__c": (None, "edited")}
+@pytest.mark.parametrize(
+    ("built", "column", "filterable"),
+    [
+        (scoped("account", AccountFilter()), None, True),
+        (scoped("account", ALLOWED), "m3ter_Id__c", True),
+        (scoped("account", FEW), "m3ter_Id__c", False),
+        (scoped("account", MANY), None, True),
+        (scoped("account", NONE), None, True),
+        (scoped("contract", FEW), "m3ter_Account__c", True),
+        (scoped("contract", FEW), "m3ter_Account__c", None),
+        (scoped("contract", FEW), None, False),
+        (scoped("contract", FEW, accountId=None), None, True),
+        (scoped("bill_line_item", FEW), None, True),
+    ],
+)
+def test_what_is_read_from_salesforce(
+    built: FieldMapping, column: str | None, filterable: bool | None
+) -> None:
+    org, sides = Read(built), Sides()
+    org.filterable = filterable
+    sides.missing = ["a", "b"]
+    read(built, Listed(), org, sides)
+    if column is None:
+        assert org.selections == [None]
+        return
+    only, *moved = org.selections
+    assert only
+    assert (only.column.field, only.ids) == (column, sorted(built.scope.allowed))
+    of_children = column != "m3ter_Id__c"
+    assert only.or_empty is of_children
+    each = [Selection(Column("m3ter_Id__c"), [one]) for one in sides.missing]
+    assert moved == (each if of_children else [])
 
 
-def test_a_deleted_record_that_is_marked_is_flagged(connection: psycopg.Connection) -> None:
-    built = mapping(options=EntityOptions(when_gone=WhenGone.FLAG, gone_field="Deleted__c"))
-    records, org = synced(connection, built, "a", "b")
-    del records["a"]
-    org.rows[key_of(org, "a")].values["Deleted__c"] = True
-    found, _ = reconciler(connection, built, records, org, "Deleted__c")
-    assert found.counts == DiffCounts(equal=1, flagged=1)
-    assert (found.counts.matches, found.counts.in_salesforce, found.counts.in_both) == (True, 2, 1)
+def test_records_that_were_moved_to_another_account_are_found() -> None:
+    built, sides = scoped("contract", ALLOWED), Sides()
+    org = Read(built, s=SalesforceRow("c", {"m3ter_Account__c": "moved"}))
+    sides.missing = ["c"]
+    read(built, Listed([{"id": "c", "accountId": "a"}]), org, sides)
+    (found,) = sides.salesforce
+    assert (found.m3ter_id, found.in_scope, found.external_id_changed) == ("c", False, False)
 
 
-def test_only_the_accounts_in_scope_are_read(connection: psycopg.Connection) -> None:
-    built = mapping(options=EntityOptions(scope=AccountFilter(allowed=frozenset({"a"}))))
-    records, org = synced(connection, built, "a")
-    add_row("out of scope")(records, org)
-    found, _ = reconciler(connection, built, records, org)
-    assert found.counts == DiffCounts(equal=1)
-    assert org.selections[0]
-    assert (org.selections[0].column.field, org.selections[0].ids) == ("m3ter_Id__c", ["a"])
+@pytest.mark.parametrize(
+    ("queries", "selections"),
+    [
+        (1, [Selection(Column("Id"), ["s1", "s2", "s3"])]),
+        (FEW_QUERIES, [Selection(Column("Id"), ["s1", "s2", "s3"])] * FEW_QUERIES),
+        (FEW_QUERIES + 5, [Selection(Column("m3ter_Id__c"), [], or_empty=True)]),
+    ],
+)
+def test_records_whose_external_id_was_edited_are_found(
+    queries: int, selections: list[Selection]
+) -> None:
+    built, sides = mapping(), Sides()
+    edited = {"s1": None, "s2": "edited", "s3": "d", "s4": None}
+    org = Read(built, **{key: SalesforceRow(one, {}) for key, one in edited.items()})
+    sides.lost, sides.queries = {"s1": "a", "s2": "b", "s3": "c"}, queries
+    read(built, Listed([account(one) for one in "abcd"]), org, sides)
+    assert org.selections == [None, *selections]
+    assert sides.taken == min(queries, FEW_QUERIES + 1)
+    found = {
+        one.m3ter_id: (one.salesforce_id, one.payload)
+        for one in sides.salesforce
+        if one.external_id_changed
+    }
+    emptied = {"a": ("s1", payload(built, None))}
+    renamed = {"b": ("s2", payload(built, "edited"))}
+    assert found == (emptied if queries > FEW_QUERIES else emptied | renamed)
 
 
-class SkippingList(Listed):
-    """A list that skips a record the first time it is read."""
+def test_a_second_list_decides_about_what_the_first_one_lacks() -> None:
+    built, org = scoped("contract", RESTRICTED), Read(scoped("contract", RESTRICTED))
+    skipped: list[Record | bytes] = [
+        {"id": "moved", "accountId": "b"},
+        {"id": "skipped", "accountId": "a"},
+        {"id": "known", "accountId": "a"},
+        b"{}",
+    ]
+    sides = Sides(DiffCounts(extra=3), DiffCounts(equal=1))
+    sides.extra = {"moved": "s1", "skipped": "s2", "deleted": "s3"}
+    source = OnSecondLook(skipped)
+    found, progress = read(built, source, org, sides)
+    assert (found.counts, progress[-1]) == (DiffCounts(equal=1), (0, 4))
+    assert [one.m3ter_id for one in sides.m3ter] == ["skipped"]
+    assert sides.removed == ["s1"]
+
+
+class OnSecondLook(Listed):
+    """A list that is empty the first time it is read."""
 
     def records(self, *args: object) -> Iterator[Sequence[bytes]]:
         pages = list(super().records(*args))  # type: ignore[arg-type] # passed through
-        return iter(pages if len(self.asked) > 1 else [page[1:] for page in pages])
+        return iter(pages if len(self.asked) > 1 else [])
 
 
-def test_a_record_that_the_first_list_skips_is_not_extra(connection: psycopg.Connection) -> None:
-    built = mapping()
-    records, org = synced(connection, built, "a", "b")
-    source = SkippingList(list(records.values()))
-    tables = PostgresReconciliation(connection, "acme", "account")
-    found = Reconciler(built, source, org, tables)
-    list(found.run())
-    assert (found.counts, len(source.asked)) == (DiffCounts(equal=2), 2)
+def test_an_example_names_the_fields_of_which_salesforce_has_another_value() -> None:
+    built, sides = mapping(), Sides()
+    both = payload(built, "x", Name="n", Code__c="edited"), payload(built, "a", Name="n")
+    sides.found = [
+        Difference("a", "s1", "changed", True, *both, {"Currency__c": "EUR"}),
+        Difference("b", "s2", "extra", False, both[0], None),
+        Difference("c", None, "missing", False, None, both[1]),
+    ]
+    found, _ = read(built, Listed(), Read(built), sides)
+    fields: dict[str, tuple[Canonical, Canonical]] = {
+        "m3ter_Id__c": ("a", "x"),
+        "Code__c": (None, "edited"),
+        "Currency__c": ("EUR", None),
+    }
+    assert found.examples == [
+        Example("a", "s1", "changed", pending=True, fields=fields),
+        Example("b", "s2", "extra", pending=False),
+        Example("c", None, "missing", pending=False),
+    ]
+
+
+def test_before_a_verification_nothing_is_found() -> None:
+    found = Reconciler(mapping(), Listed(), Read(mapping()), Sides())
+    assert (found.counts, found.examples, found.calls) == (DiffCounts(), [], 0)
+
+
+class Asked(Listed):
+    """An m3ter that notes whose external mappings were asked for."""
+
+    def external_mappings(self, account_ids: Sequence[str] | None) -> Iterator[Sequence[bytes]]:
+        self.asked.append(account_ids)
+        return super().external_mappings(account_ids)
+
+
+@pytest.mark.parametrize(
+    "built",
+    [
+        scoped("bill_line_item", ALLOWED),
+        mapping(options=EntityOptions(scope=ALLOWED, link=BY_MAPPING)),
+    ],
+    ids=["parents", "links"],
+)
+def test_m3ter_is_asked_about_the_accounts_in_scope_alone(built: FieldMapping) -> None:
+    source = Asked([account("a", billId="a")])
+    read(built, source, Read(built), Sides())
+    assert source.asked == [["a"], ["a"]]
+
+
+@pytest.mark.parametrize(("theirs", "ours"), [(1, 0), (1, 1), (-1, -1)])
+def test_payloads_of_other_columns_are_not_compared(theirs: int, ours: int) -> None:
+    built, sides = mapping(), Sides()
+    payloads = [msgspec.json.encode(["a"] * (len(built.columns) + 1 + n)) for n in (theirs, ours)]
+    sides.found = [Difference("a", "s1", "changed", True, payloads[0], payloads[1])]
+    with pytest.raises(ValueError, match="argument 2 is"):
+        read(built, Listed(), Read(built), sides)
+
+
+def test_a_row_with_a_value_too_few_is_not_read() -> None:
+    class Short(Read):
+        def read_back(self, target: Target, only: Selection | None) -> Iterator[Sequence[ReadRow]]:
+            for rows in super().read_back(target, only):
+                yield [replace(row, values=row.values[1:]) for row in rows]
+
+    org = Short(mapping(), s=SalesforceRow("a", {}))
+    with pytest.raises(ValueError, match="argument 2 is longer"):
+        read(mapping(), Listed(), org, Sides())
