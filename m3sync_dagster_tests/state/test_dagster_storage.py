@@ -16,6 +16,7 @@ import pytest
 from dagster_postgres.event_log.event_log import PostgresEventLogStorage
 from dagster_postgres.run_storage import PostgresRunStorage
 
+from m3sync_dagster.state.dagster_storage import _remember_what_is_there
 from m3sync_dagster.sync.errors import ConfigurationError
 from m3sync_dagster_tests.conftest import ROOT
 from m3sync_dagster_tests.sql_statements import counted_statements
@@ -134,3 +135,39 @@ def test_a_table_is_looked_for_until_it_is_there(instance: dg.DagsterInstance) -
     with counted_statements() as second:
         assert storage.has_table("of_a_migration")
     assert (len(first.dagster), len(second.dagster)) == (1, 0)
+
+
+class Catalog:
+    """Counts the questions, as Dagster's storages are asked them."""
+
+    def __init__(self) -> None:
+        self.there: set[str] = set()
+        self.asked: list[str] = []
+
+    def has_table(self, connection: object, name: str) -> bool:
+        assert connection is self
+        self.asked.append(name)
+        return name in self.there
+
+    def has_other(self, name: str) -> bool:
+        self.asked.append(name)
+        return True
+
+
+def test_an_answer_is_remembered_for_its_name_once_it_is_yes() -> None:
+    catalog = Catalog()
+    _remember_what_is_there(catalog)
+
+    def ask(name: str, *, there: bool) -> bool:
+        return catalog.has_table(catalog, name) is there
+
+    assert ask("a", there=False)
+    assert ask("b", there=False)
+    catalog.there = {"a"}
+    assert ask("a", there=True)
+    assert ask("b", there=False)
+    catalog.there = set()
+    assert ask("a", there=True)
+    assert catalog.has_other("c")
+    assert catalog.has_other("c")
+    assert catalog.asked == ["a", "b", "a", "b", "c", "c"]

@@ -206,7 +206,7 @@ def test_an_edited_external_id_is_found_by_the_salesforce_id(
 def test_records_with_another_external_id_are_read_in_pages_until_they_are_restored(
     connection: psycopg.Connection,
 ) -> None:
-    ids = ["a", "b", "c"]
+    ids = ["0", "b", "c"]
     tables = begun(connection)
     tables.add_m3ter([in_m3ter(one) for one in ids])
     tables.add_salesforce(
@@ -225,7 +225,7 @@ def test_records_with_another_external_id_are_read_in_pages_until_they_are_resto
     tables.compare()
     records = [SyncedRecord(one, f"a01{one}") for one in ids]
     assert list(tables.changed_external_ids(2)) == [records[:2], records[2:]]
-    tables.record_restored(["a", "c"])
+    tables.record_restored(["0", "c"])
     assert list(tables.changed_external_ids(2)) == [[records[1]]]
 
 

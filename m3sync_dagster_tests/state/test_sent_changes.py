@@ -123,6 +123,14 @@ def test_a_field_that_is_newly_mapped_has_no_value_before(
     assert history(connection)[-1].changes == {"Tier__c": {"after": None}}
 
 
+@pytest.mark.parametrize("masked", [(), ("Email__c",)])
+def test_a_row_that_does_not_have_a_value_for_each_field_is_refused(
+    write: Write, masked: Collection[str]
+) -> None:
+    with pytest.raises(ValueError, match="zip"):
+        write((FIRST[:3], UPDATED), masked=masked)
+
+
 def test_a_mapping_may_have_very_many_fields(connection: psycopg.Connection, write: Write) -> None:
     """More names than fit into an entry of a PostgreSQL index."""
     fields = [blake2b(str(number).encode()).hexdigest() for number in range(500)]
@@ -190,36 +198,40 @@ def test_a_result_is_in_the_history_if_it_is_acknowledged_and_only_then(
     assert len(history(connection)) == 1
 
 
-@pytest.mark.parametrize(
-    ("value", "shown"),
-    [
-        (
-            "Ünï ☃ 🎉 \"quoted\" 'twice' \\ back \t tab",
-            "Ünï ☃ 🎉 \"quoted\" 'twice' \\ back \t tab",
-        ),
-        ("{not: [json", "{not: [json"),
-        ("a\0b", "a\ufffdb"),
-        ("\\u0000", "\\u0000"),
-        ("é" * 500, "é" * 500),
-        ("é" * 100_000, "é" * (LONGEST_VALUE - 1) + "…"),
-        (Decimal("1.10"), Decimal("1.10")),
-        (Decimal("1E+130000"), "1E+130000"),
-        (int("9" * 50), "9" * 50),
-        (12345678901234567890, 12345678901234567890),
-        (True, True),
-        (False, False),
-        ("", ""),
-    ],
-    ids=str,
-)
+VALUES: list[tuple[Value, object]] = [
+    (
+        "Ünï ☃ 🎉 \"quoted\" 'twice' \\ back \t tab",
+        "Ünï ☃ 🎉 \"quoted\" 'twice' \\ back \t tab",
+    ),
+    ("{not: [json", "{not: [json"),
+    ("a\0b", "a\ufffdb"),
+    ("\\u0000", "\\u0000"),
+    ("é" * 500, "é" * 500),
+    ("é" * 100_000, "é" * (LONGEST_VALUE - 1) + "…"),
+    (Decimal("1.10"), Decimal("1.10")),
+    (Decimal("1E+130000"), "1E+130000"),
+    (int("9" * 40), int("9" * 40)),
+    (int("9" * 41), "9" * 41),
+    (12345678901234567890, 12345678901234567890),
+    (True, True),
+    (False, False),
+    ("", ""),
+]
+"""A value, and what the history shows of it."""
+
+
 def test_a_value_is_stored_as_it_is_or_says_that_it_was_cut(
-    connection: psycopg.Connection, write: Write, value: Value, shown: object
+    connection: psycopg.Connection, write: Write
 ) -> None:
-    before, after = (None, None, None, None), (value, None, None, None)
-    write((before, CREATED), (after, UPDATED), (before, UPDATED))
-    _, to, back = history(connection)
-    assert to.changes == {"Name": {"before": None, "after": shown}}
-    assert back.changes == {"Name": {"before": shown, "after": None}}
+    empty = (None, None, None, None)
+    rows = [row for value, _ in VALUES for row in ((value, *empty[1:]), empty)]
+    write((empty, CREATED), *((row, UPDATED) for row in rows))
+    expected: list[tuple[object, object]] = []
+    for _, shown in VALUES:
+        expected += [(None, shown), (shown, None)]
+    assert [one.changes for one in history(connection)[1:]] == [
+        {"Name": {"before": before, "after": after}} for before, after in expected
+    ]
 
 
 def test_a_text_that_differs_after_the_cut_has_changed(
