@@ -13,10 +13,12 @@ from pathlib import Path
 import dagster as dg
 import psycopg
 import pytest
+from dagster._serdes import ConfigurableClassData
 from dagster_postgres.event_log.event_log import PostgresEventLogStorage
 from dagster_postgres.run_storage import PostgresRunStorage
 
-from m3sync_dagster.state.dagster_storage import _remember_what_is_there
+from m3sync_dagster.postgres import parse
+from m3sync_dagster.state.dagster_storage import PostgresStorage, _remember_what_is_there
 from m3sync_dagster.sync.errors import ConfigurationError
 from m3sync_dagster_tests.conftest import ROOT
 from m3sync_dagster_tests.sql_statements import counted_statements
@@ -135,6 +137,14 @@ def test_a_table_is_looked_for_until_it_is_there(instance: dg.DagsterInstance) -
     with counted_statements() as second:
         assert storage.has_table("of_a_migration")
     assert (len(first.dagster), len(second.dagster)) == (1, 0)
+
+
+def test_dagster_is_told_where_the_storage_was_configured(instance: dg.DagsterInstance) -> None:
+    place = ConfigurableClassData("module", "Class", "{}")
+    url = parse(os.environ["M3SYNC_POSTGRES_URL"]).sqlalchemy_url("postgresql+psycopg2")
+    storage = PostgresStorage(url, place)
+    assert storage.inst_data == place
+    storage.run_storage.dispose()
 
 
 class Catalog:

@@ -182,7 +182,7 @@ def test_an_event_is_actioned_with_its_earlier_repeats(connection: psycopg.Conne
 def test_all_events_that_are_meant_are_actioned(connection: psycopg.Connection) -> None:
     fail(connection, 1)
     fail(connection, 2, entity="contract")
-    fail(connection, 3, integration="other")
+    fail(connection, 3, entity="contract", integration="other")
     assert mark_all_actioned(connection, "acme", EventFilter(entity="contract")) == 1
     assert runs(connection, "actioned") == {"run-2"}
     assert mark_all_actioned(connection, None, EventFilter()) == 2

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from m3sync_dagster.state import PostgresLedger, connect, read_sent_changes
+from m3sync_dagster.state import PostgresLedger, connect, read_sent_changes, record_matches
 from m3sync_dagster.sync.fingerprint_basis import BasisChange, FingerprintBasis
 from m3sync_dagster.sync.row_results import NO_RECORD, Acknowledged, ErrorClass, Rejected
 from m3sync_dagster.sync.row_types import MatchedRecord, RecordHash, Row, StagedRow
@@ -56,6 +56,22 @@ def test_rows_get_their_ids_and_what_is_kept(connection: psycopg.Connection) -> 
     assert matches.count_unmatched() == 3
     matches.finish()
     assert list(matches.without_record(2)) == [["0", "b"], ["c"]]
+
+
+def test_rows_are_completed_in_batches(
+    connection: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(record_matches, "_BATCH", 2)
+    ledger = ledger_of(connection)
+    stage(ledger, "a", "b", "c")
+    matches = ledger.matches()
+    matches.finish()
+    rows = [Row(one, []) for one in ("a", "b", "c")]
+    waiting = iter(rows)
+    completed = matches.complete(waiting)
+    assert next(completed) == rows[0]
+    assert next(waiting) == rows[2]
+    assert list(completed) == [rows[1]]
 
 
 def test_the_matches_of_two_entities_are_apart(connection: psycopg.Connection) -> None:
