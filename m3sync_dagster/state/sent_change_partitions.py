@@ -110,7 +110,7 @@ def _read_days(connection: psycopg.Connection) -> Iterator[date]:
         "WHERE inhparent = 'm3sync.sent_change'::regclass AND relname <> 'sent_change_default'"
     )
     for (name,) in found:
-        yield datetime.strptime(name, "sent_change_%Y%m%d").replace(tzinfo=UTC).date()
+        yield date.fromisoformat(name.removeprefix("sent_change_"))
 
 
 def _name(day: date) -> str:

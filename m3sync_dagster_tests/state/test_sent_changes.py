@@ -15,12 +15,14 @@ from m3sync_dagster.state import (
     read_sent_changes,
     sent_changes,
 )
+from m3sync_dagster.state._sent_changes_sql import BEFORE
 from m3sync_dagster.state.sent_changes import LONGEST_VALUE, SAMPLE
 from m3sync_dagster.sync.entity_options import WhenGone
 from m3sync_dagster.sync.errors import SyncError
 from m3sync_dagster.sync.reconcile_types import SyncedRecord
 from m3sync_dagster.sync.row_results import Acknowledged, ErrorClass, Rejected
 from m3sync_dagster.sync.row_types import RecordHash, Row, StagedRow, Value
+from m3sync_dagster_tests.sql_statements import counted_statements
 
 FIELDS = ("Name", "Email__c", "Amount__c", "Active__c")
 RECORD = ("acme", "account", "m1")
@@ -74,7 +76,9 @@ def test_a_created_record_has_no_values_and_its_first_change_has_both(
     connection: psycopg.Connection, write: Write
 ) -> None:
     second = ("Acme GmbH", None, Decimal("1.10"), True)
-    write((FIRST, CREATED), run="run-1")
+    with counted_statements() as asked:
+        write((FIRST, CREATED), run="run-1")
+    assert BEFORE not in asked.ours
     write((second, UPDATED), run="run-2")
     created, updated = history(connection)
     assert (created.action, created.changes, created.accepted) == ("created", None, True)
@@ -295,7 +299,11 @@ def test_values_that_were_stored_before_a_field_was_masked_are_deleted(
     assert updated.changes == {"Name": {"before": "Acme", "after": "B"}}
     assert updated.masked == ["Email__c"]
     write((("D", "hush-4", None, None), UPDATED), masked=["Email__c"])
-    assert (history(connection)[-1].changes or {})["Name"] == {"after": "D"}
+    assert history(connection)[-1].changes == {
+        "Name": {"after": "D"},
+        "Amount__c": {"after": None},
+        "Active__c": {"after": None},
+    }
 
 
 def test_flagged_and_deleted_records_are_in_the_history(
