@@ -6,6 +6,7 @@ from psycopg.pq import TransactionStatus
 
 from m3sync_dagster.state import PostgresLedger, count_rejects, list_rejects
 from m3sync_dagster.state import ledger as ledger_module
+from m3sync_dagster.state._ledger_sql import ACKNOWLEDGE, SET_RETRY_TIME
 from m3sync_dagster.state.ledger import MANY
 from m3sync_dagster.state.reject_values import LONGEST_MESSAGE
 from m3sync_dagster.sync.row_results import NO_RECORD, ErrorClass, Rejected
@@ -258,8 +259,10 @@ def test_nothing_asks_nothing(ledger: PostgresLedger) -> None:
         ledger.keep_paused([])
         ledger.stage([])
     assert found.ours == []
+    with counted_statements() as found:
+        ledger.record([])
+    assert not {ACKNOWLEDGE, SET_RETRY_TIME} & set(found.ours)
     assert ledger.unknown_digests([]) == []
-    ledger.record([])
     assert ledger.ready(all_rows=True) == []
 
 

@@ -127,12 +127,20 @@ def test_a_field_that_is_newly_mapped_has_no_value_before(
     assert history(connection)[-1].changes == {"Tier__c": {"after": None}}
 
 
-@pytest.mark.parametrize("masked", [(), ("Email__c",)])
+@pytest.mark.parametrize(("masked", "result"), [((), UPDATED), (("Email__c",), CREATED)])
 def test_a_row_that_does_not_have_a_value_for_each_field_is_refused(
-    write: Write, masked: Collection[str]
+    write: Write, masked: Collection[str], result: Acknowledged
 ) -> None:
     with pytest.raises(ValueError, match="zip"):
-        write((FIRST[:3], UPDATED), masked=masked)
+        write((FIRST[:3], result), masked=masked)
+
+
+def test_only_the_history_is_read_with_every_digit(
+    connection: psycopg.Connection, postgres_url: str
+) -> None:
+    assert history(connection) == []
+    with connect(postgres_url) as other:
+        assert str(other.execute("SELECT '1.10'::jsonb").fetchone()) == "(1.1,)"
 
 
 def test_a_mapping_may_have_very_many_fields(connection: psycopg.Connection, write: Write) -> None:
