@@ -42,5 +42,5 @@ def restored_integrations(connection: psycopg.Connection) -> list[str]:
 
 
 def _value(connection: psycopg.Connection, statement: str) -> object:
-    row = connection.execute(statement).fetchone()
-    return row and row[0]
+    [(value,)] = connection.execute(statement)
+    return value

@@ -130,7 +130,7 @@ def _url(server: "PostgresServer") -> str:
     url = URL.create(
         "postgresql", username="postgres", database="postgres", query={"host": str(folder)}
     )
-    return url.render_as_string(hide_password=False)
+    return url.render_as_string()
 
 
 def _reason(error: Exception, captured: "_ErrorCapture") -> str:

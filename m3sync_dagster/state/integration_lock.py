@@ -32,10 +32,10 @@ class IntegrationLock:
         Raises:
             IntegrationLockedError: another run holds it.
         """
-        row = self._connection.execute(
+        [(is_taken,)] = self._connection.execute(
             "SELECT pg_try_advisory_lock(%s, %s)", (_NAMESPACE, lock_key(self._integration))
-        ).fetchone()
-        if not (row and row[0]):
+        )
+        if not is_taken:
             raise _locked_elsewhere(self._integration)
 
     def __exit__(
@@ -54,13 +54,13 @@ class IntegrationLock:
 def is_locked(connection: psycopg.Connection, integration: str) -> bool:
     """Tell whether a living run writes this integration."""
     key = lock_key(integration) % 2**32
-    row = connection.execute(
+    [(found,)] = connection.execute(
         "SELECT EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND granted "
         "AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
         "AND classid = %s AND objid = %s)",
         (_NAMESPACE, key),
-    ).fetchone()
-    return bool(row and row[0])
+    )
+    return bool(found)
 
 
 def lock_until_commit(connection: psycopg.Connection, integration: str) -> None:
@@ -69,10 +69,10 @@ def lock_until_commit(connection: psycopg.Connection, integration: str) -> None:
     Raises:
         IntegrationLockedError: a run holds it.
     """
-    row = connection.execute(
+    [(is_taken,)] = connection.execute(
         "SELECT pg_try_advisory_xact_lock(%s, %s)", (_NAMESPACE, lock_key(integration))
-    ).fetchone()
-    if not (row and row[0]):
+    )
+    if not is_taken:
         raise _locked_elsewhere(integration)
 
 

@@ -249,7 +249,7 @@ class PostgresLedger:
     def record_job_created(self, job_id: str, object_name: str, rows: int, sha256: str) -> None:
         """Record the id of the created job, which replaces the requested one."""
         with self._connection.transaction():
-            self.record_job_finished(None, "Open")
+            self._execute(sql.JOB_NOT_CREATED, job_id=self._requested_job)
             self._execute(
                 sql.JOB_CREATED, job_id=job_id, object=object_name, rows=rows, sha256=sha256
             )
@@ -321,7 +321,7 @@ class PostgresLedger:
         return self._connection.execute(query, self._key | values)
 
     def _one(self, query: str) -> Any:  # noqa: ANN401 - the type depends on the query
-        (found,) = self._execute(query).fetchone() or (None,)
+        [(found,)] = self._execute(query)
         return found
 
 

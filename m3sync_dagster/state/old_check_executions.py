@@ -71,7 +71,6 @@ def _old(connection: psycopg.Connection, days: int, after: int) -> Sequence[int]
 
 def _delete(connection: psycopg.Connection, page: Sequence[int], *, dry_run: bool) -> int:
     if dry_run:
-        counted = connection.execute(f"SELECT count(*) {_REPLACED}", (page,))
-        (number,) = counted.fetchone() or (0,)
+        [(number,)] = connection.execute(f"SELECT count(*) {_REPLACED}", (page,))
         return int(number)
     return connection.execute(f"DELETE {_REPLACED}", (page,)).rowcount

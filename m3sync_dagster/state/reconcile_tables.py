@@ -174,7 +174,7 @@ class PostgresReconciliation:
         return bool(self._one(sql.HAS_DELETED))
 
     def _one(self, query: str) -> Any:  # noqa: ANN401 - the type depends on the query
-        (found,) = self._connection.execute(query, self._key).fetchone() or (None,)
+        [(found,)] = self._connection.execute(query, self._key)
         return found
 
 

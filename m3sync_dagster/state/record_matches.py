@@ -38,7 +38,7 @@ class PostgresRecordMatches:
 
     def count_unmatched(self) -> int:
         """Count the staged rows that were not matched."""
-        (count,) = self._execute(sql.COUNT_UNMATCHED).fetchone() or (0,)
+        [(count,)] = self._execute(sql.COUNT_UNMATCHED)
         return int(count)
 
     def unmatched(self) -> dict[str, str | None]:

@@ -60,7 +60,7 @@ def purge_sent_changes(connection: psycopg.Connection, days: int, *, dry_run: bo
 
 def _today(connection: psycopg.Connection) -> date:
     """The day in UTC, by the clock that also gives the rows their times."""
-    (now,) = connection.execute("SELECT clock_timestamp()").fetchone() or (datetime.now(UTC),)
+    [(now,)] = connection.execute("SELECT clock_timestamp()")
     return _day_of(now)
 
 
@@ -77,7 +77,7 @@ def _delete_until(connection: psycopg.Connection, first_kept: date, *, drop: boo
         if day < first_kept:
             table = sql.Identifier("m3sync", _name(day))
             count = sql.SQL("SELECT count(*) FROM {}").format(table)
-            (number,) = connection.execute(count).fetchone() or (0,)
+            [(number,)] = connection.execute(count)
             rows += number
             if drop:
                 connection.execute(sql.SQL("DROP TABLE {}").format(table))
@@ -87,7 +87,7 @@ def _delete_until(connection: psycopg.Connection, first_kept: date, *, drop: boo
 def _create_partitions(connection: psycopg.Connection, today: date) -> None:
     """Create those that are missing, except for days of which the default partition has rows."""
     newest = "SELECT max(time) FROM m3sync.sent_change_default"
-    (taken,) = connection.execute(newest).fetchone() or (None,)
+    [(taken,)] = connection.execute(newest)
     known = _days(connection)
     for number in range(DAYS_AHEAD + 1):
         day = today + timedelta(days=number)
@@ -110,7 +110,7 @@ def _read_days(connection: psycopg.Connection) -> Iterator[date]:
         "WHERE inhparent = 'm3sync.sent_change'::regclass AND relname <> 'sent_change_default'"
     )
     for (name,) in found:
-        yield datetime.strptime(name, "sent_change_%Y%m%d").replace(tzinfo=UTC).date()
+        yield date.fromisoformat(name.removeprefix("sent_change_"))
 
 
 def _name(day: date) -> str:

@@ -130,18 +130,18 @@ class SentChanges:
             self._mask_staged([one.m3ter_id for one in sent])
         compared = self._compare([one.m3ter_id for one in sent if not _is_created(one)])
         self._add_to_sample(sent, compared)
-        changes = [_known(one, compared) for one in sent]
+        changes = [(one, _known(one, compared)) for one in sent]
         self._execute(
             sql.RECORD,
             masked=self._masked or None,
             ids=[one.m3ter_id for one in sent],
             salesforce_ids=[
                 one.salesforce_id if isinstance(one, Acknowledged) else change.salesforce_id
-                for one, change in zip(sent, changes, strict=True)
+                for one, change in changes
             ],
             actions=[_action(one) for one in sent],
             answers=[one.code if isinstance(one, Rejected) else ACCEPTED for one in sent],
-            changes=[change.encoded for change in changes],
+            changes=[change.encoded for _, change in changes],
         )
 
     def _mask_staged(self, ids: Sequence[str]) -> None:
@@ -240,8 +240,7 @@ def _stored(encoded: bytes) -> msgspec.Raw | str:
     many digits becomes a text: PostgreSQL would write out all its digits, or refuse it.
     """
     if encoded.startswith(b'"'):
-        plain = len(encoded) <= LONGEST_VALUE and b"\\u0000" not in encoded
-        return msgspec.Raw(encoded) if plain else _cut(_TEXT.decode(encoded))
+        return _cut(_TEXT.decode(encoded))
     plain = encoded in _WORDS or (len(encoded) <= _LONGEST_NUMBER and b"E" not in encoded.upper())
     return msgspec.Raw(encoded) if plain else _cut(encoded.decode())
 

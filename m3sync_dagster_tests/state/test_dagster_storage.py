@@ -13,10 +13,12 @@ from pathlib import Path
 import dagster as dg
 import psycopg
 import pytest
+from dagster._serdes import ConfigurableClassData
 from dagster_postgres.event_log.event_log import PostgresEventLogStorage
 from dagster_postgres.run_storage import PostgresRunStorage
 
-from m3sync_dagster.sync.errors import ConfigurationError
+from m3sync_dagster.state.dagster_storage import PostgresStorage, _remember_what_is_there
+from m3sync_dagster.sync.errors import ConfigurationError, RemoteError
 from m3sync_dagster_tests.conftest import ROOT
 from m3sync_dagster_tests.sql_statements import counted_statements
 
@@ -88,6 +90,9 @@ def test_one_connection_serves_all_storages(instance: dg.DagsterInstance) -> Non
     read_all(instance)
     assert len(first) == 1
     assert backends(url) == first
+    assert "/test_" in url
+    instance.run_storage.set_cursor_values({"key": "value"})
+    assert instance.run_storage.get_cursor_values({"key"}) == {"key": "value"}
 
 
 def test_no_connection_is_left_of_a_closed_instance(
@@ -117,9 +122,9 @@ def test_threads_do_not_wait_for_the_connection(instance: dg.DagsterInstance) ->
     storage = instance.run_storage
     assert isinstance(storage, PostgresRunStorage)
     with ExitStack() as held:
-        for _ in range(5):
+        for _ in range(12):
             held.enter_context(storage.connect())
-        assert len(backends(url)) == 5
+        assert len(backends(url)) == 12
     assert connections_left(url, 1) == 1
 
 
@@ -134,3 +139,60 @@ def test_a_table_is_looked_for_until_it_is_there(instance: dg.DagsterInstance) -
     with counted_statements() as second:
         assert storage.has_table("of_a_migration")
     assert (len(first.dagster), len(second.dagster)) == (1, 0)
+
+
+def test_a_storage_knows_where_it_was_configured_and_asks_for_times_in_utc(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGTZ", "America/New_York")
+    place = ConfigurableClassData("module", "Class", "{}")
+    storage = PostgresStorage.from_config_value(place, {})
+    assert (storage.inst_data, os.environ["PGTZ"]) == (place, "UTC")
+    storage.run_storage.dispose()
+
+
+def test_the_embedded_server_is_in_the_folder_of_the_project(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("DAGSTER_HOME", "M3SYNC_POSTGRES_URL"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / ".m3sync").write_text("")  # Nothing can be in it.
+    with pytest.raises(RemoteError, match=f"in {tmp_path}/.m3sync/postgres does not start"):
+        PostgresStorage.from_config_value(None, {})
+
+
+class Catalog:
+    """Counts the questions, as Dagster's storages are asked them."""
+
+    def __init__(self) -> None:
+        self.there: set[str] = set()
+        self.asked: list[str] = []
+
+    def has_table(self, connection: object, name: str) -> bool:
+        assert connection is self
+        self.asked.append(name)
+        return name in self.there
+
+    def has_other(self, name: str) -> bool:
+        self.asked.append(name)
+        return True
+
+
+def test_an_answer_is_remembered_for_its_name_once_it_is_yes() -> None:
+    catalog = Catalog()
+    _remember_what_is_there(catalog)
+
+    def ask(name: str, *, there: bool) -> bool:
+        return catalog.has_table(catalog, name) is there
+
+    assert ask("a", there=False)
+    assert ask("b", there=False)
+    catalog.there = {"a"}
+    assert ask("a", there=True)
+    assert ask("b", there=False)
+    catalog.there = set()
+    assert ask("a", there=True)
+    assert catalog.has_other("c")
+    assert catalog.has_other("c")
+    assert catalog.asked == ["a", "b", "a", "b", "c", "c"]

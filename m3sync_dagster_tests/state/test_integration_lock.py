@@ -1,6 +1,7 @@
 import pytest
 
 from m3sync_dagster.state import IntegrationLock, connect, is_locked
+from m3sync_dagster.state.integration_lock import lock_until_commit
 from m3sync_dagster.sync.errors import SyncError
 
 
@@ -16,6 +17,17 @@ def test_only_one_holds_it_and_everybody_sees_it(postgres_url: str) -> None:
         assert not is_locked(two, "acme")
         with IntegrationLock(two, "acme"):
             pass
+
+
+def test_a_transaction_holds_it_until_it_is_committed(postgres_url: str) -> None:
+    with connect(postgres_url) as one, connect(postgres_url) as two:
+        with one.transaction():
+            lock_until_commit(one, "acme")
+            assert is_locked(two, "acme")
+            assert not is_locked(two, "other")
+            with pytest.raises(SyncError, match="another run is writing the integration acme"):
+                lock_until_commit(two, "acme")
+        assert not is_locked(two, "acme")
 
 
 def test_a_holder_that_dies_frees_it(postgres_url: str) -> None:

@@ -5,11 +5,13 @@ import pytest
 from psycopg.pq import TransactionStatus
 
 from m3sync_dagster.state import PostgresLedger, count_rejects, list_rejects
+from m3sync_dagster.state import ledger as ledger_module
+from m3sync_dagster.state._ledger_sql import ACKNOWLEDGE, SET_RETRY_TIME
 from m3sync_dagster.state.ledger import MANY
 from m3sync_dagster.state.reject_values import LONGEST_MESSAGE
-from m3sync_dagster.sync.fingerprint_basis import BasisChange, FingerprintBasis
-from m3sync_dagster.sync.row_results import ErrorClass, Rejected
+from m3sync_dagster.sync.row_results import NO_RECORD, ErrorClass, Rejected
 from m3sync_dagster.sync.row_types import RecordHash
+from m3sync_dagster_tests.sql_statements import counted_statements
 from m3sync_dagster_tests.state.ledger_fixtures import acknowledge, connection, ledger, seen, staged
 
 __all__ = ["connection", "ledger"]  # fixtures
@@ -161,87 +163,6 @@ def test_integrations_and_entities_do_not_see_each_other(
         assert other.acknowledged(["a"]) == {}
 
 
-def test_jobs_are_recorded(ledger: PostgresLedger, connection: psycopg.Connection) -> None:
-    ledger.record_job_created("750A", "m3ter_Account__c", 3, "abc")
-    ledger.record_job_finished("750A", "JobComplete")
-    row = connection.execute(
-        "SELECT integration, entity, object, rows, sha256, state, run_id, ended_at IS NOT NULL "
-        "FROM m3sync.ingest_job"
-    ).fetchone()
-    assert row == ("acme", "account", "m3ter_Account__c", 3, "abc", "JobComplete", "run-1", True)
-
-
-def test_a_job_is_left_from_its_announcement_until_its_results_are_on_record(
-    ledger: PostgresLedger, connection: psycopg.Connection
-) -> None:
-    def left() -> list[str | None]:
-        later = PostgresLedger(connection, "acme", "account", "run-2")
-        return [job.job_id for job in later.unfinished_jobs()]
-
-    assert left() == []
-    ledger.record_job_requested("m3ter_Account__c", 3, "abc")
-    assert left() == [None]
-    ledger.record_job_requested("m3ter_Account__c", 4, "def")
-    (job,) = ledger.unfinished_jobs()
-    assert job.object_name == "m3ter_Account__c"
-    ledger.record_job_created("750A", "m3ter_Account__c", 4, "def")
-    assert left() == ["750A"]
-    ledger.record_job_requested("m3ter_Account__c", 1, "ghi")
-    assert set(left()) == {"750A", None}
-    ledger.record_job_finished(None, "Aborted")
-    ledger.record_job_finished("750A", "JobComplete")
-    assert left() == []
-
-
-def test_jobs_of_others_are_not_left_to_this_entity(
-    ledger: PostgresLedger, connection: psycopg.Connection
-) -> None:
-    for name, entity in (("acme", "contract"), ("other", "account")):
-        other = PostgresLedger(connection, name, entity, "run-2")
-        other.record_job_created(f"750{name}{entity}", "X__c", 1, "abc")
-        other.record_job_requested("X__c", 1, "abc")
-    assert ledger.unfinished_jobs() == []
-    assert set(ledger.unknown_jobs(["750A", "750otheraccount", "750B"])) == {"750A", "750B"}
-
-
-def test_a_job_that_another_integration_has_requested_is_seen_until_it_has_an_id(
-    ledger: PostgresLedger, connection: psycopg.Connection
-) -> None:
-    other = PostgresLedger(connection, "other", "account", "run-2")
-    ledger.record_job_requested("X__c", 1, "abc")
-    assert not ledger.is_other_job_requested("X__c")
-    other.record_job_requested("X__c", 1, "abc")
-    assert ledger.is_other_job_requested("x__C")
-    assert not ledger.is_other_job_requested("Y__c")
-    other.record_job_created("750other", "X__c", 1, "abc")
-    assert not ledger.is_other_job_requested("X__c")
-
-
-@pytest.mark.parametrize(("org", "seen"), [("00Done", True), ("00Dtwo", False)])
-def test_a_job_that_was_requested_in_another_org_does_not_count(
-    ledger: PostgresLedger, connection: psycopg.Connection, org: str, seen: bool
-) -> None:
-    other = PostgresLedger(connection, "other", "account", "run-2")
-    ledger.set_basis(FingerprintBasis("00Done", "m3ter", "X__c", "Key__c"), BasisChange.UNKNOWN)
-    other.set_basis(FingerprintBasis(org, "m3ter", "X__c", "Key__c"), BasisChange.UNKNOWN)
-    other.record_job_requested("X__c", 1, "abc")
-    assert ledger.is_other_job_requested("X__c") is seen
-
-
-def test_the_external_id_field_of_a_job_is_known_until_the_basis_changes(
-    ledger: PostgresLedger,
-) -> None:
-    def field() -> str | None:
-        (job,) = ledger.unfinished_jobs()
-        return job.external_id_field
-
-    ledger.set_basis(FingerprintBasis("00Done", "m3ter", "X__c", "Key__c"), BasisChange.UNKNOWN)
-    ledger.record_job_requested("X__c", 1, "abc")
-    assert field() == "Key__c"
-    ledger.set_basis(FingerprintBasis("00Done", "m3ter", "X__c", "Other__c"), BasisChange.OTHER_KEY)
-    assert field() is None
-
-
 def test_only_a_row_rejected_with_the_same_values_pauses(
     ledger: PostgresLedger, connection: psycopg.Connection
 ) -> None:
@@ -252,7 +173,6 @@ def test_only_a_row_rejected_with_the_same_values_pauses(
     ledger.clear()
     assert ledger.paused([seen("a"), seen("b")]) == [refused]
     assert ledger.paused([seen("a", "v2")]) == []
-    assert ledger.paused([]) == []
     connection.execute("UPDATE m3sync.rejected_record SET retry_at = clock_timestamp()")
     assert ledger.paused([seen("a")]) == []
 
@@ -272,12 +192,77 @@ def test_a_paused_reject_is_kept_while_its_record_exists(
     assert (reject.m3ter_id, reject.attempts) == ("here", 3)
 
 
+def test_what_a_job_of_an_earlier_run_has_shown_is_stale_unless_it_is_seen_again(
+    ledger: PostgresLedger, connection: psycopg.Connection
+) -> None:
+    rejects = [Rejected(key, ErrorClass.INVALID, "X", "x") for key in ("gone", "here")]
+    ledger.record(rejects)
+    ledger.mark_rejects_stale()
+    ledger.record(rejects[1:])
+    ledger.delete_stale_rejects()
+    assert [reject.m3ter_id for reject in list_rejects(connection)] == ["here"]
+
+
+def test_records_without_a_salesforce_record_are_known(
+    ledger: PostgresLedger, connection: psycopg.Connection
+) -> None:
+    contracts = PostgresLedger(connection, "acme", "contract", "run-1")
+    for _ in range(3):
+        ledger.stage([staged("a"), staged("b")])
+        ledger.record([Rejected("a", ErrorClass.DEPENDENCY, NO_RECORD, "none")])
+        ledger.record([Rejected("b", ErrorClass.DEPENDENCY, "X", "no")])
+    for one in (ledger, contracts):
+        assert one.without_record("account", ["a", "b", "c"]) == {"a"}
+        assert one.without_record("account", ["b", "c"]) == set()
+        assert one.without_record("contract", ["a"]) == set()
+
+
+def test_staged_rows_and_salesforce_ids_are_read_by_the_ids_of_their_records(
+    ledger: PostgresLedger,
+) -> None:
+    ledger.stage([staged("a"), staged("b"), staged("c")])
+    acknowledge(ledger, "b", "c")
+    assert ledger.count_in_salesforce() == 2
+    assert ledger.salesforce_ids(["a", "b"]) == {"b": "a01b"}
+    assert ledger.staged_values(["a", "b"]) == {"a": ["a", Decimal("1.10"), None, True]}
+
+
+def test_a_table_is_analyzed_after_many_written_rows(
+    ledger: PostgresLedger, connection: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger_module, "MANY", 2)
+
+    def rows_known_to_planner(table: str) -> int:
+        query = "SELECT reltuples::int FROM pg_class WHERE oid = %s::regclass"
+        row = connection.execute(query, (f"m3sync.{table}",)).fetchone()
+        assert row
+        return int(row[0])
+
+    found = []
+    for m3ter_id in "abcd":
+        ledger.stage([staged(m3ter_id)])
+        ledger.ready(all_rows=True)
+        found.append(rows_known_to_planner("outgoing_record"))
+    assert found == [-1, 2, 2, 4]
+    found = []
+    for m3ter_id in "abcd":
+        acknowledge(ledger, m3ter_id)
+        found.append(rows_known_to_planner("synced_record"))
+    ledger.delete_stale_rejects()
+    assert [*found, rows_known_to_planner("synced_record")] == [-1, 2, 2, 2, 4]
+
+
 def test_nothing_asks_nothing(ledger: PostgresLedger) -> None:
+    with counted_statements() as found:
+        assert ledger.paused([]) == []
+        ledger.confirm([])
+        ledger.keep_paused([])
+        ledger.stage([])
+    assert found.ours == []
+    with counted_statements() as found:
+        ledger.record([])
+    assert not {ACKNOWLEDGE, SET_RETRY_TIME} & set(found.ours)
     assert ledger.unknown_digests([]) == []
-    ledger.confirm([])
-    ledger.keep_paused([])
-    ledger.stage([])
-    ledger.record([])
     assert ledger.ready(all_rows=True) == []
 
 

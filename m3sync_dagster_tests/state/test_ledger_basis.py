@@ -47,13 +47,13 @@ def test_a_changed_basis_ends_pauses(ledger: PostgresLedger) -> None:
 
 
 def test_withdrawing_keeps_the_salesforce_ids(ledger: PostgresLedger) -> None:
-    ledger.stage([staged("a"), staged("b")])
-    acknowledge(ledger, "a", "b")
-    ledger.withdraw(["a"])
-    assert ledger.acknowledged(["a", "b"]) == {"a": None, "b": seen("b").fingerprint}
+    ledger.stage([staged("0"), staged("b")])
+    acknowledge(ledger, "0", "b")
+    ledger.withdraw(["0"])
+    assert ledger.acknowledged(["0", "b"]) == {"0": None, "b": seen("b").fingerprint}
     ledger.withdraw_all()
-    assert list(ledger.synced_ids(1)) == [{"a01a": "a"}, {"a01b": "b"}]
-    ledger.delete_synced(["a"])
+    assert list(ledger.synced_ids(1)) == [{"a010": "0"}, {"a01b": "b"}]
+    ledger.delete_synced(["0"])
     assert list(ledger.synced_ids(9)) == [{"a01b": "b"}]
 
 

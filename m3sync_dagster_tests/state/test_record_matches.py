@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from m3sync_dagster.state import PostgresLedger, connect, read_sent_changes
+from m3sync_dagster.state import PostgresLedger, connect, read_sent_changes, record_matches
 from m3sync_dagster.sync.fingerprint_basis import BasisChange, FingerprintBasis
 from m3sync_dagster.sync.row_results import NO_RECORD, Acknowledged, ErrorClass, Rejected
 from m3sync_dagster.sync.row_types import MatchedRecord, RecordHash, Row, StagedRow
@@ -34,13 +34,13 @@ def stage(ledger: PostgresLedger, *ids: str) -> None:
 
 def test_rows_get_their_ids_and_what_is_kept(connection: psycopg.Connection) -> None:
     ledger = ledger_of(connection)
-    stage(ledger, "a", "b", "c")
+    stage(ledger, "0", "b", "c")
     ledger.record([Acknowledged("b", "001b", created=False)])
     stage(ledger, "b")
     matches = ledger.matches()
     assert matches.count_unmatched() == 3
-    assert matches.unmatched() == {"a": None, "b": "001b", "c": None}
-    matches.add([MatchedRecord("a", "001a", (1,)), MatchedRecord("x", "001x")])
+    assert matches.unmatched() == {"0": None, "b": "001b", "c": None}
+    matches.add([MatchedRecord("0", "0010", (1,)), MatchedRecord("x", "001x")])
     assert matches.unmatched().keys() == {"b", "c"}
     matches.add([MatchedRecord("b", "001b")])
     matches.finish()
@@ -48,12 +48,30 @@ def test_rows_get_their_ids_and_what_is_kept(connection: psycopg.Connection) -> 
     assert list(matches.without_record(1)) == [["c"]]
     rows = list(matches.complete(ledger.staged([0], all_rows=True)))
     assert rows == [
-        Row("a", ["a", None, None], salesforce_id="001a", kept=frozenset({1})),
+        Row("0", ["0", None, None], salesforce_id="0010", kept=frozenset({1})),
         Row("b", ["b", "123", None], salesforce_id="001b"),
         Row("c", ["c", "123", None]),
     ]
     matches.forget()
     assert matches.count_unmatched() == 3
+    matches.finish()
+    assert list(matches.without_record(2)) == [["0", "b"], ["c"]]
+
+
+def test_rows_are_completed_in_batches(
+    connection: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(record_matches, "_BATCH", 2)
+    ledger = ledger_of(connection)
+    stage(ledger, "a", "b", "c")
+    matches = ledger.matches()
+    matches.finish()
+    rows = [Row(one, []) for one in ("a", "b", "c")]
+    waiting = iter(rows)
+    completed = matches.complete(waiting)
+    assert next(completed) == rows[0]
+    assert next(waiting) == rows[2]
+    assert list(completed) == [rows[1]]
 
 
 def test_the_matches_of_two_entities_are_apart(connection: psycopg.Connection) -> None:

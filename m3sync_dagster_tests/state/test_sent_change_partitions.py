@@ -1,12 +1,18 @@
 """The partitions of the history: purged by dropping them, also after a long pause of the purge."""
 
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, timezone
 
 import psycopg
 import pytest
 
-from m3sync_dagster.state import connect, history_days, purge_old_rows, purge_sent_changes
+from m3sync_dagster.state import (
+    connect,
+    history_days,
+    purge_old_rows,
+    purge_sent_changes,
+    sent_change_partitions,
+)
 from m3sync_dagster.state.sent_change_partitions import DAYS, DAYS_AHEAD
 from m3sync_dagster.sync.errors import ConfigurationError, SyncError
 
@@ -104,6 +110,23 @@ def test_a_purge_that_has_not_run_for_long_deletes_rows_without_a_partition(
     assert set(found) == ahead() - {partition(today())}
     add(connection, today() + timedelta(days=1))
     assert partitions(connection)[partition(today() + timedelta(days=1))] == 1
+
+
+def test_the_rows_of_all_old_days_are_counted(connection: psycopg.Connection) -> None:
+    days = [today() - timedelta(days=number) for number in (50, 40, 31)]
+    add(connection, days[2])
+    for day in days[:2]:
+        create(connection, day)
+        add(connection, day)
+        add(connection, day)
+    assert purge_sent_changes(connection, 30, dry_run=False) == 5
+
+
+def test_a_day_is_one_in_utc() -> None:
+    evening = datetime(2026, 11, 26, 20, 30, tzinfo=timezone(-timedelta(hours=5)))
+    assert sent_change_partitions._day_of(evening) == date(2026, 11, 27)
+    midnight = datetime(2026, 11, 27, tzinfo=UTC)
+    assert sent_change_partitions._midnight(date(2026, 11, 27)) == midnight
 
 
 def test_partitions_are_created_again_when_few_are_left(connection: psycopg.Connection) -> None:

@@ -15,12 +15,14 @@ from m3sync_dagster.state import (
     read_sent_changes,
     sent_changes,
 )
+from m3sync_dagster.state._sent_changes_sql import BEFORE
 from m3sync_dagster.state.sent_changes import LONGEST_VALUE, SAMPLE
 from m3sync_dagster.sync.entity_options import WhenGone
 from m3sync_dagster.sync.errors import SyncError
 from m3sync_dagster.sync.reconcile_types import SyncedRecord
 from m3sync_dagster.sync.row_results import Acknowledged, ErrorClass, Rejected
 from m3sync_dagster.sync.row_types import RecordHash, Row, StagedRow, Value
+from m3sync_dagster_tests.sql_statements import counted_statements
 
 FIELDS = ("Name", "Email__c", "Amount__c", "Active__c")
 RECORD = ("acme", "account", "m1")
@@ -74,7 +76,9 @@ def test_a_created_record_has_no_values_and_its_first_change_has_both(
     connection: psycopg.Connection, write: Write
 ) -> None:
     second = ("Acme GmbH", None, Decimal("1.10"), True)
-    write((FIRST, CREATED), run="run-1")
+    with counted_statements() as asked:
+        write((FIRST, CREATED), run="run-1")
+    assert BEFORE not in asked.ours
     write((second, UPDATED), run="run-2")
     created, updated = history(connection)
     assert (created.action, created.changes, created.accepted) == ("created", None, True)
@@ -121,6 +125,22 @@ def test_a_field_that_is_newly_mapped_has_no_value_before(
     write((FIRST[:2], CREATED), fields=FIELDS[:2])
     write(((FIRST[1], "Acme", None), UPDATED), fields=("Email__c", "Name", "Tier__c"))
     assert history(connection)[-1].changes == {"Tier__c": {"after": None}}
+
+
+@pytest.mark.parametrize(("masked", "result"), [((), UPDATED), (("Email__c",), CREATED)])
+def test_a_row_that_does_not_have_a_value_for_each_field_is_refused(
+    write: Write, masked: Collection[str], result: Acknowledged
+) -> None:
+    with pytest.raises(ValueError, match="zip"):
+        write((FIRST[:3], result), masked=masked)
+
+
+def test_only_the_history_is_read_with_every_digit(
+    connection: psycopg.Connection, postgres_url: str
+) -> None:
+    assert history(connection) == []
+    with connect(postgres_url) as other:
+        assert str(other.execute("SELECT '1.10'::jsonb").fetchone()) == "(1.1,)"
 
 
 def test_a_mapping_may_have_very_many_fields(connection: psycopg.Connection, write: Write) -> None:
@@ -190,36 +210,40 @@ def test_a_result_is_in_the_history_if_it_is_acknowledged_and_only_then(
     assert len(history(connection)) == 1
 
 
-@pytest.mark.parametrize(
-    ("value", "shown"),
-    [
-        (
-            "Ünï ☃ 🎉 \"quoted\" 'twice' \\ back \t tab",
-            "Ünï ☃ 🎉 \"quoted\" 'twice' \\ back \t tab",
-        ),
-        ("{not: [json", "{not: [json"),
-        ("a\0b", "a\ufffdb"),
-        ("\\u0000", "\\u0000"),
-        ("é" * 500, "é" * 500),
-        ("é" * 100_000, "é" * (LONGEST_VALUE - 1) + "…"),
-        (Decimal("1.10"), Decimal("1.10")),
-        (Decimal("1E+130000"), "1E+130000"),
-        (int("9" * 50), "9" * 50),
-        (12345678901234567890, 12345678901234567890),
-        (True, True),
-        (False, False),
-        ("", ""),
-    ],
-    ids=str,
-)
+VALUES: list[tuple[Value, object]] = [
+    (
+        "Ünï ☃ 🎉 \"quoted\" 'twice' \\ back \t tab",
+        "Ünï ☃ 🎉 \"quoted\" 'twice' \\ back \t tab",
+    ),
+    ("{not: [json", "{not: [json"),
+    ("a\0b", "a\ufffdb"),
+    ("\\u0000", "\\u0000"),
+    ("é" * 500, "é" * 500),
+    ("é" * 100_000, "é" * (LONGEST_VALUE - 1) + "…"),
+    (Decimal("1.10"), Decimal("1.10")),
+    (Decimal("1E+130000"), "1E+130000"),
+    (int("9" * 40), int("9" * 40)),
+    (int("9" * 41), "9" * 41),
+    (12345678901234567890, 12345678901234567890),
+    (True, True),
+    (False, False),
+    ("", ""),
+]
+"""A value, and what the history shows of it."""
+
+
 def test_a_value_is_stored_as_it_is_or_says_that_it_was_cut(
-    connection: psycopg.Connection, write: Write, value: Value, shown: object
+    connection: psycopg.Connection, write: Write
 ) -> None:
-    before, after = (None, None, None, None), (value, None, None, None)
-    write((before, CREATED), (after, UPDATED), (before, UPDATED))
-    _, to, back = history(connection)
-    assert to.changes == {"Name": {"before": None, "after": shown}}
-    assert back.changes == {"Name": {"before": shown, "after": None}}
+    empty = (None, None, None, None)
+    rows = [row for value, _ in VALUES for row in ((value, *empty[1:]), empty)]
+    write((empty, CREATED), *((row, UPDATED) for row in rows))
+    expected: list[tuple[object, object]] = []
+    for _, shown in VALUES:
+        expected += [(None, shown), (shown, None)]
+    assert [one.changes for one in history(connection)[1:]] == [
+        {"Name": {"before": before, "after": after}} for before, after in expected
+    ]
 
 
 def test_a_text_that_differs_after_the_cut_has_changed(
@@ -283,7 +307,11 @@ def test_values_that_were_stored_before_a_field_was_masked_are_deleted(
     assert updated.changes == {"Name": {"before": "Acme", "after": "B"}}
     assert updated.masked == ["Email__c"]
     write((("D", "hush-4", None, None), UPDATED), masked=["Email__c"])
-    assert (history(connection)[-1].changes or {})["Name"] == {"after": "D"}
+    assert history(connection)[-1].changes == {
+        "Name": {"after": "D"},
+        "Amount__c": {"after": None},
+        "Active__c": {"after": None},
+    }
 
 
 def test_flagged_and_deleted_records_are_in_the_history(
