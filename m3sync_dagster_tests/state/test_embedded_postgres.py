@@ -252,11 +252,8 @@ def started_by(user: int, folder: Path) -> str:
     return child.stdout.strip()
 
 
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
-
-
 @pytest.mark.slow
-@needs_root
+@pytest.mark.usefixtures("somebody")
 def test_another_user_than_root_may_start_it_without_a_home_folder(folder: Path) -> None:
     folder.parent.parent.chmod(0o755)
     folder.parent.mkdir()
@@ -265,7 +262,7 @@ def test_another_user_than_root_may_start_it_without_a_home_folder(folder: Path)
 
 
 @pytest.mark.slow
-@needs_root
+@pytest.mark.usefixtures("somebody")
 @pytest.mark.parametrize(
     ("user", "name", "words"),
     [

@@ -281,6 +281,20 @@ def test_an_account_changes_with_its_external_mapping() -> None:
     assert ids(found) == ["a"]
 
 
+@pytest.mark.parametrize("link", [None, BY_MAPPING])
+def test_a_changed_mapping_compares_every_record_again(link: AccountLink | None) -> None:
+    org = LinkOrg()
+    before, after = (
+        with_links_of(mapping(options=options), Listed(), org, None)
+        for options in (
+            EntityOptions(link=link),
+            EntityOptions(link=link, fields={"code": None}),
+        )
+    )
+    stored = acknowledged(org, RECORD, built=before)
+    assert ids(detect(stored, org, RECORD, built=after)) == ["a"]
+
+
 def test_changed_accounts_are_looked_up_by_code_a_thousand_at_a_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
