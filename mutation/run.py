@@ -117,7 +117,9 @@ def _configure(modules: Iterable[str]) -> None:
     settings = config()
     settings.only_mutate = [f"{one}/*" if one.is_dir() else str(one) for one in paths]
     settings.do_not_mutate = ["*/migrations/*"]  # they run once, before any mutant does
-    settings.pytest_add_cli_args_test_selection = sorted({str(_tests_of(one)) for one in paths})
+    settings.pytest_add_cli_args_test_selection = sorted(
+        {str(tests) for one in paths for tests in _tests_of(one)}
+    )
     settings.type_check_command = [
         *("mypy", *map(str, paths)),
         *("--output", "json", "--disable-error-code", "unused-ignore"),
@@ -125,11 +127,15 @@ def _configure(modules: Iterable[str]) -> None:
     ]
 
 
-def _tests_of(path: Path) -> Path:
-    """The tests that judge a file or a folder: those that mirror it, else those of its folder."""
+def _tests_of(path: Path) -> list[Path]:
+    """The tests that judge a file or a folder: those that mirror it, else those of its folder.
+
+    The tests of ``ledger.py`` are in ``test_ledger.py``, and also in ``test_ledger_jobs.py``.
+    """
     mirror = TESTS / path.relative_to(PACKAGE)
-    own = mirror.with_name(f"test_{path.name}")
-    return mirror if path.is_dir() else own if own.exists() else mirror.parent
+    own = list(mirror.parent.glob(f"test_{mirror.stem}.py"))
+    own += mirror.parent.glob(f"test_{mirror.stem}_*.py")
+    return [mirror] if path.is_dir() else own or [mirror.parent]
 
 
 def _leave_wording_alone() -> None:
