@@ -18,6 +18,7 @@ import dagster as dg
 import httpx
 import psycopg
 import pytest
+from hypothesis import HealthCheck, settings
 from sqlalchemy.engine import make_url
 from starlette.types import ASGIApp
 from xdist.remote import Producer
@@ -31,6 +32,9 @@ from m3sync_dagster.sandbox.server import running
 from m3sync_dagster.state import migrate
 
 pytest_plugins = ["m3sync_dagster_tests.guard.fixtures"]
+# How busy this machine is says nothing about our code.
+settings.register_profile("any speed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any speed")
 
 ROOT = Path(__file__).parents[1]
 """The project: where ``dagster.yaml`` and ``workspace.yaml`` are."""

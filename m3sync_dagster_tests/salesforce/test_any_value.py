@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, example, given, reject, settings
+from hypothesis import example, given, reject, settings
 from hypothesis import strategies as st
 
 from m3sync_dagster.entities import ENTITIES, Field, FieldKind
@@ -291,7 +291,7 @@ def carry(
     return {fate.m3ter_id: fate for fate in fates}
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150)
 @given(
     field=st.tuples(st.sampled_from(KINDS), st.sampled_from(list(FIELDS))),
     given_values=st.lists(values | broken, min_size=1, max_size=12),

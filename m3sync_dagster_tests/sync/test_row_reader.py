@@ -5,7 +5,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
-from hypothesis import HealthCheck, example, given, reject, settings
+from hypothesis import example, given, reject, settings
 from hypothesis import strategies as st
 
 from m3sync_dagster.entities import ENTITIES, Field, FieldKind
@@ -90,7 +90,7 @@ def in_two_steps(mapping: FieldMapping, validator: RowValidator, decoded: Decode
     return valid if isinstance(valid, Row) else None
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300)
 @given(
     st.sampled_from(KINDS),
     st.sampled_from(list(FIELDS)),
