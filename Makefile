@@ -25,6 +25,7 @@ demo: install
 	$(BIN)/m3sync demo --port $(PORT)
 
 # Runs the static checks, then all tests, also those with servers, daemons and a browser.
+# PYTEST_ADDOPTS=--random-order runs them in another order each time.
 test: install lint types debian-packages
 	$(BIN)/python -m pytest -n 6 --dist loadscope --no-loadscope-reorder
 
