@@ -1,11 +1,6 @@
 """What a tick of the guard takes where nothing has changed: it comes every half minute."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import pytest
-from sqlalchemy import event
-from sqlalchemy.engine import Engine
 
 from m3sync_dagster.guard import sensor as guard
 from m3sync_dagster_tests.guard.fixtures import Fleet, Status, tick
@@ -28,21 +23,6 @@ def test_a_steady_tick_takes_few_statements(fleet: Fleet) -> None:
     assert found.connections <= CONNECTIONS, DEARER
 
 
-@contextmanager
-def queries() -> Iterator[list[str]]:
-    """What Dagster's storage is asked meanwhile."""
-    asked: list[str] = []
-
-    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-        asked.append(statement)
-
-    event.listen(Engine, "before_cursor_execute", note)
-    try:
-        yield asked
-    finally:
-        event.remove(Engine, "before_cursor_execute", note)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("failing", [0, 7])
 def test_the_number_of_queries_is_the_same_for_one_and_for_many(fleet: Fleet, failing: int) -> None:
@@ -55,9 +35,9 @@ def test_the_number_of_queries_is_the_same_for_one_and_for_many(fleet: Fleet, fa
     some = dict(list(fleet.watched.items())[:1])
     guard.tick(fleet.instance, fleet.watched, "m3sync")  # what is new is told and written once
     for watched in (some, fleet.watched):
-        with queries() as asked:
+        with counted_statements() as found:
             guard.tick(fleet.instance, watched, "m3sync")
-        counts.append(len(asked))
+        counts.append(len(found.dagster))
     assert counts[0] == counts[1]
 
 
@@ -71,8 +51,8 @@ def test_the_runs_of_many_late_integrations_are_found_by_one_query(fleet: Fleet)
             fleet.fail(name)
         tick(fleet)  # which records the failures
         fleet.let_be_late()
-        with queries() as asked:
+        with counted_statements() as found:
             lines = tick(fleet)
         assert all(f"{name}: late" in lines for name in names)
-        asked_for_runs.append(sum("FROM runs" in query for query in asked))
+        asked_for_runs.append(sum("FROM runs" in query for query in found.dagster))
     assert asked_for_runs[0] == asked_for_runs[1]
