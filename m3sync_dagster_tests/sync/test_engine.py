@@ -9,7 +9,6 @@ from m3sync_dagster.sync.entity_options import EntityOptions
 from m3sync_dagster.sync.errors import DeadlineError, RemoteError
 from m3sync_dagster.sync.row_results import (
     Acknowledged,
-    Counts,
     ErrorClass,
     Rejected,
 )
@@ -264,8 +263,3 @@ def test_many_records_pass_in_batches(sync: Sync) -> None:
     pages = [[account(f"a{page}-{n}") for n in range(100)] for page in range(25)]
     assert sync(Listed(*pages), org) == {"read": 2_500, "created": 2_500}
     assert sync(Listed(*pages), org) == {"read": 2_500, "unchanged": 2_500}
-
-
-def test_counts_add_up() -> None:
-    counts = Counts(created=1, waiting=2, unchanged=3)
-    assert (counts.read, counts.failed) == (6, 2)
