@@ -12,7 +12,7 @@ from m3sync_dagster.sync.change_detection import build_candidate
 from m3sync_dagster.sync.entity_options import EntityOptions, WhenGone
 from m3sync_dagster.sync.mapping import FieldMapping
 from m3sync_dagster.sync.match_and_overwrite import Overwrite
-from m3sync_dagster.sync.reconcile import EXAMPLES, FEW_QUERIES, Example, Reconciler
+from m3sync_dagster.sync.reconcile import EXAMPLES, FEW_QUERIES, Example, Reconciler, value_in
 from m3sync_dagster.sync.reconcile_types import (
     DiffCounts,
     Difference,
@@ -219,6 +219,14 @@ def test_an_example_names_the_fields_of_which_salesforce_has_another_value() -> 
         Example("b", "s2", "extra", pending=False),
         Example("c", None, "missing", pending=False),
     ]
+
+
+def test_the_value_of_a_field_is_read_from_a_payload_by_its_position() -> None:
+    built = mapping()
+    values = {name: f"value of {name}" for name in built.columns}
+    stored = payload(built, "a", **values)
+    places = range(len(built.columns))
+    assert [value_in(stored, place) for place in places] == list(values.values())
 
 
 def test_before_a_verification_nothing_is_found() -> None:
