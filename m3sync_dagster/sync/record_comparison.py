@@ -208,10 +208,12 @@ class RecordComparison:
         key = self._target.external_id_field
         ours, theirs = m3ter_id if values else None, found.m3ter_id if found else None
         yield ComparedField(key, "id", ours, theirs, both and ours != theirs)
-        missing = [None] * len(self._types)
-        pairs = zip(values or missing, found.values if found else missing, strict=True)
-        columns = zip(self._target.columns, self._sources, self._types, pairs, strict=True)
-        for column, source, kind, (after, before) in columns:
+        columns = self._target.columns
+        missing = [None] * len(columns)
+        sides = values or missing, found.values if found else missing
+        for column, source, kind, after, before in zip(
+            columns, self._sources, self._types, *sides, strict=True
+        ):
             differs = both and canonical(before, kind) != canonical(after, kind)
             kept = column.field in self._mapping.if_empty and not is_empty(before)
             yield ComparedField(column.field, source, after, before, differs and not kept)

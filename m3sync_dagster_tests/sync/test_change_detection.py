@@ -52,6 +52,7 @@ class StoredRows:
         return [place for place, digest in enumerate(digests) if digest not in self.digests]
 
     def acknowledged(self, ids: Sequence[str]) -> dict[str, bytes | None]:
+        assert ids, "nothing may have changed"
         return {one: self.fingerprints[one] for one in ids if one in self.fingerprints}
 
     def paused(self, seen: Sequence[RecordHash]) -> list[Rejected]:

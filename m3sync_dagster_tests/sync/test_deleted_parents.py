@@ -85,6 +85,14 @@ def test_the_parents_of_a_row_are_sent_one_after_the_other(
         assert retries.retry.defer([orphan("y", parent)]) == []
         retries.retry.send()
     assert retries.parents == [("account", ["p1"]), ("contract", ["c1"])]
+    again: list[RowResult] = [orphan("y", "p1")]
+    assert retries.retry.defer(again) == again
+
+
+def test_results_without_a_missing_parent_need_no_database(connection: psycopg.Connection) -> None:
+    retries = Retries(connection)
+    connection.close()
+    assert retries.retry.defer([SENT]) == [SENT]
 
 
 def test_a_parent_is_sent_again_once(connection: psycopg.Connection) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from m3sync_dagster.sync.account_link_types import AMBIGUOUS, MALFORMED, NO_LINK, Link, LinkOutcome
-from m3sync_dagster.sync.external_mappings import ExternalMappings, _place
+from m3sync_dagster.sync.external_mappings import ExternalMappings, _bucket_of, _digest, _place
 
 FIRST, SECOND = "001D000000IRFmaIAH", "001000000000001AAA"
 ONE = {"m3terEntity": "Account", "m3terId": "a", "externalSystem": "Salesforce"}
@@ -79,6 +79,34 @@ def test_many_mappings_take_few_bytes_and_are_found() -> None:
     found = [mappings.find(str(each)) for each in range(number)]
     assert found == [Link(LinkOutcome.MATCHED, f"001{each:012}AAA") for each in range(number)]
     assert mappings.find(str(number)) == NO_LINK
+
+
+SHARING = ("4", "88", "285")
+"""Accounts whose mappings are in one bucket."""
+
+
+@pytest.mark.parametrize("changed", SHARING)
+@pytest.mark.parametrize(
+    ("before", "added", "after"),
+    [
+        (FIRST, SECOND, AMBIGUOUS),
+        ("wrong", SECOND, Link(LinkOutcome.MATCHED, SECOND)),
+        (FIRST, FIRST, Link(LinkOutcome.MATCHED, FIRST)),
+    ],
+)
+def test_a_change_of_an_account_leaves_those_in_its_bucket_as_they_are(
+    changed: str, before: str, added: str, after: Link
+) -> None:
+    assert len({_bucket_of(_digest(one)) for one in SHARING}) == 1
+    mappings = ExternalMappings("Account")
+    all_before = [(one, before if one == changed else FIRST) for one in SHARING]
+    for m3ter_id, external_id in [*all_before, (changed, added)]:
+        record = ONE | {"m3terId": m3ter_id, "externalId": external_id}
+        mappings.add(json.dumps(record).encode())
+    unchanged = Link(LinkOutcome.MATCHED, FIRST)
+    assert [mappings.find(one) for one in SHARING] == [
+        after if one == changed else unchanged for one in SHARING
+    ]
 
 
 def test_an_id_that_is_not_ascii_is_found() -> None:

@@ -248,6 +248,16 @@ def test_only_the_account_itself_decides_whether_it_is_in_scope(
     assert comparison(built, source, Read(built)).compare("a").state == state
 
 
+@pytest.mark.parametrize("more", [1, -1])
+def test_a_row_with_another_number_of_values_is_not_compared(more: int) -> None:
+    class Other(Read):
+        def read_back(self, target: Target, _only: object) -> Iterator[Sequence[ReadRow]]:
+            yield [ReadRow("a", "s", [None] * (len(target.columns) + more))]
+
+    with pytest.raises(ValueError, match="argument"):
+        comparison(mapping(), Listed(), Other(mapping())).compare("a")
+
+
 class WithAllCases(Read):
     """An org that finds a text in upper or lower case, as Salesforce does."""
 
