@@ -193,3 +193,24 @@ def test_masked_fields_are_named_as_the_mapping_writes_them() -> None:
 def test_a_custom_field_of_m3ter_may_have_any_name() -> None:
     link = AccountLink("CRM__c", by=LinkBy.CUSTOM_FIELD, name="my CRM id")
     assert mapping(options=EntityOptions(link=link)).link == link
+
+
+UNSETTLED = EntityOptions(include_unsettled=True)
+
+
+@pytest.mark.parametrize(
+    ("entity", "options", "waits"),
+    [
+        ("account", {}, False),
+        ("bill", {}, True),
+        ("bill", {"bill": UNSETTLED}, False),
+        ("bill_line_item", {}, True),
+        ("bill_line_item", {"bill": EntityOptions()}, True),
+        ("bill_line_item", {"bill": UNSETTLED}, False),
+    ],
+)
+def test_bills_say_whether_they_and_their_line_items_are_synced_before_they_are_settled(
+    entity: str, options: dict[str, EntityOptions], *, waits: bool
+) -> None:
+    built = build_mapping(ENTITIES[entity], {entity: EntityOptions()} | options, "")
+    assert built.final_when == (ENTITIES["bill"].final_when if waits else ())
