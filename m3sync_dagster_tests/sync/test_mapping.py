@@ -169,6 +169,16 @@ def test_a_bill_is_final_once_it_is_approved_or_locked(
     assert everything.final
 
 
+@pytest.mark.parametrize(("owner", "final"), [("approved", True), ("pending", False), (None, True)])
+def test_a_line_item_is_final_if_its_bill_is(owner: str | None, *, final: bool) -> None:
+    bills = Listed([{"id": one, "status": one.upper()} for one in ("approved", "pending")])
+    built = with_scope_of(mapping("bill_line_item"), bills, None)
+    found = built.map(json.dumps({"id": "i1", "billId": owner}).encode())
+    assert found
+    assert isinstance(found, Mapped) is (owner is not None)
+    assert found.final is final
+
+
 def test_a_rejected_row_shows_no_value_of_a_masked_field() -> None:
     record = {"id": "a1", "name": "Acme", "code": "ACME", "emailAddress": "hush"}
     names = ["Email_Address__c", "code__C"]
