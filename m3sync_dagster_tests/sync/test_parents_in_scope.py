@@ -8,8 +8,7 @@ import pytest
 
 from m3sync_dagster.entities import ENTITIES
 from m3sync_dagster.sync.account_filter import AccountFilter
-from m3sync_dagster.sync.entity_options import EntityOptions, build_mapping
-from m3sync_dagster.sync.errors import ConfigurationError, RemoteError
+from m3sync_dagster.sync.errors import RemoteError
 from m3sync_dagster.sync.mapped_records import Mapped, Unmapped
 from m3sync_dagster.sync.parents_in_scope import ParentsInScope
 from m3sync_dagster.sync.record_scope import with_scope_of
@@ -123,13 +122,3 @@ def test_a_line_item_without_a_bill_is_invalid_and_one_of_another_bill_out_of_sc
     if isinstance(found, Unmapped):
         assert "billId: it names no bill, which is needed" in found.rejected.message
         assert found.final
-
-
-def test_bills_say_for_their_line_items_whether_unsettled_ones_come() -> None:
-    item = ENTITIES["bill_line_item"]
-    given = {"bill_line_item": EntityOptions(), "bill": EntityOptions(include_unsettled=True)}
-    assert build_mapping(item, given, "").final_when == ()
-    assert mapping("bill_line_item").final_when == BILL.final_when
-    with pytest.raises(ConfigurationError, match="no status of its own") as refused:
-        mapping("bill_line_item", EntityOptions(include_unsettled=True))
-    assert refused.value.remedy == "Write include_unsettled under bill."

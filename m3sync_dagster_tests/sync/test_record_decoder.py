@@ -112,6 +112,11 @@ def test_what_can_be_used_is_exact(value: bytes, expected: object, beside: bytes
     assert type(record["value"]) is type(expected)
 
 
+@pytest.mark.parametrize("value", [7, "text", None, True, [1, "text"]])
+def test_what_is_no_record_is_decoded_as_it_is(value: object) -> None:
+    assert decode_record(json.dumps(value).encode()) == value
+
+
 @pytest.mark.parametrize("raw", [b"", b"{", b'{"a":"\\q"}', b'{"a":01}', b'{"a":1}x', b'{"a'])
 def test_what_is_no_json_says_so(raw: bytes) -> None:
     with pytest.raises(ConversionError, match="not valid JSON"):
