@@ -52,7 +52,8 @@ def test_the_mail_servers_address(
 
 
 @pytest.mark.parametrize(
-    "url", ["", "mail.example.com", "http://u:hush@h:25", "smtp://u:hush@h:port"]
+    "url",
+    ["", "mail.example.com", "http://u:hush@h:25", "smtp://u:hush@h:port", "smtp://u:hush@:25"],
 )
 def test_a_wrong_address_is_refused_without_repeating_it(
     url: str, monkeypatch: pytest.MonkeyPatch

@@ -278,6 +278,20 @@ def test_a_job_is_closed_once_after_a_lost_response(scripted: Scripted, jobs: Jo
     assert created(results) == {"r1"}
 
 
+def test_a_job_that_cannot_be_closed_is_left_to_the_next_run(
+    scripted: Scripted, jobs: Jobs
+) -> None:
+    def refuse(method: str, _path: str) -> Response | None:
+        wrong = [{"errorCode": "INVALIDJOBSTATE", "message": "not now"}]
+        return JSONResponse(wrong, 400) if method == "PATCH" else None
+
+    org, script = scripted(Server([Job()], refuse))
+    with pytest.raises(RemoteError, match="INVALIDJOBSTATE"):
+        list(org.upsert(ACCOUNTS, group(rows("r1"), large=True), jobs))
+    assert jobs.states == ["created"]
+    assert script.requests[-1].startswith("GET /services/data/v67.0/jobs/ingest/7501")
+
+
 def test_a_job_whose_upload_fails_is_aborted(scripted: Scripted, jobs: Jobs) -> None:
     def refuse(method: str, _path: str) -> Response | None:
         return PlainTextResponse("", 503) if method == "PUT" else None

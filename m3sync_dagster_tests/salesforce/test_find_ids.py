@@ -1,13 +1,14 @@
 """Records are found by the values of a field in few queries."""
 
 import pytest
+from starlette.responses import JSONResponse
 
 from m3sync_dagster.salesforce import SalesforceClient
 from m3sync_dagster.salesforce.find_ids import MOST_BYTES, _chunks
 from m3sync_dagster.sync.errors import SyncError
 from m3sync_dagster.sync.row_results import Acknowledged
 from m3sync_dagster.sync.row_types import Row
-from m3sync_dagster_tests.salesforce.conftest import ACCOUNTS, Jobs, group, outcome
+from m3sync_dagster_tests.salesforce.conftest import ACCOUNTS, Jobs, Scripted, group, outcome
 
 CODES = ["plain", 'O\'Neil \\ "co"', "Über/7", "100 %", "line\nfeed", "Case"]
 
@@ -36,6 +37,19 @@ def test_a_thousand_codes_take_two_queries(org: SalesforceClient) -> None:
     found = org.find_ids("m3ter_Account__c", "Code__c", [f"C-{n:05}" for n in range(1_000)])
     assert {code: list(ids) for code, ids in found.items()} == {"C-00999": [made["0"]]}
     assert org.calls - calls == 2
+
+
+def test_a_second_page_of_records_is_read(scripted: Scripted) -> None:
+    found = [{"Id": f"a0100000000000{n}", "Code__c": "same"} for n in range(2)]
+    more = "/services/data/v67.0/query/01g-2000"
+    first = {"totalSize": 2, "done": False, "nextRecordsUrl": more, "records": found[:1]}
+    last = {"totalSize": 2, "done": True, "records": found[1:]}
+    org, script = scripted(
+        lambda request, _body: JSONResponse(last if request.url.path == more else first)
+    )
+    ids = org.find_ids("m3ter_Account__c", "Code__c", ["same"])
+    assert [one[:15] for one in ids["same"]] == [one["Id"] for one in found]
+    assert len(script.requests) == 2
 
 
 def test_no_value_no_query(org: SalesforceClient) -> None:

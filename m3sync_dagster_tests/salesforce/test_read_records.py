@@ -226,6 +226,22 @@ def test_a_query_job_that_does_not_end_is_aborted(scripted: Scripted) -> None:
     assert script.requests[-1] == "PATCH /services/data/v67.0/jobs/query/750x"
 
 
+def test_a_query_job_that_cannot_be_aborted_is_named_in_the_log(
+    scripted: Scripted, caplog: pytest.LogCaptureFixture
+) -> None:
+    running = answers(Response(""), "InProgress")
+
+    def refuse(request: Request, body: bytes) -> Response:
+        wrong = [{"errorCode": "API_ERROR", "message": "not now"}]
+        return JSONResponse(wrong, 400) if request.method == "PATCH" else running(request, body)
+
+    org, _ = scripted(refuse)
+    with pytest.raises(DeadlineError, match="750x"):
+        read(org, ACCOUNTS)
+    assert "The query job 750x was not aborted: " in caplog.text
+    assert "not now" in caplog.text
+
+
 def test_deleting_by_id(org: SalesforceClient) -> None:
     fill(org, 401)
     ids = {row.m3ter_id: row.salesforce_id for row in read(org, ACCOUNTS).values()}
