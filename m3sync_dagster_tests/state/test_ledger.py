@@ -100,6 +100,23 @@ def test_clear_deletes_the_rows_that_an_earlier_run_left(ledger: PostgresLedger)
     assert ledger.ready(all_rows=True) == []
 
 
+def test_what_was_sent_is_stored_if_the_history_is_kept(
+    ledger: PostgresLedger, connection: psycopg.Connection
+) -> None:
+    ledger.stage([staged("before")])
+    acknowledge(ledger, "before")
+    fields = ledger.keep_history(["Id__c", "Price__c", "Name", "Active__c"], []).fields_id
+    ledger.stage([staged("a")])
+    acknowledge(ledger, "a")
+    sent = "SELECT m3ter_id, action, answer FROM m3sync.sent_change"
+    assert connection.execute(sent).fetchall() == [("a", "created", "accepted")]
+    known = "SELECT m3ter_id, sent_fields, sent_values FROM m3sync.synced_record ORDER BY m3ter_id"
+    assert connection.execute(known).fetchall() == [
+        ("a", fields, b'["a",1.10,null,true]'),
+        ("before", None, None),
+    ]
+
+
 def test_rejects_are_recorded_until_their_rows_are_accepted(
     ledger: PostgresLedger, connection: psycopg.Connection
 ) -> None:
