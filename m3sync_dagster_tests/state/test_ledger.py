@@ -172,9 +172,12 @@ def test_integrations_and_entities_do_not_see_each_other(
     ledger: PostgresLedger, connection: psycopg.Connection
 ) -> None:
     ledger.stage([staged("a")])
+    assert ledger.matches().count_unmatched() == 1
     acknowledge(ledger, "a")
+    ledger.stage([staged("b")])
     for name, entity in (("acme", "contract"), ("other", "account")):
         other = PostgresLedger(connection, name, entity, "run-2")
+        assert other.matches().count_unmatched() == 0
         other.clear()
         assert other.unknown_digests([seen("a").digest]) == [0]
         assert other.acknowledged(["a"]) == {}
