@@ -92,6 +92,8 @@ def test_a_circle_of_siblings_is_ready_only_as_a_whole(ledger: PostgresLedger) -
     ledger.stage([staged("a", group_key=1, sibling="b"), staged("b", group_key=1, sibling="a")])
     assert ledger.ready(all_rows=False) == []
     assert ledger.ready(all_rows=True) == [(1, 2)]
+    assert list(ledger.staged([1], all_rows=False)) == []
+    assert [row.m3ter_id for row in ledger.staged([1], all_rows=True)] == ["a", "b"]
 
 
 def test_clear_deletes_the_rows_that_an_earlier_run_left(ledger: PostgresLedger) -> None:
