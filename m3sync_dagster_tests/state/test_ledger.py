@@ -92,12 +92,31 @@ def test_a_circle_of_siblings_is_ready_only_as_a_whole(ledger: PostgresLedger) -
     ledger.stage([staged("a", group_key=1, sibling="b"), staged("b", group_key=1, sibling="a")])
     assert ledger.ready(all_rows=False) == []
     assert ledger.ready(all_rows=True) == [(1, 2)]
+    assert list(ledger.staged([1], all_rows=False)) == []
+    assert [row.m3ter_id for row in ledger.staged([1], all_rows=True)] == ["a", "b"]
 
 
 def test_clear_deletes_the_rows_that_an_earlier_run_left(ledger: PostgresLedger) -> None:
     ledger.stage([staged("a")])
     ledger.clear()
     assert ledger.ready(all_rows=True) == []
+
+
+def test_what_was_sent_is_stored_if_the_history_is_kept(
+    ledger: PostgresLedger, connection: psycopg.Connection
+) -> None:
+    ledger.stage([staged("before")])
+    acknowledge(ledger, "before")
+    fields = ledger.keep_history(["Id__c", "Price__c", "Name", "Active__c"], []).fields_id
+    ledger.stage([staged("a")])
+    acknowledge(ledger, "a")
+    sent = "SELECT m3ter_id, action, answer FROM m3sync.sent_change"
+    assert connection.execute(sent).fetchall() == [("a", "created", "accepted")]
+    known = "SELECT m3ter_id, sent_fields, sent_values FROM m3sync.synced_record ORDER BY m3ter_id"
+    assert connection.execute(known).fetchall() == [
+        ("a", fields, b'["a",1.10,null,true]'),
+        ("before", None, None),
+    ]
 
 
 def test_rejects_are_recorded_until_their_rows_are_accepted(
@@ -155,9 +174,12 @@ def test_integrations_and_entities_do_not_see_each_other(
     ledger: PostgresLedger, connection: psycopg.Connection
 ) -> None:
     ledger.stage([staged("a")])
+    assert ledger.matches().count_unmatched() == 1
     acknowledge(ledger, "a")
+    ledger.stage([staged("b")])
     for name, entity in (("acme", "contract"), ("other", "account")):
         other = PostgresLedger(connection, name, entity, "run-2")
+        assert other.matches().count_unmatched() == 0
         other.clear()
         assert other.unknown_digests([seen("a").digest]) == [0]
         assert other.acknowledged(["a"]) == {}

@@ -9,6 +9,7 @@ from m3sync_dagster.state import PostgresLedger
 from m3sync_dagster.sync.fingerprint_basis import BasisChange, FingerprintBasis
 from m3sync_dagster.sync.row_results import Acknowledged, ErrorClass, Rejected
 from m3sync_dagster.sync.row_types import Row, StagedRow
+from m3sync_dagster.sync.salesforce_schema import Organization
 from m3sync_dagster_tests.state.ledger_fixtures import acknowledge, connection, ledger, seen, staged
 
 __all__ = ["connection", "ledger"]  # fixtures
@@ -44,6 +45,16 @@ def test_a_changed_basis_ends_pauses(ledger: PostgresLedger) -> None:
     assert ledger.paused([seen("a")])
     ledger.set_basis(BASIS, BasisChange.OTHER_PLACE)
     assert ledger.paused([seen("a")]) == []
+
+
+def test_the_name_and_the_kind_of_the_org_are_stored_if_they_are_known(
+    ledger: PostgresLedger, connection: psycopg.Connection
+) -> None:
+    stored = "SELECT salesforce_org_name, salesforce_is_sandbox FROM m3sync.fingerprint_basis"
+    about = Organization(BASIS.salesforce_org_id, "Test", is_sandbox=True, instance="CS1")
+    for organization, expected in ((about, ("Test", True)), (None, (None, None))):
+        ledger.set_basis(BASIS, BasisChange.UNKNOWN, organization)
+        assert connection.execute(stored).fetchall() == [expected]
 
 
 def test_withdrawing_keeps_the_salesforce_ids(ledger: PostgresLedger) -> None:

@@ -1,6 +1,7 @@
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
 
+import psycopg
 import pytest
 
 from m3sync_dagster.state import connect, migrate, require_current_schema
@@ -27,6 +28,15 @@ def test_migrating_twice_and_at_once_is_harmless(empty_postgres_url: str) -> Non
         list(pool.map(migrate, [empty_postgres_url] * 2))
     migrate(empty_postgres_url)
     require_current_schema(empty_postgres_url)
+
+
+def test_a_migration_that_fails_leaves_nothing(empty_postgres_url: str) -> None:
+    with psycopg.connect(empty_postgres_url, autocommit=True) as connection:
+        connection.execute("CREATE SCHEMA m3sync CREATE TABLE sent_change ()")
+        with pytest.raises(RemoteError, match=r'refused a statement .*"sent_change"'):
+            migrate(empty_postgres_url)
+        found = connection.execute("SELECT relname FROM pg_stat_user_tables").fetchall()
+    assert found == [("sent_change",)]
 
 
 def test_tables_that_people_may_query_are_there(postgres_url: str) -> None:

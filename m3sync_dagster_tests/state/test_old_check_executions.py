@@ -55,46 +55,46 @@ def kept(connection: psycopg.Connection, ids: list[int]) -> list[int]:
     return [place for place, row_id in enumerate(ids) if row_id in there]
 
 
+CASES: list[tuple[str, list[Execution], list[int]]] = [
+    ("none", [], []),
+    ("the only one", [(KEY, "c", True, 400)], [0]),
+    ("old ones", [(KEY, "c", True, days) for days in (60, 31, 29, 0)], [2, 3]),
+    ("the newest", [(KEY, "c", True, days) for days in (60, 50, 40)], [2]),
+    (
+        "the newest of each status",
+        [(KEY, "c", passed, 40) for passed in (True, False, True, False, True)],
+        [3, 4],
+    ),
+    (
+        "the newest of each check",
+        [(KEY, "c", True, 40), (KEY, "d", True, 40), (KEY, "c", True, 40)],
+        [1, 2],
+    ),
+    (
+        "the newest of each asset",
+        [(KEY, "c", True, 40), (OTHER, "c", True, 40), (KEY, "c", True, 0)],
+        [1, 2],
+    ),
+]
+"""What is tried, the executions, and the places of those that are kept."""
+
+
 @pytest.mark.parametrize("page", [1, 2, 1_000])
-@pytest.mark.parametrize(
-    ("executions", "expected"),
-    [
-        pytest.param([], [], id="none"),
-        pytest.param([(KEY, "c", True, 400)], [0], id="the only one"),
-        pytest.param([(KEY, "c", True, days) for days in (60, 31, 29, 0)], [2, 3], id="old ones"),
-        pytest.param([(KEY, "c", True, days) for days in (60, 50, 40)], [2], id="the newest"),
-        pytest.param(
-            [(KEY, "c", passed, 40) for passed in (True, False, True, False, True)],
-            [3, 4],
-            id="the newest of each status",
-        ),
-        pytest.param(
-            [(KEY, "c", True, 40), (KEY, "d", True, 40), (KEY, "c", True, 40)],
-            [1, 2],
-            id="the newest of each check",
-        ),
-        pytest.param(
-            [(KEY, "c", True, 40), (OTHER, "c", True, 40), (KEY, "c", True, 0)],
-            [1, 2],
-            id="the newest of each asset",
-        ),
-    ],
-)
-def test_which_executions_are_kept(  # noqa: PLR0917 - fixtures, and the case
+def test_which_executions_are_kept(
     instance: dg.DagsterInstance,
     connection: psycopg.Connection,
     monkeypatch: pytest.MonkeyPatch,
     page: int,
-    executions: list[Execution],
-    expected: list[int],
 ) -> None:
     monkeypatch.setattr(old_check_executions, "PAGE", page)
-    ids = evaluate(instance, connection, *executions)
-    dry = delete_old_check_executions(connection, 30, FOREVER, dry_run=True)
-    assert kept(connection, ids) == list(range(len(ids)))
-    done = delete_old_check_executions(connection, 30, FOREVER)
-    assert done == DeletedExecutions(len(ids) - len(expected), finished=True) == dry
-    assert kept(connection, ids) == expected
+    for case, executions, expected in CASES:
+        connection.execute("DELETE FROM asset_check_executions")
+        ids = evaluate(instance, connection, *executions)
+        dry = delete_old_check_executions(connection, 30, FOREVER, dry_run=True)
+        assert kept(connection, ids) == list(range(len(ids))), case
+        done = delete_old_check_executions(connection, 30, FOREVER)
+        assert done == DeletedExecutions(len(ids) - len(expected), finished=True) == dry, case
+        assert kept(connection, ids) == expected, case
 
 
 def test_what_is_left_when_the_time_is_over_is_deleted_by_the_next_purge(

@@ -5,6 +5,7 @@ from datetime import datetime
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from m3sync_dagster.state import (
     IntegrationLock,
@@ -62,23 +63,25 @@ CASES: list[tuple[str, dict[str, object], int | None]] = [
 """A row; the time whose age in days is what the window says; the window, or none."""
 
 
-@pytest.mark.parametrize(("table", "times", "days"), CASES)
 def test_a_row_stays_to_the_end_of_its_window_and_no_longer(
-    connection: psycopg.Connection, table: str, times: dict[str, object], days: int | None
+    connection: psycopg.Connection,
 ) -> None:
-    for side, hours in (("inside", -1), ("outside", 1)):
-        aged = {
-            name: value * DAY + hours if value == days and isinstance(value, int) else value
-            for name, value in times.items()
-        }
-        insert(connection, table, **ROWS[table] | {KEYS[table]: side} | aged)
-    expected = 0 if days is None else 1
-    dry = purge_old_rows(connection, dry_run=True)
-    assert len(keys(connection, table)) == 2
-    assert purge_old_rows(connection) == dry
-    assert sum(one.rows for one in dry) == expected
-    assert keys(connection, table) == (["inside", "outside"] if days is None else ["inside"])
-    assert sum(one.rows for one in purge_old_rows(connection)) == 0
+    for table, times, days in CASES:
+        connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier("m3sync", table)))
+        for side, hours in (("inside", -1), ("outside", 1)):
+            aged = {
+                name: value * DAY + hours if value == days and isinstance(value, int) else value
+                for name, value in times.items()
+            }
+            insert(connection, table, **ROWS[table] | {KEYS[table]: side} | aged)
+        expected = 0 if days is None else 1
+        dry = purge_old_rows(connection, dry_run=True)
+        assert keys(connection, table) == ["inside", "outside"]
+        assert purge_old_rows(connection) == dry
+        assert sum(one.rows for one in dry) == expected, (table, times)
+        left = ["inside", "outside"] if days is None else ["inside"]
+        assert keys(connection, table) == left, (table, times)
+        assert sum(one.rows for one in purge_old_rows(connection)) == 0
 
 
 def test_every_window_has_a_case() -> None:
