@@ -30,6 +30,8 @@ from m3sync_dagster.sync.salesforce_schema import (
 from m3sync_dagster.sync.target_schema import TargetSchema
 
 Record = dict[str, object]
+MOST_GROUPS = 50
+"""More than any test sends."""
 
 
 def mapping(
@@ -149,6 +151,7 @@ class Org:
         rows = list(group.rows)
         assert len(rows) == group.count
         self.sent.append([row.m3ter_id for row in rows])
+        assert len(self.sent) < MOST_GROUPS, "the sync does not end"
         self.tries.append(group.tries)
         names = [column.field for column in target.columns]
         for row in rows:

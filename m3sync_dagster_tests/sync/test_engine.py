@@ -256,10 +256,3 @@ def test_a_requested_job_without_an_id_is_searched_in_salesforce(
     org.left["m3ter_Account__c"] = []
     assert sync(Listed([account("a")]), org) == {"read": 1, "created": 1}
     assert ledger.unfinished_jobs() == []
-
-
-def test_many_records_pass_in_batches(sync: Sync) -> None:
-    org = Org()
-    pages = [[account(f"a{page}-{n}") for n in range(100)] for page in range(25)]
-    assert sync(Listed(*pages), org) == {"read": 2_500, "created": 2_500}
-    assert sync(Listed(*pages), org) == {"read": 2_500, "unchanged": 2_500}
