@@ -34,7 +34,7 @@ check: install lint types
 	$(BIN)/python -m pytest -n 2 --dist loadscope -m "not slow and not database" -q
 
 # Runs all tests, and prints which lines and branches of the product they do not run, also in the
-# programs that they start. Fails below 95 %. Tests of signals may fail: see docs/mutation.md.
+# programs that they start. Fails below 95 %. See docs/mutation.md.
 coverage: install debian-packages
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group coverage
 	rm -rf .coverage-data
