@@ -46,11 +46,13 @@ class Crash:
     Args:
         at, skip: as for ``CrashingOrg``.
         crash: what makes it crash.
+        more: further arguments of the run.
     """
 
     at: str
     skip: int
     crash: Callable[[OwnServer], None]
+    more: tuple[str, ...] = ()
 
 
 @dataclass
@@ -151,7 +153,11 @@ def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setup]:
 
 CRASHES = {
     "and is back at once, in a bulk load": Crash(
-        "GET .*/jobs/ingest/750[^/]+$", 0, OwnServer.kill_backend
+        # All rows, also if a test before has sent them.
+        "GET .*/jobs/ingest/750[^/]+$",
+        0,
+        OwnServer.kill_backend,
+        ("--full",),
     ),
     "and stays away, in small changes": Crash(
         "PATCH .*/composite/", 1, lambda server: server.stop("immediate")
@@ -166,7 +172,7 @@ def test_a_run_after_a_crash_of_the_database_ends_right(setup: Setup, name: str)
         setup.sync()
         ids = setup.change(name)
     setup.gate.crash = CRASHES[name]
-    code, output = setup.run("run", "acme", "--json")
+    code, output = setup.run("run", "acme", "--json", *CRASHES[name].more)
     assert setup.gate.crash is None, "it has not crashed"
     assert code == 1
     assert "PostgreSQL" in output
