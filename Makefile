@@ -31,7 +31,7 @@ test: install lint types debian-packages
 
 # Runs the static checks and the tests that start no program and use no database.
 check: install lint types
-	$(BIN)/python -m pytest -n 2 --dist loadscope -m "not slow and not database" -q
+	$(BIN)/python -m pytest -n 4 --dist loadscope -m "not slow and not database" -q
 
 # Runs all tests, and prints which lines and branches of the product they do not run, also in the
 # programs that they start. Fails below 95 %. See docs/mutation.md.
