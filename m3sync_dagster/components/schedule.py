@@ -69,6 +69,7 @@ def build_schedule(
         default_status=dg.DefaultScheduleStatus.STOPPED,
     )
     def hourly(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
+        """Request runs of the hours that have none, or say why not."""
         if not integration.connected:
             return dg.SkipReason(
                 f"{integration.name} is NOT CONNECTED. "

@@ -215,6 +215,7 @@ def build_verify_schedule(
         default_status=dg.DefaultScheduleStatus.RUNNING,
     )
     def daily(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
+        """Request a verification of each integration that syncs, or say that none does."""
         schedules = read_schedules(context.instance, None)
         running = {name for name, schedule in schedules.items() if schedule.running}
         chosen = [

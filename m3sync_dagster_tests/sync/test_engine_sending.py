@@ -109,27 +109,15 @@ def test_the_progress_counts_the_answers_to_an_earlier_job(connection: psycopg.C
     assert list(made.run()) == told
 
 
-@pytest.mark.parametrize(
-    ("most", "sent"),
-    [
-        # One after the other: each group in a file of its own, the parents first.
-        (2, [["p", "q"], ["a", "b"], ["c"]]),
-        # Together: full calls of two rows, the rest with the rows of the next level.
-        (9, [["p", "q"], ["a", "b"], ["c"]]),
-    ],
-)
+@pytest.mark.parametrize("most", [2, 9], ids=["each group apart", "all groups together"])
 def test_children_follow_their_parents(
-    connection: psycopg.Connection,
-    monkeypatch: pytest.MonkeyPatch,
-    most: int,
-    sent: list[list[str]],
+    connection: psycopg.Connection, monkeypatch: pytest.MonkeyPatch, most: int
 ) -> None:
     monkeypatch.setattr(engine, "COLLECTIONS_UP_TO", most)
-    monkeypatch.setattr(engine, "COLLECTION_ROWS", 2)
     org = Org()
     records = [child("c", "b"), child("b", "q"), child("a", "p"), account("p"), account("q")]
     synced(connection, org, *records)
-    assert org.sent == sent
+    assert org.sent == [["p", "q"], ["a", "b"], ["c"]]
 
 
 def test_rows_fill_whole_calls_while_others_wait_for_them(
