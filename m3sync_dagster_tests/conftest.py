@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,11 +29,14 @@ from m3sync_dagster.sandbox import salesforce as salesforce_sandbox
 from m3sync_dagster.sandbox.organization import Organization
 from m3sync_dagster.sandbox.server import running
 from m3sync_dagster.state import migrate
+from m3sync_dagster_tests.databases import Databases, new_database
+from m3sync_dagster_tests.read_once import read_once
 
 pytest_plugins = ["m3sync_dagster_tests.guard.fixtures"]
 # How busy this machine is says nothing about our code.
 settings.register_profile("any speed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any speed")
+read_once()
 
 ROOT = Path(__file__).parents[1]
 """The project: where ``dagster.yaml`` and ``workspace.yaml`` are."""
@@ -110,16 +112,10 @@ def postgres_server() -> Iterator[str]:
         server._cleanup()
 
 
-@contextmanager
-def new_database(server_url: str, template: str = "template1") -> Iterator[str]:
-    """The URL of a database that lasts as long as the block."""
-    name = f"test_{uuid.uuid4().hex}"
-    with psycopg.connect(server_url, autocommit=True) as server:
-        # Three times as fast as the default, which writes each page to the WAL.
-        server.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
-    yield make_url(server_url).set(database=name).render_as_string(hide_password=False)
-    with psycopg.connect(server_url, autocommit=True) as server:
-        server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+@pytest.fixture(scope="session")
+def databases(postgres_server: str) -> Databases:
+    """Copies of templates on that server."""
+    return Databases(postgres_server)
 
 
 @pytest.fixture
@@ -153,10 +149,10 @@ def dagster_instance(home: Path) -> Iterator[dg.DagsterInstance]:
 
 @pytest.fixture
 def instance(
-    postgres_server: str, dagster_template: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    databases: Databases, dagster_template: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[dg.DagsterInstance]:
     """A Dagster instance with a new database, which has m3sync's tables too."""
-    with new_database(postgres_server, dagster_template) as url:
+    with databases.copy(dagster_template) as url:
         monkeypatch.setenv("M3SYNC_POSTGRES_URL", url)
         with dagster_instance(tmp_path) as instance:
             yield instance
@@ -171,9 +167,9 @@ def state_template(postgres_server: str) -> Iterator[str]:
 
 
 @pytest.fixture
-def postgres_url(postgres_server: str, state_template: str) -> Iterator[str]:
+def postgres_url(databases: Databases, state_template: str) -> Iterator[str]:
     """The URL of a new database with our tables in it."""
-    with new_database(postgres_server, state_template) as url:
+    with databases.copy(state_template) as url:
         yield url
 
 

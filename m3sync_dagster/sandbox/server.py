@@ -41,15 +41,43 @@ class SandboxProtocol(H11Protocol):
 
 
 class _Server(uvicorn.Server):
-    """A server that signals when it has started, or has failed to start."""
+    """A server that signals when it has started, or has failed to start, and stops at once.
+
+    uvicorn itself looks every tenth of a second whether it is to stop, and sleeps for another one
+    before it does. Tests start and stop thousands of servers.
+    """
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.start_finished = threading.Event()
+        self._stop_requested = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self._loop = asyncio.get_running_loop()
         await super().startup(sockets)
         self.start_finished.set()
+
+    async def main_loop(self) -> None:
+        while not self._stop_requested.is_set():
+            await self.on_tick(0)  # The Date header changes every second.
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stop_requested.wait(), timeout=1)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002 - uvicorn's
+        for server in self.servers:
+            server.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        await asyncio.sleep(0)  # Idle connections are closed now.
+        try:
+            await asyncio.wait_for(
+                self._wait_tasks_to_complete(), self.config.timeout_graceful_shutdown
+            )
+        except TimeoutError:
+            for task in self.server_state.tasks:
+                task.cancel()
+        await self.lifespan.shutdown()
 
     def serve_on(self, listener: socket.socket) -> None:
         try:
@@ -58,6 +86,11 @@ class _Server(uvicorn.Server):
                 self.run([listener])
         finally:
             self.start_finished.set()
+
+    def request_stop(self) -> None:
+        """Ask the thread of :meth:`serve_on` to end; it may have ended by itself."""
+        if self._loop and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._stop_requested.set)
 
 
 @contextmanager
@@ -87,7 +120,7 @@ def running(app: ASGIApp, host: str = "127.0.0.1", port: int = 0) -> Iterator[st
         try:
             yield f"http://{host}:{listener.getsockname()[1]}"
         finally:
-            server.should_exit = True
+            server.request_stop()
             thread.join()
 
 

@@ -23,7 +23,7 @@ from m3sync_dagster.sandbox.demo_servers import START, Sandbox, serving
 from m3sync_dagster.sandbox.organization import Organization
 from m3sync_dagster_tests.cli.admin import INTEGRATION, Admin
 from m3sync_dagster_tests.cli.defs_folder import DEFS
-from m3sync_dagster_tests.conftest import new_database
+from m3sync_dagster_tests.databases import Databases, end_connections, new_database
 
 HOUR = "2026-01-01-00:00"
 
@@ -83,18 +83,14 @@ def migrated(postgres_server: str) -> Iterator[str]:
             migrate_tables()
         name = str(make_url(url).database)
         with psycopg.connect(postgres_server, autocommit=True) as server:
-            # A database can be copied only while it has no connections.
-            server.execute(
-                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s",
-                (name,),
-            )
+            end_connections(server, name)
         yield name
 
 
 @pytest.fixture
-def migrated_url(postgres_server: str, migrated: str) -> Iterator[str]:
+def migrated_url(databases: Databases, migrated: str) -> Iterator[str]:
     """The URL of a new database with Dagster's tables and ours."""
-    with new_database(postgres_server, migrated) as url:
+    with databases.copy(migrated) as url:
         yield url
 
 

@@ -12,7 +12,7 @@ from m3sync_dagster.sandbox.demo_servers import DEFS
 from m3sync_dagster.sandbox.organization import Organization
 from m3sync_dagster_tests.cli.admin import ACCOUNT, verified
 from m3sync_dagster_tests.cli.conftest import Answer, Stage, staged
-from m3sync_dagster_tests.conftest import new_database
+from m3sync_dagster_tests.databases import new_database
 from m3sync_dagster_tests.live.ui_pages import KEPT, SHOWN, browser_page, take_picture
 
 pytestmark = pytest.mark.slow

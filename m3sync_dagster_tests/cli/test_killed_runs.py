@@ -20,7 +20,8 @@ from m3sync_dagster.sandbox.server import running
 from m3sync_dagster.state import connect, is_locked
 from m3sync_dagster_tests.cli.conftest import write
 from m3sync_dagster_tests.cli.kill_points import Killer, Runner, Step, is_waiting, waiting_at
-from m3sync_dagster_tests.conftest import CREDENTIALS, PATIENCE, new_database
+from m3sync_dagster_tests.conftest import CREDENTIALS, PATIENCE
+from m3sync_dagster_tests.databases import new_database
 
 pytestmark = pytest.mark.slow
 

@@ -16,7 +16,8 @@ import dagster as dg
 import pytest
 import redis
 
-from m3sync_dagster_tests.conftest import ROOT, DefsFolder, new_database, sandbox_of
+from m3sync_dagster_tests.conftest import ROOT, DefsFolder, sandbox_of
+from m3sync_dagster_tests.databases import new_database
 from m3sync_dagster_tests.deploy.many_integrations import (
     HeldAnswers,
     Hours,

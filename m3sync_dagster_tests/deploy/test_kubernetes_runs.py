@@ -20,7 +20,8 @@ from kubernetes.config import incluster_config
 
 from m3sync_dagster.definitions import defs
 from m3sync_dagster.project_folder import ONLY_INTEGRATION
-from m3sync_dagster_tests.conftest import CREDENTIALS, INTEGRATION, DefsFolder, new_database
+from m3sync_dagster_tests.conftest import CREDENTIALS, INTEGRATION, DefsFolder
+from m3sync_dagster_tests.databases import new_database
 from m3sync_dagster_tests.deploy.kubernetes_api import Cluster, kubernetes_api
 from m3sync_dagster_tests.deploy.manifests import FOLDER, broken_references, objects, pods, unsafe
 from m3sync_dagster_tests.deploy.test_kubernetes import VERSION

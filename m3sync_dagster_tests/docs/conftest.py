@@ -17,7 +17,7 @@ from m3sync_dagster.sandbox.demo_servers import serving
 from m3sync_dagster.sandbox.organization import Organization
 from m3sync_dagster.sandbox.server import running
 from m3sync_dagster_tests.cli.conftest import child_environment, migrated
-from m3sync_dagster_tests.conftest import new_database
+from m3sync_dagster_tests.databases import Databases
 from m3sync_dagster_tests.docs import command_server
 from m3sync_dagster_tests.docs.shell import Shell, write_program
 from m3sync_dagster_tests.docs.walk import Walk
@@ -45,14 +45,14 @@ def programs() -> Iterator[Path]:
 
 
 @pytest.fixture
-def terminal(programs: Path, postgres_server: str, migrated: str, tmp_path: Path) -> Terminal:
+def terminal(programs: Path, databases: Databases, migrated: str, tmp_path: Path) -> Terminal:
     """Opens a user's terminal."""
 
     @contextmanager
     def opened(start: str) -> Iterator[Walk]:
         organization = Organization.generate(6, contracts=5, commitments=4, balances=7)
         with (
-            new_database(postgres_server, migrated) as database,
+            databases.copy(migrated) as database,
             serving(organization) as sandbox,
             running(_empty_org(tmp_path)) as empty_org,
         ):

@@ -23,9 +23,9 @@ from m3sync_dagster_tests.conftest import (
     PATIENCE,
     ROOT,
     DefsFolder,
-    new_database,
     sandbox_of,
 )
+from m3sync_dagster_tests.databases import Databases
 from m3sync_dagster_tests.guard.fixtures import Fleet, PostOffice
 from m3sync_dagster_tests.live.conftest import (
     DAEMON,
@@ -138,7 +138,7 @@ class Hours:
 
 @pytest.fixture
 def hours(
-    postgres_server: str, dagster_template: str, tmp_path: Path, post_office: PostOffice
+    databases: Databases, dagster_template: str, tmp_path: Path, post_office: PostOffice
 ) -> Iterator[Hours]:
     organization = Organization.sample()
     users = json.dumps(organization.ids("users")[:2])
@@ -156,7 +156,7 @@ def hours(
     now = datetime.now(UTC) - timedelta(days=2)
     now = set_clock(clock, now.replace(minute=0, second=59, microsecond=500_000))
     with (
-        new_database(postgres_server, dagster_template) as database,
+        databases.copy(dagster_template) as database,
         sandbox_of(organization) as sandbox,
     ):
         more = {"M3SYNC_SMTP_URL": post_office.url, "M3SYNC_TEST_CLOCK": str(clock)}

@@ -22,8 +22,8 @@ from m3sync_dagster_tests.conftest import (
     INTEGRATION,
     DefsFolder,
     Sandbox,
-    new_database,
 )
+from m3sync_dagster_tests.databases import Databases
 from m3sync_dagster_tests.guard.daemon_clock import (
     IN_ITS_OWN_PROCESS,
     IN_THIS_PROCESS,
@@ -47,7 +47,7 @@ DISABLED = "m3sync: acme is disabled"
 
 @pytest.fixture
 def instance(
-    postgres_server: str,
+    databases: Databases,
     dagster_template: str,
     tmp_path: Path,
     sandbox: Sandbox,
@@ -60,7 +60,7 @@ def instance(
     # A process that is loaded once more is to read the files once more.
     ReconstructableJob.get_repository_definition.cache_clear()
     ReconstructableJob.get_definition.cache_clear()
-    with new_database(postgres_server, dagster_template) as url:
+    with databases.copy(dagster_template) as url:
         monkeypatch.setenv("M3SYNC_POSTGRES_URL", url)
         with home(tmp_path) as made:
             yield made

@@ -27,9 +27,9 @@ from m3sync_dagster_tests.conftest import (
     ROOT,
     DefsFolder,
     Sandbox,
-    new_database,
     sandbox_of,
 )
+from m3sync_dagster_tests.databases import new_database
 
 DAEMON = ("dagster._daemon", "run")
 PASSWORD = "the-password-of-the-database"

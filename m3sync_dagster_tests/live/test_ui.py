@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from m3sync_dagster_tests.conftest import PATIENCE, new_database
+from m3sync_dagster_tests.conftest import PATIENCE
+from m3sync_dagster_tests.databases import new_database
 from m3sync_dagster_tests.live.conftest import Live, until
 from m3sync_dagster_tests.live.five_integrations import (
     BROKEN,

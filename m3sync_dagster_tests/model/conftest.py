@@ -6,7 +6,7 @@ import psycopg
 import pytest
 from sqlalchemy.engine import make_url
 
-from m3sync_dagster_tests.conftest import new_database
+from m3sync_dagster_tests.databases import new_database
 from m3sync_dagster_tests.model.scenario import Scenario
 from m3sync_dagster_tests.model.world import World, world
 

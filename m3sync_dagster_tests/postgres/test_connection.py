@@ -14,7 +14,8 @@ from m3sync_dagster.m3ter.shared_rate_limiter import open_permits
 from m3sync_dagster.postgres import Connection, connect
 from m3sync_dagster.state import IntegrationLock, is_locked, migrate, require_current_schema
 from m3sync_dagster.sync.errors import ConfigurationError, IntegrationLockedError, RemoteError
-from m3sync_dagster_tests.conftest import dagster_instance, new_database
+from m3sync_dagster_tests.conftest import dagster_instance
+from m3sync_dagster_tests.databases import new_database
 from m3sync_dagster_tests.postgres.own_server import OwnServer, needs_pgbouncer, pgbouncer
 
 pytestmark = pytest.mark.slow

@@ -17,9 +17,9 @@ from m3sync_dagster_tests.conftest import (
     DefsFolder,
     Sandbox,
     dagster_instance,
-    new_database,
     sync,
 )
+from m3sync_dagster_tests.databases import Databases
 from m3sync_dagster_tests.guard.fixtures import Fleet
 
 pytestmark = pytest.mark.slow
@@ -29,7 +29,7 @@ Run = Callable[..., dg.ExecuteInProcessResult]
 
 @pytest.fixture
 def instance(  # noqa: PLR0917 - fixtures are arguments
-    postgres_server: str,
+    databases: Databases,
     dagster_template: str,
     tmp_path: Path,
     sandbox: Sandbox,
@@ -38,7 +38,7 @@ def instance(  # noqa: PLR0917 - fixtures are arguments
 ) -> Iterator[dg.DagsterInstance]:
     for name, value in sandbox.environment.items():
         monkeypatch.setenv(name, value)
-    with new_database(postgres_server, dagster_template) as url:
+    with databases.copy(dagster_template) as url:
         monkeypatch.setenv("M3SYNC_POSTGRES_URL", url)
         monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
         with dagster_instance(tmp_path) as made:

@@ -92,6 +92,13 @@ class Collection:
     def __contains__(self, record_id: str) -> bool:
         return record_id in self._by_id
 
+    def __deepcopy__(self, _: dict[int, object]) -> "Collection":
+        """A collection with the same entries, which are never changed."""
+        copied = Collection()
+        copied._by_id, copied._order = self._by_id.copy(), self._order.copy()
+        copied._next = self._next
+        return copied
+
     @property
     def newest(self) -> int:
         """The next sequence number, which is higher than that of every record."""

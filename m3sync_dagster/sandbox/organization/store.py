@@ -1,10 +1,12 @@
 """The organization: its collections, and the changes that users and m3ter make to records."""
 
+import copy
 import random
 import threading
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import cache
 from typing import Self
 
 import msgspec
@@ -74,6 +76,12 @@ class Organization:
     @classmethod
     def sample(cls, seed: int = 1) -> Self:
         """The organization of the demo: small, with the difficult values of real data."""
+        return copy.deepcopy(cls._built_sample(seed))
+
+    @classmethod
+    @cache
+    def _built_sample(cls, seed: int) -> Self:
+        """The records of the sample; a process of tests asks for them a thousand times."""
         organization = cls.generate(
             120, contracts=160, commitments=140, balances=180, bills=150, seed=seed
         )
@@ -82,6 +90,14 @@ class Organization:
         organization.add_sample_line_items()
         organization.add_sample_external_mappings(CRM_ACCOUNT_IDS)
         return organization
+
+    def __getstate__(self) -> dict[str, object]:
+        """All but the lock, so that a copy creates the same ids next."""
+        return {name: value for name, value in vars(self).items() if name != "_lock"}
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        vars(self).update(state)
+        self._lock = threading.RLock()
 
     @classmethod
     def generate(  # noqa: PLR0913 - one for each type of record

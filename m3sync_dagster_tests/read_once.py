@@ -1,0 +1,54 @@
+"""Keeps what libraries read from files that do not change while tests run.
+
+A program reads them once. A process of tests calls hundreds of commands and clients, and would
+spend a third of its time on them.
+"""
+
+import os
+import ssl
+from collections.abc import Callable
+from functools import cache
+
+import httpx
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+
+
+def read_once() -> None:
+    """Replace both functions of the libraries; call it once in a process."""
+    httpx._transports.default.create_ssl_context = _contexts(  # type: ignore[attr-defined]
+        httpx.create_ssl_context
+    )
+    ScriptDirectory.from_config = _scripts(ScriptDirectory.from_config)  # type: ignore[method-assign, assignment]
+
+
+def _contexts(create: Callable[..., ssl.SSLContext]) -> Callable[..., ssl.SSLContext]:
+    """Those with the authorities that httpx trusts by default."""
+
+    @cache
+    def default(*_: str | None) -> ssl.SSLContext:
+        return create()
+
+    def kept(
+        verify: ssl.SSLContext | str | bool = True,
+        cert: object = None,
+        trust_env: bool = True,
+    ) -> ssl.SSLContext:
+        if verify is True and cert is None and trust_env:
+            return default(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
+        return create(verify=verify, cert=cert, trust_env=trust_env)
+
+    return kept
+
+
+def _scripts(read: Callable[[Config], ScriptDirectory]) -> Callable[[Config], ScriptDirectory]:
+    """The migrations of a folder: Dagster's, or ours."""
+    known: dict[str | None, ScriptDirectory] = {}
+
+    def kept(config: Config) -> ScriptDirectory:
+        folder = config.get_alembic_option("script_location")
+        if folder not in known:
+            known[folder] = read(config)
+        return known[folder]
+
+    return kept
