@@ -10,7 +10,6 @@ from functools import lru_cache
 import dagster as dg
 
 from m3sync_dagster.components.entity_syncs import STATE
-from m3sync_dagster.components.gc_settings import exempt_from_collection
 from m3sync_dagster.components.jobs import build_jobs
 from m3sync_dagster.components.load_one_integration import load_integration
 from m3sync_dagster.components.load_project import (
@@ -27,6 +26,7 @@ from m3sync_dagster.dagster_internals import (
     DefinitionsLoadContext,
     DefinitionsLoadType,
 )
+from m3sync_dagster.gc_settings import exempt_from_collection
 from m3sync_dagster.project_folder import ONLY_INTEGRATION
 
 

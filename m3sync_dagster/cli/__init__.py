@@ -29,6 +29,7 @@ from m3sync_dagster.cli.sandbox import sandbox
 from m3sync_dagster.cli.status import status
 from m3sync_dagster.cli.verify import verify
 from m3sync_dagster.core_files import forbid_core_files
+from m3sync_dagster.gc_settings import collect_less_often
 
 
 def _print_version(wanted: bool) -> None:  # noqa: FBT001 - typer's signature of a callback
@@ -77,5 +78,6 @@ add_help_texts(app)
 def main() -> None:
     """Run the command line, and exit with 0, 1 or 2; see ``exit_codes``."""
     forbid_core_files()
+    collect_less_often()
     escape_unknown_characters()
     app()

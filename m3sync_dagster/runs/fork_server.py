@@ -24,6 +24,7 @@ from typing import NamedTuple
 
 from setproctitle import setproctitle
 
+from m3sync_dagster.gc_settings import collect_less_often
 from m3sync_dagster.project_folder import ONLY_INTEGRATION
 
 ARGUMENTS = "DAGSTER_EXECUTE_RUN_ARGS"
@@ -157,6 +158,7 @@ def _dagster(*options: str) -> None:
 
 
 if __name__ == "__main__":
+    collect_less_often()
     if sys.argv[1] == _RUN:
         _dagster()
     else:

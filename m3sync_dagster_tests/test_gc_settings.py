@@ -1,12 +1,33 @@
-"""Definitions are built without full garbage collections, and exempt from later ones."""
+"""Few garbage collections while Dagster is imported and definitions are built."""
 
 import gc
+import sys
+from collections.abc import Iterator
 
+import pytest
+
+from m3sync_dagster.cli import main
 from m3sync_dagster.definitions import defs
 from m3sync_dagster_tests.conftest import DefsFolder
 
 MOST_COLLECTIONS = 20
 """For one integration; at Python's own thresholds it is a hundred and more."""
+
+
+@pytest.fixture
+def _thresholds_of_python() -> Iterator[None]:
+    before = gc.get_threshold()
+    gc.set_threshold(700, 10, 10)
+    yield
+    gc.set_threshold(*before)
+
+
+@pytest.mark.usefixtures("_thresholds_of_python")
+def test_a_command_imports_with_few_collections(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["m3sync", "--version"])
+    with pytest.raises(SystemExit):
+        main()
+    assert gc.get_threshold()[0] >= 7_000
 
 
 def test_definitions_are_exempt_from_garbage_collection(defs_folder: DefsFolder) -> None:
