@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from dagster_postgres.storage import DagsterPostgresStorage
-from sqlalchemy import create_engine
+from dagster_postgres.utils import create_pg_connection
+from sqlalchemy import Engine, create_engine, text
 
 from m3sync_dagster.core_files import forbid_core_files
 from m3sync_dagster.postgres import POSTGRES_URL, parse
@@ -24,6 +25,19 @@ _QUESTIONS = (
     "has_built_index",
 )
 """Methods of Dagster's storages that ask whether a table, a column or an index is there."""
+
+
+_MAIN_TABLES = ["runs", "instance_info", "event_logs", "jobs"]
+"""The tables for which Dagster's storages look when they are opened."""
+_COUNT_TABLES = text(
+    "SELECT count(*) FROM pg_tables WHERE schemaname = current_schema AND tablename = ANY(:names)"
+)
+
+
+def _are_tables_missing(engine: Engine) -> bool:
+    with create_pg_connection(engine) as connection:
+        found = connection.execute(_COUNT_TABLES, {"names": _MAIN_TABLES}).scalar_one()
+    return bool(found < len(_MAIN_TABLES))
 
 
 def _remember_what_is_there(storage: object) -> None:
@@ -59,17 +73,20 @@ class PostgresStorage(DagsterPostgresStorage):
     Every process of Dagster opens it, so it is also where they are forbidden to leave core files.
 
     It also remembers which tables and columns there are. Dagster itself asks PostgreSQL's catalog
-    again for each event of an asset, in three statements that take longer than storing the event.
+    again for each event of an asset, in three statements that take longer than storing the event,
+    and each of its three storages makes a connection to look for its tables when it is opened.
     """
 
     def __init__(self, postgres_url: str, inst_data: Any) -> None:  # noqa: ANN401 - Dagster's own
-        super().__init__(postgres_url, inst_data=inst_data)
         pool = create_engine(
             postgres_url,
             isolation_level="AUTOCOMMIT",
             pool_size=1,
             max_overflow=-1,  # A second thread does not wait: it gets a connection for one use.
             pool_pre_ping=True,  # The server may have been restarted.
+        )
+        super().__init__(
+            postgres_url, should_autocreate_tables=_are_tables_missing(pool), inst_data=inst_data
         )
         # There is no public way to give Dagster's storages an engine.
         for storage in (self._run_storage, self._event_log_storage, self._schedule_storage):

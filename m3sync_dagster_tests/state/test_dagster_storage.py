@@ -16,6 +16,7 @@ import pytest
 from dagster._serdes import ConfigurableClassData
 from dagster_postgres.event_log.event_log import PostgresEventLogStorage
 from dagster_postgres.run_storage import PostgresRunStorage
+from sqlalchemy import Pool, event
 
 from m3sync_dagster.state.dagster_storage import PostgresStorage, _remember_what_is_there
 from m3sync_dagster.sync.errors import ConfigurationError, RemoteError
@@ -93,6 +94,33 @@ def test_one_connection_serves_all_storages(instance: dg.DagsterInstance) -> Non
     assert "/test_" in url
     instance.run_storage.set_cursor_values({"key": "value"})
     assert instance.run_storage.get_cursor_values({"key"}) == {"key": "value"}
+
+
+def test_one_connection_is_made_where_the_tables_are(
+    instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    made: list[object] = []
+
+    def count(connection: object, _: object) -> None:
+        made.append(connection)
+
+    event.listen(Pool, "connect", count)
+    with dg.DagsterInstance.from_config(str(tmp_path)) as another:
+        read_all(another)
+    event.remove(Pool, "connect", count)
+    assert len(made) == 1
+
+
+@pytest.mark.parametrize("table", ["runs", "instance_info", "event_logs", "jobs"])
+def test_a_table_that_is_missing_is_created(
+    instance: dg.DagsterInstance, tmp_path: Path, table: str
+) -> None:
+    with psycopg.connect(os.environ["M3SYNC_POSTGRES_URL"], autocommit=True) as connection:
+        connection.execute(f"DROP TABLE {table} CASCADE")
+        with dg.DagsterInstance.from_config(str(tmp_path)) as another:
+            read_all(another)
+        found = connection.execute("SELECT to_regclass(%s)::text", [table]).fetchone()
+    assert found == (table,)
 
 
 def test_no_connection_is_left_of_a_closed_instance(
