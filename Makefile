@@ -9,7 +9,7 @@ BIN := .venv/bin
 # Each module is compiled once, and not by each of the many processes of the tests.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: install demo test check coverage model chaos pictures image bench conformance mutation audit lint types debian-packages constraints clean
+.PHONY: install demo test all-tests check quick-tests coverage model chaos pictures image bench conformance mutation audit lint types debian-packages constraints clean
 
 install: .venv/installed
 
@@ -26,11 +26,18 @@ demo: install
 
 # Runs the static checks, then all tests, also those with servers, daemons and a browser.
 # PYTEST_ADDOPTS=--random-order runs them in another order each time.
-test: install lint types debian-packages
+test: install lint debian-packages
+	$(MAKE) -j 2 types all-tests
+
+# mypy uses one core, so the tests begin beside it.
+all-tests: install
 	$(BIN)/python -m pytest -n 6 --dist loadscope --no-loadscope-reorder
 
 # Runs the static checks and the tests that start no program and use no database.
-check: install lint types
+check: install lint
+	$(MAKE) -j 2 types quick-tests
+
+quick-tests: install
 	$(BIN)/python -m pytest -n 4 --dist loadscope -m "not slow and not database" -q
 
 # Runs all tests, and prints which lines and branches of the product they do not run, also in the

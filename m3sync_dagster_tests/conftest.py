@@ -37,6 +37,8 @@ pytest_plugins = ["m3sync_dagster_tests.guard.fixtures"]
 settings.register_profile("any speed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any speed")
 read_once()
+_STARTUP = [str(Path(__file__).parent / "startup"), os.environ.get("PYTHONPATH", "")]
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, _STARTUP))
 
 ROOT = Path(__file__).parents[1]
 """The project: where ``dagster.yaml`` and ``workspace.yaml`` are."""

@@ -4,6 +4,8 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -11,7 +13,14 @@ import pytest
 
 from m3sync_dagster.sandbox.organization import Organization
 from m3sync_dagster.state import connect
-from m3sync_dagster_tests.conftest import CREDENTIALS, INTEGRATION, DefsFolder, sandbox_of
+from m3sync_dagster_tests.conftest import (
+    CREDENTIALS,
+    INTEGRATION,
+    DefsFolder,
+    Sandbox,
+    sandbox_of,
+)
+from m3sync_dagster_tests.databases import Databases
 
 M3SYNC = Path(sys.executable).parent / "m3sync"
 GROWTH = 16 * 2**20
@@ -35,36 +44,36 @@ def run_and_measure(environment: dict[str, str]) -> tuple[dict[str, int], int]:
     return json.loads(output)["entities"]["account"], peak
 
 
-def load_and_load_again(
-    number: int, postgres_url: str, defs_folder: DefsFolder
-) -> tuple[int, dict[str, int]]:
-    """Load accounts into an empty org, and run once more; give the peak and the second counts."""
-    organization = Organization.generate(number)
-    with sandbox_of(organization) as sandbox:
-        environment = {**os.environ, **sandbox.environment, "M3SYNC_POSTGRES_URL": postgres_url}
-        subprocess.run([M3SYNC, "migrate"], env=environment, check=True)
-        first, peak = run_and_measure(environment)
-        assert first["read"] == first["created"] == number
+@contextmanager
+def loaded(number: int, database: str) -> Iterator[tuple[int, dict[str, str], Sandbox]]:
+    """Load accounts into an empty org; give the peak, and the environment for another run."""
+    with sandbox_of(Organization.generate(number)) as sandbox:
+        environment = {**os.environ, **sandbox.environment, "M3SYNC_POSTGRES_URL": database}
+        counts, peak = run_and_measure(environment)
+        assert counts["read"] == counts["created"] == number
         assert len(sandbox.records("m3ter_Account__c")) == number
-        assert sandbox.salesforce_calls() == first["salesforce_api_calls"]
-        again, _ = run_and_measure(environment)
-        assert again["unchanged"] == number
-        assert sandbox.salesforce_calls() <= 1
-    return peak, again
+        assert sandbox.salesforce_calls() == counts["salesforce_api_calls"]
+        yield peak, environment, sandbox
 
 
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_number_of_records(
-    postgres_url: str, defs_folder: DefsFolder
+    databases: Databases, dagster_template: str, defs_folder: DefsFolder
 ) -> None:
     defs_folder.write("acme", INTEGRATION.split("    contract")[0])
     defs_folder.write("credentials", CREDENTIALS.replace("1000", "100000"))
-    small, _ = load_and_load_again(10_000, postgres_url, defs_folder)
-    with connect(postgres_url) as connection:
-        connection.execute("TRUNCATE m3sync.synced_record, m3sync.ingest_job")
-    large, _ = load_and_load_again(40_000, postgres_url, defs_folder)
-    assert large - small <= GROWTH
-    with connect(postgres_url) as connection:
+    with databases.copy(dagster_template) as url, loaded(10_000, url) as (small, _, _):
+        pass
+    with databases.copy(dagster_template) as url, loaded(40_000, url) as (large, again, sandbox):
+        assert large - small <= GROWTH
+        counts, _ = run_and_measure(again)
+        assert counts["unchanged"] == 40_000
+        assert sandbox.salesforce_calls() <= 1
+        _ingest_jobs_were_used(url)
+
+
+def _ingest_jobs_were_used(url: str) -> None:
+    with connect(url) as connection:
         row = connection.execute(
             "SELECT sum(rows), bool_and(state = 'JobComplete') FROM m3sync.ingest_job"
         ).fetchone()

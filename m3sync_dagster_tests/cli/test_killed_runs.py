@@ -25,7 +25,7 @@ from m3sync_dagster_tests.databases import new_database
 
 pytestmark = pytest.mark.slow
 
-ROWS = 12_000
+ROWS = 8_200
 CHANGED = 1_500
 INTEGRATION = """\
 type: m3sync_dagster.SalesforceSync
@@ -42,7 +42,7 @@ JOB = "/jobs/ingest/750[^/]+$"
 
 @dataclass
 class Load:
-    """A load of 12,000 accounts, on which three levels of parents go one after the other."""
+    """A load of accounts, of which three levels go one after the other, each by an ingest job."""
 
     runner: Runner
     killer: Killer

@@ -1,6 +1,8 @@
+import asyncio
 import socket
 import threading
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 
 import httpx
@@ -30,6 +32,21 @@ def test_the_server_stops_at_the_end_of_the_block() -> None:
 def test_an_idle_connection_does_not_delay_the_stop() -> None:
     with httpx.Client() as client, running(Starlette(routes=[Route("/", hello)])) as url:
         client.get(url)
+
+
+def test_a_request_under_way_is_answered_before_the_stop() -> None:
+    begun = threading.Event()
+
+    async def slow(_: Request) -> PlainTextResponse:
+        begun.set()
+        await asyncio.sleep(0.2)
+        return PlainTextResponse("late")
+
+    with ThreadPoolExecutor() as threads:
+        with running(Starlette(routes=[Route("/", slow)])) as url:
+            answer = threads.submit(httpx.get, url)
+            begun.wait()
+        assert answer.result().text == "late"
 
 
 def test_a_port_in_use() -> None:
