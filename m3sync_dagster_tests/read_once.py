@@ -1,7 +1,6 @@
 """Keeps what libraries read from files that do not change while tests run.
 
-A program reads them once. A process of tests calls hundreds of commands and clients, and would
-spend a third of its time on them.
+A program reads them once. A process of tests calls hundreds of commands and clients.
 """
 
 import os

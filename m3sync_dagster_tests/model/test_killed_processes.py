@@ -1,8 +1,9 @@
 """Runs in processes of their own that are killed, in the midst of what else happens."""
 
 import signal
-from contextlib import closing
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from functools import cache
 
 import pytest
 
@@ -14,6 +15,7 @@ from m3sync_dagster_tests.model.command_processes import JOBS_ABOVE
 from m3sync_dagster_tests.model.machine import load
 from m3sync_dagster_tests.model.runs import Run
 from m3sync_dagster_tests.model.scenario import Scenario
+from m3sync_dagster_tests.model.world import World
 
 pytestmark = pytest.mark.slow
 
@@ -46,18 +48,33 @@ def killed_run(scenario: Scenario, process: Runner, step: Step) -> None:
     eventually(lambda: not is_locked(scenario.world.connection, "acme"))
 
 
+@pytest.fixture(scope="module")
+def processes(
+    the_world: World, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[int], Runner]]:
+    """What starts a process, by the rows above which it uses ingest jobs."""
+    with ExitStack() as stack:
+
+        @cache
+        def starting(above: int) -> Runner:
+            environment = the_world.environment | {JOBS_ABOVE: str(above)}
+            folder = tmp_path_factory.mktemp("process")
+            runner = Runner(folder, environment, command_processes.__name__)
+            return stack.enter_context(closing(runner))
+
+        yield starting
+
+
 @pytest.mark.parametrize("name", STEPS)
 def test_changes_that_are_taken_back_after_the_death_of_a_run(
-    scenario: Scenario, tmp_path: Path, name: str
+    scenario: Scenario, processes: Callable[[int], Runner], name: str
 ) -> None:
     above, step = STEPS[name]
-    environment = scenario.world.environment | {JOBS_ABOVE: str(above)}
     load(scenario)
     scenario.put("account", 1, name="changed")
     scenario.put("account", 3, name="new", parentAccountId="a2")
     scenario.put("balance", 1, accountId="a2", contractId="c1", name="changed")
-    with closing(Runner(tmp_path, environment, command_processes.__name__)) as process:
-        killed_run(scenario, process, step)
+    killed_run(scenario, processes(above), step)
     scenario.world.send_by_jobs(above)
     scenario.revert("account", 1)
     scenario.revert("balance", 1)
