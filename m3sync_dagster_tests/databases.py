@@ -82,6 +82,10 @@ class _Content:
                     copy.write(rows)
         for sequence in self.sequences:
             connection.execute("SELECT setval(%s, %s, %s)", sequence)
+        # What this session has counted itself is reset too, once it is written.
+        connection.execute("SELECT pg_stat_force_next_flush()")
+        connection.commit()
+        connection.execute("SELECT pg_stat_reset()")
         return True
 
 
@@ -128,9 +132,12 @@ class Databases:
         finally:
             name, last = _new_name(), name
             with psycopg.connect(self._server_url, autocommit=True) as server:
+                # What a test has left running, or has kept by the database's address, must not
+                # reach the next test.
+                server.execute(f"ALTER DATABASE {last} ALLOW_CONNECTIONS false")
                 end_connections(server, last)
-                # What a test has kept by the address of a database is of no use for the next test.
                 server.execute(f"ALTER DATABASE {last} RENAME TO {name}")
+                server.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
                 if self._restored(name, content):
                     free.append((name, content))
                 else:
@@ -162,7 +169,7 @@ def new_database(server_url: str, template: str = "template1") -> Iterator[str]:
 def end_connections(server: Connection, database: str) -> None:
     """A database can be copied or renamed only while it has no connections."""
     server.execute(
-        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s",
+        "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE datname = %s",
         (database,),
     )
 

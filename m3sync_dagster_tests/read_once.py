@@ -1,24 +1,31 @@
-"""Keeps what libraries read from files that do not change while tests run.
+"""Keeps what libraries make of files that do not change while tests run.
 
-A program reads them once. A process of tests calls hundreds of commands and clients.
+A program reads each once. A process of tests calls hundreds of commands and clients.
 """
 
 import os
 import ssl
 from collections.abc import Callable
+from copy import deepcopy
 from functools import cache
+from typing import TextIO
 
 import httpx
+import typer.testing
+import yaml
 from alembic.config import Config
 from alembic.script import ScriptDirectory
+from dagster_shared.yaml_utils import DagsterYamlLoader
 
 
 def read_once() -> None:
-    """Replace both functions of the libraries; call it once in a process."""
+    """Replace functions of the libraries; call it once in a process."""
     httpx._transports.default.create_ssl_context = _contexts(  # type: ignore[attr-defined]
         httpx.create_ssl_context
     )
     ScriptDirectory.from_config = _scripts(ScriptDirectory.from_config)  # type: ignore[method-assign, assignment]
+    typer.testing._get_command = cache(typer.testing._get_command)  # type: ignore[attr-defined]
+    yaml.load = _documents(yaml.load)
 
 
 def _contexts(create: Callable[..., ssl.SSLContext]) -> Callable[..., ssl.SSLContext]:
@@ -49,5 +56,22 @@ def _scripts(read: Callable[[Config], ScriptDirectory]) -> Callable[[Config], Sc
         if folder not in known:
             known[folder] = read(config)
         return known[folder]
+
+    return kept
+
+
+def _documents(load: Callable[..., object]) -> Callable[..., object]:
+    """The YAML that Dagster reads whenever it opens an instance: ``dagster.yaml`` and its parts."""
+    known: dict[str, object] = {}
+
+    def kept(stream: str | TextIO, Loader: type) -> object:  # noqa: N803 - PyYAML's name
+        if Loader is not DagsterYamlLoader:
+            return load(stream, Loader)
+        text = stream if isinstance(stream, str) else stream.read()
+        if text not in known:
+            if not isinstance(stream, str):
+                stream.seek(0)  # An error names the file.
+            known[text] = load(stream, Loader)
+        return deepcopy(known[text])
 
     return kept

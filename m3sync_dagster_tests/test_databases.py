@@ -90,6 +90,13 @@ def test_rows_and_sequences_are_again_those_of_the_template(
     assert last[1] == first[1]
 
 
+def test_statistics_of_reads_begin_anew(of_this_test: Databases, template: str) -> None:
+    used(of_this_test, template, "SELECT FROM one.parent", "SELECT pg_stat_force_next_flush()")
+    with of_this_test.copy(template) as url, psycopg.connect(url) as connection:
+        reads = connection.execute("SELECT sum(seq_scan) FROM pg_stat_user_tables").fetchone()
+    assert reads == (0,)
+
+
 def test_a_new_table_is_dropped(of_this_test: Databases, template: str) -> None:
     partition = "FOR VALUES FROM ('2027-01-01') TO ('2028-01-01')"
     _, first = used(

