@@ -106,8 +106,9 @@ def postgres_server() -> Iterator[str]:
         server = get_server(Path(folder) / "pg", cleanup_mode="stop")
         url = server.get_uri()
         with psycopg.connect(url, autocommit=True) as connection:
-            # Its data need not outlive a crash of the machine.
-            for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+            # Its data need not outlive a crash of the machine, and what one test has deleted is not
+            # to be cleaned up, and counted, in the middle of another one.
+            for setting in ("fsync", "synchronous_commit", "full_page_writes", "autovacuum"):
                 connection.execute(f"ALTER SYSTEM SET {setting} = off")
             connection.execute("SELECT pg_reload_conf()")
         yield url

@@ -35,6 +35,11 @@ USER_TABLES = """
 SELECT oid::regclass::text FROM pg_class
 WHERE relkind = 'r' AND relnamespace::regnamespace::text !~ '^(pg_|information_schema$)' ORDER BY 1
 """
+ROWS_KNOWN_TO_PLANNER = """
+SELECT sum(reltuples)::bigint FROM pg_class
+WHERE relkind IN ('r', 'p', 'i')
+  AND relnamespace::regnamespace::text !~ '^(pg_|information_schema$)'
+"""
 SEQUENCES = """
 SELECT format('%I.%I', schemaname, sequencename), coalesce(last_value, start_value),
   last_value IS NOT NULL
@@ -94,11 +99,12 @@ def _tables(connection: Connection) -> list[str]:
 
 
 def _schema(connection: Connection) -> list[tuple[object, ...]]:
-    """Differs after any change of the schema or of the database's own settings."""
+    """Differs after any change of the schema, the statistics or the database's own settings."""
     changed = " UNION ALL ".join(
         f"SELECT count(*), max(xmin::text::bigint) FROM {catalog}" for catalog in CATALOGS
     )
-    return connection.execute(changed).fetchall() + connection.execute(SETTINGS).fetchall()
+    queries = (changed, ROWS_KNOWN_TO_PLANNER, SETTINGS)
+    return [row for query in queries for row in connection.execute(query).fetchall()]
 
 
 def _size(connection: Connection) -> int:

@@ -36,6 +36,7 @@ CHANGES = [
     "GRANT SELECT ON one.parent TO PUBLIC",
     "ALTER SEQUENCE one.parent_id_seq INCREMENT 7",
     "ANALYZE one.parent",
+    "VACUUM one.child_of_2026",
     "DO $$BEGIN EXECUTE format('ALTER DATABASE %I SET work_mem = 99', current_database()); END$$",
 ]
 
