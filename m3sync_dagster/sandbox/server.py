@@ -14,6 +14,9 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 DROP = "m3sync.sandbox.drop"
 """The key, in an ASGI scope's ``extensions``, of a function that closes the connection at once."""
 
+STOP_SECONDS = 5
+"""How long a stop waits for the answers to requests under way, which it cancels then."""
+
 
 async def drop_connection(scope: Scope, receive: Receive) -> None:
     """Closes the connection without completing the response.
@@ -125,7 +128,7 @@ def running(app: ASGIApp, host: str = "127.0.0.1", port: int = 0) -> Iterator[st
 
 
 def _config(app: ASGIApp) -> uvicorn.Config:
-    """No logs, long-lived connections, and a stop that waits at most 5 seconds for clients."""
+    """No logs, and long-lived connections."""
     return uvicorn.Config(
         app,
         http=SandboxProtocol,
@@ -133,5 +136,5 @@ def _config(app: ASGIApp) -> uvicorn.Config:
         log_config=None,
         access_log=False,
         timeout_keep_alive=75,
-        timeout_graceful_shutdown=5,
+        timeout_graceful_shutdown=STOP_SECONDS,
     )

@@ -3,7 +3,7 @@ import socket
 import threading
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import httpx
 import pytest
@@ -12,7 +12,9 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
+from m3sync_dagster.sandbox import server
 from m3sync_dagster.sandbox.server import DROP, running
+from m3sync_dagster_tests.conftest import PATIENCE
 
 
 async def hello(_: Request) -> PlainTextResponse:
@@ -37,16 +39,37 @@ def test_an_idle_connection_does_not_delay_the_stop() -> None:
 def test_a_request_under_way_is_answered_before_the_stop() -> None:
     begun = threading.Event()
 
-    async def slow(_: Request) -> PlainTextResponse:
+    async def until_nobody_can_connect(request: Request) -> PlainTextResponse:
         begun.set()
-        await asyncio.sleep(0.2)
+        with suppress(OSError):
+            while True:
+                _, writer = await asyncio.open_connection(request.url.hostname, request.url.port)
+                writer.close()
         return PlainTextResponse("late")
 
     with ThreadPoolExecutor() as threads:
-        with running(Starlette(routes=[Route("/", slow)])) as url:
-            answer = threads.submit(httpx.get, url)
+        with running(Starlette(routes=[Route("/", until_nobody_can_connect)])) as url:
+            answer = threads.submit(httpx.get, url, timeout=PATIENCE)
             begun.wait()
         assert answer.result().text == "late"
+
+
+def test_a_request_without_an_answer_does_not_prevent_the_stop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(server, "STOP_SECONDS", 0.1)
+    begun = threading.Event()
+
+    async def never(_: Request) -> PlainTextResponse:
+        begun.set()
+        await asyncio.Event().wait()
+        return PlainTextResponse("never seen")
+
+    with ThreadPoolExecutor() as threads:
+        with running(Starlette(routes=[Route("/", never)])) as url:
+            answer = threads.submit(httpx.get, url, timeout=PATIENCE)
+            begun.wait()
+        assert answer.exception() or answer.result().is_error
 
 
 def test_a_port_in_use() -> None:
