@@ -1,6 +1,7 @@
-"""Few garbage collections while Dagster is imported and definitions are built."""
+"""Few garbage collections while a program imports and builds definitions, and none at its end."""
 
 import gc
+import subprocess
 import sys
 from collections.abc import Iterator
 
@@ -28,6 +29,27 @@ def test_a_command_imports_with_few_collections(monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(SystemExit):
         main()
     assert gc.get_threshold()[0] >= 7_000
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("begin", "said"), [("", "collected"), ("collect_less_often()", "")])
+def test_a_program_ends_without_a_collection(begin: str, said: str) -> None:
+    garbage = f"""
+from m3sync_dagster.gc_settings import collect_less_often
+
+class Garbage:
+    def __del__(self):
+        print("collected")
+
+{begin}
+garbage = Garbage()
+garbage.itself = garbage
+"""
+    # -S: without the settings of the tests
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", garbage], check=True, capture_output=True, text=True
+    )
+    assert done.stdout.strip() == said
 
 
 def test_definitions_are_exempt_from_garbage_collection(defs_folder: DefsFolder) -> None:

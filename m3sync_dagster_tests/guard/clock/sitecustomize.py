@@ -4,6 +4,7 @@ Dagster's ``freeze_time`` puts a time into these two functions, for its own proc
 server, daemon and run reads it, so that a test can turn the hours of all of them.
 """
 
+import atexit
 import gc
 import os
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ from pathlib import Path
 
 # As the one in the folder "startup", of which this takes the place.
 gc.set_threshold(10_000, 20, 20)
+atexit.register(gc.freeze)
 
 import dagster._time as dagster_time  # noqa: E402 - with few collections
 
