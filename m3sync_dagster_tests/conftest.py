@@ -8,9 +8,10 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from decimal import Decimal
+from importlib import import_module
 from pathlib import Path
 
 import dagster as dg
@@ -24,6 +25,7 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 from m3sync_dagster.definitions import defs
+from m3sync_dagster.postgres import KeptConnection
 from m3sync_dagster.sandbox import m3ter as m3ter_sandbox
 from m3sync_dagster.sandbox import salesforce as salesforce_sandbox
 from m3sync_dagster.sandbox.organization import Organization
@@ -42,6 +44,8 @@ os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, _STARTUP))
 
 ROOT = Path(__file__).parents[1]
 """The project: where ``dagster.yaml`` and ``workspace.yaml`` are."""
+ALL_TESTS = ["m3sync_dagster_tests"]
+"""What pytest collects if it is told nothing."""
 LIVE = "m3sync_dagster_tests/live/"
 """The tests of one webserver and one daemon."""
 HOUR = "2026-11-24-10:00"
@@ -65,6 +69,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.flaky(reruns=1))
         if "postgres_server" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.database)
+
+
+def pytest_collectstart(collector: pytest.Collector) -> None:
+    """Let each process begin with other files, so that not all of them compile the same ones.
+
+    pytest compiles a file of tests in each process that comes to it before the first is ready.
+    """
+    worker = getattr(collector.config, "workerinput", None)
+    if worker and isinstance(collector, pytest.Session) and collector.config.args == ALL_TESTS:
+        begin = int(worker["workerid"].removeprefix("gw"))
+        for file in sorted(Path(__file__).parent.rglob("test_*.py"))[
+            begin :: worker["workercount"]
+        ]:
+            # Collecting the file reports what is wrong with it.
+            with suppress(Exception, pytest.skip.Exception):
+                import_module(".".join(file.relative_to(ROOT).with_suffix("").parts))
 
 
 class _Scheduling(LoadScopeScheduling):
@@ -174,6 +194,13 @@ def postgres_url(databases: Databases, state_template: str) -> Iterator[str]:
     """The URL of a new database with our tables in it."""
     with databases.copy(state_template) as url:
         yield url
+
+
+@pytest.fixture
+def kept_connection(postgres_url: str) -> Iterator[KeptConnection]:
+    """A connection to such a database."""
+    with closing(KeptConnection(postgres_url)) as connection:
+        yield connection
 
 
 @dataclass

@@ -16,6 +16,7 @@ from pydantic import PrivateAttr
 
 from m3sync_dagster.components.step_failure import without_stack_traces
 from m3sync_dagster.m3ter import M3terAccessKey, M3terSource, ReadAhead
+from m3sync_dagster.postgres import KeptConnection
 from m3sync_dagster.runs.dead_runs import PROCESS_TAG, RELEASED
 from m3sync_dagster.salesforce import ConnectedApp, SalesforceClient
 from m3sync_dagster.state import (
@@ -87,6 +88,11 @@ class LazyResource(dg.ConfigurableResource[object]):
         with self._opened:
             yield self
 
+    @cached_property
+    def postgres(self) -> KeptConnection:
+        """For what is stored of a credential's logins and describes."""
+        return self._opened.enter_context(closing(KeptConnection(postgres_url())))
+
 
 class M3terResource(LazyResource):
     """An m3ter organization; see the component ``M3terCredential`` for each attribute."""
@@ -129,7 +135,7 @@ class M3terResource(LazyResource):
             ConfigurationError: as for ``read``.
         """
         credential = self.read()
-        logins = PostgresLoginLog(postgres_url(), self.credential, credential.identity)
+        logins = PostgresLoginLog(self.postgres, self.credential, credential.identity)
         return self._opened.enter_context(M3terSource(credential, postgres_url(), logins=logins))
 
     @cached_property
@@ -189,8 +195,8 @@ class SalesforceResource(LazyResource):
             ConfigurationError: as for ``read``.
         """
         credential = self.read()
-        describes = PostgresDescribeCache(postgres_url(), credential.identity)
-        logins = PostgresLoginLog(postgres_url(), self.credential, credential.identity)
+        describes = PostgresDescribeCache(self.postgres, credential.identity)
+        logins = PostgresLoginLog(self.postgres, self.credential, credential.identity)
         return self._opened.enter_context(
             closing(SalesforceClient(credential, describes=describes, logins=logins))
         )

@@ -66,7 +66,8 @@ class DescribeReader:
         self._transport = transport
         self._cache = cache
         self._known: dict[str, SalesforceObject] = {}
-        self._stored: dict[str, SalesforceObject | None] = {}
+        self._stored: dict[str, tuple[bytes, str] | None] = {}
+        self._parsed: dict[str, SalesforceObject | None] = {}
 
     def describe(self, object_name: str, *, refresh: bool = False) -> SalesforceObject:
         """Describe an object.
@@ -88,16 +89,21 @@ class DescribeReader:
         """The last describe of an object that this run or an earlier one has read."""
         if object_name in self._known:
             return self._known[object_name]
-        if object_name not in self._stored:
-            stored = self._cache.read(object_name) if self._cache else None
+        if object_name not in self._parsed:
+            stored = self._read_stored(object_name)
             described = parse_object(object_name, _decode(stored[0])) if stored else None
-            self._stored[object_name] = described
+            self._parsed[object_name] = described
+        return self._parsed[object_name]
+
+    def _read_stored(self, object_name: str) -> tuple[bytes, str] | None:
+        if object_name not in self._stored:
+            self._stored[object_name] = self._cache.read(object_name) if self._cache else None
         return self._stored[object_name]
 
     def _read(self, object_name: str, refresh: bool) -> ObjectDescribeJson:  # noqa: FBT001 - as in ``describe``
         """Source: REST API Developer Guide, "Get Object Metadata Changes"."""
         path = f"/sobjects/{quote(object_name, safe='')}/describe"
-        stored = None if refresh or self._cache is None else self._cache.read(object_name)
+        stored = None if refresh else self._read_stored(object_name)
         since = {"If-Modified-Since": stored[1]} if stored and stored[1] else {}
         try:
             response = self._transport.call("GET", path, headers=since)

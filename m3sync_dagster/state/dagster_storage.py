@@ -1,13 +1,18 @@
 """Dagster's storage for ``dagster.yaml``: PostgreSQL, in the database of our state."""
 
 import os
+import select
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psycopg2
 from dagster_postgres.storage import DagsterPostgresStorage
 from dagster_postgres.utils import create_pg_connection
-from sqlalchemy import Engine, create_engine, text
+from sqlalchemy import Engine, create_engine, event, text
+from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from m3sync_dagster.core_files import forbid_core_files
 from m3sync_dagster.postgres import POSTGRES_URL, parse
@@ -26,12 +31,58 @@ _QUESTIONS = (
 )
 """Methods of Dagster's storages that ask whether a table, a column or an index is there."""
 
-
 _MAIN_TABLES = ["runs", "instance_info", "event_logs", "jobs"]
 """The tables for which Dagster's storages look when they are opened."""
 _COUNT_TABLES = text(
     "SELECT count(*) FROM pg_tables WHERE schemaname = current_schema AND tablename = ANY(:names)"
 )
+
+_PING = "SELECT 1"
+_RECENTLY = 1.0
+"""Seconds after its last use in which a connection is not asked whether it still answers."""
+
+
+def _open_pool(postgres_url: str) -> Engine:
+    pool = create_engine(
+        postgres_url,
+        isolation_level="AUTOCOMMIT",
+        pool_size=1,
+        max_overflow=-1,  # A second thread does not wait: it gets a connection for one use.
+    )
+    event.listen(pool, "connect", _note_use)
+    event.listen(pool, "checkin", _note_use)
+    event.listen(pool, "checkout", _require_answer)
+    return pool
+
+
+def _note_use(_: object, entry: ConnectionPoolEntry) -> None:
+    entry.info["used"] = time.monotonic()
+
+
+def _require_answer(
+    connection: psycopg2.extensions.connection, entry: ConnectionPoolEntry, _: object
+) -> None:
+    """Let the pool open another connection if the server has ended this one.
+
+    The pool's own check, ``pool_pre_ping``, sends a statement before each statement. All that a
+    server sends without being asked is that it ends the connection. After a pause it is asked:
+    a firewall may have dropped the connection, and says nothing.
+
+    Raises:
+        DisconnectionError: it has ended. Source: SQLAlchemy documentation, "Dealing with
+            Disconnects", "Custom / Legacy Pessimistic Ping".
+    """
+    if time.monotonic() - entry.info["used"] < _RECENTLY:
+        poll = select.poll()
+        poll.register(connection, select.POLLIN)
+        if poll.poll(0):
+            raise DisconnectionError
+        return
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(_PING)
+    except psycopg2.Error:
+        raise DisconnectionError from None
 
 
 def _are_tables_missing(engine: Engine) -> bool:
@@ -78,13 +129,7 @@ class PostgresStorage(DagsterPostgresStorage):
     """
 
     def __init__(self, postgres_url: str, inst_data: Any) -> None:  # noqa: ANN401 - Dagster's own
-        pool = create_engine(
-            postgres_url,
-            isolation_level="AUTOCOMMIT",
-            pool_size=1,
-            max_overflow=-1,  # A second thread does not wait: it gets a connection for one use.
-            pool_pre_ping=True,  # The server may have been restarted.
-        )
+        pool = _open_pool(postgres_url)
         super().__init__(
             postgres_url, should_autocreate_tables=_are_tables_missing(pool), inst_data=inst_data
         )

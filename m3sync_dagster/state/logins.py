@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import LiteralString
 
 import psycopg
 from psycopg.rows import class_row
 
+from m3sync_dagster.postgres import KeptConnection
 from m3sync_dagster.state.error_events import storable
-from m3sync_dagster.state.postgres_from_environment import connect
 from m3sync_dagster.sync.errors import SyncError
 
 _COLUMNS = "credential, identity, succeeded_at, organization_id, instance_url, failed_at, error"
@@ -58,14 +59,14 @@ class PostgresLoginLog:
     """A ``LoginLog`` in the schema ``m3sync``.
 
     Args:
-        url: PostgreSQL's address.
+        connection: a connection to PostgreSQL.
         credential: the credential's name.
         identity: a digest of the address and the user that its variables name; no secret.
     """
 
-    def __init__(self, url: str, credential: str, identity: str) -> None:
-        self._url = url
-        self._key = {"credential": credential, "identity": identity}
+    def __init__(self, connection: KeptConnection, credential: str, identity: str) -> None:
+        self._connection = connection
+        self._key: dict[str, str | None] = {"credential": credential, "identity": identity}
 
     def succeeded(self, organization_id: str | None, instance_url: str | None) -> None:
         """Record a login that succeeded."""
@@ -75,9 +76,8 @@ class PostgresLoginLog:
         """Record a login that failed."""
         self._write(_FAILED, error=storable(error.cause))
 
-    def _write(self, query: str, **values: str | None) -> None:
-        with connect(self._url) as connection:
-            connection.execute(query, self._key | values)
+    def _write(self, query: LiteralString, **values: str | None) -> None:
+        self._connection.execute(query, self._key | values)
 
 
 def read_logins(connection: psycopg.Connection) -> dict[str, Login]:

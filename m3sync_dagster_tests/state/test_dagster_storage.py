@@ -18,6 +18,7 @@ from dagster_postgres.event_log.event_log import PostgresEventLogStorage
 from dagster_postgres.run_storage import PostgresRunStorage
 from sqlalchemy import Pool, event
 
+from m3sync_dagster.state import dagster_storage
 from m3sync_dagster.state.dagster_storage import PostgresStorage, _remember_what_is_there
 from m3sync_dagster.sync.errors import ConfigurationError, RemoteError
 from m3sync_dagster_tests.conftest import ROOT
@@ -135,7 +136,11 @@ def test_no_connection_is_left_of_a_closed_instance(
     assert connections_left(url, len(before)) == len(before)
 
 
-def test_a_connection_that_was_lost_is_made_anew(instance: dg.DagsterInstance) -> None:
+@pytest.mark.parametrize("recently", [0, 1000])
+def test_a_connection_that_was_lost_is_made_anew(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch, recently: float
+) -> None:
+    monkeypatch.setattr(dagster_storage, "_RECENTLY", recently)
     url = os.environ["M3SYNC_POSTGRES_URL"]
     read_all(instance)
     (lost,) = backends(url)
@@ -143,6 +148,23 @@ def test_a_connection_that_was_lost_is_made_anew(instance: dg.DagsterInstance) -
         connection.execute("SELECT pg_terminate_backend(%s, 10000)", [lost])
     read_all(instance)
     assert backends(url) not in ([], [lost])
+
+
+@pytest.mark.parametrize(("recently", "asked"), [(0, True), (1000, False)])
+def test_only_a_connection_that_was_not_used_recently_is_asked_to_answer(
+    instance: dg.DagsterInstance,
+    monkeypatch: pytest.MonkeyPatch,
+    recently: float,
+    asked: bool,
+) -> None:
+    storage = instance.run_storage
+    assert isinstance(storage, PostgresRunStorage)
+    read_all(instance)
+    monkeypatch.setattr(dagster_storage, "_RECENTLY", recently)
+    last = "SELECT query FROM pg_stat_activity WHERE pid = ANY(%s)"
+    (pid,) = backends(os.environ["M3SYNC_POSTGRES_URL"])
+    with storage.connect(), psycopg.connect(os.environ["M3SYNC_POSTGRES_URL"]) as other:
+        assert (other.execute(last, [[pid]]).fetchall() == [("SELECT 1",)]) is asked
 
 
 def test_threads_do_not_wait_for_the_connection(instance: dg.DagsterInstance) -> None:

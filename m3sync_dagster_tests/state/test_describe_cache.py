@@ -1,10 +1,11 @@
+from m3sync_dagster.postgres import KeptConnection
 from m3sync_dagster.state import PostgresDescribeCache
 
 
-def test_describes_are_kept_apart_by_asker_and_object(postgres_url: str) -> None:
+def test_describes_are_kept_apart_by_asker_and_object(kept_connection: KeptConnection) -> None:
     ours, theirs = (
-        PostgresDescribeCache(postgres_url, "us"),
-        PostgresDescribeCache(postgres_url, "them"),
+        PostgresDescribeCache(kept_connection, "us"),
+        PostgresDescribeCache(kept_connection, "them"),
     )
     assert ours.read("A__c") is None
     ours.write("A__c", b'{"name":"A__c"}', "Mon, 30 Nov 2026 08:34:54 GMT")
@@ -13,8 +14,10 @@ def test_describes_are_kept_apart_by_asker_and_object(postgres_url: str) -> None
     assert theirs.read("A__c") is None
 
 
-def test_a_later_describe_takes_the_place_of_an_earlier_one(postgres_url: str) -> None:
-    describes = PostgresDescribeCache(postgres_url, "us")
+def test_a_later_describe_takes_the_place_of_an_earlier_one(
+    kept_connection: KeptConnection,
+) -> None:
+    describes = PostgresDescribeCache(kept_connection, "us")
     for body in (b"{}", b'{"name":"\\u0000 \xc3\xbc"}'):
         describes.write("A__c", body, "")
         assert describes.read("A__c") == (body, "")

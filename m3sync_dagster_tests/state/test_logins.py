@@ -2,6 +2,7 @@
 
 import psycopg
 
+from m3sync_dagster.postgres import KeptConnection
 from m3sync_dagster.state import Login, PostgresLoginLog, read_logins
 from m3sync_dagster.sync.errors import RemoteError
 from m3sync_dagster_tests.state.ledger_fixtures import connection
@@ -12,11 +13,11 @@ URL = "https://acme.example"
 
 
 def test_a_login_is_known_until_a_later_one(
-    connection: psycopg.Connection, postgres_url: str
+    connection: psycopg.Connection, kept_connection: KeptConnection
 ) -> None:
     assert read_logins(connection) == {}
-    log = PostgresLoginLog(postgres_url, "salesforce", "digest-1")
-    PostgresLoginLog(postgres_url, "m3ter", "digest-m").succeeded("org", None)
+    log = PostgresLoginLog(kept_connection, "salesforce", "digest-1")
+    PostgresLoginLog(kept_connection, "m3ter", "digest-m").succeeded("org", None)
     log.succeeded("00D", URL)
     logins = read_logins(connection)
     first, m3ter = logins.pop("salesforce"), logins.pop("m3ter")
@@ -44,7 +45,7 @@ def test_a_login_is_known_until_a_later_one(
     assert again.succeeded_at > first.succeeded_at
     assert (again.failed_at, again.error) == (None, None)
 
-    PostgresLoginLog(postgres_url, "salesforce", "digest-2").failed(RemoteError("no", "Wait."))
+    PostgresLoginLog(kept_connection, "salesforce", "digest-2").failed(RemoteError("no", "Wait."))
     other = read_logins(connection)["salesforce"]
     assert other == Login("salesforce", "digest-2", None, None, None, other.failed_at, "no")
     assert read_logins(connection)["m3ter"] == m3ter

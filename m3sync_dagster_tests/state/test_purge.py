@@ -7,6 +7,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from m3sync_dagster.postgres import KeptConnection
 from m3sync_dagster.state import (
     IntegrationLock,
     PostgresDescribeCache,
@@ -113,8 +114,10 @@ def test_a_purge_keeps_the_last_deletion_of_an_entity(
     }
 
 
-def test_a_describe_that_is_used_stays(connection: psycopg.Connection, postgres_url: str) -> None:
-    describes = PostgresDescribeCache(postgres_url, "us")
+def test_a_describe_that_is_used_stays(
+    connection: psycopg.Connection, kept_connection: KeptConnection
+) -> None:
+    describes = PostgresDescribeCache(kept_connection, "us")
     for name in ("Used__c", "Unused__c"):
         describes.write(name, b"{}", "")
     connection.execute("UPDATE m3sync.describe_cache SET read_at = now() - interval '91 days'")

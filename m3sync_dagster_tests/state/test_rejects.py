@@ -2,6 +2,7 @@
 
 import psycopg
 
+from m3sync_dagster.postgres import KeptConnection
 from m3sync_dagster.state import (
     PostgresLedger,
     PostgresLoginLog,
@@ -27,7 +28,7 @@ def refused(m3ter_id: str, code: str = "X", kind: ErrorClass = ErrorClass.INVALI
 
 
 def test_a_reject_has_all_that_is_known_of_it(
-    ledger: PostgresLedger, connection: psycopg.Connection, postgres_url: str
+    ledger: PostgresLedger, connection: psycopg.Connection, kept_connection: KeptConnection
 ) -> None:
     ledger.record([refused("new")])
     (new,) = list_rejects(connection, "acme", RejectFilter(m3ter_id="new"))
@@ -41,7 +42,7 @@ def test_a_reject_has_all_that_is_known_of_it(
     ledger.stage([staged("a")])
     acknowledge(ledger, "a")
     ledger.record([refused("a")])
-    PostgresLoginLog(postgres_url, "salesforce", "digest").succeeded("00D", URL)
+    PostgresLoginLog(kept_connection, "salesforce", "digest").succeeded("00D", URL)
     (known,) = list_rejects(connection, wanted=RejectFilter(m3ter_id="a"))
     times = (1, known.first_seen, known.last_seen)
     there = ("a01a", "A__c", URL)
@@ -72,10 +73,10 @@ def test_which_rejects_are_listed(ledger: PostgresLedger, connection: psycopg.Co
 
 
 def test_the_objects_with_rejects_have_the_addresses_of_their_orgs(
-    connection: psycopg.Connection, postgres_url: str
+    connection: psycopg.Connection, kept_connection: KeptConnection
 ) -> None:
     for credential, org in (("one", "00D1"), ("two", "00D2")):
-        PostgresLoginLog(postgres_url, credential, "digest").succeeded(org, f"https://{org}")
+        PostgresLoginLog(kept_connection, credential, "digest").succeeded(org, f"https://{org}")
     objects = {
         "account": ("00D1", "A__c", True),
         "contract": ("00D2", "C__c", True),
