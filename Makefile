@@ -31,7 +31,7 @@ test: install lint debian-packages
 
 # mypy uses one core, so the tests begin beside it.
 all-tests: install
-	$(BIN)/python -m pytest -n 6 --dist loadscope --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 5 --dist loadscope --no-loadscope-reorder
 
 # Runs the static checks and the tests that start no program and use no database.
 check: install lint
