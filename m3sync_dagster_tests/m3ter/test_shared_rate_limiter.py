@@ -87,6 +87,8 @@ PROCESS = """
 import sys
 from m3sync_dagster.entities import ENTITIES
 from m3sync_dagster.m3ter import M3terAccessKey, M3terSource
+from m3sync_dagster.m3ter.shared_rate_limiter import Permits
+Permits._delete_old_permits = lambda *_: None
 credential = M3terAccessKey("shared", "key", "secret", sys.argv[1], int(sys.argv[2]))
 with M3terSource(credential, sys.argv[3]) as organization:
     for _ in organization.records(ENTITIES["account"], [str(n) for n in range(40)]):
@@ -94,15 +96,22 @@ with M3terSource(credential, sys.argv[3]) as organization:
 """
 
 
-def test_two_processes_together_stay_under_the_rate(postgres_url: str) -> None:
+def test_two_processes_together_stay_under_the_rate(
+    postgres_url: str, connection: psycopg.Connection
+) -> None:
     rate = 30
     with serving(Script(page("1"))) as script:
         command = [sys.executable, "-c", PROCESS, script.url, str(rate), postgres_url]
         root = Path(__file__).parents[2]
         processes = [subprocess.Popen(command, cwd=root) for _ in range(2)]
         assert [process.wait() for process in processes] == [0, 0]
+        shared = M3terAccessKey("shared", "key", "secret", script.url, rate)
     assert (len(script.lists), len(script.tokens)) == (80, 2)
-    assert most_in_a_window([asked.time for asked in script.asked]) <= rate
+    # A busy machine may delay a request, so what counts is when it was allowed.
+    query = sql.SQL("SELECT extract(epoch FROM item_timestamp)::float FROM {}")
+    allowed = [at for (at,) in connection.execute(query.format(table(shared)))]
+    assert len(allowed) >= len(script.asked)
+    assert most_in_a_window(allowed) <= rate
 
 
 def test_many_at_once_neither_fail_nor_wait_for_ever(postgres_url: str) -> None:
