@@ -64,9 +64,9 @@ def _require_answer(
 ) -> None:
     """Let the pool open another connection if the server has ended this one.
 
-    The pool's own check, ``pool_pre_ping``, sends a statement before each statement. All that a
-    server sends without being asked is that it ends the connection. After a pause it is asked:
-    a firewall may have dropped the connection, and says nothing.
+    The pool's own check, ``pool_pre_ping``, sends a statement before each statement. But what a
+    server sends without being asked is most likely that it ends the connection. After a pause it is
+    asked: a firewall may have dropped the connection, and says nothing.
 
     Raises:
         DisconnectionError: it has ended. Source: SQLAlchemy documentation, "Dealing with
