@@ -45,11 +45,8 @@ class Garbage:
 garbage = Garbage()
 garbage.itself = garbage
 """
-    # -S: without the settings of the tests
-    done = subprocess.run(
-        [sys.executable, "-S", "-c", garbage], check=True, capture_output=True, text=True
-    )
-    assert done.stdout.strip() == said
+    without_settings_of_tests = [sys.executable, "-S", "-c", garbage]
+    assert subprocess.check_output(without_settings_of_tests, text=True).strip() == said
 
 
 def test_definitions_are_exempt_from_garbage_collection(defs_folder: DefsFolder) -> None:

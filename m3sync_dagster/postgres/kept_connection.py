@@ -14,7 +14,8 @@ class KeptConnection:
     """Opened by the first statement, and opened again after it was lost.
 
     Threads can share it. A statement is sent again if the connection was lost, so it must have the
-    same effect when it is executed twice.
+    same effect when it is executed twice. psycopg's pool would try to connect again and again for
+    some time, and then not say why it could not.
 
     Args:
         url: PostgreSQL's address.

@@ -67,7 +67,6 @@ class DescribeReader:
         self._cache = cache
         self._known: dict[str, SalesforceObject] = {}
         self._stored: dict[str, tuple[bytes, str] | None] = {}
-        self._parsed: dict[str, SalesforceObject | None] = {}
 
     def describe(self, object_name: str, *, refresh: bool = False) -> SalesforceObject:
         """Describe an object.
@@ -89,11 +88,8 @@ class DescribeReader:
         """The last describe of an object that this run or an earlier one has read."""
         if object_name in self._known:
             return self._known[object_name]
-        if object_name not in self._parsed:
-            stored = self._read_stored(object_name)
-            described = parse_object(object_name, _decode(stored[0])) if stored else None
-            self._parsed[object_name] = described
-        return self._parsed[object_name]
+        stored = self._read_stored(object_name)
+        return parse_object(object_name, _decode(stored[0])) if stored else None
 
     def _read_stored(self, object_name: str) -> tuple[bytes, str] | None:
         if object_name not in self._stored:

@@ -1,5 +1,8 @@
 """One connection for many short statements, opened again when it was lost."""
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
 import psycopg
 import pytest
 
@@ -24,6 +27,17 @@ def test_one_session_executes_all_statements(kept_connection: KeptConnection) ->
     assert kept_connection.execute("SELECT %(a)s::int UNION SELECT 2", {"a": 1}) == [(1,), (2,)]
     assert kept_connection.execute("CREATE TABLE made_here ()", {}) == []
     assert backend(kept_connection) == first
+
+
+def test_threads_share_a_session(kept_connection: KeptConnection) -> None:
+    together = Barrier(8)
+
+    def ask(_: int) -> int:
+        together.wait()
+        return backend(kept_connection)
+
+    with ThreadPoolExecutor(8) as threads:
+        assert len(set(threads.map(ask, range(8)))) == 1
 
 
 def test_a_lost_session_is_replaced(kept_connection: KeptConnection, postgres_url: str) -> None:

@@ -96,8 +96,10 @@ class Cache:
 
     def __init__(self) -> None:
         self.held: dict[str, tuple[bytes, str]] = {}
+        self.reads = 0
 
     def read(self, object_name: str) -> tuple[bytes, str] | None:
+        self.reads += 1
         return self.held.get(object_name)
 
     def write(self, object_name: str, body: bytes, last_modified: str) -> None:
@@ -117,6 +119,7 @@ def test_an_unchanged_object_is_not_sent_again(sandbox: Sandbox) -> None:
         sizes.append(len(found.fields))
         org.close()
     assert sizes[0] == sizes[1] > 20
+    assert cache.reads == 2
     statuses = [c["status"] for c in sandbox.inside.calls.latest if "describe" in c["path"]]
     assert statuses[-2:] == [200, 304]
 
