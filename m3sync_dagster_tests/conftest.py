@@ -8,10 +8,9 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
-from importlib import import_module
 from pathlib import Path
 
 import dagster as dg
@@ -44,8 +43,6 @@ os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, _STARTUP))
 
 ROOT = Path(__file__).parents[1]
 """The project: where ``dagster.yaml`` and ``workspace.yaml`` are."""
-ALL_TESTS = ["m3sync_dagster_tests"]
-"""What pytest collects if it is told nothing."""
 LIVE = "m3sync_dagster_tests/live/"
 """The tests of one webserver and one daemon."""
 HOUR = "2026-11-24-10:00"
@@ -69,22 +66,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.flaky(reruns=1))
         if "postgres_server" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.database)
-
-
-def pytest_collectstart(collector: pytest.Collector) -> None:
-    """Let each process begin with other files, so that not all of them compile the same ones.
-
-    pytest compiles a file of tests in each process that comes to it before the first is ready.
-    """
-    worker = getattr(collector.config, "workerinput", None)
-    if worker and isinstance(collector, pytest.Session) and collector.config.args == ALL_TESTS:
-        begin = int(worker["workerid"].removeprefix("gw"))
-        for file in sorted(Path(__file__).parent.rglob("test_*.py"))[
-            begin :: worker["workercount"]
-        ]:
-            # Collecting the file reports what is wrong with it.
-            with suppress(Exception, pytest.skip.Exception):
-                import_module(".".join(file.relative_to(ROOT).with_suffix("").parts))
 
 
 class _Scheduling(LoadScopeScheduling):
