@@ -72,17 +72,23 @@ def _require_answer(
         DisconnectionError: it has ended. Source: SQLAlchemy documentation, "Dealing with
             Disconnects", "Custom / Legacy Pessimistic Ping".
     """
-    if time.monotonic() - entry.info["used"] < _RECENTLY:
-        poll = select.poll()
-        poll.register(connection, select.POLLIN)
-        if poll.poll(0):
-            raise DisconnectionError
-        return
     try:
-        with connection.cursor() as cursor:
-            cursor.execute(_PING)
+        if time.monotonic() - entry.info["used"] < _RECENTLY:
+            has_ended = _has_received(connection)
+        else:
+            has_ended = False
+            with connection.cursor() as cursor:
+                cursor.execute(_PING)
     except psycopg2.Error:
-        raise DisconnectionError from None
+        has_ended = True
+    if has_ended:
+        raise DisconnectionError
+
+
+def _has_received(connection: psycopg2.extensions.connection) -> bool:
+    poll = select.poll()
+    poll.register(connection, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _are_tables_missing(engine: Engine) -> bool:
