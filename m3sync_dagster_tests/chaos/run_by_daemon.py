@@ -28,7 +28,12 @@ OVER = {"SUCCESS", "FAILURE", "CANCELED"}
 DEAD, SKIPPED = "DEAD", "SKIPPED"
 HOUR_FORMAT = "%Y-%m-%d-%H:00"
 """A partition, as the time of its beginning."""
-_TICKS = "SELECT status FROM job_ticks WHERE type = 'SCHEDULE' ORDER BY id"
+SYNC, ANY_JOB = "salesforce_sync", "%"
+"""Patterns of a job's name. Every night there are runs of other jobs too."""
+_RUNS = "SELECT run_id, status FROM runs WHERE pipeline_name LIKE %s"
+_TICKS = """
+SELECT status FROM job_ticks WHERE tick_body::json ->> 'instigator_name' = 'acme_hourly' ORDER BY id
+"""
 _SYNCED = """
 SELECT asset_key::json ->> 1, partition FROM event_logs
 WHERE dagster_event_type = 'ASSET_MATERIALIZATION' AND partition IS NOT NULL
@@ -84,7 +89,7 @@ class DaemonRuns:
 
         def stopped() -> bool:
             daemon.send_signal(signal.SIGSTOP)
-            if "STARTING" not in _runs(self.database).values():
+            if "STARTING" not in _runs(self.database, ANY_JOB).values():
                 return True
             daemon.send_signal(signal.SIGCONT)
             return False
@@ -109,7 +114,7 @@ class DaemonRuns:
 
     def _hour(self) -> list[str]:
         """Begin an hour, and wait for the ends of its runs."""
-        known = until(lambda: {*_runs(self.database)} or {""}, "the runs so far")
+        known = until(lambda: {*_runs(self.database, SYNC)} or {""}, "the runs so far")
         ticks = len(_ticks(self.database))
         self._begin_hour(ticks)
         return until(lambda: self._ends(known, ticks), f"the run of {self.hours.now}")
@@ -128,7 +133,8 @@ class DaemonRuns:
 
     def _ends(self, known: set[str], ticks: int) -> list[str]:
         """How the runs of this hour have ended; empty until then."""
-        found = {run: end for run, end in _runs(self.database).items() if run not in known}
+        runs = _runs(self.database, SYNC)
+        found = {run: end for run, end in runs.items() if run not in known}
         if self._killed_in_this_hour:
             found |= dict.fromkeys(_dead(self.database, found), DEAD)
         if not found:
@@ -173,26 +179,27 @@ def scheduled(home: Path, disturbed: DisturbedWorld) -> Iterator[DaemonRuns]:
 
 
 def _begin(clock: Path) -> datetime:
-    """The time at which the clock begins: that of an earlier attempt, or days ago.
+    """The time at which the clock begins: that of an earlier attempt, or a noon days ago.
 
-    A time ahead of the machine's would make the daemon load the code every hour.
+    A time ahead of the machine's would make the daemon load the code every hour. At noon the jobs
+    of the night are far away, which call Salesforce too.
     """
     if clock.exists():
         now = datetime.fromtimestamp(float(clock.read_text()), UTC)
     else:
-        now = datetime.now(UTC) - timedelta(days=20)
+        now = (datetime.now(UTC) - timedelta(days=20)).replace(hour=12)
     return now.replace(minute=0, second=59, microsecond=500_000)
 
 
-def _runs(url: str) -> dict[str, str]:
-    """The status of every run; none while PostgreSQL is restarted."""
+def _runs(url: str, job: str) -> dict[str, str]:
+    """The status of every run of such jobs; none while PostgreSQL is restarted."""
     with suppress(psycopg.OperationalError), psycopg.connect(url) as connection:
-        return dict(connection.execute("SELECT run_id, status FROM runs").fetchall())
+        return dict(connection.execute(_RUNS, [job]).fetchall())
     return {}
 
 
 def _ticks(url: str) -> list[str]:
-    """The status of every tick of the schedule, the first one first."""
+    """The status of every tick of the hourly schedule, the first one first."""
     with suppress(psycopg.OperationalError), psycopg.connect(url) as connection:
         return [status for (status,) in connection.execute(_TICKS)]
     return []

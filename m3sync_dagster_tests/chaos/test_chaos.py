@@ -129,10 +129,11 @@ def test_it_does_so_when_the_daemon_is_killed(disturbed: DisturbedWorld) -> None
 
 
 def _see_that_hours_are_checked(daemon: DaemonRuns, connection: psycopg.Connection) -> None:
-    daemon.begin -= timedelta(hours=1)
+    # A day: in a second attempt, those of the first one are the hours before.
+    daemon.begin -= timedelta(days=1)
     with pytest.raises(AssertionError, match="hours that are lost"):
         daemon.check_hours()
-    daemon.begin += timedelta(hours=1)
+    daemon.begin += timedelta(days=1)
     connection.execute(
         "UPDATE run_tags SET value = %s WHERE key = 'dagster/partition'",
         [daemon.begin.strftime(HOUR_FORMAT)],
