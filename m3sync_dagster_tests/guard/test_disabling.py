@@ -181,7 +181,7 @@ def test_ten_failed_hours_disable_and_enabling_begins_anew(
     for _ in range(10):
         assert hours.is_on()
         hours.hour()
-    hours.guard()
+        hours.guard()
     assert not hours.is_on()
     for _ in range(2):
         hours.idle_hour()
