@@ -6,8 +6,7 @@ import shlex
 import signal
 import socket
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -19,6 +18,7 @@ from m3sync_dagster.cli.prepare_environment import project_root
 from m3sync_dagster_tests.cli.conftest import child_environment
 from m3sync_dagster_tests.cli.processes import PROGRAM, Program, is_free, program
 from m3sync_dagster_tests.conftest import PATIENCE
+from m3sync_dagster_tests.live.conftest import until
 from m3sync_dagster_tests.proxy_servers import http_proxy
 
 NOWHERE = ("127.0.0.1", 9)
@@ -196,7 +196,7 @@ def test_dev_reports_that_dagster_has_ended(empty_postgres_url: str, tmp_path: P
         "dev", "--port", "0", M3SYNC_POSTGRES_URL=empty_postgres_url, M3SYNC_DEFS=str(tmp_path)
     ) as running:
         parent = psutil.Process(running.process.pid)
-        dagster, *_ = _eventually(lambda: dagster_dev(parent))
+        dagster, *_ = until(lambda: dagster_dev(parent), "dagster dev")
         dagster.kill()
         running.wait_for("Dagster's process has ended")
         assert running.process.wait(PATIENCE) == 1
@@ -226,12 +226,3 @@ def servers_in(folder: Path) -> list[psutil.Process]:
         for process in psutil.process_iter(["cmdline"])
         if any(str(folder) in part for part in process.info["cmdline"] or ())
     ]
-
-
-def _eventually(look: Callable[[], list[psutil.Process]]) -> list[psutil.Process]:
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        if found := look():
-            return found
-        time.sleep(0.1)
-    raise AssertionError

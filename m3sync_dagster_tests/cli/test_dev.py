@@ -2,10 +2,7 @@
 
 import signal
 import subprocess
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 
 import httpx
 import psutil
@@ -21,6 +18,7 @@ from m3sync_dagster.sandbox.organization import Organization
 from m3sync_dagster_tests.cli.conftest import child_environment
 from m3sync_dagster_tests.cli.processes import PROGRAM, program_in
 from m3sync_dagster_tests.conftest import PATIENCE
+from m3sync_dagster_tests.live.conftest import until
 
 pytestmark = pytest.mark.slow
 
@@ -88,16 +86,6 @@ MATERIALIZE = {
     "executionMetadata": {"tags": [{"key": "dagster/partition", "value": "2026-01-01-00:00"}]},
 }
 """What the button *Materialize* sends: it knows nothing of our tags."""
-_Found = TypeVar("_Found")
-
-
-def until(look: Callable[[], _Found | None]) -> _Found:
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        if found := look():
-            return found
-        time.sleep(0.2)
-    raise AssertionError
 
 
 def test_ctrl_c_interrupts_a_run_which_has_loaded_its_integration_alone(
@@ -117,11 +105,13 @@ def test_ctrl_c_interrupts_a_run_which_has_loaded_its_integration_alone(
             launched = httpx.post(f"{url}/graphql", json=request, timeout=PATIENCE).json()
             run_id = launched["data"]["launchRun"]["run"]["runId"]
             tags = "SELECT value FROM run_tags WHERE run_id = %s AND key = 'm3sync/process_id'"
-            (tag,) = until(lambda: database.execute(tags, (run_id,)).fetchone())
+            (tag,) = until(lambda: database.execute(tags, (run_id,)).fetchone(), "the tag")
             process = psutil.Process(int(tag.split(" ")[1]))
             status = "SELECT status FROM runs WHERE run_id = %s"
             first_step = "SELECT 1 FROM run_tags WHERE run_id = %s AND key = %s"
-            until(lambda: database.execute(first_step, (run_id, PROCESS_TAG)).fetchone())
+            until(
+                lambda: database.execute(first_step, (run_id, PROCESS_TAG)).fetchone(), "the step"
+            )
             assert " ".join(process.cmdline()).strip() == title("acme", run_id)
             assert running.stop(signal.SIGINT) == 0
             assert not process.is_running()

@@ -13,10 +13,10 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.test_utils import freeze_time
 
 from m3sync_dagster.sandbox.organization import Organization
 from m3sync_dagster.state import connect, undelivered
-from m3sync_dagster_tests.cli.processes import PROGRAM
 from m3sync_dagster_tests.conftest import (
     CREDENTIALS,
     INTEGRATION,
@@ -36,6 +36,7 @@ from m3sync_dagster_tests.live.conftest import (
     serving,
     until,
 )
+from m3sync_dagster_tests.model.runs import command
 
 pytestmark = pytest.mark.slow
 
@@ -123,17 +124,12 @@ class Hours:
         until(ticked, f"the guard at {self.now}")
 
     def m3sync(self, *args: str) -> str:
-        """What the command says, with the servers' environment and clock."""
-        done = subprocess.run(
-            [PROGRAM, *args],
-            cwd=self.live.home,
-            env=self.live.environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        """What the command says, typed with the servers' environment and clock."""
+        with pytest.MonkeyPatch.context() as patch, freeze_time(self.now):
+            patch.chdir(self.live.home)
+            for name, value in self.live.environment.items():
+                patch.setenv(name, value)
+            return command(*args)
 
 
 @pytest.fixture

@@ -56,14 +56,16 @@ _Found = TypeVar("_Found")
 def until(look: Callable[[], _Found | None], what: str) -> _Found:
     """Repeat a call until it returns a value.
 
+    The pauses grow to a second: with each look the servers have work, and wait for it themselves.
+
     Raises:
         AssertionError: there is nothing by the deadline.
     """
-    end = time.monotonic() + PATIENCE
-    while time.monotonic() < end:
+    begin = time.monotonic()
+    while (waited := time.monotonic() - begin) < PATIENCE:
         if found := look():
             return found
-        time.sleep(0.2)
+        time.sleep(min(max(waited / 5, 0.05), 1))
     raise AssertionError(f"{what}: nothing after {PATIENCE:.0f} s")
 
 
