@@ -212,7 +212,8 @@ def dagster_dev(parent: psutil.Process) -> list[psutil.Process]:
 
 
 DAEMONS = """{
-  runsOrError { ... on Runs { results { status repositoryOrigin { repositoryLocationName } } } }
+  runsOrError(filter: {pipelineName: "salesforce_sync"}) {
+    ... on Runs { results { status repositoryOrigin { repositoryLocationName } } } }
   schedulesOrError(
     repositorySelector: {repositoryName: "__repository__", repositoryLocationName: "m3sync"}
   ) { ... on Schedules { results { name scheduleState { status } } } }
