@@ -32,7 +32,7 @@ SYNC, ANY_JOB = "salesforce_sync", "%"
 """Patterns of a job's name. Every night there are runs of other jobs too."""
 _RUNS = "SELECT run_id, status FROM runs WHERE pipeline_name LIKE %s"
 _TICKS = """
-SELECT status FROM job_ticks WHERE tick_body::json ->> 'instigator_name' = 'acme_hourly' ORDER BY id
+SELECT status FROM job_ticks WHERE tick_body::json ->> 'job_name' = 'acme_hourly' ORDER BY id
 """
 _SYNCED = """
 SELECT asset_key::json ->> 1, partition FROM event_logs
