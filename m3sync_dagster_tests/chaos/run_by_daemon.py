@@ -117,7 +117,9 @@ class DaemonRuns:
         known = until(lambda: {*_runs(self.database, SYNC)} or {""}, "the runs so far")
         ticks = len(_ticks(self.database))
         self._begin_hour(ticks)
-        return until(lambda: self._ends(known, ticks), f"the run of {self.hours.now}")
+        ends = until(lambda: self._ends(known, ticks), f"the run of {self.hours.now}")
+        self._await_tick(ticks)
+        return ends
 
     def _begin_hour(self, ticks: int) -> None:
         self._killed_in_this_hour = False
@@ -128,8 +130,11 @@ class DaemonRuns:
         if moment == BEFORE_THE_HOUR:
             self._start_daemon()
         elif moment:
-            until(lambda: len(_ticks(self.database)) > ticks, f"the tick of {self.hours.now}")
+            self._await_tick(ticks)
             self.kill()
+
+    def _await_tick(self, before: int) -> None:
+        until(lambda: len(_ticks(self.database)) > before, f"the tick of {self.hours.now}")
 
     def _ends(self, known: set[str], ticks: int) -> list[str]:
         """How the runs of this hour have ended; empty until then."""
