@@ -72,17 +72,19 @@ def _require_answer(
         DisconnectionError: it has ended. Source: SQLAlchemy documentation, "Dealing with
             Disconnects", "Custom / Legacy Pessimistic Ping".
     """
-    try:
-        if time.monotonic() - entry.info["used"] < _RECENTLY:
-            has_ended = _has_received(connection)
-        else:
-            has_ended = False
-            with connection.cursor() as cursor:
-                cursor.execute(_PING)
-    except psycopg2.Error:
-        has_ended = True
-    if has_ended:
+    if _has_ended(connection, entry.info["used"]):
         raise DisconnectionError
+
+
+def _has_ended(connection: psycopg2.extensions.connection, used: float) -> bool:
+    try:
+        if time.monotonic() - used < _RECENTLY:
+            return _has_received(connection)
+        with connection.cursor() as cursor:
+            cursor.execute(_PING)
+    except psycopg2.Error:
+        return True
+    return False
 
 
 def _has_received(connection: psycopg2.extensions.connection) -> bool:
