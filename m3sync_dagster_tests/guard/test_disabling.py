@@ -14,7 +14,9 @@ from typing import Any
 import dagster as dg
 import pytest
 from dagster._core.test_utils import freeze_time
+from typer.testing import CliRunner
 
+from m3sync_dagster.cli import app
 from m3sync_dagster.sandbox.organization import Organization
 from m3sync_dagster.state import connect, undelivered
 from m3sync_dagster_tests.conftest import (
@@ -36,7 +38,6 @@ from m3sync_dagster_tests.live.conftest import (
     serving,
     until,
 )
-from m3sync_dagster_tests.model.runs import command
 
 pytestmark = pytest.mark.slow
 
@@ -129,7 +130,9 @@ class Hours:
             patch.chdir(self.live.home)
             for name, value in self.live.environment.items():
                 patch.setenv(name, value)
-            return command(*args)
+            done = CliRunner().invoke(app, list(args))
+        assert done.exit_code == 0, done.output
+        return done.stdout
 
 
 @pytest.fixture
