@@ -6,18 +6,21 @@ PORT ?= 3000
 MINUTES ?= 60
 HOURS ?= 200
 BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
+# uv takes seconds. It does not read pip's configuration, as of a mirror of PyPI: then pip does it.
+with_uv_or_pip = $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt $(1) || $(PIP) $(1)
 # Each module is compiled once, and not by each of the many processes of the tests.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: install demo test all-tests check quick-tests coverage model chaos pictures image bench conformance mutation audit lint types debian-packages constraints clean
+.PHONY: install demo test compiled all-tests check quick-tests coverage model chaos pictures image bench conformance mutation audit lint types debian-packages constraints clean
 
 install: .venv/installed
 
 .venv/installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "m3sync needs Python 3.11 or newer; run make PYTHON=python3.11")'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev --editable .
+	$(PIP) --upgrade "pip>=25.1" uv
+	$(call with_uv_or_pip,--group dev --editable .)
 	@touch $@
 
 # Runs the sandbox servers with a sample organization, a first sync, and Dagster's UI, until Ctrl-C.
@@ -27,9 +30,14 @@ demo: install
 # Runs the static checks, then all tests, also those with servers, daemons and a browser.
 # PYTEST_ADDOPTS=--random-order runs them in another order each time.
 test: install lint debian-packages
-	$(MAKE) -j 2 types all-tests
+	$(MAKE) -j 2 types compiled
+	$(MAKE) all-tests
 
-# mypy uses one core, so the tests begin beside it.
+# Compiles what the tests import, and the tests, before several processes need it at the same time;
+# mypy uses the other core. What cannot be imported fails in the tests, with a message.
+compiled: install
+	-@$(BIN)/python -m pytest --collect-only -qq >/dev/null
+
 all-tests: install
 	$(BIN)/python -m pytest -n 5 --dist loadscope --no-loadscope-reorder
 
@@ -43,7 +51,7 @@ quick-tests: install
 # Runs all tests, and prints which lines and branches of the product they do not run, also in the
 # programs that they start. Fails below 95 %. See docs/mutation.md.
 coverage: install debian-packages
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group coverage
+	$(call with_uv_or_pip,--group coverage)
 	rm -rf .coverage-data
 	-$(BIN)/coverage run -m pytest -n 4 --dist loadscope --no-loadscope-reorder
 	$(BIN)/coverage combine --quiet
@@ -85,7 +93,7 @@ conformance: install
 # Changes the code in one place at a time, and fails if no quick test and no type check notices it.
 # MODULES="sync/errors.py guard" selects; SAMPLE=200 SEED=1 tries so many. See docs/mutation.md.
 mutation: install
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group mutation
+	$(call with_uv_or_pip,--group mutation)
 	PATH="$(CURDIR)/$(BIN):$$PATH" TZ=America/New_York nice -n 19 $(BIN)/python mutation/run.py $(MODULES) \
 	  $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(SEED),--seed $(SEED))
 

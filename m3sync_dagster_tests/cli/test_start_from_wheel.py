@@ -102,11 +102,11 @@ def with_newer_python(folder: Path, wheel: Path) -> Installed:
     python = newer_python()
     if python is None:
         pytest.skip(f"Python {NEWER} is not on this machine")
-    subprocess.run([python, "-m", "venv", folder], check=True)
+    subprocess.run([python, "-m", "venv", "--without-pip", folder], check=True)
     made = Installed(folder)
     done = subprocess.run(
         [
-            *(made.python, "-m", "pip", "install", "--quiet", "--no-compile"),
+            *(sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", made.python),
             *("--constraint", str(ROOT / "constraints.txt"), str(wheel)),
         ],
         capture_output=True,
