@@ -4,7 +4,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from uuid import uuid4
 
@@ -87,8 +87,6 @@ PROCESS = """
 import sys
 from m3sync_dagster.entities import ENTITIES
 from m3sync_dagster.m3ter import M3terAccessKey, M3terSource
-from m3sync_dagster.m3ter.shared_rate_limiter import Permits
-Permits._delete_old_permits = lambda *_: None
 credential = M3terAccessKey("shared", "key", "secret", sys.argv[1], int(sys.argv[2]))
 with M3terSource(credential, sys.argv[3]) as organization:
     for _ in organization.records(ENTITIES["account"], [str(n) for n in range(40)]):
@@ -96,20 +94,39 @@ with M3terSource(credential, sys.argv[3]) as organization:
 """
 
 
+@contextmanager
+def kept_permits(connection: psycopg.Connection, it: M3terAccessKey) -> Iterator[None]:
+    """Make the database copy the organization's permits, which are deleted once they are old."""
+    copy = sql.SQL(
+        "CREATE TABLE m3sync.kept (at timestamp);"
+        "CREATE FUNCTION m3sync.keep() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        " INSERT INTO m3sync.kept VALUES (NEW.item_timestamp); RETURN NULL; END $$;"
+        "CREATE TRIGGER keep AFTER INSERT ON {} FOR EACH ROW EXECUTE FUNCTION m3sync.keep()"
+    )
+    connection.execute(copy.format(table(it)))
+    try:
+        yield
+    finally:
+        connection.execute("DROP TABLE m3sync.kept; DROP FUNCTION m3sync.keep() CASCADE")
+
+
 def test_two_processes_together_stay_under_the_rate(
     postgres_url: str, connection: psycopg.Connection
 ) -> None:
     rate = 30
     with serving(Script(page("1"))) as script:
+        shared = M3terAccessKey("shared", "key", "secret", script.url, rate)
+        with closing(open_permits(shared, postgres_url)) as permits:
+            permits.take()  # which creates the organization's table
         command = [sys.executable, "-c", PROCESS, script.url, str(rate), postgres_url]
         root = Path(__file__).parents[2]
-        processes = [subprocess.Popen(command, cwd=root) for _ in range(2)]
-        assert [process.wait() for process in processes] == [0, 0]
-        shared = M3terAccessKey("shared", "key", "secret", script.url, rate)
+        with kept_permits(connection, shared):
+            processes = [subprocess.Popen(command, cwd=root) for _ in range(2)]
+            assert [process.wait() for process in processes] == [0, 0]
+            query = "SELECT extract(epoch FROM at)::float FROM m3sync.kept"
+            allowed = [at for (at,) in connection.execute(query)]
     assert (len(script.lists), len(script.tokens)) == (80, 2)
     # A busy machine may delay a request, so what counts is when it was allowed.
-    query = sql.SQL("SELECT extract(epoch FROM item_timestamp)::float FROM {}")
-    allowed = [at for (at,) in connection.execute(query.format(table(shared)))]
     assert len(allowed) >= len(script.asked)
     assert most_in_a_window(allowed) <= rate
 
