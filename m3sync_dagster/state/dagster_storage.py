@@ -31,10 +31,18 @@ _QUESTIONS = (
 )
 """Methods of Dagster's storages that ask whether a table, a column or an index is there."""
 
-_MAIN_TABLES = ["runs", "instance_info", "event_logs", "jobs"]
+_MAIN_TABLES = ("runs", "instance_info", "event_logs", "jobs")
 """The tables for which Dagster's storages look when they are opened."""
-_COUNT_TABLES = text(
-    "SELECT count(*) FROM pg_tables WHERE schemaname = current_schema AND tablename = ANY(:names)"
+_COLUMNS_ASKED_FOR = {
+    "has_run_stats_index_cols": {("runs", "start_time"), ("runs", "end_time")},
+    "has_backfill_id_column": {("runs", "backfill_id")},
+}
+"""The tables and columns for which some of these methods look. They let SQLAlchemy read all that
+PostgreSQL knows about the table, which takes 5 to 25 ms in each process."""
+_READ_COLUMNS = text(
+    "SELECT relname, attname FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid"
+    " JOIN pg_namespace ON pg_namespace.oid = relnamespace"
+    " WHERE nspname = current_schema AND relname = ANY(:tables)"
 )
 
 _PING = "SELECT 1"
@@ -93,21 +101,29 @@ def _has_received(connection: psycopg2.extensions.connection) -> bool:
     return bool(poll.poll(0))
 
 
-def _are_tables_missing(engine: Engine) -> bool:
+def _read_columns(engine: Engine) -> set[tuple[str, str]]:
+    """The main tables that are there, each with its columns."""
     with create_pg_connection(engine) as connection:
-        found = connection.execute(_COUNT_TABLES, {"names": _MAIN_TABLES}).scalar_one()
-    return bool(found < len(_MAIN_TABLES))
+        rows = connection.execute(_READ_COLUMNS, {"tables": [*_MAIN_TABLES]})
+        return {(table, column) for table, column in rows}
 
 
-def _remember_what_is_there(storage: object) -> None:
+def _remember_what_is_there(storage: object, columns: set[tuple[str, str]]) -> None:
     for name in _QUESTIONS:
         if ask := getattr(storage, name, None):
-            setattr(storage, name, _asked_until_yes(ask))
+            asked_for = _COLUMNS_ASKED_FOR.get(name)
+            is_known = asked_for is not None and asked_for <= columns
+            setattr(storage, name, _asked_until_yes(ask, is_known=is_known))
 
 
-def _asked_until_yes(ask: Callable[..., bool]) -> Callable[..., bool]:
-    """Ask again only while the answer is no: Dagster's migrations add, and never remove."""
-    there: set[tuple[str, ...]] = set()
+def _asked_until_yes(ask: Callable[..., bool], *, is_known: bool) -> Callable[..., bool]:
+    """Ask again only while the answer is no: Dagster's migrations add, and never remove.
+
+    Args:
+        ask: the question.
+        is_known: whether the answer to it, without a name, is known to be yes.
+    """
+    there: set[tuple[str, ...]] = {()} if is_known else set()
 
     def known(*arguments: object) -> bool:
         # What is not a text is the connection.
@@ -138,13 +154,17 @@ class PostgresStorage(DagsterPostgresStorage):
 
     def __init__(self, postgres_url: str, inst_data: Any) -> None:  # noqa: ANN401 - Dagster's own
         pool = _open_pool(postgres_url)
+        columns = _read_columns(pool)
+        tables = {table for table, _ in columns}
         super().__init__(
-            postgres_url, should_autocreate_tables=_are_tables_missing(pool), inst_data=inst_data
+            postgres_url,
+            should_autocreate_tables=not tables.issuperset(_MAIN_TABLES),
+            inst_data=inst_data,
         )
         # There is no public way to give Dagster's storages an engine.
         for storage in (self._run_storage, self._event_log_storage, self._schedule_storage):
             storage._engine = pool  # noqa: SLF001 - as said above
-            _remember_what_is_there(storage)
+            _remember_what_is_there(storage, columns)
         # The instance closes each storage; Dagster's storage of runs has nothing else to close.
         self._run_storage.dispose = pool.dispose  # type: ignore[method-assign]
 

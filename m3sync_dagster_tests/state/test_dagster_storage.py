@@ -193,6 +193,36 @@ def test_a_table_is_looked_for_until_it_is_there(instance: dg.DagsterInstance) -
     assert (len(first.dagster), len(second.dagster)) == (1, 0)
 
 
+COLUMNS_OF_RUNS = {
+    "start_time": "has_run_stats_index_cols",
+    "end_time": "has_run_stats_index_cols",
+    "backfill_id": "has_backfill_id_column",
+}
+"""The columns that Dagster's migrations have added, and the questions for them."""
+
+
+@pytest.mark.parametrize("question", sorted(set(COLUMNS_OF_RUNS.values())))
+def test_columns_that_were_there_at_the_start_are_known(
+    instance: dg.DagsterInstance, question: str
+) -> None:
+    with counted_statements() as counted:
+        assert getattr(instance.run_storage, question)()
+    assert counted.dagster == []
+
+
+@pytest.mark.parametrize(("column", "question"), COLUMNS_OF_RUNS.items())
+def test_a_column_is_looked_for_until_it_is_there(
+    instance: dg.DagsterInstance, tmp_path: Path, column: str, question: str
+) -> None:
+    with psycopg.connect(os.environ["M3SYNC_POSTGRES_URL"], autocommit=True) as connection:
+        connection.execute(f"ALTER TABLE runs DROP COLUMN {column}")
+        with dg.DagsterInstance.from_config(str(tmp_path)) as another:
+            ask = getattr(another.run_storage, question)
+            assert not ask()
+            connection.execute(f"ALTER TABLE runs ADD COLUMN {column} text")
+            assert ask()
+
+
 def test_a_storage_knows_where_it_was_configured_and_asks_for_times_in_utc(
     instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -233,7 +263,7 @@ class Catalog:
 
 def test_an_answer_is_remembered_for_its_name_once_it_is_yes() -> None:
     catalog = Catalog()
-    _remember_what_is_there(catalog)
+    _remember_what_is_there(catalog, set())
 
     def ask(name: str, *, there: bool) -> bool:
         return catalog.has_table(catalog, name) is there
