@@ -68,6 +68,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.database)
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish() -> None:
+    """Look once for garbage that somebody should have closed.
+
+    pytest does so five times, and Python again at its end, each time over all that is loaded.
+    """
+    gc.collect()
+    gc.freeze()
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print why a first attempt has failed, which pytest-rerunfailures keeps to itself."""
     for report in terminalreporter.stats.get("rerun", []):

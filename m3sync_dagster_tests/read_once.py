@@ -8,7 +8,7 @@ import ssl
 from collections.abc import Callable
 from copy import deepcopy
 from functools import cache
-from typing import TextIO
+from typing import IO, Any
 
 import httpx
 import typer.testing
@@ -61,17 +61,17 @@ def _scripts(read: Callable[[Config], ScriptDirectory]) -> Callable[[Config], Sc
 
 
 def _documents(load: Callable[..., object]) -> Callable[..., object]:
-    """The YAML that Dagster reads whenever it opens an instance: ``dagster.yaml`` and its parts."""
-    known: dict[str, object] = {}
+    """The YAML that Dagster and m3sync read for each command: ``dagster.yaml`` and its parts."""
+    known: dict[tuple[type, str | bytes], object] = {}
 
-    def kept(stream: str | TextIO, Loader: type) -> object:  # noqa: N803 - PyYAML's name
-        if Loader is not DagsterYamlLoader:
+    def kept(stream: str | bytes | IO[Any], Loader: type) -> object:  # noqa: N803 - PyYAML's name
+        if Loader not in (DagsterYamlLoader, yaml.SafeLoader):
             return load(stream, Loader)
-        text = stream if isinstance(stream, str) else stream.read()
-        if text not in known:
-            if not isinstance(stream, str):
+        text = stream if isinstance(stream, (str, bytes)) else stream.read()
+        if (Loader, text) not in known:
+            if not isinstance(stream, (str, bytes)):
                 stream.seek(0)  # An error names the file.
-            known[text] = load(stream, Loader)
-        return deepcopy(known[text])
+            known[Loader, text] = load(stream, Loader)
+        return deepcopy(known[Loader, text])
 
     return kept

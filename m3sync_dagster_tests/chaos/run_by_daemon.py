@@ -1,4 +1,4 @@
-"""Runs that the schedule starts: a real daemon and webserver, whose clock a file sets."""
+"""Runs that the schedule starts: a real daemon, whose clock a file sets."""
 
 import signal
 from collections import Counter
@@ -16,7 +16,7 @@ from m3sync_dagster.state import is_run_locked
 from m3sync_dagster_tests.chaos.disturbed_world import BEFORE_THE_HOUR, DisturbedWorld
 from m3sync_dagster_tests.conftest import Sandbox
 from m3sync_dagster_tests.guard.test_disabling import CLOCK, Hours, set_clock
-from m3sync_dagster_tests.live.conftest import DAEMON, process, serving, until
+from m3sync_dagster_tests.live.conftest import DAEMON, daemon_alone, process, until
 from m3sync_dagster_tests.model.reference import ENTITIES
 from m3sync_dagster_tests.model.runs import Run
 
@@ -51,7 +51,7 @@ class DaemonRuns:
     """The hours of a daemon, which can be killed.
 
     Args:
-        hours: the servers and their clock.
+        hours: the daemon and its clock.
         database: the URL of the database.
         stack: ends the daemons that are started here.
     """
@@ -161,7 +161,7 @@ class DaemonRuns:
 
 @contextmanager
 def scheduled(home: Path, disturbed: DisturbedWorld) -> Iterator[DaemonRuns]:
-    """A daemon and a webserver, and the schedule of ``acme`` turned on.
+    """A daemon, and the schedule of ``acme`` turned on.
 
     Args:
         home: ``DAGSTER_HOME``, with the folder ``defs``.
@@ -175,7 +175,7 @@ def scheduled(home: Path, disturbed: DisturbedWorld) -> Iterator[DaemonRuns]:
     environment = {k: v for k, v in world.environment.items() if k.startswith(secrets)}
     sandbox = Sandbox(m3ter.organization, org.http, org.http, environment)
     more = {"M3SYNC_TEST_CLOCK": str(clock), "PYTHONPATH": str(CLOCK)}
-    with serving(home, url, sandbox, **more) as live, ExitStack() as stack:
+    with daemon_alone(home, url, sandbox, **more) as live, ExitStack() as stack:
         hours = Hours(live, clock, now)
         hours.m3sync("enable", "acme")
         disturbed.database.daemon = daemon = DaemonRuns(hours, url, stack)

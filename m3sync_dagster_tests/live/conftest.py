@@ -65,7 +65,7 @@ def until(look: Callable[[], _Found | None], what: str) -> _Found:
     while (waited := time.monotonic() - begin) < PATIENCE:
         if found := look():
             return found
-        time.sleep(min(max(waited / 5, 0.05), 1))
+        time.sleep(min(max(waited / 3, 0.1), 1))
     raise AssertionError(f"{what}: nothing after {PATIENCE:.0f} s")
 
 
@@ -74,7 +74,7 @@ class Live:
     """The servers while they run.
 
     Args:
-        url: the webserver's.
+        url: the webserver's; empty if there is none.
         sandbox: both sandbox servers.
         database: the URL of the database that all share.
         home: ``DAGSTER_HOME``.
@@ -144,6 +144,20 @@ def live(
 @contextmanager
 def serving(home: Path, database: str, sandbox: Sandbox, **more: str) -> Iterator[Live]:
     """A webserver and a daemon over the ``defs`` in their home, while the block lasts."""
+    port = free_port()
+    webserver = ("dagster_webserver", "-h", "127.0.0.1", "-p", str(port))
+    with (
+        daemon_alone(home, database, sandbox, **more) as servers,
+        process(webserver, servers.environment, home / "webserver.log"),
+    ):
+        servers.url = f"http://127.0.0.1:{port}"
+        until(lambda: _is_up(servers), "the webserver and the daemon")
+        yield servers
+
+
+@contextmanager
+def daemon_alone(home: Path, database: str, sandbox: Sandbox, **more: str) -> Iterator[Live]:
+    """A daemon that was started, and no webserver."""
     environment = _environment(
         **sandbox.environment,
         DAGSTER_HOME=str(home),
@@ -151,16 +165,8 @@ def serving(home: Path, database: str, sandbox: Sandbox, **more: str) -> Iterato
         M3SYNC_DEFS=str(home / "defs"),
         **more,
     )
-    port = free_port()
-    webserver = ("dagster_webserver", "-h", "127.0.0.1", "-p", str(port))
-    with (
-        process(webserver, environment, home / "webserver.log"),
-        process(DAEMON, environment, home / "daemon.log") as daemon,
-    ):
-        url = f"http://127.0.0.1:{port}"
-        servers = Live(url, sandbox, database, home, environment, daemon)
-        until(lambda: _is_up(servers), "the webserver and the daemon")
-        yield servers
+    with process(DAEMON, environment, home / "daemon.log") as daemon:
+        yield Live("", sandbox, database, home, environment, daemon)
 
 
 def _environment(**ours: str) -> dict[str, str]:
