@@ -3,11 +3,12 @@
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import chdir, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import httpx
 import psycopg
@@ -43,18 +44,29 @@ class Answer:
         return json.loads(self.out)
 
 
+def invoke(*args: str) -> Answer:
+    """Run a command in this process."""
+    # A process runs one command; these caches would outlive it here.
+    ReconstructableJob.get_repository_definition.cache_clear()
+    ReconstructableJob.get_definition.cache_clear()
+    result = CliRunner().invoke(app, list(args))
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return Answer(result.exit_code, result.stdout, result.stderr)
+
+
+def invoke_in(folder: Path, environment: Mapping[str, str], /, *args: str) -> Answer:
+    """Run a command in this process, as if it had this working directory and environment."""
+    with mock.patch.dict(os.environ, environment, clear=True), chdir(folder):
+        return invoke(*args)
+
+
 @dataclass
 class Stage:
     sandbox: Sandbox
 
     def run(self, *args: str) -> Answer:
-        # A process runs one command; these caches would outlive it here.
-        ReconstructableJob.get_repository_definition.cache_clear()
-        ReconstructableJob.get_definition.cache_clear()
-        result = CliRunner().invoke(app, list(args))
-        if result.exception and not isinstance(result.exception, SystemExit):
-            raise result.exception
-        return Answer(result.exit_code, result.stdout, result.stderr)
+        return invoke(*args)
 
     def salesforce(self, path: str, body: object) -> None:
         url = f"{self.sandbox.salesforce_url}/sandbox/{path}"

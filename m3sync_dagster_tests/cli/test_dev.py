@@ -1,7 +1,6 @@
 """``m3sync dev`` while people edit files, and the commands that reach it."""
 
 import signal
-import subprocess
 from pathlib import Path
 
 import httpx
@@ -15,8 +14,8 @@ from m3sync_dagster.runs.dead_runs import PROCESS_TAG
 from m3sync_dagster.runs.fork_server import title
 from m3sync_dagster.sandbox.demo_servers import serving
 from m3sync_dagster.sandbox.organization import Organization
-from m3sync_dagster_tests.cli.conftest import child_environment
-from m3sync_dagster_tests.cli.processes import PROGRAM, program_in
+from m3sync_dagster_tests.cli.conftest import child_environment, invoke_in
+from m3sync_dagster_tests.cli.processes import program_in
 from m3sync_dagster_tests.conftest import PATIENCE
 from m3sync_dagster_tests.live.conftest import until
 
@@ -60,15 +59,9 @@ def test_edits_are_loaded_and_other_commands_find_the_server(
         running.wait_for("invalid: integration globex")
         assert "globex_hourly" not in schedules(url)
 
-        done = subprocess.run(
-            [PROGRAM, "disconnect", "acme"],
-            cwd=tmp_path,
-            env=child_environment(**given),
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        assert "Dagster's webserver has loaded it" in done.stderr
+        answer = invoke_in(tmp_path, child_environment(**given), "disconnect", "acme")
+        assert answer.code == 0
+        assert "Dagster's webserver has loaded it" in answer.err
         running.wait_for("changed: integration acme")
     assert not (tmp_path / ".m3sync" / "webserver_url").exists()
 

@@ -12,7 +12,7 @@ from m3sync_dagster.cli.write_project import project_files, write_new
 from m3sync_dagster.components.integration import current_hour
 from m3sync_dagster.sandbox.demo_servers import Sandbox, serving
 from m3sync_dagster.sandbox.organization import Organization
-from m3sync_dagster_tests.cli.conftest import child_environment
+from m3sync_dagster_tests.cli.conftest import child_environment, invoke_in
 from m3sync_dagster_tests.cli.processes import PROGRAM
 
 pytestmark = pytest.mark.slow
@@ -54,6 +54,13 @@ def m3sync(
     return said
 
 
+def said(*args: str, cwd: Path, sandbox: Sandbox, given: Mapping[str, str]) -> str:
+    """What a command prints that succeeds, where nothing depends on how the program is started."""
+    answer = invoke_in(cwd, child_environment(**sandbox.environment, **given), *args)
+    assert answer.code == 0, answer
+    return answer.out + answer.err
+
+
 def test_a_home_apart_from_the_project_needs_no_workspace(
     tmp_path: Path, sandbox: Sandbox, migrated_url: str
 ) -> None:
@@ -61,11 +68,11 @@ def test_a_home_apart_from_the_project_needs_no_workspace(
     home.mkdir()
     (code / "dagster.yaml").rename(home / "dagster.yaml")
     given = {"DAGSTER_HOME": str(home), "M3SYNC_POSTGRES_URL": migrated_url}
-    assert "COMPLETE" in m3sync("run", "acme", cwd=code, sandbox=sandbox, given=given)
-    assert "is enabled" in m3sync("enable", "acme", cwd=code, sandbox=sandbox, given=given)
+    assert "COMPLETE" in said("run", "acme", cwd=code, sandbox=sandbox, given=given)
+    assert "is enabled" in said("enable", "acme", cwd=code, sandbox=sandbox, given=given)
     given["M3SYNC_DEFS"] = str(code / "defs")
-    assert "is disabled" in m3sync("disable", "acme", cwd=tmp_path, sandbox=sandbox, given=given)
-    assert "COMPLETE" in m3sync("run", "acme", cwd=tmp_path, sandbox=sandbox, given=given)
+    assert "is disabled" in said("disable", "acme", cwd=tmp_path, sandbox=sandbox, given=given)
+    assert "COMPLETE" in said("run", "acme", cwd=tmp_path, sandbox=sandbox, given=given)
 
 
 def test_a_workspace_may_have_other_code_locations_and_servers_elsewhere(
@@ -79,7 +86,7 @@ def test_a_workspace_may_have_other_code_locations_and_servers_elsewhere(
     )
     given = {"M3SYNC_POSTGRES_URL": migrated_url}
     for command in ("enable", "run", "disable"):
-        m3sync(command, "acme", cwd=code, sandbox=sandbox, given=given)
+        said(command, "acme", cwd=code, sandbox=sandbox, given=given)
 
 
 def test_a_path_with_spaces_is_no_problem(empty_folder: Path, sandbox: Sandbox) -> None:

@@ -14,11 +14,10 @@ from typing import Any
 import dagster as dg
 import pytest
 from dagster._core.test_utils import freeze_time
-from typer.testing import CliRunner
 
-from m3sync_dagster.cli import app
 from m3sync_dagster.sandbox.organization import Organization
 from m3sync_dagster.state import connect, undelivered
+from m3sync_dagster_tests.cli.conftest import invoke_in
 from m3sync_dagster_tests.conftest import (
     CREDENTIALS,
     INTEGRATION,
@@ -126,13 +125,10 @@ class Hours:
 
     def m3sync(self, *args: str) -> str:
         """What the command says, typed with the servers' environment and clock."""
-        with pytest.MonkeyPatch.context() as patch, freeze_time(self.now):
-            patch.chdir(self.live.home)
-            for name, value in self.live.environment.items():
-                patch.setenv(name, value)
-            done = CliRunner().invoke(app, list(args))
-        assert done.exit_code == 0, done.output
-        return done.stdout
+        with freeze_time(self.now):
+            answer = invoke_in(self.live.home, self.live.environment, *args)
+        assert answer.code == 0, answer
+        return answer.out
 
 
 @pytest.fixture
