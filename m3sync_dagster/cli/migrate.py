@@ -67,9 +67,10 @@ def _require_tables() -> None:
     """Check our tables first: opening Dagster's storage would create its tables."""
     from dagster import DagsterInstance
 
-    from m3sync_dagster.state import postgres_url, require_current_schema
+    from m3sync_dagster.state import connect, postgres_url, require_current_schema
 
-    require_current_schema(postgres_url())
+    with connect(postgres_url()) as connection:
+        require_current_schema(connection)
     with DagsterInstance.get() as instance:
         stored, needed = instance.run_storage.alembic_version() or (None, None)
     if stored != needed:

@@ -160,8 +160,8 @@ def build_purge(defined: DefinedNames) -> dg.ScheduleDefinition:
 
 def _run_purge(context: dg.OpExecutionContext, defined: DefinedNames) -> PurgeReport:
     try:
-        require_current_schema(postgres_url())
         with connect(postgres_url()) as connection:
+            require_current_schema(connection)
             return purge(context.instance, connection, defined)
     except SyncError as error:
         raise dg.Failure(str(error), allow_retries=False) from None

@@ -242,8 +242,8 @@ class StateResource(LazyResource):
             SyncError: another run has the lock, or the tables do not exist.
         """
         if integration not in self._states:
-            require_current_schema(postgres_url())
             connection = self._opened.enter_context(connect(postgres_url()))
+            require_current_schema(connection)
             self._opened.enter_context(IntegrationLock(connection, integration))
             self._states[integration] = RunState(connection, integration)
         return self._states[integration]
@@ -272,8 +272,8 @@ class StateResource(LazyResource):
         Raises:
             SyncError: PostgreSQL cannot be reached, or the tables do not exist.
         """
-        require_current_schema(postgres_url())
         with connect(postgres_url()) as connection:
+            require_current_schema(connection)
             record_event(connection, integration, entity, run_id, error)
 
     def hide_stack_traces(self) -> None:

@@ -29,7 +29,7 @@ from m3sync_dagster.entities import ENTITIES, EntityType
 from m3sync_dagster.guard.schedules import read_schedules
 from m3sync_dagster.runs.kubernetes_tags import kubernetes_tags
 from m3sync_dagster.runs.run_status import VERIFIED_TAG
-from m3sync_dagster.state import postgres_url, require_current_schema
+from m3sync_dagster.state import connect, postgres_url, require_current_schema
 from m3sync_dagster.sync.reconcile import Example
 
 CHECK = "salesforce_matches_m3ter"
@@ -146,7 +146,8 @@ def _verify(
     resource_of(context, STATE, StateResource).show_stack_traces()
     try:
         require_connected(integration)
-        require_current_schema(postgres_url())
+        with connect(postgres_url()) as connection:
+            require_current_schema(connection)
         connections = Connections(
             integration,
             resource_of(context, integration.m3ter_credential, M3terResource).organization,

@@ -118,9 +118,9 @@ def tick(
         SyncError: the database cannot be reached or used.
     """
     begun = time.monotonic()
-    if wrong := wrong_schema(postgres_url()):
-        return str(wrong)
     with connect(postgres_url()) as connection:
+        if wrong := wrong_schema(connection):
+            return str(wrong)
         with guard_lock(connection):
             syncs = read_entity_syncs(connection)
             lines = _Tick(instance, connection, integrations, location, syncs, begun).run()

@@ -31,19 +31,25 @@ _QUESTIONS = (
 )
 """Methods of Dagster's storages that ask whether a table, a column or an index is there."""
 
-_MAIN_TABLES = ("runs", "instance_info", "event_logs", "jobs")
+_MAIN_TABLES = frozenset({"runs", "instance_info", "event_logs", "jobs"})
 """The tables for which Dagster's storages look when they are opened."""
+_ASSETS = "asset_keys"
+_TABLES = _MAIN_TABLES | {_ASSETS, "asset_event_tags", "instigators", "secondary_indexes"}
+"""Those for which a run looks too."""
 _COLUMNS_ASKED_FOR = {
     "has_run_stats_index_cols": {("runs", "start_time"), ("runs", "end_time")},
     "has_backfill_id_column": {("runs", "backfill_id")},
+    "has_secondary_index_table": {("secondary_indexes", "name")},
+    "has_instigators_table": {("instigators", "id")},
 }
-"""The tables and columns for which some of these methods look. They let SQLAlchemy read all that
-PostgreSQL knows about the table, which takes 5 to 25 ms in each process."""
+"""The tables and columns for which the questions look that have no argument."""
 _READ_COLUMNS = text(
     "SELECT relname, attname FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid"
     " JOIN pg_namespace ON pg_namespace.oid = relnamespace"
     " WHERE nspname = current_schema AND relname = ANY(:tables)"
 )
+_Columns = set[tuple[str, str]]
+"""Names of tables, each with the name of a column."""
 
 _PING = "SELECT 1"
 _RECENTLY = 1.0
@@ -101,29 +107,35 @@ def _has_received(connection: psycopg2.extensions.connection) -> bool:
     return bool(poll.poll(0))
 
 
-def _read_columns(engine: Engine) -> set[tuple[str, str]]:
-    """The main tables that are there, each with its columns."""
+def _read_columns(engine: Engine) -> _Columns:
     with create_pg_connection(engine) as connection:
-        rows = connection.execute(_READ_COLUMNS, {"tables": [*_MAIN_TABLES]})
+        rows = connection.execute(_READ_COLUMNS, {"tables": [*_TABLES]})
         return {(table, column) for table, column in rows}
 
 
-def _remember_what_is_there(storage: object, columns: set[tuple[str, str]]) -> None:
+def _remember_what_is_there(storage: object, columns: _Columns) -> None:
     for name in _QUESTIONS:
         if ask := getattr(storage, name, None):
-            asked_for = _COLUMNS_ASKED_FOR.get(name)
-            is_known = asked_for is not None and asked_for <= columns
-            setattr(storage, name, _asked_until_yes(ask, is_known=is_known))
+            setattr(storage, name, _asked_until_yes(ask, _known(name, columns)))
 
 
-def _asked_until_yes(ask: Callable[..., bool], *, is_known: bool) -> Callable[..., bool]:
+def _known(question: str, columns: _Columns) -> set[tuple[str, ...]]:
+    """The arguments for which the answer to a question is yes."""
+    if question == "has_table":
+        return {(table,) for table, _ in columns}
+    if question == "_has_asset_key_col_on_connection":
+        return {(column,) for table, column in columns if table == _ASSETS}
+    asked_for = _COLUMNS_ASKED_FOR.get(question)
+    return {()} if asked_for and asked_for <= columns else set()
+
+
+def _asked_until_yes(ask: Callable[..., bool], there: set[tuple[str, ...]]) -> Callable[..., bool]:
     """Ask again only while the answer is no: Dagster's migrations add, and never remove.
 
     Args:
         ask: the question.
-        is_known: whether the answer to it, without a name, is known to be yes.
+        there: the arguments for which the answer is known.
     """
-    there: set[tuple[str, ...]] = {()} if is_known else set()
 
     def known(*arguments: object) -> bool:
         # What is not a text is the connection.
@@ -147,20 +159,18 @@ class PostgresStorage(DagsterPostgresStorage):
 
     Every process of Dagster opens it, so it is also where they are forbidden to leave core files.
 
-    It also remembers which tables and columns there are. Dagster itself asks PostgreSQL's catalog
+    It also reads once which tables and columns there are. Dagster itself asks PostgreSQL's catalog
     again for each event of an asset, in three statements that take longer than storing the event,
-    and each of its three storages makes a connection to look for its tables when it is opened.
+    and each of its three storages makes a connection to look for its tables when it is opened. Some
+    of these questions read all that PostgreSQL knows about a table, which takes 5 to 25 ms, or are
+    asked in the middle of another statement, so that they need a connection of their own.
     """
 
     def __init__(self, postgres_url: str, inst_data: Any) -> None:  # noqa: ANN401 - Dagster's own
         pool = _open_pool(postgres_url)
         columns = _read_columns(pool)
-        tables = {table for table, _ in columns}
-        super().__init__(
-            postgres_url,
-            should_autocreate_tables=not tables.issuperset(_MAIN_TABLES),
-            inst_data=inst_data,
-        )
+        missing = _MAIN_TABLES.difference(table for table, _ in columns)
+        super().__init__(postgres_url, should_autocreate_tables=bool(missing), inst_data=inst_data)
         # There is no public way to give Dagster's storages an engine.
         for storage in (self._run_storage, self._event_log_storage, self._schedule_storage):
             storage._engine = pool  # noqa: SLF001 - as said above

@@ -12,7 +12,7 @@ from sqlalchemy import NullPool, create_engine
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
 
-from m3sync_dagster.postgres import connect, explain, open_connection, parse
+from m3sync_dagster.postgres import explain, open_connection, parse
 from m3sync_dagster.sync.errors import ConfigurationError
 
 SCHEMA = "m3sync"
@@ -34,26 +34,25 @@ def migrate(url: str) -> None:
         command.upgrade(config, "head")
 
 
-def require_current_schema(url: str) -> None:
+def require_current_schema(connection: psycopg.Connection) -> None:
     """Make sure that our tables are those of this version of the program.
 
     Raises:
-        ConfigurationError: they are missing, older or newer, or the database cannot be used.
-        RemoteError: PostgreSQL cannot be reached or refuses.
+        ConfigurationError: they are missing, older or newer.
+        RemoteError: PostgreSQL refuses.
     """
-    if wrong := wrong_schema(url):
+    if wrong := wrong_schema(connection):
         raise wrong
 
 
-def wrong_schema(url: str) -> ConfigurationError | None:
+def wrong_schema(connection: psycopg.Connection) -> ConfigurationError | None:
     """The error that our tables are missing, older or newer; ``None`` if they are of this version.
 
     Raises:
-        ConfigurationError: the database cannot be used.
-        RemoteError: PostgreSQL cannot be reached or refuses.
+        RemoteError: PostgreSQL refuses.
     """
     wanted = ScriptDirectory.from_config(_config()).get_current_head()
-    found = _current_revision(url)
+    found = _current_revision(connection)
     if found == wanted:
         return None
     return ConfigurationError(
@@ -63,12 +62,11 @@ def wrong_schema(url: str) -> ConfigurationError | None:
     )
 
 
-def _current_revision(url: str) -> str | None:
+def _current_revision(connection: psycopg.Connection) -> str | None:
     """As Alembic stores it. Alembic itself would ask for more of the database than for this."""
-    with connect(url) as connection:
-        if connection.execute(_HAS_REVISION).fetchone() == (None,):
-            return None
-        row = connection.execute(_REVISION).fetchone()
+    if connection.execute(_HAS_REVISION).fetchone() == (None,):
+        return None
+    row = connection.execute(_REVISION).fetchone()
     return str(row[0]) if row else None
 
 

@@ -6,7 +6,7 @@ from m3sync_dagster.guard import sensor as guard
 from m3sync_dagster_tests.guard.fixtures import Fleet, Status, tick
 from m3sync_dagster_tests.sql_statements import counted_statements
 
-STATEMENTS, DAGSTER_STATEMENTS, CONNECTIONS = 23, 5, 2
+STATEMENTS, DAGSTER_STATEMENTS, CONNECTIONS = 23, 5, 1
 """For any number of integrations; see ``Statements``."""
 DEARER = "A tick takes more than it should. If this is wanted, change the figures in this file."
 

@@ -12,7 +12,7 @@ from sqlalchemy.engine import make_url
 from m3sync_dagster.m3ter import M3terAccessKey
 from m3sync_dagster.m3ter.shared_rate_limiter import open_permits
 from m3sync_dagster.postgres import Connection, connect
-from m3sync_dagster.state import IntegrationLock, is_locked, migrate, require_current_schema
+from m3sync_dagster.state import IntegrationLock, is_locked, migrate
 from m3sync_dagster.sync.errors import ConfigurationError, IntegrationLockedError, RemoteError
 from m3sync_dagster_tests.conftest import dagster_instance
 from m3sync_dagster_tests.databases import new_database
@@ -81,7 +81,6 @@ def test_an_ipv6_address_is_accepted(server: OwnServer) -> None:
     with connect(url) as connection:
         assert connection.execute("SELECT host(inet_client_addr())").fetchone() == ("::1",)
     migrate(url)
-    require_current_schema(url)
 
 
 @needs_pgbouncer
@@ -119,7 +118,7 @@ def test_a_database_that_cannot_hold_every_text_is_refused(
         admin.execute(f"CREATE DATABASE narrow ENCODING '{encoding}' LOCALE 'C' TEMPLATE template0")
     try:
         url = make_url(server.url).set(database="narrow").render_as_string()
-        for attempt in (connect, migrate, require_current_schema):
+        for attempt in (connect, migrate):
             with pytest.raises(ConfigurationError, match=rf"{encoding}.*ENCODING 'UTF8'"):
                 attempt(url)
     finally:
@@ -220,7 +219,7 @@ def test_a_pool_that_shares_a_session_is_refused(server: OwnServer, mode: str, b
             other.execute("SELECT 1")
         for other in others:
             other.commit()
-        attempts = (connect,) if busy else (connect, migrate, require_current_schema)
+        attempts = (connect,) if busy else (connect, migrate)
         for attempt in attempts:
             with pytest.raises(ConfigurationError, match=r"transaction pooling.*session mode"):
                 attempt(url)

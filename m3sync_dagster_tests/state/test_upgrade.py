@@ -10,10 +10,10 @@ from m3sync_dagster.state import (
     connect,
     migrate,
     read_guard_states,
-    require_current_schema,
 )
 from m3sync_dagster.sync.errors import ConfigurationError
 from m3sync_dagster.sync.fingerprint_basis import BasisChange, FingerprintBasis
+from m3sync_dagster_tests.state.test_migrate import require_tables
 
 DUMPS = sorted((Path(__file__).parent / "dumps").glob("*.sql"))
 TABLES = {
@@ -49,9 +49,9 @@ def content(url: str) -> dict[str, list[tuple[object, ...]]]:
 
 def test_an_older_database_is_refused_until_it_is_migrated(old_database: str) -> None:
     with pytest.raises(ConfigurationError, match="Run: m3sync migrate"):
-        require_current_schema(old_database)
+        require_tables(old_database)
     migrate(old_database)
-    require_current_schema(old_database)
+    require_tables(old_database)
 
 
 def test_a_migration_keeps_every_row(old_database: str) -> None:
