@@ -134,9 +134,10 @@ def postgres_server() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def databases(postgres_server: str) -> Databases:
+def databases(postgres_server: str) -> Iterator[Databases]:
     """Copies of templates on that server."""
-    return Databases(postgres_server)
+    with psycopg.connect(postgres_server, autocommit=True) as connection:
+        yield Databases(postgres_server, connection)
 
 
 @pytest.fixture

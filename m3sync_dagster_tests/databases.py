@@ -118,10 +118,16 @@ def _rows(connection: Connection, table: str) -> bytes:
 
 
 class Databases:
-    """The copies that one server has of its templates."""
+    """The copies that one server has of its templates.
 
-    def __init__(self, server_url: str) -> None:
+    Args:
+        server_url: the server's.
+        server: a connection to it, which commits each statement.
+    """
+
+    def __init__(self, server_url: str, server: Connection) -> None:
         self._server_url = server_url
+        self._server = server
         self._free: dict[str, list[tuple[str, _Content]]] = {}
 
     @contextmanager
@@ -136,23 +142,21 @@ class Databases:
         try:
             yield _url(self._server_url, name)
         finally:
-            name, last = _new_name(), name
-            with psycopg.connect(self._server_url, autocommit=True) as server:
-                # What a test has left running, or has kept by the database's address, must not
-                # reach the next test.
-                server.execute(f"ALTER DATABASE {last} ALLOW_CONNECTIONS false")
-                end_connections(server, last)
-                server.execute(f"ALTER DATABASE {last} RENAME TO {name}")
-                server.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
-                if self._restored(name, content):
-                    free.append((name, content))
-                else:
-                    _drop(server, name)
+            name, last, server = _new_name(), name, self._server
+            # What a test has left running, or has kept by the database's address, must not reach
+            # the next test.
+            server.execute(f"ALTER DATABASE {last} ALLOW_CONNECTIONS false")
+            end_connections(server, last)
+            server.execute(f"ALTER DATABASE {last} RENAME TO {name}")
+            server.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+            if self._restored(name, content):
+                free.append((name, content))
+            else:
+                _drop(server, name)
 
     def _create(self, template: str) -> tuple[str, _Content]:
         name = _new_name()
-        with psycopg.connect(self._server_url, autocommit=True) as server:
-            _create(server, name, template)
+        _create(self._server, name, template)
         with psycopg.connect(_url(self._server_url, name)) as connection:
             return name, _Content.of(connection)
 

@@ -50,8 +50,9 @@ def template(postgres_server: str) -> Iterator[str]:
 
 
 @pytest.fixture
-def of_this_test(postgres_server: str) -> Databases:
-    return Databases(postgres_server)
+def of_this_test(postgres_server: str) -> Iterator[Databases]:
+    with psycopg.connect(postgres_server, autocommit=True) as connection:
+        yield Databases(postgres_server, connection)
 
 
 def used(databases: Databases, template: str, *statements: str) -> tuple[str, int]:
