@@ -126,7 +126,7 @@ def _known(question: str, columns: _Columns) -> set[tuple[str, ...]]:
     if question == "_has_asset_key_col_on_connection":
         return {(column,) for table, column in columns if table == _ASSETS}
     asked_for = _COLUMNS_ASKED_FOR.get(question)
-    return {()} if asked_for and asked_for <= columns else set()
+    return {()} if asked_for and columns.issuperset(asked_for) else set()
 
 
 def _asked_until_yes(ask: Callable[..., bool], there: set[tuple[str, ...]]) -> Callable[..., bool]:
