@@ -10,7 +10,7 @@ _HEAD = """\
 # Conformance of the sandbox
 
 `make conformance` runs programs that other people wrote against `m3sync sandbox`, and writes this
-page. It installs what it needs into `.conformance`; from a fresh clone it took seven minutes on two
+page. It installs what it needs into `.conformance`; from a fresh clone it took five minutes on two
 cores. It fails if a test fails that is not in
 [`conformance/expected_failures.toml`](../conformance/expected_failures.toml), and also if a test
 passes that is in it.
