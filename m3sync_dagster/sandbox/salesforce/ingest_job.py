@@ -71,7 +71,7 @@ class IngestJob:
         self._upload = temporary_file()
         self.successes = ResultSet("sf__Id", "sf__Created")
         self.failures = ResultSet("sf__Id", "sf__Error")
-        self._permits = threading.Semaphore(0)
+        self._polled = threading.Condition()
         self._polls = 0
 
     def receive(self, chunk: bytes) -> None:
@@ -111,7 +111,8 @@ class IngestJob:
     def stop(self) -> None:
         """Saves nothing more after the chunk that is being saved."""
         self.aborting = True
-        self._permits.release()
+        with self._polled:
+            self._polled.notify_all()
 
     def set_state(self, state: State, message: str | None = None) -> None:
         """Sets the state, unless the job is being aborted."""
@@ -122,17 +123,19 @@ class IngestJob:
 
     def poll(self) -> State:
         """Counts one request for the state, and returns the state to answer with."""
-        every = self.fault.polls_per_chunk if self.fault else 0
-        if every:
+        with self._polled:
             self._polls += 1
-            if self._polls % every == 0:
-                self._permits.release()
+            self._polled.notify_all()
         return self.progress.poll()
 
     def await_polls(self) -> None:
-        """Waits, before a chunk is saved, for the number of polls that a fault rule sets."""
-        if self.fault and self.fault.polls_per_chunk and not self.aborting:
-            self._permits.acquire()
+        """Waits, before a chunk is saved, for the number of polls that a fault rule sets.
+
+        Those before the last chunk was saved do not count, so that a client sees each chunk.
+        """
+        with self._polled:
+            enough = self._polls + (self.fault.polls_per_chunk if self.fault else 0)
+            self._polled.wait_for(lambda: self.aborting or self._polls >= enough)
 
     def unprocessed(self) -> bytes:
         """The uploaded rows that were not processed, as CSV."""
