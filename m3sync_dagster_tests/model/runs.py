@@ -18,10 +18,8 @@ from typing import cast
 
 import dagster as dg
 import pytest
-from dagster._core.definitions.reconstruct import ReconstructableJob
-from typer.testing import CliRunner
 
-from m3sync_dagster.cli import app, in_process_run
+from m3sync_dagster.cli import in_process_run
 from m3sync_dagster.cli.find_integration import find
 from m3sync_dagster.cli.in_process_run import Report
 from m3sync_dagster.components.entity_syncs import FULL_TAG, STATE
@@ -32,6 +30,7 @@ from m3sync_dagster.components.resources import LazyResource, StateResource
 from m3sync_dagster.entities import ENTITIES
 from m3sync_dagster.runs.run_status import COMPLETE
 from m3sync_dagster.sync.errors import SyncError
+from m3sync_dagster_tests.cli.conftest import invoke
 
 FATES = ("created", "updated", "unchanged", "invalid", "rejected", "waiting")
 _log = logging.getLogger(__name__)
@@ -170,14 +169,9 @@ def told(said: str) -> Run:
 
 def command(*args: str) -> str:
     """Type a command, and give what it prints; 2 is no exit code that it may end with."""
-    # A process runs one command; these caches would outlive it here.
-    ReconstructableJob.get_repository_definition.cache_clear()
-    ReconstructableJob.get_definition.cache_clear()
-    result = CliRunner().invoke(app, list(args))
-    if result.exception and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    assert result.exit_code in {0, 1}, result.stderr
-    return result.stdout
+    answer = invoke(*args)
+    assert answer.code in {0, 1}, answer.err
+    return answer.out
 
 
 @contextmanager
