@@ -12,7 +12,7 @@ from sqlalchemy.engine import make_url
 from m3sync_dagster.m3ter import M3terAccessKey
 from m3sync_dagster.m3ter.shared_rate_limiter import open_permits
 from m3sync_dagster.postgres import Connection, connect
-from m3sync_dagster.state import IntegrationLock, is_locked, migrate
+from m3sync_dagster.state import IntegrationLock, is_locked, migrate, require_current_schema
 from m3sync_dagster.sync.errors import ConfigurationError, IntegrationLockedError, RemoteError
 from m3sync_dagster_tests.conftest import dagster_instance
 from m3sync_dagster_tests.databases import new_database
@@ -78,9 +78,10 @@ def test_a_lock_survives_the_servers_timeout_of_idle_sessions(server: OwnServer)
 
 def test_an_ipv6_address_is_accepted(server: OwnServer) -> None:
     url = server.url.replace("127.0.0.1", "[::1]")
+    migrate(url)
     with connect(url) as connection:
         assert connection.execute("SELECT host(inet_client_addr())").fetchone() == ("::1",)
-    migrate(url)
+        require_current_schema(connection)
 
 
 @needs_pgbouncer

@@ -118,6 +118,8 @@ def test_a_table_that_is_missing_is_created(
     instance: dg.DagsterInstance, tmp_path: Path, table: str
 ) -> None:
     with psycopg.connect(os.environ["M3SYNC_POSTGRES_URL"], autocommit=True) as connection:
+        connection.execute("CREATE SCHEMA other")
+        connection.execute(f"CREATE TABLE other.{table} (LIKE {table})")
         connection.execute(f"DROP TABLE {table} CASCADE")
         with dg.DagsterInstance.from_config(str(tmp_path)) as another:
             read_all(another)
@@ -229,6 +231,8 @@ def test_a_column_is_looked_for_until_it_is_there(
     instance: dg.DagsterInstance, tmp_path: Path, column: str, question: str
 ) -> None:
     with psycopg.connect(os.environ["M3SYNC_POSTGRES_URL"], autocommit=True) as connection:
+        connection.execute("CREATE SCHEMA other")
+        connection.execute("CREATE TABLE other.runs (LIKE runs)")
         connection.execute(f"ALTER TABLE runs DROP COLUMN {column}")
         with dg.DagsterInstance.from_config(str(tmp_path)) as another:
             ask = getattr(another.run_storage, question)
