@@ -7,7 +7,7 @@ MINUTES ?= 60
 HOURS ?= 200
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
-# uv takes seconds. It does not read pip's configuration, as of a mirror of PyPI: then pip does it.
+# uv takes seconds. Where only pip's configuration says how to reach PyPI, as by a mirror, pip does it.
 with_uv_or_pip = $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt $(1) || $(PIP) $(1)
 # Each module is compiled once, and not by each of the many processes of the tests.
 unexport PYTHONDONTWRITEBYTECODE
